@@ -1,0 +1,1 @@
+"""What might be true: crystals, spin Hamiltonians, magnetic ions, priors and published models."""
