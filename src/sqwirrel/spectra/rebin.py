@@ -1,0 +1,30 @@
+"""Merging of bins: what was counted is never lost, and an unmeasured bin never dilutes a measured one."""
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+Map = Float64[np.ndarray, "point energy"]
+Coverage = Bool[np.ndarray, "point energy"]
+
+
+def merge_bins(
+    values: Map, variances: Map, valid: Coverage, *, factors: tuple[int, int], is_counts: bool
+) -> tuple[Map, Map, Coverage]:
+    """Values, variances and coverage with every `factors` adjacent bins (per axis) merged; the last may hold fewer.
+
+    Counts are summed, and their variances. Reduced data are averaged over the n valid bins with equal weights, with
+    the variance sum(variance) / n^2. A merged bin is covered if any of its bins was.
+    """
+    number = _sum_blocks(valid.astype(np.float64), factors)
+    total = _sum_blocks(np.where(valid, values, 0.0), factors)
+    variance = _sum_blocks(np.where(valid, variances, 0.0), factors)
+    if is_counts:
+        return total, variance, number > 0
+    divisor = np.maximum(number, 1.0)
+    return total / divisor, variance / divisor**2, number > 0
+
+
+def _sum_blocks(values: Map, factors: tuple[int, int]) -> Map:
+    for axis, factor in enumerate(factors):
+        values = np.add.reduceat(values, np.arange(0, values.shape[axis], factor), axis=axis)
+    return values

@@ -1,0 +1,164 @@
+"""Spectrum: a measured (or simulated) intensity map with its errors, on a Measurement.
+
+A thin frozen view on a scipp DataArray. An unmeasured bin and a bin that counted nothing are different things: the
+first carries the mask "unmeasured", the second the value 0 and is valid.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipp as sc
+import torch
+from jaxtyping import Bool, Float64
+from torch import Tensor
+
+from sqwirrel.errors import InputError
+from sqwirrel.spectra.measurement import Measurement, QShells, merge_edges
+from sqwirrel.spectra.rebin import merge_bins
+
+UNMEASURED = "unmeasured"
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """`data` has dims ("Q" or "point", "energy"), always variances and the mask "unmeasured"; its unit is `counts`
+    for raw counts and `one` (arbitrary) for reduced data. NaN and infinity are taken for unmeasured.
+    """
+
+    data: sc.DataArray
+    measurement: Measurement
+
+    def __post_init__(self) -> None:
+        _check(self.data, self.measurement)
+        object.__setattr__(self, "data", _normalised(self.data, self.measurement))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        intensity: Float64[Tensor, "point energy"],
+        error: Float64[Tensor, "point energy"],
+        measurement: Measurement,
+        *,
+        valid: Bool[Tensor, "point energy"] | None = None,
+        is_counts: bool = False,
+    ) -> "Spectrum":
+        """A spectrum from bare tensors; `error` is one standard deviation, `valid` defaults to all that is finite."""
+        dims = [measurement.points.dim, "energy"]
+        values, variances = intensity.detach().cpu().numpy(), error.detach().cpu().numpy() ** 2
+        unit = "counts" if is_counts else "one"
+        data = sc.DataArray(sc.array(dims=dims, values=values, variances=variances, unit=unit))
+        if valid is not None:
+            data.masks[UNMEASURED] = sc.array(dims=dims, values=~valid.cpu().numpy())
+        return cls(data, measurement)
+
+    @property
+    def intensity(self) -> Float64[Tensor, "point energy"]:
+        """The values, 0 where not valid; shares memory with `data`."""
+        return torch.from_numpy(self.data.values)
+
+    @property
+    def error(self) -> Float64[Tensor, "point energy"]:
+        """One standard deviation, 0 where not valid (and where nothing was counted: see `valid`)."""
+        return torch.from_numpy(np.sqrt(self.data.variances))
+
+    @property
+    def valid(self) -> Bool[Tensor, "point energy"]:
+        """True where the bin was measured."""
+        return torch.from_numpy(~self.data.masks[UNMEASURED].values)
+
+    @property
+    def is_counts(self) -> bool:
+        """Whether the values are raw counts (Poisson) and not reduced data."""
+        return bool(self.data.unit == sc.units.counts)
+
+    def slice_energy(self, lo: float, hi: float) -> "Spectrum":
+        """The energy bins that lie wholly within [lo, hi], meV."""
+        edges = self.measurement.energy
+        inside = ((edges[:-1] >= lo) & (edges[1:] <= hi)).nonzero()[:, 0]
+        if not len(inside):
+            raise InputError(
+                f"no energy bin lies between {lo:g} and {hi:g} meV; the spectrum covers "
+                f"{float(edges[0]):g} to {float(edges[-1]):g} meV"
+            )
+        start, stop = int(inside[0]), int(inside[-1]) + 1
+        measurement = replace(self.measurement, energy=edges[start : stop + 1])
+        return Spectrum(self.data["energy", start:stop].copy(), measurement)
+
+    def exclude(self, lo: float, hi: float) -> "Spectrum":
+        """The same spectrum with every energy bin that overlaps (lo, hi), meV, marked unmeasured."""
+        edges = self.measurement.energy
+        hit = (edges[:-1] < hi) & (edges[1:] > lo)
+        data = self.data.copy()
+        data.masks[UNMEASURED] = data.masks[UNMEASURED] | sc.array(dims=["energy"], values=hit.numpy())
+        return Spectrum(data, self.measurement)
+
+    def rebin(self, *, q: int = 1, energy: int = 1) -> "Spectrum":
+        """Every `q` adjacent shells or points and every `energy` adjacent energy bins merged into one.
+
+        Counts are summed; reduced data are averaged over the valid bins, with equal weights. A merged bin is
+        unmeasured only if all of its bins were; one that was partly covered holds the counts of that part.
+        """
+        if q < 1 or energy < 1:
+            raise InputError(f"rebin takes factors of at least 1, got q={q}, energy={energy}")
+        measurement = replace(
+            self.measurement,
+            points=self.measurement.points.merge(q),
+            energy=merge_edges(self.measurement.energy, energy),
+        )
+        data, variances, valid = merge_bins(
+            self.data.values, self.data.variances, self.valid.numpy(), factors=(q, energy), is_counts=self.is_counts
+        )
+        return Spectrum(_data_array(data, variances, valid, self.data.dims, self.is_counts), measurement)
+
+
+def _data_array(
+    values: np.ndarray, variances: np.ndarray, valid: np.ndarray, dims: Sequence[str], is_counts: bool
+) -> sc.DataArray:
+    array = sc.array(dims=dims, values=values, variances=variances, unit="counts" if is_counts else "one")
+    return sc.DataArray(array, masks={UNMEASURED: sc.array(dims=dims, values=~valid)})
+
+
+def _check(data: sc.DataArray, measurement: Measurement) -> None:
+    """Refuse data that do not lie on the measurement, have no variances, or another unit than counts or one."""
+    sizes = dict(zip((measurement.points.dim, "energy"), measurement.shape, strict=True))
+    if dict(data.sizes) != sizes:
+        raise InputError(f"the data have the sizes {dict(data.sizes)}, the measurement has {sizes}")
+    if data.variances is None:
+        raise InputError("the data have no variances; give every bin an error (one standard deviation)")
+    if data.unit not in (sc.units.counts, sc.units.one):
+        raise InputError(f"the data have the unit '{data.unit}'; expected 'counts' or 'one' (arbitrary)")
+    if (data.variances < 0).any():
+        raise InputError("the data have negative variances")
+
+
+def _normalised(data: sc.DataArray, measurement: Measurement) -> sc.DataArray:
+    """The same values (not copied unless they must change) with one mask, the measurement's axes and no NaN."""
+    dims = (measurement.points.dim, "energy")
+    data = data.transpose(dims)
+    values, variances = data.values, data.variances
+    valid = np.isfinite(values) & np.isfinite(variances)
+    for mask in data.masks.values():
+        valid = valid & ~_broadcast(mask, data).values
+    variable = data.data
+    if not (values.flags.writeable and np.isfinite(values[~valid]).all() and np.isfinite(variances[~valid]).all()):
+        values, variances = np.where(valid, values, 0.0), np.where(valid, variances, 0.0)
+        variable = sc.array(dims=dims, values=values, variances=variances, unit=data.unit)
+    elif variable.dtype != sc.DType.float64:
+        variable = variable.to(dtype="float64")
+    masks = {UNMEASURED: sc.array(dims=dims, values=~valid)}
+    return sc.DataArray(variable, coords=_coords(measurement), masks=masks)
+
+
+def _broadcast(mask: sc.Variable, data: sc.DataArray) -> sc.Variable:
+    return mask.broadcast(sizes=data.sizes)
+
+
+def _coords(measurement: Measurement) -> dict[str, sc.Variable]:
+    """The axes as scipp carries them: bin edges for |Q| and energy, centres (h, k, l) for points of a path."""
+    energy = sc.array(dims=["energy"], values=measurement.energy.numpy(), unit="meV")
+    match measurement.points:
+        case QShells(edges):
+            return {"Q": sc.array(dims=["Q"], values=edges.numpy(), unit="1/angstrom"), "energy": energy}
+        case path:
+            return {"q": sc.vectors(dims=["point"], values=path.q.numpy()), "energy": energy}
