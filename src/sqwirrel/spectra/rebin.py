@@ -28,3 +28,16 @@ def _sum_blocks(values: Map, factors: tuple[int, int]) -> Map:
     for axis, factor in enumerate(factors):
         values = np.add.reduceat(values, np.arange(0, values.shape[axis], factor), axis=axis)
     return values
+
+
+def edges_from_centres(centres: Float64[np.ndarray, " bin"]) -> Float64[np.ndarray, " edge"]:
+    """Bin edges half way between ascending centres (two at least); the outer bins are symmetric about theirs."""
+    middle = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
+
+
+def edges_of(axis: Float64[np.ndarray, " any"], bins: int) -> Float64[np.ndarray, " edge"] | None:
+    """The edges of `bins` bins from an axis of edges or of centres; None where it can be neither."""
+    if len(axis) == bins + 1:
+        return axis
+    return edges_from_centres(axis) if len(axis) == bins and bins > 1 else None

@@ -1,0 +1,73 @@
+"""Files to spectra and back. A reader is chosen by a file's content, never by its name.
+
+To add a format: one module here with `sniff` and `read`, and one entry in READERS.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from sqwirrel.errors import InputError
+from sqwirrel.spectra.readers import mantid, mat, native, nxspe, table
+from sqwirrel.spectra.readers.foreign import describe
+from sqwirrel.spectra.spectrum import Spectrum
+
+
+class Reader(Protocol):
+    """A file format: `sniff` says whether a file is of it, `read` makes a spectrum of one that is."""
+
+    @property
+    def sniff(self) -> Callable[[Path], bool]:
+        """Whether the content of a file is of this format."""
+
+    @property
+    def read(self) -> Callable[[Path], Spectrum]:
+        """The spectrum in a file of this format."""
+
+
+READERS: dict[str, Reader] = {"sqwirrel": native, "nxspe": nxspe, "mantid": mantid, "mat": mat, "csv": table}
+
+WRITERS: Mapping[str, Callable[[Path, Spectrum], None]] = {".h5": native.write, ".csv": table.write}
+
+
+def read(path: Path | str) -> Spectrum:
+    """The spectrum in a file of any format that is known; refuses one in which nothing was measured.
+
+    Energies are E_i - E_f in meV, |Q| in 1/angstrom, errors one standard deviation, whatever the file holds.
+    """
+    path = Path(path)
+    _check_readable(path)
+    reader = next((reader for reader in READERS.values() if reader.sniff(path)), None)
+    if reader is None:
+        raise InputError(describe(path))
+    spectrum = reader.read(path)
+    if not spectrum.valid.any():
+        raise InputError(
+            f"{path.name} has no measured bin: all {spectrum.valid.numel()} are NaN or masked; "
+            "check the reduction that made it"
+        )
+    return spectrum
+
+
+def write(path: Path | str, spectrum: Spectrum) -> None:
+    """Write a spectrum as .h5 (exact) or .csv (powder maps, even bins); the file appears whole or not at all."""
+    path = Path(path)
+    if path.suffix not in WRITERS:
+        raise InputError(f"cannot write '{path.name}': the name must end in {' or '.join(WRITERS)}")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write '{path}': there is no folder '{path.parent}'")
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".sqwirrel-") as folder:
+        part = Path(folder) / path.name
+        WRITERS[path.suffix](part, spectrum)
+        part.replace(path)  # atomic: same folder, so same file system
+
+
+def _check_readable(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"'{path}' is a folder; give the file in it that holds the spectrum")
+    if not path.exists():
+        raise InputError(f"there is no file '{path}'; check the path")
+    if not os.access(path, os.R_OK):
+        raise InputError(f"'{path}' cannot be read; check its permissions")

@@ -1,0 +1,65 @@
+"""NXSPE 1.0 to 1.3: reduced direct-geometry data, one row a detector or ring. They become a |Q|, energy map.
+
+One root group of any name holds `definition` = NXSPE, `NXSPE_info/fixed_energy` (incident energy, meV) and
+`data/{data, error, energy, polar, polar_width}` (angles in degrees, `error` one standard deviation). `energy` holds
+bin edges, but centres in some files of version 1.3. Masked detectors hold -1e30 up to version 1.1 and NaN after it.
+"""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+from jaxtyping import Float64
+
+from sqwirrel.errors import InputError
+from sqwirrel.spectra.readers.hdf5 import array, is_hdf5, number, opened, text
+from sqwirrel.spectra.rebin import edges_of
+from sqwirrel.spectra.rings import Rings, to_spectrum
+from sqwirrel.spectra.spectrum import Spectrum
+
+MASKED_BELOW = -1e29
+
+
+def sniff(path: Path) -> bool:
+    """Whether a root group says that it is NXSPE."""
+    if not is_hdf5(path):
+        return False
+    with opened(path) as file:
+        return _entry(file) is not None
+
+
+def read(path: Path) -> Spectrum:
+    """The |Q|, energy map of the detectors; the temperature is not in such a file."""
+    with opened(path) as file:
+        entry = _entry(file)
+        if entry is None:
+            raise InputError(f"{path.name} is not an NXSPE file")
+        return to_spectrum(_rings(entry, path))
+
+
+def _entry(file: h5py.File) -> h5py.Group | None:
+    for group in file.values():
+        if isinstance(group, h5py.Group) and "definition" in group and text(group["definition"][()]) == "NXSPE":
+            return group
+    return None
+
+
+def _rings(entry: h5py.Group, path: Path) -> Rings:
+    values, errors = array(entry, "data/data", path), array(entry, "data/error", path)
+    polar, energy = array(entry, "data/polar", path), array(entry, "data/energy", path)
+    width = array(entry, "data/polar_width", path)
+    if values.ndim != 2 or errors.shape != values.shape or not polar.shape == width.shape == values.shape[:1]:
+        raise InputError(
+            f"{path.name} holds data of shape {values.shape}, errors {errors.shape}, polar angles {polar.shape} and "
+            f"widths {width.shape}; expected (detectors, energies) twice and (detectors,) twice"
+        )
+    valid = np.isfinite(values) & np.isfinite(errors) & (values > MASKED_BELOW) & (errors >= 0)
+    incident_energy = number(entry, "NXSPE_info/fixed_energy", path)
+    return Rings(polar, width, _energy_edges(energy, values.shape[1], path), incident_energy, values, errors, valid)
+
+
+def _energy_edges(energy: Float64[np.ndarray, " any"], bins: int, path: Path) -> Float64[np.ndarray, " edge"]:
+    edges = edges_of(energy, bins)
+    if edges is None:
+        raise InputError(f"{path.name} has {len(energy)} energies for {bins} energy bins; expected {bins + 1} edges")
+    return edges
