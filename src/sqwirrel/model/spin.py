@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
+from sqwirrel.model.prior import Prior
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,9 +71,10 @@ class Anisotropy:
 class SpinModel:
     """A spin Hamiltonian, linear in its parameters, and the magnetic order it is expanded about.
 
-    `lattice` is the chemical cell; rows of `supercell` are the magnetic cell in chemical lattice vectors; `positions` are
-    fractional in the magnetic cell; `directions` are Cartesian (made unit vectors here); `spins` are lengths S.
-    A `relaxed` order is a start that follows theta. `symmetry` holds the operations that `laue()` returns.
+    `lattice` is the chemical cell; rows of `supercell` are the magnetic cell in chemical lattice vectors; `positions`
+    are fractional in the magnetic cell; `directions` are Cartesian (made unit vectors here); `spins` are lengths S.
+    A `relaxed` order is a start that follows theta. `symmetry` holds the operations that `laue()` returns;
+    `prior` is a suggestion for the parameters, meV.
     """
 
     name: str
@@ -91,6 +93,7 @@ class SpinModel:
     defaults: Mapping[str, float] = field(default_factory=dict)
     papers: tuple[str, ...] = ()
     symmetry: Float[Tensor, "operation 3 3"] = field(default_factory=lambda: torch.eye(3, dtype=torch.float64)[None])
+    prior: Prior = field(default_factory=Prior)
 
     def __post_init__(self) -> None:
         """Converts arrays and checks them against each other."""
@@ -109,7 +112,11 @@ class SpinModel:
     @property
     def names(self) -> tuple[str, ...]:
         """Parameters in the order of theta: couplings, then anisotropies, each name once."""
-        return tuple(dict.fromkeys(term.name for term in (*self.couplings, *self.anisotropies)))
+        return tuple(dict.fromkeys(term.name for term in self._terms))
+
+    @property
+    def _terms(self) -> tuple[Coupling | Anisotropy, ...]:
+        return (*self.couplings, *self.anisotropies)
 
     @property
     def cell(self) -> Lattice:
@@ -126,9 +133,8 @@ class SpinModel:
         return torch.tensor([[float(known[name]) for name in self.names]], dtype=torch.float64)
 
     def laue(self) -> Float[Tensor, "operation 3 3"]:
-        """Cartesian operations on Q that leave S(Q, E) unchanged: the magnetic point group, time-reversed ones times -1.
-
-        Only the identity for a relaxed order, or for a model made from arrays without a crystal.
+        """Cartesian operations on Q that leave S(Q, E) unchanged in zero field: the magnetic point group with
+        time-reversed operations times -1. Only the identity for a relaxed order, or without a crystal.
         """
         return self.symmetry
 
@@ -159,7 +165,8 @@ def _check_sites(model: SpinModel, name: str, sites: Int64[Tensor, " any"]) -> N
 def _undirected(bond: tuple[int, int, list[int]]) -> tuple[int, int, tuple[int, ...]]:
     """The same value for a bond and its reverse."""
     i, j, offset = bond
-    return min((i, j, tuple(offset)), (j, i, tuple(-step for step in offset)))
+    reverse = (j, i, tuple(-step for step in offset))
+    return min((i, j, tuple(offset)), reverse)
 
 
 def _floats(value: object) -> Float[Tensor, "..."]:
@@ -186,6 +193,7 @@ def _tensors_g(value: object, n: int, name: str) -> Float[Tensor, "site 3 3"]:
 
 
 def _unit(directions: Float[Tensor, "..."], n: int, name: str) -> Float[Tensor, "site 3"]:
-    if directions.shape != (n, 3) or bool((directions.norm(dim=-1) == 0).any()):
+    length = torch.linalg.vector_norm(directions, dim=-1, keepdim=True)
+    if directions.shape != (n, 3) or bool((length == 0).any()):
         raise InputError(f"model '{name}' needs {n} directions of three components, none zero, one per magnetic site")
-    return directions / directions.norm(dim=-1, keepdim=True)
+    return torch.div(directions, length)
