@@ -1,0 +1,288 @@
+"""Crystals: a lattice, its sites and its space group; bonds by shell and symmetry orbit; what symmetry allows on them.
+
+Space-group tables are gemmi's, CIF files are read by gemmi, and the symmetry of a structure from a file is found by
+spglib in the file's own setting.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import gemmi
+import spglib
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from sqwirrel.errors import InputError
+from sqwirrel.lattice import Lattice
+from sqwirrel.model import symmetry
+from sqwirrel.model.symmetry import Action, BondOrbit
+
+FIT = 1e-3
+"""Relative misfit of a cell to its space group that counts as rounding in a file."""
+
+SYMPREC = 1e-3
+"""Distance, A, within which spglib takes two atoms of a file for symmetry copies."""
+
+MOST_SHELLS = 60
+"""Shells searched for a named bond before giving up."""
+
+SHAPES = {
+    "monoclinic": "two right angles",
+    "orthorhombic": "three right angles",
+    "tetragonal": "a = b and three right angles",
+    "trigonal": "a = b, alpha = beta = 90 and gamma = 120, or three equal edges and angles",
+    "hexagonal": "a = b, alpha = beta = 90 and gamma = 120",
+    "cubic": "a = b = c and three right angles",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """An atom of the cell: its own label ("Mn2"), the label of the site it is a copy of ("Mn"), fractional position."""
+
+    label: str
+    kind: str
+    position: Float[Tensor, "3"]
+
+
+@dataclass(frozen=True, eq=False)
+class Crystal:
+    """A lattice, all its sites, and all operations x -> W x + t of its space group (centring included)."""
+
+    lattice: Lattice
+    sites: tuple[Site, ...]
+    rotations: Int64[Tensor, "operation 3 3"]
+    translations: Float[Tensor, "operation 3"]
+
+    def __post_init__(self) -> None:
+        """Refuses a cell or sites that the operations do not map onto themselves, and sites that coincide."""
+        _check_cell(self.lattice, self.rotations, "these operations", "")
+        _check_apart(self.sites, self.lattice.vectors)
+        _ = self.action
+
+    @classmethod
+    def from_spacegroup(
+        cls, cell: Sequence[float], spacegroup: str | int, sites: Mapping[str, Sequence[float]]
+    ) -> "Crystal":
+        """From a, b, c (A), alpha, beta, gamma (degrees), a space group and one position a site, by label.
+
+        The group is a number, a Hermann-Mauguin or a Hall symbol. Where a group has two origins the second (on the
+        inversion centre) is meant, unless the symbol ends in ":1"; rhombohedral axes are taken if the cell has them.
+        """
+        lattice = Lattice(*_six(cell))
+        rotations, translations = _operations(spacegroup, lattice)
+        copies = {
+            kind: symmetry.expand_site(_position(kind, at), rotations, translations, lattice.vectors)
+            for kind, at in sites.items()
+        }
+        return cls(lattice, _label(copies), rotations, translations)
+
+    @classmethod
+    def from_cif(cls, path: str | Path) -> "Crystal":
+        """From a CIF file; sites keep the file's labels."""
+        structure = _read_cif(Path(path))
+        cell = structure.cell
+        lattice = Lattice(cell.a, cell.b, cell.c, cell.alpha, cell.beta, cell.gamma)
+        atoms = [(site.label, site.element.atomic_number, site.fract.tolist()) for site in _all_sites(structure)]
+        labels, numbers, positions = zip(*atoms, strict=True)
+        found = spglib.get_symmetry((lattice.vectors.tolist(), list(positions), list(numbers)), symprec=SYMPREC)
+        if found is None:
+            raise InputError(f"spglib finds no symmetry for the atoms of '{path}'; are two of them on one place?")
+        rotations = torch.as_tensor(found["rotations"], dtype=torch.int64)
+        translations = torch.as_tensor(found["translations"], dtype=torch.float64)
+        at = torch.tensor(positions, dtype=torch.float64)
+        copies = {label: at[[k for k, each in enumerate(labels) if each == label]] for label in dict.fromkeys(labels)}
+        return cls(lattice, _label(copies), rotations, translations)
+
+    @property
+    def positions(self) -> Float[Tensor, "site 3"]:
+        """Fractional positions of all sites."""
+        return torch.stack([site.position for site in self.sites])
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What each site is a copy of."""
+        return tuple(site.kind for site in self.sites)
+
+    @cached_property
+    def action(self) -> Action:
+        """How the operations move the sites."""
+        return symmetry.action(self.positions, self.rotations, self.translations, self.lattice.vectors)
+
+    def only(self, kinds: Sequence[str]) -> "Crystal":
+        """The same symmetry with these kinds of site alone: the magnetic ones."""
+        if unknown := [kind for kind in kinds if kind not in self.kinds]:
+            raise InputError(f"the crystal has sites {tuple(dict.fromkeys(self.kinds))}, got '{unknown[0]}'")
+        kept = tuple(site for site in self.sites if site.kind in kinds)
+        return Crystal(self.lattice, kept, self.rotations, self.translations)
+
+    def bonds(self, max_distance: float) -> list[BondOrbit]:
+        """Bonds up to `max_distance`, A, each once, by shell and symmetry orbit: "1", "2", "3a", "3b".
+
+        Lengths within 1e-3 A are one shell. The first bond of an orbit is the one that a matrix is given for.
+        """
+        return symmetry.bond_orbits(self.action, self.positions, self.kinds, self.lattice.vectors, max_distance)
+
+    def bond(self, name: str) -> BondOrbit:
+        """The orbit with this name."""
+        number = int("".join(filter(str.isdigit, name)) or 0)
+        if not 0 < number <= MOST_SHELLS:
+            raise InputError(f"bond '{name}' is not the name of a shell; write '1', '2', ... or '3a', '3b' for orbits")
+        reach = float(torch.linalg.vector_norm(self.lattice.vectors, dim=-1).min())
+        orbits = self.bonds(reach)
+        while int("".join(filter(str.isdigit, orbits[-1].name)) if orbits else 0) < number:
+            reach *= 1.4
+            orbits = self.bonds(reach)
+        if chosen := [orbit for orbit in orbits if orbit.name == name]:
+            return chosen[0]
+        shell = [each.name for each in orbits if each.name.rstrip("abcdefghijklmnopqrstuvwxyz") == str(number)]
+        raise InputError(f"there is no bond '{name}'; shell {number} consists of {', '.join(map(repr, shell))}")
+
+    def allowed_exchange(self, bond: str | BondOrbit) -> Float[Tensor, "basis 3 3"]:
+        """Basis of the Cartesian exchange matrices that symmetry permits on the orbit's first bond."""
+        return self.bond(bond).allowed if isinstance(bond, str) else bond.allowed
+
+    def allowed_anisotropy(self, kind: str) -> Float[Tensor, "basis 3 3"]:
+        """Basis of the symmetric Cartesian matrices that symmetry permits on the first site of a kind."""
+        keeps = self.action.R[self.action.image[:, self._first(kind)] == self._first(kind)]
+        return symmetry.invariant(keeps, keeps)
+
+    def propagate_exchange(self, orbit: BondOrbit, matrix: Float[Tensor, "3 3"]) -> Float[Tensor, "bond 3 3"]:
+        """The matrix of the first bond on every bond of its orbit; refused where symmetry forbids it."""
+        if not symmetry.contains(orbit.allowed, matrix):
+            ends = (
+                f"{self.sites[int(orbit.i[0])].label} to {self.sites[int(orbit.j[0])].label} {orbit.offset[0].tolist()}"
+            )
+            raise InputError(
+                f"symmetry forbids the matrix {matrix.tolist()} on bond '{orbit.name}' ({ends}, "
+                f"{orbit.distance:.4g} A); "
+                f"it allows {symmetry.pattern(orbit.allowed)}"
+            )
+        return orbit.rotation @ matrix @ orbit.rotation.mT
+
+    def propagate_site(self, kind: str, matrix: Float[Tensor, "3 3"], what: str) -> Float[Tensor, "copy 3 3"]:
+        """A symmetric matrix of the first site of a kind on all its copies; refused where symmetry forbids it."""
+        allowed = self.allowed_anisotropy(kind)
+        if not symmetry.contains(allowed, matrix):
+            raise InputError(
+                f"symmetry forbids the {what} {matrix.tolist()} on site '{kind}'; it allows {symmetry.pattern(allowed)}"
+            )
+        image = self.action.image[:, self._first(kind)].tolist()
+        R = self.action.R[[image.index(site) for site, each in enumerate(self.kinds) if each == kind]]
+        return R @ matrix @ R.mT
+
+    def _first(self, kind: str) -> int:
+        if kind not in self.kinds:
+            raise InputError(f"the crystal has sites {tuple(dict.fromkeys(self.kinds))}, got '{kind}'")
+        return self.kinds.index(kind)
+
+
+def _six(cell: Sequence[float]) -> list[float]:
+    if len(cell) != 6:
+        raise InputError(f"a cell is [a, b, c, alpha, beta, gamma] (A, degrees), got {list(cell)}")
+    return [float(each) for each in cell]
+
+
+def _position(kind: str, at: Sequence[float]) -> Float[Tensor, "3"]:
+    if len(at) != 3:
+        raise InputError(f"site '{kind}' needs three fractional coordinates, got {list(at)}")
+    return torch.as_tensor(at, dtype=torch.float64)
+
+
+def _operations(spacegroup: str | int, lattice: Lattice) -> tuple[Tensor, Tensor]:
+    """Rotations and translations of a space group that the cell fits."""
+    name = str(spacegroup).strip()
+    group = _find_group(name, lattice)
+    table = group.operations() if group else _hall(name)
+    operations = list(table)
+    rotations = torch.tensor([operation.rot for operation in operations]) // gemmi.Op.DEN
+    translations = torch.tensor([operation.tran for operation in operations], dtype=torch.float64) / gemmi.Op.DEN
+    shape = SHAPES.get(group.crystal_system_str(), "") if group else ""
+    _check_cell(lattice, rotations, f"space group '{group.xhm() if group else name}'", shape)
+    return rotations, translations
+
+
+def _find_group(name: str, lattice: Lattice) -> gemmi.SpaceGroup | None:
+    """The group by number or Hermann-Mauguin symbol; the cell's angles tell rhombohedral from hexagonal axes."""
+    if name.isdigit():
+        group = gemmi.find_spacegroup_by_number(int(name)) if 1 <= int(name) <= 230 else None
+        if group is None:
+            raise InputError(f"there is no space group number {name}; they run from 1 to 230")
+        name = group.hm
+    return gemmi.find_spacegroup_by_name(name, lattice.alpha, lattice.gamma, "2H")
+
+
+def _hall(name: str) -> gemmi.GroupOps:
+    try:
+        table = gemmi.symops_from_hall(name)
+    except (RuntimeError, ValueError):
+        table = None
+    if table is None or not name:
+        raise InputError(
+            f"space group '{name}' is not known; give a number (136), a Hermann-Mauguin symbol ('P 42/m n m') or a "
+            "Hall symbol ('-P 4n 2n')"
+        )
+    return table
+
+
+def _check_cell(lattice: Lattice, rotations: Int64[Tensor, "operation 3 3"], group: str, shape: str) -> None:
+    """The metric G = A A^T must obey W^T G W = G."""
+    G = lattice.vectors @ lattice.vectors.T
+    W = rotations.to(G)
+    if float((W.mT @ G @ W - G).abs().max()) > FIT * float(G.abs().max()):
+        cell = ", ".join(f"{each:g}" for each in (lattice.a, lattice.b, lattice.c))
+        angles = ", ".join(f"{each:g}" for each in (lattice.alpha, lattice.beta, lattice.gamma))
+        needs = f", which needs {shape}" if shape else ""
+        raise InputError(f"the cell {cell} A, {angles} degrees does not fit {group}{needs}")
+
+
+def _check_apart(sites: tuple[Site, ...], vectors: Float[Tensor, "3 3"]) -> None:
+    if not sites:
+        raise InputError("a crystal needs at least one site")
+    x = torch.stack([site.position for site in sites])
+    gap = x[:, None] - x
+    distance = torch.linalg.vector_norm((gap - gap.round()) @ vectors, dim=-1) + torch.eye(len(x)).to(x) * 1e3
+    if float(distance.min()) < 10 * symmetry.SITE_TOLERANCE:
+        i, j = divmod(int(distance.argmin()), len(x))
+        raise InputError(
+            f"sites '{sites[i].label}' and '{sites[j].label}' are {float(distance.min()):.2g} A apart; give one position "
+            "a site, exactly on its special position if it has one"
+        )
+
+
+def _label(copies: Mapping[str, Float[Tensor, "copy 3"]]) -> tuple[Site, ...]:
+    """Sites in the order given; copies are numbered from 1 where there are several."""
+    return tuple(
+        Site(kind if len(at) == 1 else f"{kind}_{k}", kind, position)
+        for kind, at in copies.items()
+        for k, position in enumerate(at, 1)
+    )
+
+
+def _read_cif(path: Path) -> gemmi.SmallStructure:
+    """The first block of a CIF that has atoms, without partial occupancy."""
+    if not path.is_file():
+        raise InputError(f"there is no CIF file '{path}'")
+    try:
+        structures = [gemmi.make_small_structure_from_block(block) for block in gemmi.cif.read(str(path))]
+    except (RuntimeError, ValueError) as error:
+        raise InputError(f"'{path}' is not a readable CIF file: {error}") from None
+    structures = [structure for structure in structures if len(structure.sites)]
+    if not structures:
+        raise InputError(f"CIF file '{path}' lists no atoms (_atom_site_fract_x, ...)")
+    if partial := [site for site in structures[0].sites if site.occ < 0.999 or site.disorder_group]:
+        raise InputError(
+            f"CIF file '{path}' has partial occupancy or disorder, first at site '{partial[0].label}' (occupancy "
+            f"{partial[0].occ:g}); a spin model needs an ordered structure, so edit the file to one"
+        )
+    return structures[0]
+
+
+def _all_sites(structure: gemmi.SmallStructure) -> list[gemmi.SmallStructure.Site]:
+    """All atoms of the cell, by the file's own symmetry operations, which must be readable."""
+    if structure.spacegroup is None:
+        raise InputError("the CIF file names no space group that gemmi knows; give _space_group_name_H-M_alt")
+    return list(structure.get_all_unit_cell_sites())
