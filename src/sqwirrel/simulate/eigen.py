@@ -27,10 +27,10 @@ def factorise(
     hamiltonian: Complex[Tensor, "*batch boson boson"],
 ) -> tuple[Complex[Tensor, "*batch boson boson"], Bool[Tensor, "*batch"]]:
     """Cholesky factor, and whether the Hamiltonian is positive definite; an indefinite one is replaced by the identity first."""
-    info = torch.linalg.cholesky_ex(hamiltonian).info
+    L, info = torch.linalg.cholesky_ex(hamiltonian)
     stable = info == 0
     if bool(stable.all()):
-        return torch.linalg.cholesky_ex(hamiltonian).L, stable
+        return L, stable
     eye = torch.eye(hamiltonian.shape[-1], dtype=hamiltonian.dtype, device=hamiltonian.device)
     safe = torch.where(stable[..., None, None], hamiltonian, eye)
     return torch.linalg.cholesky_ex(safe).L, stable

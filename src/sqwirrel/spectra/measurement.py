@@ -1,13 +1,19 @@
 """Measurement: where in Q and energy the bins of a spectrum lie, and the conditions they were measured under."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
+
+Numbers = Tensor | np.ndarray | Sequence[Any]
+"""What a constructor takes for an array: it becomes a float64 tensor there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,8 +24,8 @@ class QShells:
 
     dim = "Q"
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "edges", _as_tensor(self.edges))
+    def __init__(self, edges: Numbers) -> None:
+        object.__setattr__(self, "edges", _as_tensor(edges))
         _check_ascending(self.edges, "|Q| bin edges", "1/angstrom")
         if self.edges[0] < 0:
             raise InputError(f"|Q| bin edges start at {float(self.edges[0])} 1/angstrom; a modulus is not negative")
@@ -31,6 +37,10 @@ class QShells:
     def centres(self) -> Float64[Tensor, " shell"]:
         """Middle of each shell, 1/angstrom."""
         return (self.edges[1:] + self.edges[:-1]) / 2
+
+    def describe(self, start: int, stop: int) -> str:
+        """Shells `start` to `stop` in words."""
+        return f"|Q| {float(self.edges[start]):.2f} to {float(self.edges[stop]):.2f} 1/angstrom"
 
     def merge(self, factor: int) -> "QShells":
         """Every `factor` adjacent shells as one; the last one may be made of fewer."""
@@ -51,9 +61,10 @@ class QPath:
 
     dim = "point"
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "q", _as_tensor(self.q))
-        object.__setattr__(self, "box", _as_tensor(self.box))
+    def __init__(self, lattice: Lattice, q: Numbers, box: Numbers) -> None:
+        object.__setattr__(self, "lattice", lattice)
+        object.__setattr__(self, "q", _as_tensor(q))
+        object.__setattr__(self, "box", _as_tensor(box))
         if self.q.ndim != 2 or self.q.shape[-1] != 3 or not len(self.q) or not self.q.isfinite().all():
             raise InputError(f"q must hold one finite (h, k, l) a row, got an array of shape {tuple(self.q.shape)}")
         if self.box.shape != (3, 3) or not self.box.isfinite().all():
@@ -61,6 +72,11 @@ class QPath:
 
     def __len__(self) -> int:
         return len(self.q)
+
+    def describe(self, start: int, stop: int) -> str:
+        """Points `start` to `stop` in words."""
+        first, last = (", ".join(f"{x:.2f}" for x in self.q[k].tolist()) for k in (start, stop - 1))
+        return f"q ({first}) to ({last}) rlu"
 
     def merge(self, factor: int) -> "QPath":
         """Every `factor` adjacent bins as one; only bins that touch, on a straight line, can be merged."""
@@ -85,12 +101,22 @@ class Measurement:
     points: QShells | QPath
     energy: Float64[Tensor, " edge"]
     temperature: float | None
-    field: Float64[Tensor, "3"] = (0.0, 0.0, 0.0)  # type: ignore[assignment]  # becomes a tensor below
-    incident_energy: float | None = None
+    field: Float64[Tensor, "3"]
+    incident_energy: float | None
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "energy", _as_tensor(self.energy))
-        object.__setattr__(self, "field", _as_tensor(self.field))
+    def __init__(
+        self,
+        points: QShells | QPath,
+        energy: Numbers,
+        temperature: float | None,
+        field: Numbers = (0.0, 0.0, 0.0),
+        incident_energy: float | None = None,
+    ) -> None:
+        object.__setattr__(self, "points", points)
+        object.__setattr__(self, "energy", _as_tensor(energy))
+        object.__setattr__(self, "temperature", temperature)
+        object.__setattr__(self, "field", _as_tensor(field))
+        object.__setattr__(self, "incident_energy", incident_energy)
         _check_ascending(self.energy, "energy bin edges", "meV")
         if self.temperature is not None and not self.temperature >= 0:
             raise InputError(f"the temperature is {self.temperature} K; it must not be negative")
@@ -116,7 +142,7 @@ def merge_edges(edges: Float64[Tensor, " edge"], factor: int) -> Float64[Tensor,
     return edges[[*range(0, last, factor), last]]
 
 
-def _as_tensor(values: object) -> Tensor:
+def _as_tensor(values: Numbers) -> Tensor:
     """Values as a float64 tensor, without a copy where they are one already."""
     return torch.as_tensor(values, dtype=torch.float64)
 

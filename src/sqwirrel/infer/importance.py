@@ -1,0 +1,145 @@
+"""Importance sampling round every basin with a mixture of Student-t laws.
+
+Draws of several rounds share one weight, posterior / mean proposal of all rounds (Cornuet et al., Scand. J. Stat. 39, 798 (2012),
+doi:10.1111/j.1467-9469.2011.00756.x); the largest weights are smoothed by a generalised Pareto law whose shape k says whether
+to trust them: below 0.7 (Vehtari et al., J. Mach. Learn. Res. 25, 72 (2024), arXiv:1507.02646).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from scipy.stats import genpareto
+from torch import Tensor
+
+from sqwirrel.infer.refine import Optimum
+from sqwirrel.infer.target import Target
+from sqwirrel.seeds import stream
+
+FREEDOM = 8
+"""Degrees of freedom of the proposals: tails heavier than a posterior's, at little cost."""
+BLOCK = 16
+"""Draws evaluated together; progress is told, and an interruption felt, between blocks."""
+
+
+@dataclass(frozen=True, eq=False)
+class StudentMixture:
+    """A mixture of multivariate Student-t laws."""
+
+    share: Float[Tensor, " component"]
+    centre: Float[Tensor, "component parameter"]
+    root: Float[Tensor, "component parameter parameter"]
+    """Lower Cholesky factors of the scale matrices."""
+
+    def sample(self, n: int, seed: torch.Generator) -> Float[Tensor, "n parameter"]:
+        which = torch.multinomial(self.share, n, replacement=True, generator=seed)
+        p = self.centre.shape[1]
+        normal = torch.randn(n, p + FREEDOM, generator=seed, dtype=self.centre.dtype)
+        stretch = (FREEDOM / (normal[:, p:] ** 2).sum(1)).sqrt()
+        return self.centre[which] + torch.einsum("nab,nb->na", self.root[which], normal[:, :p]) * stretch[:, None]
+
+    def log_prob(self, theta: Float[Tensor, "n parameter"]) -> Float[Tensor, " n"]:
+        p = theta.shape[1]
+        away = (theta - self.centre[:, None]).mT
+        size2 = (torch.linalg.solve_triangular(self.root, away, upper=False) ** 2).sum(1)
+        volume = self.root.diagonal(dim1=-2, dim2=-1).log().sum(-1)[:, None]
+        norm = math.lgamma((FREEDOM + p) / 2) - math.lgamma(FREEDOM / 2) - p / 2 * math.log(FREEDOM * math.pi)
+        return torch.logsumexp(self.share.log()[:, None] + norm - volume - (FREEDOM + p) / 2 * torch.log1p(size2 / FREEDOM), dim=0)
+
+
+@dataclass(frozen=True, eq=False)
+class Weighted:
+    """Draws with normalised log weights, the log evidence, and how far to trust them."""
+
+    theta: Float[Tensor, "draw parameter"]
+    log_weight: Float[Tensor, " draw"]
+    log_evidence: float
+    pareto_k: float
+
+    @property
+    def effective(self) -> float:
+        """Effective sample size, 1 / sum w^2."""
+        return float(torch.exp(-torch.logsumexp(2 * self.log_weight, dim=0)))
+
+
+def importance(
+    target: Target, basins: list[Optimum], *, draws: int, rounds: int, seed: int, progress: Callable[[int, int], None] | None = None
+) -> Weighted:
+    """Weighted draws from the posterior in `rounds` rounds; from the second on the proposal has the moments of all draws so far."""
+    generator, mixtures = stream(seed, "importance"), [_laplace(basins)]
+    theta, value = torch.empty(0, len(target.names), dtype=torch.float64), torch.empty(0, dtype=torch.float64)
+    sizes = [draws // rounds] * (rounds - 1) + [draws - draws // rounds * (rounds - 1)]
+    for k, size in enumerate(sizes):
+        new = mixtures[-1].sample(size, generator)
+        for part in new.split(BLOCK):
+            value = torch.cat((value, target.log_posterior(part)))
+            if progress is not None:
+                progress(len(value), draws)
+        theta = torch.cat((theta, new))
+        weighted = _weigh(theta, value, mixtures, sizes[: k + 1])
+        if k + 1 < rounds:
+            mixtures.append(_adapted(mixtures[-1], weighted))
+    return weighted
+
+
+def _laplace(basins: list[Optimum]) -> StudentMixture:
+    """One component a basin, with the covariance of its curvature, shared by its approximate evidence."""
+    root = torch.stack([_root(basin.covariance) for basin in basins])
+    mass = torch.tensor([b.log_posterior for b in basins], dtype=torch.float64) + root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    share = (torch.softmax(mass, dim=0) + 0.05).clamp(min=1e-3)
+    return StudentMixture(share / share.sum(), torch.stack([b.theta for b in basins]), root)
+
+
+def _adapted(mixture: StudentMixture, weighted: Weighted) -> StudentMixture:
+    """Components moved to the weighted moments of the draws nearest to each; kept where too few draws carry weight."""
+    away = (weighted.theta - mixture.centre[:, None]).mT
+    nearest = (torch.linalg.solve_triangular(mixture.root, away, upper=False) ** 2).sum(1).argmin(0)
+    weight = weighted.log_weight.exp()
+    moved = [_moments(mixture, k, weighted.theta[nearest == k], weight[nearest == k]) for k in range(len(mixture.share))]
+    share, centre, root = (torch.stack(part) for part in zip(*moved, strict=True))
+    return StudentMixture(share / share.sum(), centre, root)
+
+
+def _moments(mixture: StudentMixture, k: int, theta: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    total = weight.sum()
+    if len(weight) == 0 or total <= 0 or total**2 / (weight**2).sum() < 3 * theta.shape[1]:
+        return total + 0.02, mixture.centre[k], mixture.root[k]
+    weight = weight / total
+    centre = weight @ theta
+    away = theta - centre
+    return total + 0.02, centre, _root((away * weight[:, None]).T @ away)
+
+
+def _root(covariance: Tensor) -> Tensor:
+    """Cholesky factor, with a little added to a covariance that is singular to rounding."""
+    scale = covariance.diagonal().clamp(min=1e-300).sqrt()
+    normal = covariance / scale[:, None] / scale + 1e-9 * torch.eye(len(scale), dtype=scale.dtype)
+    return scale[:, None] * torch.linalg.cholesky(normal)
+
+
+def _weigh(theta: Tensor, value: Tensor, mixtures: list[StudentMixture], sizes: list[int]) -> Weighted:
+    share = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
+    proposal = torch.logsumexp(torch.stack([m.log_prob(theta) for m in mixtures]) + share.log()[:, None], dim=0)
+    raw = value - proposal
+    smoothed, k = pareto_smooth(raw)
+    total = torch.logsumexp(smoothed, dim=0)
+    return Weighted(theta, smoothed - total, float(total) - math.log(len(raw)), k)
+
+
+def pareto_smooth(log_weight: Float[Tensor, " draw"]) -> tuple[Float[Tensor, " draw"], float]:
+    """Log weights with their tail replaced by quantiles of a generalised Pareto law, and its shape k (inf if there is no tail)."""
+    n = int(log_weight.isfinite().sum())
+    tail = min(n // 5, math.ceil(3 * math.sqrt(n)))
+    if tail < 5:
+        return log_weight, math.inf
+    top = log_weight.argsort(descending=True)[: tail + 1].flip(0)
+    excess = torch.exp(log_weight[top] - log_weight[top[-1]])
+    if float(excess[-1] - excess[0]) < 1e-9:
+        return log_weight, 0.0
+    k, _, scale = genpareto.fit((excess[1:] - excess[0]).numpy(), floc=0)
+    quantile = genpareto.ppf((torch.arange(tail) + 0.5).numpy() / tail, k, scale=scale)
+    smoothed = log_weight.clone()
+    smoothed[top[1:]] = (excess[0] + torch.as_tensor(quantile)).log().clamp(max=0) + log_weight[top[-1]]
+    return smoothed, float(k)

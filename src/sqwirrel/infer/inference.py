@@ -1,0 +1,154 @@
+"""infer(): from a measured spectrum to a posterior, without any network.
+
+Screening of prior draws and Fisher scoring on a coarse average find the basins; Fisher scoring and importance sampling on the
+fine one weigh them.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+
+from sqwirrel.errors import InputError
+from sqwirrel.infer.checks import basin_check, fit_checks, parameter_checks, quadrature_check, sampling_checks
+from sqwirrel.infer.importance import Weighted, importance
+from sqwirrel.infer.posterior import LEVELS, Basin, Posterior, weighted_quantile
+from sqwirrel.infer.refine import Optimum, basins, refine
+from sqwirrel.infer.screen import profile, screen
+from sqwirrel.infer.target import Target
+from sqwirrel.model.prior import Prior
+from sqwirrel.observe import Experiment
+from sqwirrel.record import Record
+from sqwirrel.spectra import Spectrum
+
+Progress = Callable[[str, int, int], None]
+PAPERS = (
+    "C. Cornuet, J.-M. Marin, A. Mira, C. P. Robert, Scand. J. Stat. 39, 798 (2012), doi:10.1111/j.1467-9469.2011.00756.x",
+    "A. Vehtari, D. Simpson, A. Gelman, Y. Yao, J. Gabry, J. Mach. Learn. Res. 25, 72 (2024), arXiv:1507.02646",
+    "S. Toth, B. Lake, J. Phys.: Condens. Matter 27, 166002 (2015), doi:10.1088/0953-8984/27/16/166002",
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How hard to look: prior draws screened, starts refined, posterior draws, rounds of importance sampling, seed."""
+
+    screen: int = 256
+    starts: int = 8
+    draws: int = 500
+    rounds: int = 2
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if min(self.screen, self.starts, self.rounds) < 1 or self.draws < 50:
+            raise InputError(f"infer needs at least 1 screened draw, start and round and 50 draws, got {self}")
+
+
+COARSE_BINS = (40, 80)
+"""The coarse spectrum has at most about this many bins along |Q| and energy."""
+COARSE_SAMPLES = 4
+"""The coarse average has this many times fewer quadrature points per cell."""
+MARGIN = 30.0
+"""A basin this much worse than the best (log posterior, on the coarse average) is reported but not sampled."""
+
+
+def infer(
+    experiment: Experiment,
+    prior: Prior,
+    spectrum: Spectrum,
+    settings: Settings = Settings(),
+    *,
+    record: Record | None = None,
+    progress: Progress | None = None,
+) -> Posterior:
+    """The posterior of the prior's free parameters given `spectrum`, with every basin found.
+
+    `progress(stage, done, total)` is called as the work goes on.
+    """
+    tell, clock = progress or (lambda *_: None), time.perf_counter()
+    target = Target.of(experiment, prior, spectrum)
+    found = search(target, spectrum, settings, tell)
+    fine = _fine(target, found, tell)
+    weighted = importance(
+        target, fine, draws=settings.draws, rounds=settings.rounds, seed=settings.seed, progress=lambda k, n: tell("sampling", k, n)
+    )
+    seconds = time.perf_counter() - clock
+    return _posterior(target, _other(target), found, fine, weighted, seconds, record or Record.start(seeds={"infer": settings.seed}))
+
+
+def search(target: Target, spectrum: Spectrum, settings: Settings, tell: Progress) -> list[Optimum]:
+    """The basins of the posterior on a coarse spectrum and a coarse average."""
+    coarse = _coarse(target, spectrum)
+    tell("screening", 0, 1)
+    starts = screen(coarse, draws=settings.screen, keep=settings.starts, seed=settings.seed)
+    return basins(refine(coarse, starts, progress=lambda k, n: tell("searching", k, n)))
+
+
+def random_starts(target: Target, spectrum: Spectrum, *, starts: int, seed: int) -> list[Optimum]:
+    """Basins reached from stable prior draws that nobody selected; only the linear nuisances are solved for."""
+    coarse = _coarse(target, spectrum)
+    theta, value = profile(coarse, target.prior.sample(50 * starts, seed))
+    return basins(refine(coarse, theta[value.isfinite()][:starts]))
+
+
+def _coarse(target: Target, spectrum: Spectrum) -> Target:
+    fine = target.experiment
+    factor = [max(1, n // most) for n, most in zip(spectrum.measurement.shape, COARSE_BINS, strict=True)]
+    merged = spectrum.rebin(q=factor[0], energy=factor[1])
+    samples = max(8, fine.samples // COARSE_SAMPLES)
+    rough = Experiment(fine.model, merged.measurement, fine.instrument, samples=samples, cell=2 * fine.cell, seed=fine.seed)
+    return Target.of(rough, target.prior, merged)
+
+
+def _other(target: Target) -> Target:
+    """The same target with every quadrature point elsewhere."""
+    e = target.experiment
+    return replace(target, experiment=Experiment(e.model, e.measurement, e.instrument, samples=e.samples, cell=e.cell, seed=e.seed + 1))
+
+
+def _fine(target: Target, found: list[Optimum], tell: Progress) -> list[Optimum]:
+    """The basins worth sampling, refined on the fine average."""
+    near = [b for b in found if b.log_posterior > found[0].log_posterior - MARGIN]
+    refined = refine(target, torch.stack([b.theta for b in near]), progress=lambda k, n: tell("refining", k, n))
+    return basins([replace(new, starts=old.starts) for new, old in zip(refined, near, strict=True)])
+
+
+def _posterior(
+    target: Target, other: Target, found: list[Optimum], fine: list[Optimum], weighted: Weighted, seconds: float, record: Record
+) -> Posterior:
+    reported = _reported(found, fine, weighted)
+    per_bin, checks = fit_checks(target, fine[0].theta)
+    ends = tuple(weighted_quantile(weighted.theta, weighted.log_weight.exp(), level) for level in LEVELS["interval95"])
+    checks += sampling_checks(weighted) + [quadrature_check(target, other, fine[0])]
+    checks += [*parameter_checks(target, weighted, (ends[0], ends[1])), basin_check(reported)]
+    return Posterior(
+        names=target.names,
+        units=tuple(target.experiment.units[name] for name in target.names),
+        priors=tuple(str(target.prior.free[name]) for name in target.names),
+        draws=weighted.theta,
+        log_weight=weighted.log_weight,
+        limit=_limit(fine[0]),
+        basins=reported,
+        checks=tuple(checks),
+        log_evidence=weighted.log_evidence,
+        deviance_per_bin=per_bin,
+        seconds=seconds,
+        record=record.with_seconds(infer=seconds).with_papers(*target.experiment.model.papers, *PAPERS),
+    )
+
+
+def _limit(optimum: Optimum) -> torch.Tensor:
+    """Cramer-Rao bound of each parameter, all others free, from the Fisher information of the data alone."""
+    return replace(optimum, precision=optimum.information).covariance.diagonal().sqrt()
+
+
+def _reported(found: list[Optimum], fine: list[Optimum], weighted: Weighted) -> tuple[Basin, ...]:
+    """Sampled basins with the probability of the draws nearest to them, then the poorer ones of the coarse search."""
+    away = weighted.theta - torch.stack([b.theta for b in fine])[:, None]
+    nearest = torch.stack([((d @ b.precision) * d).sum(-1) for d, b in zip(away, fine, strict=True)]).argmin(0)
+    weight = weighted.log_weight.exp()
+    sampled = [Basin(b.theta, b.log_posterior, b.starts, float(weight[nearest == k].sum())) for k, b in enumerate(fine)]
+    poor = [b for b in found if b.log_posterior <= found[0].log_posterior - MARGIN]
+    drop = fine[0].log_posterior - found[0].log_posterior
+    return (*sampled, *(Basin(b.theta, b.log_posterior + drop, b.starts, 0.0) for b in poor))

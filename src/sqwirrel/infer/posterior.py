@@ -1,0 +1,117 @@
+"""Posterior: what the data say about the parameters, with every basin found and the checks that it passed or failed."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sqwirrel.record import Record
+from sqwirrel.seeds import stream
+
+LEVELS = {"interval68": (0.16, 0.84), "interval95": (0.025, 0.975)}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question about the result: its name, whether it passed, the value found, and what that means."""
+
+    name: str
+    passed: bool
+    value: float
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One parameter: quantiles of its marginal, and the Cramer-Rao limit (one standard deviation) at the best fit."""
+
+    name: str
+    unit: str
+    median: float
+    interval68: tuple[float, float]
+    interval95: tuple[float, float]
+    limit: float
+    prior: str
+
+
+@dataclass(frozen=True, eq=False)
+class Basin:
+    """A local maximum of the posterior: where, how good, how many starts ended there, and its share of the probability."""
+
+    theta: Float[Tensor, " parameter"]
+    log_posterior: float
+    starts: int
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Weighted draws of the free parameters `names`.
+
+    `log_weight` is normalised; `limit` is the Cramer-Rao bound of each parameter (all others free) at the best basin;
+    `deviance_per_bin` is -2 log likelihood ratio to a model that meets every bin, over the number of bins.
+    """
+
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    priors: tuple[str, ...]
+    draws: Float[Tensor, "draw parameter"]
+    log_weight: Float[Tensor, " draw"]
+    limit: Float[Tensor, " parameter"]
+    basins: tuple[Basin, ...]
+    checks: tuple[Check, ...]
+    log_evidence: float
+    deviance_per_bin: float
+    seconds: float
+    record: Record
+
+    def sample(self, n: int, seed: int) -> Float[Tensor, "n parameter"]:
+        """Equally weighted draws (with replacement)."""
+        index = torch.multinomial(self.log_weight.exp(), n, replacement=True, generator=stream(seed, "posterior"))
+        return self.draws[index]
+
+    def quantile(self, level: float) -> Float[Tensor, " parameter"]:
+        """Weighted quantile of each marginal, linear between draws."""
+        return weighted_quantile(self.draws, self.log_weight.exp(), level)
+
+    @property
+    def median(self) -> Float[Tensor, " parameter"]:
+        return self.quantile(0.5)
+
+    @property
+    def covariance(self) -> Float[Tensor, "parameter parameter"]:
+        weight = self.log_weight.exp()
+        away = self.draws - weight @ self.draws
+        return (away * weight[:, None]).T @ away
+
+    def summary(self) -> tuple[Summary, ...]:
+        """Median, 68 % and 95 % intervals and limit, one row a parameter."""
+        marks = {name: [self.quantile(level) for level in pair] for name, pair in LEVELS.items()}
+        rows = zip(self.names, self.units, self.median.tolist(), self.limit.tolist(), self.priors, strict=True)
+        return tuple(
+            Summary(name, unit, median, *(_pair(mark, k) for mark in marks.values()), limit, prior)
+            for k, (name, unit, median, limit, prior) in enumerate(rows)
+        )
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+
+def weighted_quantile(
+    draws: Float[Tensor, "draw parameter"], weight: Float[Tensor, " draw"], level: float
+) -> Float[Tensor, " parameter"]:
+    """Quantile of each column under `weight` (normalised), linear between the middles of the steps of the distribution."""
+    value, order = draws.sort(dim=0)
+    share = weight[order]
+    middle = share.cumsum(0) - share / 2
+    k = (middle < level).sum(0).clamp(1, len(draws) - 1)[None]
+    lo, hi = middle.gather(0, k - 1), middle.gather(0, k)
+    fraction = ((level - lo) / (hi - lo).clamp(min=1e-300)).clamp(0, 1)
+    return torch.lerp(value.gather(0, k - 1), value.gather(0, k), fraction)[0]
+
+
+def _pair(mark: list[Tensor], k: int) -> tuple[float, float]:
+    return float(mark[0][k]), float(mark[1][k])

@@ -1,0 +1,20 @@
+"""From modes to a spectrum: what an instrument makes of the excitations of a model."""
+
+from sqwirrel.observe.background import ConstantBackground, PlanarBackground, SlopedBackground
+from sqwirrel.observe.counting import Gaussian, Poisson
+from sqwirrel.observe.experiment import Experiment
+from sqwirrel.observe.instrument import Instrument
+from sqwirrel.observe.resolution import GaussianResolution, PolynomialResolution, TableResolution
+
+__all__ = [
+    "ConstantBackground",
+    "Experiment",
+    "Gaussian",
+    "GaussianResolution",
+    "Instrument",
+    "PlanarBackground",
+    "Poisson",
+    "PolynomialResolution",
+    "SlopedBackground",
+    "TableResolution",
+]

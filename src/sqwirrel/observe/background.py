@@ -1,0 +1,61 @@
+"""Background: what is under the magnetic signal, linear in its nuisance parameters."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sqwirrel.errors import InputError
+from sqwirrel.spectra import Measurement, QShells
+
+
+class Background(Protocol):
+    """A sum of templates; `names` are their amplitudes, in units of the spectrum."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def units(self) -> dict[str, str]: ...
+
+    def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]: ...
+
+
+@dataclass(frozen=True)
+class ConstantBackground:
+    """The parameter `background` in every bin."""
+
+    names = ("background",)
+    units = {"background": ""}
+
+    def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
+        return torch.ones(1, *measurement.shape, dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class SlopedBackground:
+    """`background` in the middle of the energy range, plus `background_slope` per meV away from it."""
+
+    names = ("background", "background_slope")
+    units = {"background": "", "background_slope": "1/meV"}
+
+    def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
+        away = measurement.energy_centres - (measurement.energy[0] + measurement.energy[-1]) / 2
+        return torch.stack((torch.ones_like(away), away))[:, None].expand(-1, *measurement.shape).clone()
+
+
+@dataclass(frozen=True)
+class PlanarBackground:
+    """A plane over a powder map: `background` in its middle, `background_slope` per meV and `background_slope_q` per 1/angstrom."""
+
+    names = ("background", "background_slope", "background_slope_q")
+    units = {"background": "", "background_slope": "1/meV", "background_slope_q": "angstrom"}
+
+    def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
+        if not isinstance(measurement.points, QShells):
+            raise InputError("a planar background needs a powder map; use background kind = 'constant' or 'sloped' for a path")
+        edges = measurement.points.edges
+        away = (measurement.points.centres - (edges[0] + edges[-1]) / 2)[:, None].expand(measurement.shape)
+        return torch.cat((SlopedBackground().templates(measurement), away[None]))

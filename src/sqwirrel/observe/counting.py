@@ -1,0 +1,119 @@
+"""Counting: how a measured bin scatters round its expectation, and the likelihood that follows."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from sqwirrel.errors import InputError
+from sqwirrel.spectra import Spectrum
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """The valid bins of a spectrum as flat tensors; `valid` says which bins of the (point, energy) map they are."""
+
+    intensity: Float[Tensor, " bin"]
+    variance: Float[Tensor, " bin"]
+    valid: Bool[Tensor, "point energy"]
+
+
+class Counting(Protocol):
+    """A likelihood: its data, its deviance (-2 log L up to a constant), and the weight of its Fisher information."""
+
+    is_poisson: bool
+
+    def observe(self, spectrum: Spectrum) -> Observed: ...
+
+    def deviance(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, " batch"]: ...
+
+    def log_normalisation(self, observed: Observed) -> float: ...
+
+    def weight(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]: ...
+
+    def sample(self, expected: Float[Tensor, " bin"], observed: Observed, seed: torch.Generator) -> Float[Tensor, " bin"]: ...
+
+
+@dataclass(frozen=True)
+class Poisson:
+    """Raw counts: log L = sum n log mu - mu - log n!. The spectrum must be in counts."""
+
+    is_poisson = True
+
+    def observe(self, spectrum: Spectrum) -> Observed:
+        if not spectrum.is_counts:
+            raise InputError("Poisson counting needs raw counts, this spectrum is reduced data; use counting kind = 'gaussian'")
+        counts = spectrum.intensity[spectrum.valid]
+        return Observed(counts, counts.clamp(min=1), spectrum.valid)
+
+    def deviance(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, " batch"]:
+        mu, n = expected.clamp(min=1e-9), observed.intensity
+        return 2 * (mu - n - torch.xlogy(n, mu) + torch.xlogy(n, n)).sum(-1)
+
+    def log_normalisation(self, observed: Observed) -> float:
+        """log L of a model that meets every bin."""
+        n = observed.intensity
+        return float((torch.xlogy(n, n) - n - torch.lgamma(n + 1)).sum())
+
+    def weight(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
+        return 1 / expected.clamp(min=1e-9)
+
+    def sample(self, expected: Float[Tensor, " bin"], observed: Observed, seed: torch.Generator) -> Float[Tensor, " bin"]:
+        return torch.poisson(expected, generator=seed)
+
+
+WINDOW = 5
+"""Bins along |Q| and energy over which `Gaussian` averages the variance."""
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Reduced data: a normal law whose variance is the mean of error^2 over the neighbouring bins, at least floor^2.
+
+    The error a file gives for a bin is made from the counts of that bin: bins that counted little claim small errors,
+    a bin without counts claims none, and weights 1 / error^2 pull every fit down (Mighell, Astrophys. J. 518, 380 (1999),
+    doi:10.1086/307253). The mean over the `WINDOW` x `WINDOW` neighbours, the bin itself left out, does not know what that bin
+    counted. `floor` is in units of the spectrum; by default a tenth of the median error of the valid bins.
+    """
+
+    floor: float | None = None
+    is_poisson = False
+
+    def __post_init__(self) -> None:
+        if self.floor is not None and not self.floor > 0:
+            raise InputError(f"the error floor is {self.floor}; it must be positive, in units of the spectrum")
+
+    def observe(self, spectrum: Spectrum) -> Observed:
+        if not bool(spectrum.error.any()):
+            raise InputError("this spectrum has no errors; Gaussian counting needs one standard deviation per bin")
+        valid = spectrum.valid
+        variance = _neighbours(spectrum.error**2, valid).clamp(min=self.smallest(spectrum) ** 2)
+        return Observed(spectrum.intensity[valid], variance[valid], valid)
+
+    def smallest(self, spectrum: Spectrum) -> float:
+        """The floor in use, in units of the spectrum."""
+        return self.floor or 0.1 * float(spectrum.error[spectrum.valid].median())
+
+    def deviance(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, " batch"]:
+        return ((observed.intensity - expected) ** 2 / observed.variance).sum(-1)
+
+    def log_normalisation(self, observed: Observed) -> float:
+        """log L of a model that meets every bin."""
+        return float(-0.5 * torch.log(2 * torch.pi * observed.variance).sum())
+
+    def weight(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
+        return (1 / observed.variance).expand_as(expected)
+
+    def sample(self, expected: Float[Tensor, " bin"], observed: Observed, seed: torch.Generator) -> Float[Tensor, " bin"]:
+        return expected + observed.variance.sqrt() * torch.randn(expected.shape, generator=seed, dtype=expected.dtype)
+
+
+def _neighbours(variance: Float[Tensor, "point energy"], valid: Bool[Tensor, "point energy"]) -> Float[Tensor, "point energy"]:
+    """Mean over the valid neighbours of each bin, itself left out; its own value where it has none."""
+    kernel = torch.ones(1, 1, WINDOW, WINDOW, dtype=variance.dtype)
+    kernel[..., WINDOW // 2, WINDOW // 2] = 0
+    pair = torch.stack((variance * valid, valid.to(variance.dtype)))[:, None]
+    total, count = torch.nn.functional.conv2d(pair, kernel, padding=WINDOW // 2)[:, 0]
+    return torch.where(count > 0, total / count.clamp(min=1), variance)

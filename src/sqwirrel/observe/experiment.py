@@ -1,0 +1,220 @@
+"""Experiment: the spectrum that an instrument would see of a model, on the bins of a measurement.
+
+Modes at quadrature points are deposited on (cell, fine energy) and pass two kernels, one along |Q| and one along energy:
+expected = scale * K_Q . deposit . K_E + background. Model parameters act only on the deposit, nuisances only after it.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from sqwirrel.errors import InputError
+from sqwirrel.model.spin import SpinModel
+from sqwirrel.observe.counting import Observed
+from sqwirrel.observe.instrument import MULTIPLE, Q_WIDTH, SCALE, Instrument
+from sqwirrel.observe.resolution import energy_kernel, shell_kernel
+from sqwirrel.observe.sampling import Sampling, sampling
+from sqwirrel.seeds import stream
+from sqwirrel.simulate import SpinWaves
+from sqwirrel.spectra import Measurement, QShells, Spectrum
+
+FINE = 4
+"""Lines of the fine energy grid per bin of the spectrum."""
+REACH = 1.5
+"""The fine grid reaches this many meV, or half of the energy range if that is less, beyond the bins; lines further out are lost."""
+ROWS_BYTES = 64 * 2**20
+"""Parameter rows are worked on together as long as their modes take no more than this."""
+
+
+class Prediction(NamedTuple):
+    """Expected intensity, and whether the assumed order is a minimum at every sampled wavevector."""
+
+    expected: Float[Tensor, "batch point energy"]
+    stable: Bool[Tensor, " batch"]
+
+
+class Linearised(NamedTuple):
+    """A prediction with its derivatives with respect to every parameter."""
+
+    expected: Float[Tensor, "batch point energy"]
+    slope: Float[Tensor, "batch parameter point energy"]
+    stable: Bool[Tensor, " batch"]
+
+
+class Experiment(nn.Module):
+    """A simulator: expected intensities on the bins of `measurement`, for rows of parameters in the order of `names`.
+
+    `samples` quadrature points are used per |Q| cell (of at least `cell` 1/angstrom) or per point of a path; `seed` moves them.
+    """
+
+    def __init__(
+        self, model: SpinModel, measurement: Measurement, instrument: Instrument, *, samples: int = 64, cell: float = 0.05, seed: int = 0
+    ) -> None:
+        super().__init__()
+        if measurement.temperature is None:
+            raise InputError("the measurement has no temperature; give it in kelvin, [measurement] temperature = 5")
+        self.model, self.measurement, self.instrument = model, measurement, instrument
+        self.samples, self.cell, self.seed = samples, cell, seed
+        powder = isinstance(measurement.points, QShells)
+        self.names = (*model.names, *instrument.names(powder=powder))
+        where = sampling(measurement, model.lattice, model.laue(), samples=samples, width=cell, seed=seed)
+        self.register_buffer("weight", where.weight)
+        self.register_buffer("cells", where.cell)
+        self.register_buffer("cell_edges", where.edges)
+        self.register_buffer("sphere", _sphere(where))
+        self.register_buffer("energy", measurement.energy)
+        self.register_buffer("line", _fine_grid(measurement.energy))
+        self.register_buffer("templates", instrument.background.templates(measurement))
+        self.waves = SpinWaves(model, where.q, temperature=measurement.temperature, field=measurement.field)
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Unit of each parameter; empty where it is a number or an intensity in the spectrum's own unit."""
+        known = dict.fromkeys(self.model.names, "meV") | self.instrument.units
+        return {name: known[name] for name in self.names}
+
+    @property
+    def linear(self) -> tuple[str, ...]:
+        """Nuisances that the expected intensity is linear in: the scale, then the background amplitudes."""
+        return (SCALE, *self.instrument.background.names)
+
+    def pack(self, **values: float) -> Float[Tensor, "1 parameter"]:
+        """Parameters in the order of `names`; those of the model not given take their published default."""
+        known = {**self.model.defaults, **values}
+        if unknown := [name for name in values if name not in self.names]:
+            raise InputError(f"this experiment has parameters {self.names}, got '{unknown[0]}'")
+        if missing := [name for name in self.names if name not in known]:
+            raise InputError(f"this experiment needs a value for '{missing[0]}'; its parameters are {self.names}")
+        return torch.tensor([[float(known[name]) for name in self.names]], dtype=torch.float64)
+
+    def forward(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch point energy"]:
+        """Expected intensity; meaningless for rows whose order is not stable (see `predict`)."""
+        return self.predict(theta).expected
+
+    def predict(self, theta: Float[Tensor, "batch parameter"]) -> Prediction:
+        """Expected intensity and stability, row by row."""
+        pieces = [self._predict(rows) for rows in theta.split(self._rows())]
+        return Prediction(*(torch.cat(part) for part in zip(*pieces, strict=True)))
+
+    def linearise(self, theta: Float[Tensor, "batch parameter"]) -> Linearised:
+        """Expected intensity, its exact derivatives, and stability."""
+        pieces = [self._linearise(rows) for rows in theta.split(max(1, self._rows() // 8))]
+        return Linearised(*(torch.cat(part) for part in zip(*pieces, strict=True)))
+
+    def signal(self, theta: Float[Tensor, "batch parameter"]) -> Prediction:
+        """The magnetic part alone, at unit scale."""
+        pieces = []
+        for rows in theta.split(self._rows()):
+            deposit, stable = self._deposit(rows[:, : len(self.model.names)])
+            pieces.append((self._smear(deposit, rows[:, len(self.model.names) :]), stable))
+        return Prediction(*(torch.cat(part) for part in zip(*pieces, strict=True)))
+
+    def sample(self, theta: Float[Tensor, "1 parameter"], seed: int, like: Spectrum | None = None) -> Spectrum:
+        """One noisy spectrum: Poisson counts, or reduced data with the coverage and errors of `like`."""
+        expected, stable = self.predict(theta)
+        if not bool(stable.all()):
+            raise InputError(self.why_unstable(theta))
+        return _noisy(expected[0], self, stream(seed, "counting"), like)
+
+    def why_unstable(self, theta: Float[Tensor, "1 parameter"]) -> str:
+        """One sentence: where the assumed order fails."""
+        head, values = f"the assumed order of model '{self.model.name}' is not", theta[:, : len(self.model.names)]
+        if not bool(self.waves.is_stationary(values).all()):
+            return f"{head} stationary with these parameters (a torque acts on the moments); set relaxed = true in [order]"
+        bad = ~self.waves(values).stable[0]
+        q = ", ".join(f"{x:.3f}" for x in self.waves.q[bad][0].tolist()) if bool(bad.any()) else "?"
+        return f"{head} a minimum of the energy with these parameters: it is unstable at q = ({q}); change the parameters or the order"
+
+    def _rows(self) -> int:
+        return max(1, ROWS_BYTES // (64 * len(self.weight) * len(self.model.spins)))
+
+    def _predict(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        n = len(self.model.names)
+        deposit, stable = self._deposit(theta[:, :n])
+        return self._observe(deposit, theta[:, n:]), stable
+
+    def _linearise(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Forward mode: the deposit along each model parameter, then the kernels along each nuisance."""
+        n = len(self.model.names)
+        deposit, rise, stable = self._deposit_slopes(theta[:, :n])
+        nuisance = theta[:, n:]
+        expected = self._observe(deposit, nuisance)
+        scaled = nuisance[:, self._column(SCALE), None, None]
+        model = [scaled * self._smear(part, nuisance) for part in rise]
+        one = torch.eye(nuisance.shape[1], dtype=theta.dtype)
+        push = lambda tangent: torch.func.jvp(lambda x: self._observe(deposit, x), (nuisance,), (tangent.expand_as(nuisance),))[1]  # noqa: E731
+        return expected, torch.stack((*model, *(push(row) for row in one)), dim=1), stable
+
+    def _deposit_slopes(self, theta: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
+        one = torch.eye(theta.shape[1], dtype=theta.dtype)
+
+        def push(tangent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            value, slope, stable = torch.func.jvp(self._deposit, (theta,), (tangent.expand_as(theta),), has_aux=True)
+            return value, slope, stable
+
+        with torch.enable_grad():
+            value, slope, stable = torch.func.vmap(push, out_dims=(None, 0, None))(one)
+        return value, list(slope), stable
+
+    def _deposit(self, theta: Tensor) -> tuple[Float[Tensor, "batch cell line"], Bool[Tensor, " batch"]]:
+        """Intensity of all modes shared between cells and the fine energy grid."""
+        modes = self.waves(theta)
+        step, n = self.line[1] - self.line[0], len(self.line)
+        place = (modes.energy - self.line[0]) / step
+        inside = (place >= 0) & (place < n - 1) & modes.stable[..., None]
+        below = torch.where(inside, place, 0.0).detach().floor()
+        strength = torch.where(inside, modes.intensity * self.weight[:, None], 0.0)
+        upper = strength * (place - below)
+        index = (self.cells[:, None] * n + below.long()).flatten(1)
+        size = (int(self.cells[-1]) + 1) * n
+        grid = strength.new_zeros(len(theta), size).scatter_add(1, index, (strength - upper).flatten(1))
+        grid = grid.scatter_add(1, index + 1, upper.flatten(1))
+        return grid.unflatten(1, (-1, n)), modes.stable.all(-1)
+
+    def _smear(self, deposit: Float[Tensor, "batch cell line"], nuisance: Tensor) -> Float[Tensor, "batch point energy"]:
+        """Resolution in energy, then along |Q|."""
+        n = len(self.instrument.resolution.names)
+        fwhm = self.instrument.resolution.fwhm(self.line, nuisance[:, :n])
+        blurred = deposit @ energy_kernel(self.line, fwhm, self.energy)
+        if MULTIPLE in self.names:
+            blurred = blurred + nuisance[:, self._column(MULTIPLE), None, None] * (self.sphere @ blurred)
+        if self.cell_edges is None:
+            return blurred
+        return shell_kernel(self.cell_edges, self.measurement.points.edges, nuisance[:, self._column(Q_WIDTH)]) @ blurred
+
+    def _observe(self, deposit: Tensor, nuisance: Tensor) -> Float[Tensor, "batch point energy"]:
+        k = self._column(SCALE)
+        background = torch.einsum("bk,kne->bne", nuisance[:, k + 1 :], self.templates)
+        return nuisance[:, k, None, None] * self._smear(deposit, nuisance) + background
+
+    def _column(self, name: str) -> int:
+        """Place of a nuisance among the nuisances."""
+        return self.names.index(name) - len(self.model.names)
+
+
+def _sphere(where: Sampling) -> Float[Tensor, "one cell"]:
+    """Weights of the average over the measured solid angle: |Q| d|Q| for a powder, equal for the points of a path."""
+    area = torch.ones(int(where.cell[-1]) + 1, dtype=torch.float64) if where.edges is None else (where.edges**2).diff()
+    return (area / area.sum())[None]
+
+
+def _fine_grid(edges: Float[Tensor, " edge"]) -> Float[Tensor, " line"]:
+    step = float(edges.diff().min()) / FINE
+    reach = min(REACH, float(edges[-1] - edges[0]) / 2)
+    count = int((float(edges[-1] - edges[0]) + 2 * reach) / step) + 2
+    return float(edges[0]) - reach + step * torch.arange(count, dtype=torch.float64)
+
+
+def _noisy(expected: Tensor, experiment: Experiment, seed: torch.Generator, like: Spectrum | None) -> Spectrum:
+    if like is None and not experiment.instrument.counting.is_poisson:
+        raise InputError("noise of reduced data needs the errors of a measured spectrum; use counting kind = 'poisson' or give one")
+    valid = torch.ones_like(expected, dtype=torch.bool) if like is None else like.valid
+    counting = experiment.instrument.counting
+    observed = counting.observe(like) if like is not None else Observed(expected[valid], expected[valid], valid)
+    drawn = torch.zeros_like(expected)
+    drawn[valid] = counting.sample(expected[valid], observed, seed)
+    error = torch.zeros_like(expected)
+    error[valid] = drawn[valid].sqrt() if counting.is_poisson else observed.variance.sqrt()
+    return Spectrum.from_arrays(drawn, error, experiment.measurement, valid=valid, is_counts=counting.is_poisson)

@@ -1,0 +1,111 @@
+"""Resolution: how an instrument spreads a sharp line over energy transfer and |Q|.
+
+Every kernel is Gaussian, given by its full width at half maximum, averaged over the bin, and conserves the integrated
+intensity. A width is evaluated at the energy transfer of the line, not of the bin.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sqwirrel.errors import InputError
+
+SIGMA = 1 / math.sqrt(8 * math.log(2))
+"""Standard deviation of a Gaussian of unit full width at half maximum."""
+
+
+class Resolution(Protocol):
+    """A family of energy widths; `names` are its nuisance parameters."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def units(self) -> dict[str, str]: ...
+
+    def fwhm(self, energy: Float[Tensor, " line"], theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch line"]:
+        """Full width at half maximum (meV) of a line at `energy` (meV)."""
+        ...
+
+
+@dataclass(frozen=True)
+class GaussianResolution:
+    """One width at all energies: the parameter `fwhm`, meV."""
+
+    names = ("fwhm",)
+    units = {"fwhm": "meV"}
+
+    def fwhm(self, energy: Float[Tensor, " line"], theta: Float[Tensor, "batch 1"]) -> Float[Tensor, "batch line"]:
+        return theta.expand(-1, len(energy))
+
+
+@dataclass(frozen=True)
+class PolynomialResolution:
+    """fwhm(E) = sum_k fwhm_k (E / 1 meV)^k up to `order`: the parameters `fwhm_0`, `fwhm_1`, ..., meV."""
+
+    order: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.order <= 4:
+            raise InputError(f"a resolution polynomial of order {self.order} was asked for; use 0 to 4")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.units)
+
+    @property
+    def units(self) -> dict[str, str]:
+        return {f"fwhm_{k}": "meV" if k == 0 else f"meV^{1 - k}" if k > 1 else "" for k in range(self.order + 1)}
+
+    def fwhm(self, energy: Float[Tensor, " line"], theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch line"]:
+        return theta @ torch.stack([energy**k for k in range(self.order + 1)])
+
+
+@dataclass(frozen=True)
+class TableResolution:
+    """Widths tabulated against energy transfer (meV, meV), linear between entries, times the parameter `fwhm_scale`."""
+
+    energies: Sequence[float]
+    widths: Sequence[float]
+    names = ("fwhm_scale",)
+    units = {"fwhm_scale": ""}
+
+    def __post_init__(self) -> None:
+        steps = torch.tensor(self.energies).diff()
+        if len(self.energies) != len(self.widths) or len(steps) < 1 or not bool((steps > 0).all()) or min(self.widths) <= 0:
+            raise InputError("a resolution table needs as many energies as widths, at least two, energies ascending and widths > 0")
+
+    def fwhm(self, energy: Float[Tensor, " line"], theta: Float[Tensor, "batch 1"]) -> Float[Tensor, "batch line"]:
+        x, y = (torch.as_tensor(v, dtype=energy.dtype, device=energy.device) for v in (self.energies, self.widths))
+        k = torch.searchsorted(x, energy.contiguous()).clamp(1, len(x) - 1)
+        fraction = ((energy - x[k - 1]) / (x[k] - x[k - 1])).clamp(0, 1)
+        return theta * torch.lerp(y[k - 1], y[k], fraction)
+
+
+def energy_kernel(
+    line: Float[Tensor, " line"], fwhm: Float[Tensor, "batch line"], edges: Float[Tensor, " edge"]
+) -> Float[Tensor, "batch line bin"]:
+    """Density (1/meV) that a unit line deposited on the grid `line` gives in each bin, averaged over the bin.
+
+    Lines are shared linearly between two neighbours of the grid, which widens them by (step^2)/6 in variance on average;
+    that is taken off the kernel.
+    """
+    step = line[1] - line[0]
+    sigma = ((SIGMA * fwhm) ** 2 - step**2 / 6).clamp(min=(step / 10) ** 2).sqrt()
+    cumulative = torch.special.ndtr((edges - line[:, None]) / sigma[..., None])
+    return cumulative.diff(dim=-1) / edges.diff()
+
+
+def shell_kernel(
+    cells: Float[Tensor, " cell_edge"], edges: Float[Tensor, " edge"], fwhm: Float[Tensor, " batch"]
+) -> Float[Tensor, "batch bin cell"]:
+    """Share of each |Q| cell in the average over a |Q| bin after Gaussian smearing; both are averaged over, not taken at centres."""
+    sigma = (SIGMA * fwhm).clamp(min=1e-6)[:, None, None]
+    x = (edges[:, None] - cells) / sigma
+    integral = sigma * (x * torch.special.ndtr(x) + torch.exp(-(x**2) / 2) / math.sqrt(2 * math.pi))
+    return -integral.diff(dim=-1).diff(dim=-2) / edges.diff()[:, None]
