@@ -4,12 +4,13 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 Map = Float64[np.ndarray, "point energy"]
+Merged = Float64[np.ndarray, "point_merged energy_merged"]
 Coverage = Bool[np.ndarray, "point energy"]
 
 
 def merge_bins(
     values: Map, variances: Map, valid: Coverage, *, factors: tuple[int, int], is_counts: bool
-) -> tuple[Map, Map, Coverage]:
+) -> tuple[Merged, Merged, Bool[np.ndarray, "point_merged energy_merged"]]:
     """Values, variances and coverage with every `factors` adjacent bins (per axis) merged; the last may hold fewer.
 
     Counts are summed, and their variances. Reduced data are averaged over the n valid bins with equal weights, with
@@ -24,7 +25,7 @@ def merge_bins(
     return total / divisor, variance / divisor**2, number > 0
 
 
-def _sum_blocks(values: Map, factors: tuple[int, int]) -> Map:
+def _sum_blocks(values: Map, factors: tuple[int, int]) -> Merged:
     for axis, factor in enumerate(factors):
         values = np.add.reduceat(values, np.arange(0, values.shape[axis], factor), axis=axis)
     return values

@@ -54,12 +54,12 @@ class Spectrum:
 
     @property
     def intensity(self) -> Float64[Tensor, "point energy"]:
-        """The values, 0 where not valid; shares memory with `data`."""
+        """The values, with 0 for NaN; shares memory with `data`. Use them only where `valid`."""
         return torch.from_numpy(self.data.values)
 
     @property
     def error(self) -> Float64[Tensor, "point energy"]:
-        """One standard deviation, 0 where not valid (and where nothing was counted: see `valid`)."""
+        """One standard deviation, with 0 for NaN; 0 too where nothing was counted: `valid` tells them apart."""
         return torch.from_numpy(np.sqrt(self.data.variances))
 
     @property

@@ -1,6 +1,6 @@
 """Our own HDF5: the DataArray as scipp writes it, and the measurement beside it. What is written is read back exactly.
 
-Root attributes: format = "sqwirrel spectrum", version = 1. Group `data` is scipp's; group `measurement` holds
+Root attributes: format = "sqwirrel spectrum", version = 1. The rest of the root is scipp's; group `measurement` holds
 `temperature` (K), `incident_energy` (meV), both absent where unknown, `field` (T), `energy` (meV, edges), and `edges`
 (1/angstrom) for shells or `q`, `box` (rlu), `cell` (angstrom, degrees) and `vectors` (angstrom) for a path.
 """
@@ -37,23 +37,23 @@ def read(path: Path) -> Spectrum:
         version = int(file.attrs.get("version", 0))
         if version != VERSION:
             raise InputError(f"{path.name} has the format version {version}; this sqwirrel reads {VERSION}")
-        if "measurement" not in file or "data" not in file:
-            raise InputError(f"{path.name} lacks the group 'data' or 'measurement'; write it again with sqwirrel")
+        if "measurement" not in file:
+            raise InputError(f"{path.name} lacks the group 'measurement'; write it again with sqwirrel")
         measurement = _measurement(file["measurement"], path)
-        try:
-            data = sc.io.load_hdf5(file["data"])
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise InputError(f"the group 'data' of {path.name} is damaged ({error}); write it again") from error
+    try:
+        data = sc.io.load_hdf5(path)
+    except (KeyError, OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"the data of {path.name} are damaged ({error}); write the file again") from error
     if not isinstance(data, sc.DataArray):
-        raise InputError(f"the group 'data' of {path.name} holds a {type(data).__name__}; expected a DataArray")
+        raise InputError(f"{path.name} holds a {type(data).__name__}; expected a DataArray")
     return Spectrum(data, measurement)
 
 
 def write(path: Path, spectrum: Spectrum) -> None:
     """Write `spectrum` to a new file."""
-    with h5py.File(path, "w") as file:
+    sc.io.save_hdf5(spectrum.data, path)
+    with h5py.File(path, "r+") as file:
         file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
-        sc.io.save_hdf5(spectrum.data, file.create_group("data"))
         for name, values in _fields(spectrum.measurement).items():
             file[f"measurement/{name}"] = values.numpy()
 

@@ -108,12 +108,9 @@ def _columns(
     lines: list[str], labels: list[tuple[str, str | None]], path: Path, *, first: int
 ) -> dict[str, Float64[np.ndarray, " row"]]:
     """The table by column, axes in internal units; `first` is the number of the first line in the file."""
-    table = _numbers(lines, len(labels), path, first)
-    columns = {name: table[:, n] for n, (name, _) in enumerate(labels)}
-    for name, unit in labels:
-        if name in AXES:
-            columns[name] = columns[name] * _scale(name, unit, path)
-    return columns
+    scales = [_scale(name, unit, path) if name in AXES else 1.0 for name, unit in labels]
+    table = _numbers(lines, len(labels), path, first) * scales
+    return {name: table[:, n] for n, (name, _) in enumerate(labels)}
 
 
 def _scale(name: str, unit: str | None, path: Path) -> float:

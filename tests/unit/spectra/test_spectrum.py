@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+import scipp as sc
+import torch
+
+from sqwirrel.errors import InputError
+from sqwirrel.lattice import Lattice
+from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum
+
+NAN = float("nan")
+
+
+def matrix(rows):
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def measurement(n=2, m=3):
+    return Measurement(QShells(np.arange(n + 1.0)), np.arange(m + 1.0), 5.0)
+
+
+def spectrum(values=((1.0, 2.0, 3.0), (0.0, NAN, 6.0)), **kwargs):
+    values = matrix(values)
+    return Spectrum.from_arrays(values, torch.full_like(values, 2.0), measurement(*values.shape), **kwargs)
+
+
+def test_nan_is_unmeasured_and_zero_is_not():
+    view = spectrum()
+    assert view.valid.tolist() == [[True, True, True], [True, False, True]]
+    assert view.intensity.tolist() == [[1, 2, 3], [0, 0, 6]]
+    assert view.error.tolist() == [[2, 2, 2], [2, 0, 2]]
+
+
+def test_intensity_shares_memory_with_the_array_it_came_from():
+    variable = sc.array(dims=["Q", "energy"], values=np.ones((2, 3)), variances=np.ones((2, 3)))
+    view = Spectrum(sc.DataArray(variable), measurement())
+    variable.values[0, 0] = 7.0
+    assert view.intensity[0, 0] == 7.0
+
+
+def test_axes_are_put_in_order_and_masks_joined():
+    variable = sc.array(dims=["energy", "Q"], values=np.arange(6.0).reshape(3, 2), variances=np.ones((3, 2)))
+    mask = sc.array(dims=["energy"], values=[True, False, False])
+    view = Spectrum(sc.DataArray(variable, masks={"beam": mask}), measurement())
+    assert view.data.dims == ("Q", "energy")
+    assert view.intensity.tolist() == [[0, 2, 4], [1, 3, 5]]
+    assert view.valid.tolist() == [[False, True, True]] * 2
+    assert set(view.data.masks) == {"unmeasured"}
+
+
+def test_axes_carry_units():
+    coords = spectrum().data.coords
+    assert (str(coords["Q"].unit), str(coords["energy"].unit)) == ("1/Å", "meV")
+
+
+def test_slicing_keeps_bins_wholly_inside():
+    part = spectrum().slice_energy(0.5, 3.0)
+    assert part.measurement.energy.tolist() == [1, 2, 3]
+    assert part.intensity.tolist() == [[2, 3], [0, 6]]
+
+
+def test_slicing_outside_says_what_is_covered():
+    with pytest.raises(InputError) as caught:
+        spectrum().slice_energy(8, 9)
+    assert str(caught.value) == "no energy bin lies between 8 and 9 meV; the spectrum covers 0 to 3 meV"
+
+
+def test_excluding_marks_every_bin_it_touches_and_leaves_the_original():
+    original = spectrum()
+    assert original.exclude(1.0, 1.5).valid.tolist() == [[True, False, True], [True, False, True]]
+    assert original.valid.sum() == 5
+
+
+def test_rebinned_counts_are_summed():
+    merged = spectrum(is_counts=True).rebin(q=2, energy=2)
+    assert merged.is_counts
+    assert merged.intensity.tolist() == [[3, 9]]
+    assert (merged.error**2)[0].tolist() == pytest.approx([12, 8])
+    assert merged.measurement.energy.tolist() == [0, 2, 3]
+
+
+def test_rebinned_intensity_is_averaged_over_what_was_measured():
+    merged = spectrum().rebin(q=2, energy=2)
+    assert merged.intensity.tolist() == [[1, 4.5]]
+    assert (merged.error**2)[0].tolist() == pytest.approx([12 / 9, 8 / 4])
+
+
+def test_a_merged_bin_is_unmeasured_only_if_all_its_bins_were():
+    merged = spectrum(((NAN, NAN, 3.0, NAN),)).rebin(energy=2)
+    assert merged.valid.tolist() == [[False, True]]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (sc.DataArray(sc.zeros(dims=["Q", "energy"], shape=[2, 3])), "the data have no variances"),
+        (sc.DataArray(sc.zeros(dims=["Q", "energy"], shape=[3, 2], with_variances=True)), "the data have the sizes"),
+        (
+            sc.DataArray(sc.zeros(dims=["Q", "energy"], shape=[2, 3], unit="m", with_variances=True)),
+            "the data have the unit 'm'",
+        ),
+    ],
+)
+def test_data_that_do_not_fit_are_refused(data, message):
+    with pytest.raises(InputError, match=message):
+        Spectrum(data, measurement())
+
+
+def test_a_path_has_points():
+    path = QPath(Lattice(4.0, 4.0, 4.0), [[0.0, 0, 0], [0.5, 0, 0]], np.diag([0.5, 0.1, 0.1]))
+    view = Spectrum.from_arrays(
+        torch.ones(2, 3, dtype=torch.float64),
+        torch.ones(2, 3, dtype=torch.float64),
+        Measurement(path, [0, 1, 2, 3], 2.0),
+    )
+    assert view.data.dims == ("point", "energy")
+    assert view.data.coords["q"].values[1].tolist() == [0.5, 0, 0]
+    assert view.rebin(q=2).intensity.shape == (1, 3)

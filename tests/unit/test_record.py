@@ -1,0 +1,27 @@
+import hashlib
+
+import pytest
+
+from sqwirrel.errors import InputError
+from sqwirrel.record import Record
+
+
+def test_a_record_survives_json(tmp_path):
+    file = tmp_path / "data.csv"
+    file.write_bytes(b"1,2\n")
+    record = Record.start(seeds={"noise": 3}, files=[file], papers=["a", "b", "a"]).with_seconds(infer=1.5)
+    again = Record.from_json(record.to_json())
+    assert again == record
+    assert again.files == {"data.csv": hashlib.sha256(b"1,2\n").hexdigest()}
+    assert again.papers == ("a", "b")
+    assert again.seconds == {"infer": 1.5}
+
+
+def test_papers_are_listed_once():
+    assert Record({}).with_papers("a").with_papers("a", "b").papers == ("a", "b")
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"papers": [], "versions": {}, "colour": 1}'])
+def test_what_is_not_a_record_is_refused(text):
+    with pytest.raises(InputError, match="not a record written by sqwirrel"):
+        Record.from_json(text)
