@@ -248,8 +248,8 @@ def _check_apart(sites: tuple[Site, ...], vectors: Float[Tensor, "3 3"]) -> None
     if float(distance.min()) < 10 * symmetry.SITE_TOLERANCE:
         i, j = divmod(int(distance.argmin()), len(x))
         raise InputError(
-            f"sites '{sites[i].label}' and '{sites[j].label}' are {float(distance.min()):.2g} A apart; give one position "
-            "a site, exactly on its special position if it has one"
+            f"sites '{sites[i].label}' and '{sites[j].label}' are {float(distance.min()):.2g} A apart; give one "
+            "position a site, exactly on its special position if it has one"
         )
 
 

@@ -8,6 +8,8 @@ Each bond is counted once, theta > 0 on a unit matrix is antiferromagnetic, thet
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -15,6 +17,9 @@ from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
+from sqwirrel.model import inputs, ions
+from sqwirrel.model.crystal import Crystal
+from sqwirrel.model.order import MagneticCell, magnetic_cell
 from sqwirrel.model.prior import Prior
 
 
@@ -30,11 +35,11 @@ class Coupling:
 
     def __post_init__(self) -> None:
         """Converts arrays and refuses a bond that is listed twice, or from a site to itself."""
-        object.__setattr__(self, "i", _integers(self.i).reshape(-1))
+        object.__setattr__(self, "i", inputs.integers(self.i).reshape(-1))
         n = len(self.i)
-        object.__setattr__(self, "j", _integers(self.j).reshape(-1))
-        object.__setattr__(self, "offset", _integers(self.offset).reshape(-1, 3))
-        object.__setattr__(self, "matrix", _matrices(self.matrix, n, f"coupling '{self.name}'"))
+        object.__setattr__(self, "j", inputs.integers(self.j).reshape(-1))
+        object.__setattr__(self, "offset", inputs.integers(self.offset).reshape(-1, 3))
+        object.__setattr__(self, "matrix", inputs.matrices(self.matrix, n, f"coupling '{self.name}'"))
         if not len(self.j) == len(self.offset) == n:
             raise InputError(
                 f"coupling '{self.name}' lists {n} sites i, {len(self.j)} sites j and {len(self.offset)} offsets; "
@@ -61,8 +66,8 @@ class Anisotropy:
 
     def __post_init__(self) -> None:
         """Converts arrays and refuses a matrix that is not symmetric."""
-        object.__setattr__(self, "site", _integers(self.site).reshape(-1))
-        object.__setattr__(self, "matrix", _matrices(self.matrix, len(self.site), f"anisotropy '{self.name}'"))
+        object.__setattr__(self, "site", inputs.integers(self.site).reshape(-1))
+        object.__setattr__(self, "matrix", inputs.matrices(self.matrix, len(self.site), f"anisotropy '{self.name}'"))
         if not torch.allclose(self.matrix, self.matrix.mT, atol=1e-9):
             raise InputError(f"the matrix of anisotropy '{self.name}' is not symmetric; S.A.S sees only (A + A^T) / 2")
 
@@ -97,13 +102,13 @@ class SpinModel:
 
     def __post_init__(self) -> None:
         """Converts arrays and checks them against each other."""
-        object.__setattr__(self, "positions", _floats(self.positions).reshape(-1, 3))
+        object.__setattr__(self, "positions", inputs.floats(self.positions).reshape(-1, 3))
         n = len(self.positions)
-        object.__setattr__(self, "supercell", _floats(self.supercell))
-        object.__setattr__(self, "symmetry", _floats(self.symmetry))
-        object.__setattr__(self, "spins", _floats(self.spins).expand(n).clone())
-        object.__setattr__(self, "g", _tensors_g(self.g, n, self.name))
-        object.__setattr__(self, "directions", _unit(_floats(self.directions), n, self.name))
+        object.__setattr__(self, "supercell", inputs.floats(self.supercell))
+        object.__setattr__(self, "symmetry", inputs.floats(self.symmetry))
+        object.__setattr__(self, "spins", inputs.floats(self.spins).expand(n).clone())
+        object.__setattr__(self, "g", inputs.tensors(self.g, n, f"g in model '{self.name}'"))
+        object.__setattr__(self, "directions", inputs.unit_vectors(self.directions, n, f"model '{self.name}'"))
         for key in ("labels", "ions", "couplings", "anisotropies", "papers"):
             object.__setattr__(self, key, tuple(getattr(self, key)))
         object.__setattr__(self, "defaults", {name: float(value) for name, value in self.defaults.items()})
@@ -139,6 +144,111 @@ class SpinModel:
         return self.symmetry
 
 
+def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
+    """A spin model from the tables of a model file; `folder` is where a CIF file it names is looked for.
+
+    Keys: name, title, papers, [crystal], [[couplings]], [[anisotropies]], [order], [defaults], [prior].
+    """
+    file = inputs.table(
+        mapping, "the model", "name crystal couplings order", "title papers anisotropies defaults prior"
+    )
+    name = str(file["name"])
+    crystal, sites = _crystal(file["crystal"], folder)
+    order = inputs.table(file["order"], "[order]", "spins", "supercell propagation relaxed")
+    cell = magnetic_cell(crystal, order)
+    known = [sites[crystal.kinds[k]] for k in cell.site.tolist()]
+    relaxed = bool(order.get("relaxed", False))
+    return SpinModel(
+        name=name,
+        title=str(file.get("title", name)),
+        lattice=crystal.lattice,
+        supercell=cell.supercell,
+        positions=cell.positions,
+        labels=tuple(crystal.sites[k].label for k in cell.site.tolist()),
+        ions=tuple(str(site.get("ion", "")) for site in known),
+        spins=torch.tensor([float(site["spin"]) for site in known], dtype=torch.float64),
+        g=_g(cell, sites),
+        directions=cell.directions,
+        couplings=tuple(_coupling(cell, entry) for entry in _entries(file, "couplings", "name bond", "matrix")),
+        anisotropies=tuple(
+            _anisotropy(cell, entry) for entry in _entries(file, "anisotropies", "name site", "axis matrix")
+        ),
+        relaxed=relaxed,
+        defaults=_defaults(file),
+        papers=tuple(map(str, file.get("papers", ()))),
+        symmetry=torch.eye(3, dtype=torch.float64)[None] if relaxed else cell.laue(),
+        prior=Prior.from_mapping(inputs.mapping(file.get("prior", {}), "[prior]")),
+    )
+
+
+def _entries(file: Mapping[str, object], key: str, required: str, optional: str) -> list[dict[str, Any]]:
+    return inputs.tables(file.get(key, []), f"[[{key}]]", required, optional)
+
+
+def _defaults(file: Mapping[str, object]) -> dict[str, float]:
+    given = inputs.mapping(file.get("defaults", {}), "[defaults]")
+    return {name: float(inputs.numbers(value, (), f"[defaults] {name}")) for name, value in given.items()}
+
+
+def _crystal(value: object, folder: Path) -> tuple[Crystal, dict[str, dict[str, Any]]]:
+    """The crystal with its magnetic sites alone, and the table of each of them by label."""
+    crystal = inputs.table(value, "[crystal]", "sites", "cell spacegroup cif")
+    needed = "label spin" if "cif" in crystal else "label position spin"
+    entries = inputs.tables(crystal["sites"], "[[crystal.sites]]", needed, "ion g")
+    sites = {str(entry["label"]): entry for entry in entries}
+    if len(sites) != len(entries) or not entries:
+        raise InputError("[[crystal.sites]] must list at least one site, each label once; symmetry makes the copies")
+    for label, entry in sites.items():
+        inputs.numbers(entry["spin"], (), f"spin of site '{label}'")
+        if entry.get("ion"):
+            ions.coefficients(str(entry["ion"]))
+    if "cif" in crystal:
+        inputs.table(value, "[crystal] with a cif", "sites cif")
+        return Crystal.from_cif(folder / str(crystal["cif"])).only(list(sites)), sites
+    inputs.table(value, "[crystal] without a cif", "sites cell spacegroup")
+    return Crystal.from_spacegroup(
+        inputs.numbers(crystal["cell"], (6,), "[crystal] cell").tolist(),
+        crystal["spacegroup"],
+        {
+            label: inputs.numbers(entry["position"], (3,), f"position of site '{label}'").tolist()
+            for label, entry in sites.items()
+        },
+    ), sites
+
+
+def _g(cell: MagneticCell, sites: Mapping[str, dict[str, Any]]) -> Float[Tensor, "site 3 3"]:
+    g = torch.zeros(len(cell.crystal.sites), 3, 3, dtype=torch.float64)
+    for label, site in sites.items():
+        matrix = inputs.matrix(site.get("g", 2.0), f"g of site '{label}'")
+        g[_copies(cell, label)] = cell.crystal.propagate_site(label, matrix, "g tensor")
+    return g[cell.site]
+
+
+def _coupling(cell: MagneticCell, entry: Mapping[str, Any]) -> Coupling:
+    orbit = cell.crystal.bond(str(entry["bond"]))
+    matrix = inputs.matrix(entry.get("matrix", 1.0), f"matrix of coupling '{entry['name']}'")
+    return Coupling(str(entry["name"]), *cell.bonds(orbit, cell.crystal.propagate_exchange(orbit, matrix)))
+
+
+def _anisotropy(cell: MagneticCell, entry: Mapping[str, Any]) -> Anisotropy:
+    """`axis` n means the matrix n n^T."""
+    name, kind = str(entry["name"]), str(entry["site"])
+    if ("axis" in entry) == ("matrix" in entry):
+        raise InputError(f"anisotropy '{name}' needs either an axis or a matrix")
+    if "axis" in entry:
+        axis = inputs.numbers(entry["axis"], (3,), f"axis of anisotropy '{name}'")
+        matrix = torch.outer(axis, axis) / (axis @ axis)
+    else:
+        matrix = inputs.matrix(entry["matrix"], f"matrix of anisotropy '{name}'")
+    copies = dict(zip(_copies(cell, kind), cell.crystal.propagate_site(kind, matrix, "anisotropy"), strict=True))
+    atoms = [m for m, site in enumerate(cell.site.tolist()) if site in copies]
+    return Anisotropy(name, torch.tensor(atoms), torch.stack([copies[int(cell.site[m])] for m in atoms]))
+
+
+def _copies(cell: MagneticCell, kind: str) -> list[int]:
+    return [k for k, each in enumerate(cell.crystal.kinds) if each == kind]
+
+
 def _check(model: SpinModel) -> None:
     n = len(model.positions)
     if not len(model.labels) == len(model.ions) == n:
@@ -154,6 +264,8 @@ def _check(model: SpinModel) -> None:
         _check_sites(model, anisotropy.name, anisotropy.site)
     if unknown := [name for name in model.defaults if name not in model.names]:
         raise InputError(f"model '{model.name}' has parameters {model.names}, got a default for '{unknown[0]}'")
+    if unknown := [name for name in (*model.prior.names, *model.prior.fixed) if name not in model.names]:
+        raise InputError(f"model '{model.name}' has parameters {model.names}, got a prior for '{unknown[0]}'")
 
 
 def _check_sites(model: SpinModel, name: str, sites: Int64[Tensor, " any"]) -> None:
@@ -167,33 +279,3 @@ def _undirected(bond: tuple[int, int, list[int]]) -> tuple[int, int, tuple[int, 
     i, j, offset = bond
     reverse = (j, i, tuple(-step for step in offset))
     return min((i, j, tuple(offset)), reverse)
-
-
-def _floats(value: object) -> Float[Tensor, "..."]:
-    return torch.as_tensor(value, dtype=torch.float64)
-
-
-def _integers(value: object) -> Int64[Tensor, "..."]:
-    return torch.as_tensor(value, dtype=torch.int64)
-
-
-def _matrices(value: object, n: int, what: str) -> Float[Tensor, "entry 3 3"]:
-    """One matrix for all, or one each."""
-    matrix = _floats(value)
-    if matrix.shape not in {(3, 3), (n, 3, 3)}:
-        raise InputError(f"the matrix of {what} has shape {tuple(matrix.shape)}; expected (3, 3) or ({n}, 3, 3)")
-    return matrix.expand(n, 3, 3).clone()
-
-
-def _tensors_g(value: object, n: int, name: str) -> Float[Tensor, "site 3 3"]:
-    """A number or one number a site becomes an isotropic tensor."""
-    g = _floats(value)
-    isotropic = g[..., None, None] * torch.eye(3, dtype=torch.float64)
-    return _matrices(isotropic if g.shape in {(), (n,)} else g, n, f"g in model '{name}'")
-
-
-def _unit(directions: Float[Tensor, "..."], n: int, name: str) -> Float[Tensor, "site 3"]:
-    length = torch.linalg.vector_norm(directions, dim=-1, keepdim=True)
-    if directions.shape != (n, 3) or bool((length == 0).any()):
-        raise InputError(f"model '{name}' needs {n} directions of three components, none zero, one per magnetic site")
-    return torch.div(directions, length)

@@ -73,7 +73,7 @@ def action(
     if not bool(found.all()):
         operation, site = (~found).nonzero()[0].tolist()
         raise InputError(
-            f"symmetry operation {operation} moves site {site} to {_short(moved[operation, site])}, where there is no "
+            f"symmetry operation {operation} moves site {site} to {spell(moved[operation, site])}, where there is no "
             "site; give every symmetry copy, or a space group that has this operation not"
         )
     return Action(rotations, cartesian(rotations, vectors), image, shift)
@@ -242,5 +242,6 @@ def _entry(weights: list[float]) -> str:
     return text.removeprefix("+") or "0"
 
 
-def _short(x: Float[Tensor, "3"]) -> str:
+def spell(x: Float[Tensor, "3"]) -> str:
+    """Fractional coordinates for a message."""
     return "(" + ", ".join(f"{value:.4g}" for value in x.tolist()) + ")"

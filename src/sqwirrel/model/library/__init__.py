@@ -1,0 +1,30 @@
+"""Published Hamiltonians by name, one TOML file each, with the paper and the number or figure it reproduces."""
+
+import tomllib
+from pathlib import Path
+
+from sqwirrel.errors import InputError
+from sqwirrel.model.spin import SpinModel, parse
+
+FOLDER = Path(__file__).parent
+
+
+def names() -> tuple[str, ...]:
+    """Models of the library.
+
+    >>> "mnf2" in names()
+    True
+    """
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+
+
+def load(name: str | Path) -> SpinModel:
+    """A model of the library by name, or a model file by path (ending in .toml)."""
+    path = Path(name) if str(name).endswith(".toml") else FOLDER / f"{name}.toml"
+    if not path.is_file():
+        raise InputError(f"there is no model '{name}'; the library has {', '.join(names())}, or give a .toml file")
+    try:
+        mapping = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"model file '{path}' is not TOML: {error}") from None
+    return parse(mapping, path.parent)
