@@ -46,6 +46,16 @@ class Rings:
     errors: Float64[np.ndarray, "detector energy"]
     valid: Bool[np.ndarray, "detector energy"]
 
+    def __post_init__(self) -> None:
+        if not 0 < self.incident_energy < np.inf:
+            raise InputError(f"the incident energy is {self.incident_energy:g} meV; it must be positive")
+        if not ((self.two_theta >= 0) & (self.two_theta <= 180)).all():
+            raise InputError(
+                "some scattering angles do not lie between 0 and 180 degrees; check the instrument geometry"
+            )
+        if not (np.diff(self.energy) > 0).all():
+            raise InputError("energy bin edges must be finite and ascending (meV)")
+
 
 @dataclass(frozen=True, eq=False)
 class ShellMap:
@@ -83,8 +93,8 @@ def own_widths(
     if len(angles) > 1:
         gaps = np.diff(angles)
         share = (np.append(gaps, gaps[-1]) + np.insert(gaps, 0, gaps[0])) / 2
-        np.minimum(own, share[which], out=own)
-    np.maximum(own, MIN_WIDTH, out=own)
+        np.fmin(own, share[which], out=own)  # NaN is no width
+    np.fmax(own, MIN_WIDTH, out=own)
     return own
 
 

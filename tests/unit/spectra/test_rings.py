@@ -80,3 +80,8 @@ def test_a_masked_detector_does_not_dilute_its_neighbours():
 def test_a_ring_reaches_half_way_to_its_neighbours_at_most():
     widths = own_widths(np.array([3.0, 1.0, 2.0, 2.0]), np.array([5.0, 0.2, 5.0, 5.0]))
     assert widths.tolist() == [1.0, 0.2, 1.0, 1.0]
+
+
+def test_a_width_that_is_no_number_is_made_up_for_by_the_neighbours():
+    widths = own_widths(np.array([1.0, 2.0, 3.0]), np.array([0.5, np.nan, np.inf]))
+    assert widths.tolist() == [0.5, 1.0, 1.0]

@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sqwirrel.errors import InputError
 from sqwirrel.spectra.readers import mantid, mat, native, nxspe, table
@@ -15,6 +15,7 @@ from sqwirrel.spectra.readers.foreign import describe
 from sqwirrel.spectra.spectrum import Spectrum
 
 
+@runtime_checkable
 class Reader(Protocol):
     """A file format: `sniff` says whether a file is of it, `read` makes a spectrum of one that is."""
 
@@ -42,7 +43,7 @@ def read(path: Path | str) -> Spectrum:
     reader = next((reader for reader in READERS.values() if reader.sniff(path)), None)
     if reader is None:
         raise InputError(describe(path))
-    spectrum = reader.read(path)
+    spectrum = _read_with(reader, path)
     if not spectrum.valid.any():
         raise InputError(
             f"{path.name} has no measured bin: all {spectrum.valid.numel()} are NaN or masked; "
@@ -62,6 +63,16 @@ def write(path: Path | str, spectrum: Spectrum) -> None:
         part = Path(folder) / path.name
         WRITERS[path.suffix](part, spectrum)
         part.replace(path)  # atomic: same folder, so same file system
+
+
+def _read_with(reader: Reader, path: Path) -> Spectrum:
+    """The spectrum in the file; what is wrong with it is said with the file's name."""
+    try:
+        return reader.read(path)
+    except InputError as error:
+        if path.name in str(error):
+            raise
+        raise InputError(f"{path.name}: {error}") from error
 
 
 def _check_readable(path: Path) -> None:

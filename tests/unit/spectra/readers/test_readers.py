@@ -105,7 +105,7 @@ def test_csv_converts_units_and_takes_rows_in_any_order(tmp_path):
         ("Q [1/A],energy [meV],intensity,error\n1,1,1,1\n1,2,1,1\n2,1,1,1\n", "a.csv has 3 rows for 2 values of Q and 2 of energy; expected each pair once (4 rows; leave intensity empty where unmeasured)"),
         ("Q [1/A],energy [meV],intensity,error\n1,1,1,1\n1,2,1,1\n", "a.csv has one value of Q or of energy only; bin widths need two along each axis"),
         ("Q [1/A],energy [meV],intensity,error\n1,1,,\n1,2,,\n2,1,,\n2,2,,\n", "a.csv has no measured bin: all 4 are NaN or masked; check the reduction that made it"),
-        ("# temperature [K]: cold\nQ [1/A],energy [meV],intensity,error\n1,1,1,1\n1,2,1,1\n2,1,1,1\n2,2,1,1\n", "the temperature is 'cold'; expected a number"),
+        ("# temperature [K]: cold\nQ [1/A],energy [meV],intensity,error\n1,1,1,1\n1,2,1,1\n2,1,1,1\n2,2,1,1\n", "a.csv: the temperature is 'cold'; expected a number"),
         ("hello\n", f"a.csv is a text file that begins with 'hello', which no reader knows; {EXPECTED}"),
         ("", f"a.csv is empty; {EXPECTED}"),
     ],
