@@ -21,6 +21,8 @@ _ALGEBRA = {"contract", "reassoc", "nsz"}
 _COLUMNS = 3
 _EPS = 2.220446049250313e-16
 """Rounding of float64: an off-diagonal element smaller than this times its neighbours counts as zero."""
+_TINY = 1e-290
+"""Squares below this (meV^2) count as zero, so that their inverse is finite."""
 _SWEEPS = 60
 """Most QL sweeps spent on one eigenvalue; fewer than 4 are usual."""
 _SMALL = 200_000
@@ -40,7 +42,8 @@ def bosonic_modes(
     batch, q, size = len(theta), basis.shape[1], basis.shape[2]
     energy, intensity = np.zeros((batch, q, size)), np.zeros((batch, q, size))
     stable = np.zeros((batch, q), dtype=np.bool_)
-    parts = (basis.view(np.float64), observable.view(np.float64))
+    theta = np.ascontiguousarray(theta)
+    parts = [np.ascontiguousarray(array).view(np.float64) for array in (basis, observable)]
     workers = min(torch.get_num_threads(), 1 + batch * q * size**2 // _SMALL)
     edges = [batch * q * k // workers for k in range(workers + 1)]
     if workers == 1:
@@ -248,28 +251,31 @@ def _block_end(d, e, low):
     return d.shape[0] - 1
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, fastmath=_ALGEBRA)
 @no_type_check
 def _ql_sweep(d, e, z, low, high):
-    """One QL sweep with Wilkinson's shift on the block low..high, the plane rotations applied to the rows of z."""
+    """One QL sweep with Wilkinson's shift on the block low..high, the plane rotations applied to the rows of z.
+
+    Each step waits for the one before, so the next g and p are formed with 1 / r^2 while the root for s and c is under way.
+    """
     g = (d[low + 1] - d[low]) / (2 * e[low])
     r = np.sqrt(g * g + 1)
     g = d[high] - d[low] + e[low] / (g + (r if g >= 0 else -r))
     s, c, p = 1.0, 1.0, 0.0
     for i in range(high - 1, low - 1, -1):
         f, h = s * e[i], c * e[i]
-        r = np.sqrt(f * f + g * g)
-        e[i + 1] = r
-        if r == 0:
+        square = f * f + g * g
+        if square < _TINY:
             d[i + 1] -= p
-            e[high] = 0.0
+            e[i + 1], e[high] = 0.0, 0.0
             return
-        s, c = f / r, g / r
-        g = d[i + 1] - p
-        r = (d[i] - g) * s + 2 * c * h
-        p = s * r
-        d[i + 1] = g + p
-        g = c * r - h
+        inverse, r = 1 / square, np.sqrt(square)
+        e[i + 1] = r
+        s, c = f * (r * inverse), g * (r * inverse)
+        shifted = d[i + 1] - p
+        t = ((d[i] - shifted) * f + 2 * g * h) * inverse
+        p, g = f * t, g * t - h
+        d[i + 1] = shifted + p
         _rotate(z, i, s, c)
     d[low] -= p
     e[low], e[high] = g, 0.0
