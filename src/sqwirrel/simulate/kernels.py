@@ -1,15 +1,16 @@
-"""Compiled spin waves without gradients: energies and intensities of one Hamiltonian after another, no eigenvectors formed.
+"""Compiled spin waves without gradients: energies and intensities of one Hamiltonian after another, no eigenvectors.
 
-With H = L L^dagger (Cholesky) the Hermitian A = L^dagger g L has the signed energies as eigenvalues and T = L^-dagger Y |E|^1/2
-(Colpa, Physica A 93, 327 (1978), doi:10.1016/0378-4371(78)90160-7), so the amplitudes of the observables are
-T^dagger V = |E|^1/2 Y^dagger W with W = L^-1 V. A is made real tridiagonal by Householder reflections and then diagonal by the
-implicit QL method (Golub & Van Loan, Matrix Computations, 4th ed., sec. 8.3); both act on the three columns of W only.
+With H = L L^dagger (Cholesky) the Hermitian A = L^dagger g L has the signed energies as eigenvalues, Y as eigenvectors, and
+T = L^-dagger Y |E|^1/2 (Colpa, Physica A 93, 327 (1978), doi:10.1016/0378-4371(78)90160-7). The amplitudes of the observables
+are T^dagger V = |E|^1/2 Y^dagger W with W = L^-1 V. A is made real tridiagonal by Householder reflections, then diagonal by
+the implicit QL method (Golub & Van Loan, Matrix Computations, 4th ed., sec. 8.3); both act on the three columns of W only.
 
 Matrices are held as separate real and imaginary parts, so that the inner loops run over contiguous numbers. Sums may be
 reordered and fused by the compiler (`_ALGEBRA`), but NaN keeps its meaning: an indefinite H is found by its pivot.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import no_type_check
 
 import numpy as np
@@ -34,35 +35,35 @@ def bosonic_modes(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Energies, intensities (batch, q, 2N) and stability (batch, q) of H = sum_p theta[:, p] basis[p].
 
-    `theta` is (batch, P), `basis` (P, q, 2N, 2N), `observable` V (1 or batch, q, 2N, 3). Modes are in the order of
-    `eigen.eigenmodes`: creation modes descending, then annihilation modes (negative energy) descending; intensity is the sum
-    over the columns of |T^dagger V|^2. Where H is not positive definite, `stable` is False and both are 0.
-    Runs on `torch.get_num_threads()` threads.
+    `theta` is (batch, P), `basis` (P, q, 2N, 2N), `observable` V (1 or batch, q, 2N, 3); what is not C contiguous is copied.
+    Modes are in the order of `eigen.eigenmodes`: creation modes descending, then annihilation modes (negative energy)
+    descending; intensity is the sum over the columns of |T^dagger V|^2. Where H is not positive definite, `stable` is
+    False and both are 0. Runs on `torch.get_num_threads()` threads.
     """
     batch, q, size = len(theta), basis.shape[1], basis.shape[2]
     energy, intensity = np.zeros((batch, q, size)), np.zeros((batch, q, size))
     stable = np.zeros((batch, q), dtype=np.bool_)
-    theta = np.ascontiguousarray(theta)
-    parts = [np.ascontiguousarray(array).view(np.float64) for array in (basis, observable)]
+    given = np.ascontiguousarray(theta), _real_pairs(basis), _real_pairs(observable)
+    solve = partial(_solve_range, *given, energy, intensity, stable)
     workers = min(torch.get_num_threads(), 1 + batch * q * size**2 // _SMALL)
     edges = [batch * q * k // workers for k in range(workers + 1)]
     if workers == 1:
-        _solve_range(theta, *parts, 0, batch * q, energy, intensity, stable)
-        return energy, intensity, stable
-    with ThreadPoolExecutor(workers) as pool:
-        tasks = [
-            pool.submit(_solve_range, theta, *parts, start, stop, energy, intensity, stable)
-            for start, stop in zip(edges[:-1], edges[1:], strict=True)
-        ]
-        for task in tasks:
-            task.result()
+        solve(*edges)
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(solve, edges[:-1], edges[1:]))
     return energy, intensity, stable
+
+
+def _real_pairs(array: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """The same numbers with real and imaginary parts side by side in the last axis."""
+    return np.ascontiguousarray(array).view(np.float64)
 
 
 @njit(nogil=True, cache=True)
 @no_type_check
-def _solve_range(theta, basis, observable, start, stop, energy, intensity, stable):
-    """Items `start` to `stop` of all (q, batch row) pairs, batch fastest; basis and observable as pairs of real numbers."""
+def _solve_range(theta, basis, observable, energy, intensity, stable, start, stop):
+    """Items `start` to `stop` of all (q, batch row) pairs, the batch fastest."""
     batch, n = theta.shape[0], basis.shape[2]
     re, im = np.empty((n, n + _COLUMNS)), np.empty((n, n + _COLUMNS))
     a, b = np.empty((n, n)), np.empty((n, n))
@@ -83,7 +84,7 @@ def _solve_range(theta, basis, observable, start, stop, energy, intensity, stabl
 @njit(nogil=True, cache=True, fastmath=_ALGEBRA)
 @no_type_check
 def _assemble(theta, basis, observable, k, re, im):
-    """Upper triangle of H = sum_p theta_p basis_p at wavevector `k`, with the columns V appended: (re, im) = [H | V]."""
+    """Upper triangle of H = sum_p theta_p basis_p at wavevector `k`, the columns V appended: (re, im) = [H | V]."""
     n = re.shape[0]
     for i in range(n):
         for j in range(i, n):
@@ -211,7 +212,7 @@ def _reflect_columns(wr, wi, vr, vi, beta, m):
 @njit(nogil=True, cache=True, fastmath=_ALGEBRA)
 @no_type_check
 def _unphase(work, wr, wi, z):
-    """Phases that make the off-diagonal elements real (work[1, k]: between k and k + 1), applied to W; W goes to rows of z."""
+    """Phases that make the off-diagonal elements real (work[1, k]: k to k + 1), applied to W on its way to the rows of z."""
     n = work.shape[1]
     x, y = 1.0, 0.0
     for k in range(n - 1, -1, -1):
@@ -256,7 +257,7 @@ def _block_end(d, e, low):
 def _ql_sweep(d, e, z, low, high):
     """One QL sweep with Wilkinson's shift on the block low..high, the plane rotations applied to the rows of z.
 
-    Each step waits for the one before, so the next g and p are formed with 1 / r^2 while the root for s and c is under way.
+    Each step waits for the one before: the next g and p come from 1 / r^2 while the root for s and c is under way.
     """
     g = (d[low + 1] - d[low]) / (2 * e[low])
     r = np.sqrt(g * g + 1)
