@@ -88,11 +88,7 @@ class Crystal:
         lattice = Lattice(cell.a, cell.b, cell.c, cell.alpha, cell.beta, cell.gamma)
         atoms = [(site.label, site.element.atomic_number, site.fract.tolist()) for site in _all_sites(structure)]
         labels, numbers, positions = zip(*atoms, strict=True)
-        found = spglib.get_symmetry((lattice.vectors.tolist(), list(positions), list(numbers)), symprec=SYMPREC)
-        if found is None:
-            raise InputError(f"spglib finds no symmetry for the atoms of '{path}'; are two of them on one place?")
-        rotations = torch.as_tensor(found["rotations"], dtype=torch.int64)
-        translations = torch.as_tensor(found["translations"], dtype=torch.float64)
+        rotations, translations = _found_symmetry(path, lattice, list(positions), list(numbers))
         at = torch.tensor(positions, dtype=torch.float64)
         copies = {label: at[[k for k, each in enumerate(labels) if each == label]] for label in dict.fromkeys(labels)}
         return cls(lattice, _label(copies), rotations, translations)
@@ -279,6 +275,20 @@ def _read_cif(path: Path) -> gemmi.SmallStructure:
             f"{partial[0].occ:g}); a spin model needs an ordered structure, so edit the file to one"
         )
     return structures[0]
+
+
+def _found_symmetry(
+    path: str | Path, lattice: Lattice, positions: list[list[float]], numbers: list[int]
+) -> tuple[Int64[Tensor, "operation 3 3"], Float[Tensor, "operation 3"]]:
+    """Operations that spglib finds, in the file's setting."""
+    spglib.error.OLD_ERROR_HANDLING = False  # exceptions, as spglib asks for, in place of None
+    try:
+        found = spglib.get_symmetry((lattice.vectors.tolist(), positions, numbers), symprec=SYMPREC)
+    except spglib.SpglibError as error:
+        raise InputError(f"spglib finds no symmetry for the atoms of '{path}': {error}") from None
+    assert found is not None
+    rotations = torch.as_tensor(found["rotations"], dtype=torch.int64)
+    return rotations, torch.as_tensor(found["translations"], dtype=torch.float64)
 
 
 def _all_sites(structure: gemmi.SmallStructure) -> list[gemmi.SmallStructure.Site]:

@@ -47,6 +47,20 @@ def matrix(value: object, where: str) -> Float[Tensor, "3 3"]:
     return numbers(value, (3, 3), where)
 
 
+def switch(value: object, where: str) -> bool:
+    """A truth value."""
+    if not isinstance(value, bool):
+        raise InputError(f"{where} must be true or false, got {value!r}")
+    return value
+
+
+def words(value: object, where: str) -> tuple[str, ...]:
+    """A list of strings."""
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        raise InputError(f"{where} must be a list of strings, got {value!r}")
+    return tuple(value)
+
+
 def mapping(value: object, where: str) -> dict[str, Any]:
     """A table with any keys."""
     if not isinstance(value, Mapping):

@@ -51,7 +51,7 @@ class MagneticCell:
 
     def bonds(
         self, orbit: BondOrbit, matrices: Float[Tensor, "bond 3 3"]
-    ) -> tuple[Int64[Tensor, " bond"], Int64[Tensor, " bond"], Int64[Tensor, "bond 3"], Float[Tensor, "bond 3 3"]]:
+    ) -> tuple[Int64[Tensor, " kept"], Int64[Tensor, " kept"], Int64[Tensor, "kept 3"], Float[Tensor, "kept 3 3"]]:
         """The orbit's bonds in the magnetic cell, each once: ends i and j, offset of j in magnetic cells, matrix."""
         found: dict[Ends, Tensor] = {}
         for bond, M in self._directed(orbit, matrices):

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from sqwirrel import seeds, units
 from sqwirrel.errors import InputError
 
 
+@runtime_checkable
 class Distribution(Protocol):
     """What a prior asks of each free parameter; moments and bounds in internal units."""
 

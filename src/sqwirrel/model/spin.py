@@ -23,7 +23,7 @@ from sqwirrel.model.order import MagneticCell, magnetic_cell
 from sqwirrel.model.prior import Prior
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Coupling:
     """theta S_i . matrix . S_j over bonds from site `i` to site `j` of the cell moved by `offset` magnetic cells."""
 
@@ -33,13 +33,14 @@ class Coupling:
     offset: Int64[Tensor, "bond 3"]
     matrix: Float[Tensor, "bond 3 3"]
 
-    def __post_init__(self) -> None:
-        """Converts arrays and refuses a bond that is listed twice, or from a site to itself."""
-        object.__setattr__(self, "i", inputs.integers(self.i).reshape(-1))
-        n = len(self.i)
-        object.__setattr__(self, "j", inputs.integers(self.j).reshape(-1))
-        object.__setattr__(self, "offset", inputs.integers(self.offset).reshape(-1, 3))
-        object.__setattr__(self, "matrix", inputs.matrices(self.matrix, n, f"coupling '{self.name}'"))
+    def __init__(self, name: str, i: object, j: object, offset: object, matrix: object) -> None:
+        """From lists, arrays or tensors; one matrix may stand for all bonds."""
+        n = len(ends := inputs.integers(i).reshape(-1))
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "i", ends)
+        object.__setattr__(self, "j", inputs.integers(j).reshape(-1))
+        object.__setattr__(self, "offset", inputs.integers(offset).reshape(-1, 3))
+        object.__setattr__(self, "matrix", inputs.matrices(matrix, n, f"coupling '{name}'"))
         if not len(self.j) == len(self.offset) == n:
             raise InputError(
                 f"coupling '{self.name}' lists {n} sites i, {len(self.j)} sites j and {len(self.offset)} offsets; "
@@ -56,7 +57,7 @@ class Coupling:
         return self.i.tolist(), self.j.tolist(), self.offset.tolist()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Anisotropy:
     """theta S_i . matrix . S_i on sites `site` of the magnetic cell; the matrix is symmetric."""
 
@@ -64,10 +65,11 @@ class Anisotropy:
     site: Int64[Tensor, " entry"]
     matrix: Float[Tensor, "entry 3 3"]
 
-    def __post_init__(self) -> None:
-        """Converts arrays and refuses a matrix that is not symmetric."""
-        object.__setattr__(self, "site", inputs.integers(self.site).reshape(-1))
-        object.__setattr__(self, "matrix", inputs.matrices(self.matrix, len(self.site), f"anisotropy '{self.name}'"))
+    def __init__(self, name: str, site: object, matrix: object) -> None:
+        """From lists, arrays or tensors; one matrix may stand for all sites."""
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "site", inputs.integers(site).reshape(-1))
+        object.__setattr__(self, "matrix", inputs.matrices(matrix, len(self.site), f"anisotropy '{name}'"))
         if not torch.allclose(self.matrix, self.matrix.mT, atol=1e-9):
             raise InputError(f"the matrix of anisotropy '{self.name}' is not symmetric; S.A.S sees only (A + A^T) / 2")
 
@@ -157,7 +159,7 @@ def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
     order = inputs.table(file["order"], "[order]", "spins", "supercell propagation relaxed")
     cell = magnetic_cell(crystal, order)
     known = [sites[crystal.kinds[k]] for k in cell.site.tolist()]
-    relaxed = bool(order.get("relaxed", False))
+    relaxed = inputs.switch(order.get("relaxed", False), "[order] relaxed")
     return SpinModel(
         name=name,
         title=str(file.get("title", name)),
@@ -175,7 +177,7 @@ def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
         ),
         relaxed=relaxed,
         defaults=_defaults(file),
-        papers=tuple(map(str, file.get("papers", ()))),
+        papers=inputs.words(file.get("papers", []), "papers"),
         symmetry=torch.eye(3, dtype=torch.float64)[None] if relaxed else cell.laue(),
         prior=Prior.from_mapping(inputs.mapping(file.get("prior", {}), "[prior]")),
     )
@@ -237,6 +239,8 @@ def _anisotropy(cell: MagneticCell, entry: Mapping[str, Any]) -> Anisotropy:
         raise InputError(f"anisotropy '{name}' needs either an axis or a matrix")
     if "axis" in entry:
         axis = inputs.numbers(entry["axis"], (3,), f"axis of anisotropy '{name}'")
+        if not bool(axis.any()):
+            raise InputError(f"the axis of anisotropy '{name}' is zero; give a Cartesian direction")
         matrix = torch.outer(axis, axis) / (axis @ axis)
     else:
         matrix = inputs.matrix(entry["matrix"], f"matrix of anisotropy '{name}'")

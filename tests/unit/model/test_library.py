@@ -1,0 +1,57 @@
+"""The library: every entry loads, cites a paper and has the bonds its structure asks for."""
+
+import pytest
+import torch
+
+from sqwirrel.errors import InputError
+from sqwirrel.model import library
+
+BONDS_PER_SPIN = {
+    "fm_chain": {"J": 1},
+    "rb2mnf4": {"J1": 2, "J2": 2},
+    "mnf2": {"J1": 1, "J2": 4, "J3": 2},
+    "la2nio4": {"J1": 2, "J2": 2},
+}
+
+
+@pytest.mark.parametrize("name", library.names())
+def test_entry_is_complete(name):
+    model = library.load(name)
+    assert model.name == name
+    assert all("doi:10." in paper for paper in model.papers)
+    assert model.papers
+    assert set(model.prior.names) == set(model.names)
+    theta = model.pack()[0]
+    lo, hi = model.prior.ordered(model.names).bounds.T
+    assert bool(((lo <= theta) & (theta <= hi)).all())
+
+
+@pytest.mark.parametrize("name", library.names())
+def test_bonds_per_spin(name):
+    model = library.load(name)
+    assert {c.name: len(c.i) / len(model.spins) for c in model.couplings} == BONDS_PER_SPIN[name]
+
+
+@pytest.mark.parametrize("name", ["rb2mnf4", "mnf2", "la2nio4"])
+def test_strongest_coupling_joins_opposite_spins(name):
+    model = library.load(name)
+    strongest = max(model.couplings, key=lambda c: model.defaults[c.name])
+    product = (model.directions[strongest.i] * model.directions[strongest.j]).sum(-1)
+    assert torch.allclose(product, torch.tensor(-1.0, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(("name", "order"), [("fm_chain", 8), ("mnf2", 16), ("rb2mnf4", 8), ("la2nio4", 8)])
+def test_laue_group_has_the_order_of_the_magnetic_point_group(name, order):
+    # K2NiF4-type stacking breaks the fourfold axis of I4/mmm; rutile order keeps it, combined with time reversal.
+    laue = library.load(name).laue()
+    assert len(laue) == order
+    products = torch.einsum("aij,bjk->abik", laue, laue).reshape(-1, 1, 3, 3)
+    assert bool(((products - laue).abs() < 1e-9).all(-1).all(-1).any(-1).all())
+
+
+def test_unknown_names_and_broken_files(tmp_path):
+    with pytest.raises(InputError, match="there is no model 'mnf3'; the library has fm_chain"):
+        library.load("mnf3")
+    (tmp_path / "m.toml").write_text("name = ")
+    with pytest.raises(InputError, match="not TOML"):
+        library.load(tmp_path / "m.toml")
