@@ -93,6 +93,18 @@ class Spectrum:
         data.masks[UNMEASURED] = data.masks[UNMEASURED] | sc.array(dims=["energy"], values=hit.numpy())
         return Spectrum(data, self.measurement)
 
+    def trim(self, bins: int) -> "Spectrum":
+        """The same spectrum without its rim: unmeasured are all bins that have an unmeasured one, or the end of the
+        map, within `bins` bins along |Q| (or the path). Detectors cover the rim only in part, and scatter there.
+        """
+        if bins < 0:
+            raise InputError(f"trim takes a number of bins, at least 0, got {bins}")
+        padded = np.pad(self.valid.numpy(), ((bins, bins), (0, 0)))
+        inner = np.lib.stride_tricks.sliding_window_view(padded, 2 * bins + 1, axis=0).all(axis=-1)
+        data = self.data.copy()
+        data.masks[UNMEASURED] = sc.array(dims=data.dims, values=~inner)
+        return Spectrum(data, self.measurement)
+
     def rebin(self, *, q: int = 1, energy: int = 1) -> "Spectrum":
         """Every `q` adjacent shells or points and every `energy` adjacent energy bins merged into one.
 
