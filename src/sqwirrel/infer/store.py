@@ -1,0 +1,96 @@
+"""A posterior on disk: `posterior.h5` with everything in it, exact, whole or not at all.
+
+Root attributes: format = "sqwirrel posterior", version = 1, and the scalars of the posterior. Datasets: `draws`, `log_weight`,
+`limit`, one column of strings each for `names`, `units`, `priors`; the groups `basins` and `checks`; `record` as JSON.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+
+from sqwirrel.errors import InputError
+from sqwirrel.infer.posterior import Basin, Check, Posterior
+from sqwirrel.record import Record
+
+FORMAT = "sqwirrel posterior"
+VERSION = 1
+SCALARS = ("log_evidence", "deviance_per_bin", "seconds")
+STRINGS = ("names", "units", "priors")
+TENSORS = ("draws", "log_weight", "limit")
+
+
+def save(path: Path, posterior: Posterior) -> None:
+    """Write `posterior` to `path`; an interruption leaves what was there before."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".sqwirrel-") as folder:
+        part = Path(folder) / path.name
+        with h5py.File(part, "w") as file:
+            _write(file, posterior)
+        os.replace(part, path)  # noqa: PTH105 (the word that says atomic)
+
+
+def load(path: Path) -> Posterior:
+    """The posterior that `save` wrote."""
+    if not path.is_file():
+        raise InputError(f"there is no file '{path}'; run sqwirrel infer first")
+    try:
+        with h5py.File(path) as file:
+            return _read(file, path)
+    except (OSError, KeyError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path.name} is not a posterior, or damaged ({error}); run sqwirrel infer again") from error
+
+
+def _write(file: h5py.File, posterior: Posterior) -> None:
+    file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
+    for name in SCALARS:
+        file.attrs[name] = getattr(posterior, name)
+    for name in TENSORS:
+        file[name] = getattr(posterior, name).numpy()
+    for name in STRINGS:
+        file[name] = _strings(getattr(posterior, name))
+    file["record"] = posterior.record.to_json()
+    basins, checks = posterior.basins, posterior.checks
+    file["basins/theta"] = torch.stack([basin.theta for basin in basins]).numpy()
+    for name, kind in (("log_posterior", np.float64), ("starts", np.int64), ("probability", np.float64)):
+        file[f"basins/{name}"] = np.array([getattr(basin, name) for basin in basins], dtype=kind)
+    file["checks/name"], file["checks/meaning"] = _strings([c.name for c in checks]), _strings([c.meaning for c in checks])
+    file["checks/passed"] = np.array([c.passed for c in checks], dtype=bool)
+    file["checks/value"] = np.array([c.value for c in checks], dtype=np.float64)
+
+
+def _read(file: h5py.File, path: Path) -> Posterior:
+    if file.attrs.get("format") != FORMAT or int(file.attrs["version"]) != VERSION:
+        raise InputError(f"{path.name} is not a posterior of version {VERSION} that sqwirrel wrote")
+    strings, tensors = ({name: file[name] for name in names} for names in (STRINGS, TENSORS))
+    return Posterior(
+        **{name: _words(value) for name, value in strings.items()},
+        **{name: torch.from_numpy(value[()]) for name, value in tensors.items()},
+        **{name: float(file.attrs[name]) for name in SCALARS},
+        basins=_basins(file["basins"]),
+        checks=_checks(file["checks"]),
+        record=Record.from_json(file["record"].asstr()[()]),
+    )
+
+
+def _basins(group: h5py.Group) -> tuple[Basin, ...]:
+    theta = torch.from_numpy(group["theta"][()])
+    columns = (group[name][()].tolist() for name in ("log_posterior", "starts", "probability"))
+    return tuple(Basin(place, *row) for place, row in zip(theta, zip(*columns, strict=True), strict=True))
+
+
+def _checks(group: h5py.Group) -> tuple[Check, ...]:
+    passed, value = group["passed"][()].tolist(), group["value"][()].tolist()
+    return tuple(map(Check, _words(group["name"]), passed, value, _words(group["meaning"])))
+
+
+def _strings(values: list[str] | tuple[str, ...]) -> np.ndarray:
+    return np.array(values, dtype=h5py.string_dtype())
+
+
+def _words(data: h5py.Dataset) -> tuple[str, ...]:
+    return tuple(data.asstr()[()].tolist())
