@@ -3,8 +3,8 @@
 With H = L L^dagger (Cholesky) the Hermitian A = L^dagger g L has the signed energies as eigenvalues, Y as eigenvectors,
 and T = L^-dagger Y |E|^1/2 (Colpa, Physica A 93, 327 (1978), doi:10.1016/0378-4371(78)90160-7). The amplitudes of the
 observables are T^dagger V = |E|^1/2 Y^dagger W with W = L^-1 V. A is made real tridiagonal by Householder reflections,
-then diagonal by the implicit QL method (Golub & Van Loan, Matrix Computations, 4th ed., sec. 8.3); both act on the three
-columns of W only.
+then diagonal by the implicit QL method (Golub & Van Loan, Matrix Computations, 4th ed., sec. 8.3); both act on the
+three columns of W only.
 
 Matrices are held as separate real and imaginary parts, so that the inner loops run over contiguous numbers. Sums may be
 reordered and fused by the compiler (`_ALGEBRA`), but NaN keeps its meaning: an indefinite H is found by its pivot.
@@ -36,7 +36,7 @@ def bosonic_modes(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Energies, intensities (batch, q, 2N) and stability (batch, q) of H = sum_p theta[:, p] basis[p].
 
-    `theta` is (batch, P), `basis` (P, q, 2N, 2N), `observable` V (1 or batch, q, 2N, 3); one not C contiguous is copied.
+    `theta` is (batch, P), `basis` (P, q, 2N, 2N), `observable` V (1 or batch, q, 2N, 3); copied where not contiguous.
     Modes are in the order of `eigen.eigenmodes`: creation modes descending, then annihilation modes (negative energy)
     descending; intensity is the sum over the columns of |T^dagger V|^2. Where H is not positive definite, `stable` is
     False and both are 0. Runs on `torch.get_num_threads()` threads.

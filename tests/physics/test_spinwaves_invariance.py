@@ -1,0 +1,190 @@
+"""What spin-wave spectra must not depend on: choice of zone, cell, order of sites, direction of bonds, frame, batch, chunks."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from sqwirrel.lattice import Lattice
+from sqwirrel.model.spin import Anisotropy, Coupling, SpinModel
+from sqwirrel.simulate import Modes, SpinWaves, spinwave
+from tests.cases import Bonds, build, from_peers, neighbours, peers, random_q, repeated, tensor
+
+Q = random_q(10, seed=5)
+FIELD = tensor([0.4, -0.7, 1.1])
+CELL = np.array([[4.0, 0, 0], [0.5, 4.2, 0], [0.3, -0.2, 6.0]])
+PLACES = np.array([[0, 0, 0], [0.45, 0.5, 0.1]])
+
+
+def generic() -> SpinModel:
+    """A low-symmetry two-sublattice model with every kind of term: relaxed, so that it is stationary in any field."""
+    rng = np.random.default_rng(0)
+    near = neighbours(CELL, PLACES, float(np.linalg.norm((PLACES[1] - PLACES[0]) @ CELL)))
+    tensors = np.eye(3) + 0.1 * rng.normal(size=(len(near[0]), 3, 3))
+    terms: dict[str, tuple[Bonds, object]] = {"J": (near, tensors), "A": (neighbours(CELL, PLACES, 4.0), -0.3)}
+    return build(
+        CELL,
+        PLACES,
+        [[0, 0.1, 1], [0.1, 0, -1]],
+        terms,
+        anisotropies={"D": np.diag([0.1, 0, -0.5])},
+        g=2.0 * np.eye(3) + 0.1 * rng.normal(size=(2, 3, 3)),
+        spin=1.5,
+        relaxed=True,
+    )
+
+
+def chain(dm: float = 0.3) -> SpinModel:
+    """A ferromagnetic chain with a Dzyaloshinskii-Moriya vector along its moments: E(q) is not E(-q)."""
+    cell = np.diag([3.0, 8, 8])
+    matrix = np.array([[-1, dm, 0], [-dm, -1, 0], [0, 0, -1.2]])
+    return build(cell, [[0, 0, 0]], [[0, 0, 1]], {"J": (([0], [0], [[1, 0, 0]]), matrix)})
+
+
+THETA = tensor([[1.0, 0.8, 0.9]])
+
+
+def solve(model: SpinModel, q: Tensor = Q, theta: Tensor = THETA, field: Tensor = FIELD, **sample: object) -> Modes:
+    with torch.no_grad():
+        return SpinWaves(model, q, field=field, **sample)(theta)
+
+
+def assert_same(a: Modes, b: Modes) -> None:
+    """Equal energies, and equal intensities below every energy (degenerate modes may share theirs otherwise)."""
+    assert bool(a.stable.all())
+    assert bool(b.stable.all())
+    assert torch.allclose(a.energy, b.energy, atol=1e-8)
+    assert torch.allclose(below(a), below(b), atol=1e-8)
+
+
+def below(modes: Modes) -> Tensor:
+    edge = torch.linspace(-15, 15, 31, dtype=torch.float64)
+    return (modes.intensity[..., None] * torch.sigmoid((edge - modes.energy[..., None]) / 0.5)).sum(-2)
+
+
+def test_energies_repeat_with_the_reciprocal_lattice() -> None:
+    moved = solve(generic(), Q + tensor([1, -2, 3]))
+    assert torch.allclose(moved.energy, solve(generic()).energy, atol=1e-8)
+
+
+def test_time_reversal_maps_q_to_minus_q() -> None:
+    model = generic()
+    reversed_model = dataclasses.replace(model, directions=-model.directions)
+    assert_same(solve(model), solve(reversed_model, -Q, field=-FIELD))
+
+
+def test_dzyaloshinskii_moriya_ferromagnet_is_not_reciprocal_until_its_moments_are_reversed() -> None:
+    model, theta, none = chain(), tensor([[1.0]]), torch.zeros(3, dtype=torch.float64)
+    there, back = solve(model, Q, theta, none), solve(model, -Q, theta, none)
+    assert float((there.energy[..., 0] - back.energy[..., 0]).abs().max()) > 0.1
+    assert_same(there, solve(dataclasses.replace(model, directions=-model.directions), -Q, theta, none))
+
+
+def test_common_factor_on_parameters_and_field_scales_energies_and_leaves_intensities() -> None:
+    one, three = solve(generic()), solve(generic(), theta=3 * THETA, field=3 * FIELD)
+    assert torch.allclose(three.energy, 3 * one.energy, atol=1e-7)
+    assert torch.allclose(three.intensity, one.intensity, atol=1e-7)
+
+
+def test_order_of_sites_does_not_matter() -> None:
+    model = generic()
+    swapped = dataclasses.replace(
+        model,
+        positions=model.positions.flip(0),
+        directions=model.directions.flip(0),
+        spins=model.spins.flip(0),
+        g=model.g.flip(0),
+        couplings=tuple(dataclasses.replace(c, i=1 - c.i, j=1 - c.j) for c in model.couplings),
+        anisotropies=tuple(dataclasses.replace(a, site=1 - a.site) for a in model.anisotropies),
+    )
+    assert_same(solve(model), solve(swapped))
+
+
+def test_direction_of_bonds_does_not_matter() -> None:
+    model = generic()
+    turned = tuple(Coupling(c.name, c.j, c.i, -c.offset, c.matrix.mT) for c in model.couplings)
+    assert_same(solve(model), solve(dataclasses.replace(model, couplings=turned)))
+
+
+def test_rotating_spins_field_matrices_and_crystal_together_changes_nothing() -> None:
+    model = generic()
+    turn = tensor(np.linalg.qr(np.random.default_rng(7).normal(size=(3, 3)))[0])
+    turn = turn * torch.linalg.det(turn)
+    rotated = dataclasses.replace(
+        model,
+        lattice=Lattice.from_vectors(model.lattice.vectors @ turn.T),
+        directions=model.directions @ turn.T,
+        g=turn @ model.g @ turn.T,
+        couplings=tuple(dataclasses.replace(c, matrix=turn @ c.matrix @ turn.T) for c in model.couplings),
+        anisotropies=tuple(Anisotropy(a.name, a.site, turn @ a.matrix @ turn.T) for a in model.anisotropies),
+    )
+    assert_same(solve(model), solve(rotated, field=turn @ FIELD))
+
+
+def test_supercell_has_the_intensity_of_the_primitive_cell_at_every_energy() -> None:
+    def chain_of(cells: int) -> SpinModel:
+        places, _ = repeated([[0, 0, 0]], (cells, 1, 1))
+        bonds = neighbours(np.diag([3.0 * cells, 8, 8]), places, 3)
+        return build(np.diag([3.0, 8, 8]), places, [[0, 0, 1]] * cells, {"J": (bonds, 1)}, supercell=(cells, 1, 1))
+
+    one, four = (solve(chain_of(cells), theta=tensor([[-1.0]])) for cells in (1, 4))
+    assert torch.allclose(below(one), below(four), atol=1e-8)
+
+
+def test_batch_gives_what_its_rows_give_alone() -> None:
+    theta = THETA * torch.linspace(0.9, 1.1, 4, dtype=torch.float64)[:, None]
+    together = solve(generic(), theta=theta)
+    for row in range(4):
+        alone = solve(generic(), theta=theta[row : row + 1])
+        assert torch.allclose(together.energy[row], alone.energy[0], atol=1e-10)
+        assert torch.allclose(together.intensity[row], alone.intensity[0], atol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["canted", "N8"])
+@pytest.mark.parametrize("relaxed", [False, True])
+@pytest.mark.parametrize("gradients", [False, True])
+def test_chunks_and_a_basis_made_anew_give_the_same_modes(
+    name: str, relaxed: bool, gradients: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = dataclasses.replace(from_peers(peers("cases").CASES[name]()), relaxed=relaxed)
+    theta = tensor([[1.0, 1.0], [1.2, 0.7]])
+    with torch.set_grad_enabled(gradients):
+        whole = SpinWaves(model, Q)(theta)
+        monkeypatch.setattr(spinwave, "CHUNK_BYTES", 3 * len(theta) * 16 * (2 * len(model.spins)) ** 2)
+        monkeypatch.setattr(spinwave, "BASIS_BYTES", 0)
+        chunked = SpinWaves(model, Q)(theta)
+    assert_same(whole, chunked)
+
+
+@pytest.mark.parametrize("name", ["fm_chain", "rb2mnf4", "N8", "tri120", "canted"])
+def test_path_without_gradients_equals_the_differentiable_one(name: str) -> None:
+    model = from_peers(peers("cases").CASES[name]())
+    theta = torch.ones(1, len(model.names), dtype=torch.float64)
+    waves = SpinWaves(model, random_q(50), temperature=30.0)
+    with torch.no_grad():
+        fast = waves(theta)
+    assert_same(fast, waves(theta))
+
+
+def test_order_that_is_not_stationary_is_flagged() -> None:
+    i, j, offset = neighbours(np.diag([4.0, 8, 8]), [[0, 0, 0], [0.5, 0, 0]], 2)
+    matrix = np.array([[1, 0.3, 0], [-0.3, 1, 0], [0, 0, 1]])
+    model = build(
+        np.diag([4.0, 8, 8]),
+        [[0, 0, 0], [0.5, 0, 0]],
+        [[1, 0, 0], [-1, 0, 0]],
+        {"J": (([0], [1], [[0, 0, 0]]), matrix)},
+    )
+    assert len(i) == len(j) == len(offset) == 2
+    waves = SpinWaves(model, Q)
+    assert not bool(waves.is_stationary(tensor([[1.0]])).any())
+    assert not bool(waves(tensor([[1.0]])).stable.any())
+
+
+def test_unstable_hamiltonian_is_a_flag_and_never_nan() -> None:
+    answer = solve(chain(0.0), theta=tensor([[1.0], [-1.0], [0.5]]), field=torch.zeros(3, dtype=torch.float64))
+    assert answer.stable.all(-1).tolist() == [True, False, True]
+    assert bool(torch.isfinite(answer.energy).all())
+    assert bool(torch.isfinite(answer.intensity).all())
