@@ -1,12 +1,13 @@
 """A posterior on disk: `posterior.h5` with everything in it, exact, whole or not at all.
 
-Root attributes: format = "sqwirrel posterior", version = 1, and the scalars of the posterior. Datasets: `draws`, `log_weight`,
-`limit`, one column of strings each for `names`, `units`, `priors`; the groups `basins` and `checks`; `record` as JSON.
+Root attributes: format = "sqwirrel posterior", version = 1, and the scalars of the posterior. Datasets: `draws`,
+`log_weight`, `limit`; `names`, `units`, `priors` as strings; groups `basins` and `checks`; `record` as JSON.
 """
 
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -58,7 +59,10 @@ def _write(file: h5py.File, posterior: Posterior) -> None:
     file["basins/theta"] = torch.stack([basin.theta for basin in basins]).numpy()
     for name, kind in (("log_posterior", np.float64), ("starts", np.int64), ("probability", np.float64)):
         file[f"basins/{name}"] = np.array([getattr(basin, name) for basin in basins], dtype=kind)
-    file["checks/name"], file["checks/meaning"] = _strings([c.name for c in checks]), _strings([c.meaning for c in checks])
+    file["checks/name"], file["checks/meaning"] = (
+        _strings([c.name for c in checks]),
+        _strings([c.meaning for c in checks]),
+    )
     file["checks/passed"] = np.array([c.passed for c in checks], dtype=bool)
     file["checks/value"] = np.array([c.value for c in checks], dtype=np.float64)
 
@@ -66,15 +70,11 @@ def _write(file: h5py.File, posterior: Posterior) -> None:
 def _read(file: h5py.File, path: Path) -> Posterior:
     if file.attrs.get("format") != FORMAT or int(file.attrs["version"]) != VERSION:
         raise InputError(f"{path.name} is not a posterior of version {VERSION} that sqwirrel wrote")
-    strings, tensors = ({name: file[name] for name in names} for names in (STRINGS, TENSORS))
-    return Posterior(
-        **{name: _words(value) for name, value in strings.items()},
-        **{name: torch.from_numpy(value[()]) for name, value in tensors.items()},
-        **{name: float(file.attrs[name]) for name in SCALARS},
-        basins=_basins(file["basins"]),
-        checks=_checks(file["checks"]),
-        record=Record.from_json(file["record"].asstr()[()]),
-    )
+    fields: dict[str, Any] = {name: _words(file[name]) for name in STRINGS}
+    fields |= {name: torch.from_numpy(file[name][()]) for name in TENSORS}
+    fields |= {name: float(file.attrs[name]) for name in SCALARS}
+    basins, checks = _basins(file["basins"]), _checks(file["checks"])
+    return Posterior(**fields, basins=basins, checks=checks, record=Record.from_json(file["record"].asstr()[()]))
 
 
 def _basins(group: h5py.Group) -> tuple[Basin, ...]:

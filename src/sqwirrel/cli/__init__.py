@@ -1,0 +1,97 @@
+"""The command line: one command a verb, no logic. Results go to stdout, progress and complaints to stderr.
+
+Exit status: 0 done, 1 the result failed its own checks, 2 the input was wrong, 130 interrupted.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sqwirrel.cli import doctor as examination
+from sqwirrel.cli import screen
+from sqwirrel.config import load
+from sqwirrel.config.verbs import infer_into, report_into, simulate_into
+from sqwirrel.report import figures
+from sqwirrel.spectra import read
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Parameters of a magnetic Hamiltonian, with error bars, from measured neutron spectra.",
+)
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to do, in TOML.")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a key first; repeatable.")
+]
+Folder = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Where results go; by default named after the config.")
+]
+
+
+@app.command("list", epilog="Example: sqwirrel list")
+def list_() -> None:
+    """Models, file formats and kinds of instrument that are known."""
+    screen.print_families()
+
+
+@app.command(epilog="Example: sqwirrel show demo/measured/spectrum.h5 --out map.png")
+def show(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A spectrum in any format that is known.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="PNG", help="Picture to draw; by default FILE.png here.")
+    ] = None,
+) -> None:
+    """What a spectrum file holds, in numbers and as a picture."""
+    with screen.complaints():
+        spectrum, picture = read(file), out or Path(f"{file.stem}.png")
+        screen.print_spectrum(file, spectrum)
+        figures.save(figures.spectrum_map(spectrum, file.name), picture)
+        screen.say(f"picture: {picture}")
+
+
+@app.command(epilog="Example: sqwirrel simulate examples/rb2mnf4_truth.toml --out demo/measured")
+def simulate(config: ConfigFile, changes: Changes = None, out: Folder = None) -> None:
+    """A spectrum from a model, as the instrument would see it."""
+    folder = out or Path(config.stem)
+    with screen.complaints(folder):
+        spectrum = simulate_into(folder, load(config, changes or ()))
+        screen.print_spectrum(folder / "spectrum.h5", spectrum)
+
+
+@app.command(epilog="Example: sqwirrel infer examples/rb2mnf4.toml --out demo/result")
+def infer(
+    config: ConfigFile,
+    changes: Changes = None,
+    out: Folder = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as one JSON object.")] = False,
+) -> None:
+    """Parameters with error bars from a measured spectrum, their checks, and a report."""
+    folder = out or Path(config.stem)
+    with screen.complaints(folder), screen.progress() as tell:
+        posterior = infer_into(folder, load(config, changes or ()), tell)
+    (screen.print_json if as_json else screen.print_answer)(posterior, folder)
+    raise typer.Exit(0 if posterior.passed else 1)
+
+
+@app.command(epilog="Example: sqwirrel report demo/result")
+def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that infer has left.")]) -> None:
+    """The report of a folder that infer has left, made again."""
+    with screen.complaints():
+        screen.say(f"report: {report_into(folder)}")
+
+
+@app.command(epilog="Example: sqwirrel doctor")
+def doctor() -> None:
+    """What is installed, what is missing, and what is slow here."""
+    findings = examination.examine()
+    screen.print_findings(findings)
+    raise typer.Exit(0 if all(finding.fine for finding in findings) else 1)
+
+
+def main() -> None:
+    """Entry point of the command `sqwirrel`."""
+    app()

@@ -1,0 +1,135 @@
+"""What the commands print: tables for people, one JSON object for machines, complaints in one sentence."""
+
+import inspect
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from sqwirrel.cli.doctor import Finding
+from sqwirrel.config import kinds
+from sqwirrel.errors import InputError
+from sqwirrel.infer import Posterior
+from sqwirrel.model import library
+from sqwirrel.report.content import answer, described, in_words, parameter_rows
+from sqwirrel.report.numbers import plain
+from sqwirrel.spectra import READERS, Spectrum
+
+
+@contextmanager
+def complaints(folder: Path | None = None) -> Iterator[None]:
+    """Wrong input ends with one message and status 2, Ctrl-C with what was finished in `folder` and status 130."""
+    try:
+        yield
+    except InputError as error:
+        typer.echo(f"sqwirrel: {error}", err=True)
+        raise typer.Exit(2) from None
+    except OSError as error:
+        typer.echo(f"sqwirrel: {error.filename or 'a file'}: {error.strerror or error}", err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo(f"sqwirrel: interrupted; {_finished(folder)}", err=True)
+        raise typer.Exit(130) from None
+
+
+def _finished(folder: Path | None) -> str:
+    names = sorted(path.name for path in folder.iterdir()) if folder and folder.is_dir() else []
+    return f"finished and kept in {folder}: {', '.join(names)}" if names else "nothing was finished"
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on stderr for each stage that is told."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    stages: dict[str, TaskID] = {}
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in stages:
+                for known in stages.values():
+                    bars.stop_task(known)
+                stages[stage] = bars.add_task(stage, total=total)
+            bars.update(stages[stage], completed=done, total=total)
+
+        yield tell
+
+
+def print_answer(posterior: Posterior, folder: Path) -> None:
+    """Failed checks first, then the parameters, then where the report is."""
+    failed = [check for check in posterior.checks if not check.passed]
+    for check in failed:
+        say(f"FAILED {check.name} = {plain(check.value)}: {check.meaning}")
+    rows = [in_words(row) for row in parameter_rows(posterior)]
+    _print_table(
+        ("", "median", "68 %", "95 %", "limit"),
+        [[row[key] for key in ("name", "value", "interval68", "interval95", "limit")] for row in rows],
+    )
+    passed, deviance = len(posterior.checks) - len(failed), plain(posterior.deviance_per_bin)
+    say(f"{passed} of {len(posterior.checks)} checks passed; deviance per bin {deviance}; {posterior.seconds:.0f} s")
+    say(f"report: {folder / 'report.html'}")
+
+
+def print_json(posterior: Posterior, folder: Path) -> None:
+    """The answer as one object; what lies in `folder` is for people."""
+    del folder
+    typer.echo(json.dumps(answer(posterior), indent=2, allow_nan=False))
+
+
+def print_spectrum(file: Path, spectrum: Spectrum) -> None:
+    """What was understood of a spectrum."""
+    _print_table(
+        ("", str(file)),
+        [(name.replace("_", " "), _in_words(name, value)) for name, value in described(spectrum).items()],
+    )
+
+
+def print_families() -> None:
+    """Models, readers and kinds of instrument, one line each."""
+    models = [library.load(name) for name in library.names()]
+    _print_table(("model", "", "parameters"), [(m.name, m.title, ", ".join(m.names)) for m in models])
+    _print_table(
+        ("reader", ""), [(name, (inspect.getdoc(reader) or "").partition("\n")[0]) for name, reader in READERS.items()]
+    )
+    _print_table(("instrument", "kind", ""), kinds())
+
+
+def print_findings(findings: Iterable[Finding]) -> None:
+    """Each finding, the ones that need attention marked."""
+    _print_table(("", "", ""), [(each.name, each.value, "" if each.fine else each.advice) for each in findings])
+
+
+def say(text: str) -> None:
+    """One line to stdout."""
+    typer.echo(text)
+
+
+def _print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    table = Table(*heads, box=None, pad_edge=False, show_header=any(heads), header_style="bold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console()
+    console.print(table)
+    console.print()
+
+
+UNITS = {"energy_range": " meV", "temperature": " K", "incident_energy": " meV", "field": " T"}
+
+
+def _in_words(name: str, value: object) -> str:
+    match value:
+        case None:
+            return "not in the file"
+        case list() if name.endswith("range"):
+            return f"{value[0]:.4g} to {value[1]:.4g}{UNITS.get(name, ' 1/angstrom')}"
+        case list():
+            return (" x " if name == "bins" else ", ").join(f"{x:g}" for x in value) + UNITS.get(name, "")
+        case float():
+            return f"{value:g}{UNITS.get(name, '')}"
+        case _:
+            return str(value)

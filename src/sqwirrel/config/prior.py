@@ -1,0 +1,128 @@
+"""The prior of a config, completed: what the model library suggests, and wide ranges for the nuisances left unsaid.
+
+The ranges are read off the spectrum. With p the 95th percentile of its valid intensities and E the width of its energy
+range: scale: six decades round p E / S (the sum rule gives about S per ion); background: up to p, and down to the 5th
+percentile if that is negative; slopes: a background that changes by p over half of the range; widths: from a fifth of a
+bin to a fifth of the range, in energy and in |Q|.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from sqwirrel.config.quantity import quantity
+from sqwirrel.errors import InputError
+from sqwirrel.model.prior import KINDS, Distribution, Fixed, Prior
+from sqwirrel.observe import Experiment
+from sqwirrel.spectra import QShells, Spectrum
+
+Entry = dict[str, Any]
+
+
+def complete(given: Mapping[str, object], experiment: Experiment, spectrum: Spectrum) -> dict[str, Entry]:
+    """An entry for every parameter of the experiment, in its order and in internal units."""
+    known = {**_from_data(experiment, spectrum), **suggested(experiment), **in_internal_units(given, experiment)}
+    if missing := [name for name in experiment.names if name not in known]:
+        raise InputError(
+            f"[prior] says nothing about '{missing[0]}', and nothing suggests a range; "
+            f"give {missing[0]} = {{ uniform = [lo, hi] }}"
+        )
+    return {name: known[name] for name in experiment.names}
+
+
+def suggested(experiment: Experiment) -> dict[str, Entry]:
+    """What the model library suggests for the parameters of the model."""
+    return _entries(experiment.model.prior, experiment.units)
+
+
+def in_internal_units(given: Mapping[str, object], experiment: Experiment) -> dict[str, Entry]:
+    """The entries as given, their units checked against the parameters'."""
+    if unknown := [name for name in given if name not in experiment.names]:
+        raise InputError(
+            f"[prior] names '{unknown[0]}', but the experiment has parameters {', '.join(experiment.names)}"
+        )
+    bare = {name: _bare(name, entry, experiment.units[name]) for name, entry in given.items()}
+    return _entries(Prior.from_mapping(bare), experiment.units)
+
+
+def _entries(prior: Prior, unit: Mapping[str, str]) -> dict[str, Entry]:
+    """A prior as the tables that it is made from."""
+    every: dict[str, Distribution | Fixed] = {**prior.free, **{name: Fixed(x) for name, x in prior.fixed.items()}}
+    return {name: _entry(each, unit[name]) for name, each in every.items()}
+
+
+def _entry(distribution: Distribution | Fixed, unit: str) -> Entry:
+    kind = next(name for name, known in KINDS.items() if type(distribution) is known)
+    *numbers, _ = vars(distribution).values()
+    entry = {kind: numbers[0] if kind == "fixed" else numbers}
+    return entry | {"unit": unit} if unit in {"meV", "1/angstrom"} else entry
+
+
+def _bare(name: str, entry: object, expected: str) -> object:
+    """An entry with its numbers in the unit `expected` and without it."""
+    if isinstance(entry, str) or (isinstance(entry, Mapping) and "value" in entry):
+        return _converted(name, entry, expected)
+    if not isinstance(entry, Mapping) or "unit" not in entry:
+        return entry
+    unit = entry["unit"]
+    factor = 1.0 if unit == expected else _converted(name, {"value": 1.0, "unit": unit}, expected)
+    return {key: _times(factor, value) for key, value in entry.items() if key != "unit"}
+
+
+def _times(factor: float, value: object) -> object:
+    """The numbers in `value` times `factor`; anything else is left for the prior to refuse."""
+    if isinstance(value, list):
+        return [_times(factor, each) for each in value]
+    return factor * value if isinstance(value, int | float) else value
+
+
+def _converted(name: str, value: object, expected: str) -> float:
+    try:
+        return quantity(value, expected or "dimensionless")
+    except InputError as error:
+        raise InputError(f"[prior] {name}: {error}") from None
+
+
+def _from_data(experiment: Experiment, spectrum: Spectrum) -> dict[str, Entry]:
+    """Wide ranges for the nuisances of `experiment`."""
+    low, high = _percentiles(spectrum)
+    edges = experiment.measurement.energy
+    span, bin_width = float(edges[-1] - edges[0]), float(edges.diff().min())
+    scale = _rounded(high * span / float(experiment.model.spins.mean()))
+    slope, width = _rounded(2 * high / span), {"uniform": [_rounded(bin_width / 5), _rounded(span / 5)], "unit": "meV"}
+    ranges: dict[str, Entry] = {
+        "fwhm": width,
+        "fwhm_0": width,
+        "fwhm_1": {"uniform": [-0.1, 0.1]},
+        "fwhm_scale": {"uniform": [0.5, 2.0]},
+        "multiple": {"uniform": [0.0, 1.0]},
+        "scale": {"loguniform": [_rounded(scale * 1e-3), _rounded(scale * 1e3)]},
+        "background": {"uniform": [min(0.0, low), high]},
+        "background_slope": {"uniform": [-slope, slope]},
+    }
+    return ranges | _along_q(experiment, high)
+
+
+def _along_q(experiment: Experiment, high: float) -> dict[str, Entry]:
+    """The nuisances that only a powder map has."""
+    points = experiment.measurement.points
+    if not isinstance(points, QShells):
+        return {}
+    span, bin_width = float(points.edges[-1] - points.edges[0]), float(points.edges.diff().min())
+    width, slope = [_rounded(bin_width / 5), _rounded(span / 5)], _rounded(2 * high / span)
+    return {"fwhm_q": {"uniform": width, "unit": "1/angstrom"}, "background_slope_q": {"uniform": [-slope, slope]}}
+
+
+def _percentiles(spectrum: Spectrum) -> tuple[float, float]:
+    """The 5th and 95th percentile of what was measured; the second is never 0."""
+    if not bool(spectrum.valid.any()):
+        raise InputError("no bin of this spectrum was measured (all are NaN, masked or excluded); check [measurement]")
+    values = spectrum.intensity[spectrum.valid]
+    low, high = torch.quantile(values, values.new_tensor([0.05, 0.95])).tolist()
+    return _rounded(low), _rounded(high if high > 0 else float(values.abs().max()) or 1.0)
+
+
+def _rounded(value: float) -> float:
+    """Two digits: a range that nobody mistakes for a result."""
+    return float(f"{value:.1e}")

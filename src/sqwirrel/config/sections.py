@@ -1,0 +1,258 @@
+"""The sections of a config file, with their keys and defaults. Unknown keys are refused."""
+
+from typing import Annotated, Any, Literal, get_args
+
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from torch import Tensor
+
+from sqwirrel import infer
+from sqwirrel.config.quantity import Energy, Temperature, Wavenumber
+from sqwirrel.config.quantity import Field as Tesla
+from sqwirrel.errors import InputError
+from sqwirrel.lattice import Lattice
+from sqwirrel.observe import (
+    ConstantBackground,
+    Gaussian,
+    GaussianResolution,
+    Instrument,
+    PlanarBackground,
+    Poisson,
+    PolynomialResolution,
+    SlopedBackground,
+    TableResolution,
+)
+from sqwirrel.observe.background import Background
+from sqwirrel.spectra import QPath, QShells, Spectrum
+
+Vector = tuple[float, float, float]
+
+
+class Section(BaseModel):
+    """A table of a config file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EnergyBins(Section):
+    """Equal energy bins from start to stop, meV."""
+
+    start: Energy
+    stop: Energy
+    bins: PositiveInt
+
+    def build(self) -> Float[Tensor, " edge"]:
+        """Bin edges, meV."""
+        return torch.linspace(self.start, self.stop, self.bins + 1, dtype=torch.float64)
+
+
+class Shells(Section):
+    """Equal shells of |Q| of a powder, 1/angstrom."""
+
+    start: Wavenumber
+    stop: Wavenumber
+    bins: PositiveInt
+
+    def build(self, lattice: Lattice) -> QShells:
+        """The shells; a powder needs no lattice."""
+        del lattice
+        return QShells(torch.linspace(self.start, self.stop, self.bins + 1, dtype=torch.float64))
+
+
+class Path(Section):
+    """About `points` bins on straight lines through `corners` (rlu), each averaged over `width` (rlu along h, k, l)."""
+
+    corners: list[Vector] = Field(min_length=2)
+    points: PositiveInt = 60
+    width: Vector = (0.0, 0.0, 0.0)
+
+    def build(self, lattice: Lattice) -> QPath:
+        """The path; every corner is the centre of a bin."""
+        corner = torch.tensor(self.corners, dtype=torch.float64)
+        length = lattice.to_cartesian(corner.diff(dim=0)).norm(dim=1)
+        if not bool((length > 0).all()):
+            raise InputError("[measurement.path] has the same corner twice in a row")
+        steps = (length / length.sum() * (self.points - 1)).round().clamp(min=1).long().tolist()
+        legs = [_leg(a, b, n) for a, b, n in zip(corner[:-1], corner[1:], steps, strict=True)]
+        return QPath(
+            lattice, torch.cat((*legs, corner[-1:])), torch.diag(torch.tensor(self.width, dtype=torch.float64))
+        )
+
+
+def _leg(start: Tensor, stop: Tensor, steps: int) -> Tensor:
+    return start + (stop - start) * torch.arange(steps, dtype=torch.float64)[:, None] / steps
+
+
+class Rebin(Section):
+    """How many adjacent bins are merged into one."""
+
+    q: PositiveInt = 1
+    energy: PositiveInt = 1
+
+
+class Measurement(Section):
+    """What was measured: a file and the part of it to use, or (to simulate) shells or a path, and energy bins."""
+
+    file: str | None = None
+    shells: Shells | None = None
+    path: Path | None = None
+    energy: tuple[Energy, Energy] | EnergyBins | None = None
+    temperature: Temperature | None = None
+    field: tuple[Tesla, Tesla, Tesla] | None = None
+    incident_energy: Energy | None = None
+    rebin: Rebin = Rebin()
+    trim: Annotated[int, Field(ge=0)] = 0
+    exclude: tuple[tuple[Energy, Energy], ...] = ()
+
+    def prepare(self, spectrum: Spectrum) -> Spectrum:
+        """The part of a measured spectrum to use: sliced, rebinned, trimmed, then excluded."""
+        if isinstance(self.energy, EnergyBins):
+            raise InputError(
+                "[measurement] with a file takes energy = [lo, hi]; start, stop and bins are for shells or a path"
+            )
+        if self.energy is not None:
+            spectrum = spectrum.slice_energy(*self.energy)
+        spectrum = spectrum.rebin(q=self.rebin.q, energy=self.rebin.energy).trim(self.trim)
+        for lo, hi in self.exclude:
+            spectrum = spectrum.exclude(lo, hi)
+        return spectrum
+
+
+class ConstantWidth(Section):
+    """One energy width at all energies."""
+
+    kind: Literal["gaussian"] = "gaussian"
+
+    def build(self) -> GaussianResolution:
+        """The resolution."""
+        return GaussianResolution()
+
+
+class PolynomialWidth(Section):
+    """An energy width that is a polynomial of the energy transfer."""
+
+    kind: Literal["polynomial"]
+    order: Annotated[int, Field(ge=0, le=4)] = 1
+
+    def build(self) -> PolynomialResolution:
+        """The resolution."""
+        return PolynomialResolution(self.order)
+
+
+class TableWidth(Section):
+    """Energy widths (full width at half maximum, meV) at `energies` (meV), times the parameter fwhm_scale."""
+
+    kind: Literal["table"]
+    energies: tuple[Energy, ...]
+    fwhm: tuple[Energy, ...]
+
+    def build(self) -> TableResolution:
+        """The resolution."""
+        return TableResolution(self.energies, self.fwhm)
+
+
+class Under(Section):
+    """What is under the magnetic signal."""
+
+    kind: Literal["constant", "sloped", "planar"] = "constant"
+
+    def build(self) -> Background:
+        """The background."""
+        return BACKGROUNDS[self.kind]()
+
+
+BACKGROUNDS: dict[str, type[Background]] = {
+    "constant": ConstantBackground,
+    "sloped": SlopedBackground,
+    "planar": PlanarBackground,
+}
+
+
+class GaussianNoise(Section):
+    """Reduced data; `floor` is the smallest standard deviation believed, in units of the spectrum."""
+
+    kind: Literal["gaussian"] = "gaussian"
+    floor: float | None = None
+
+    def build(self) -> Gaussian:
+        """The counting law."""
+        return Gaussian(self.floor)
+
+
+class PoissonNoise(Section):
+    """Raw counts."""
+
+    kind: Literal["poisson"]
+
+    def build(self) -> Poisson:
+        """The counting law."""
+        return Poisson()
+
+
+class InstrumentSection(Section):
+    """What stands between the modes and the bins, and how finely it is averaged."""
+
+    resolution: Annotated[ConstantWidth | PolynomialWidth | TableWidth, Field(discriminator="kind")] = ConstantWidth()
+    background: Under = Under()
+    counting: Annotated[GaussianNoise | PoissonNoise, Field(discriminator="kind")] = GaussianNoise()
+    multiple_scattering: bool = False
+    samples: PositiveInt = 64
+    cell: Annotated[Wavenumber, Field(gt=0)] = 0.05
+
+    def build(self) -> Instrument:
+        """The instrument."""
+        parts = (self.resolution.build(), self.background.build(), self.counting.build())
+        return Instrument(*parts, multiple_scattering=self.multiple_scattering)
+
+
+class InferSection(Section):
+    """How hard to look."""
+
+    screen: int = infer.Settings.screen
+    starts: int = infer.Settings.starts
+    draws: int = infer.Settings.draws
+    rounds: int = infer.Settings.rounds
+    seed: int = infer.Settings.seed
+
+    def build(self) -> infer.Settings:
+        """The settings."""
+        return infer.Settings(**self.model_dump())
+
+
+class Simulate(Section):
+    """Parameters to simulate with (those of the model have published defaults), or drawn from the prior and sealed."""
+
+    parameters: dict[str, Any] = {}
+    draw: bool = False
+    noise: bool = True
+    seed: int = 1
+
+
+class Truth(Section):
+    """The truth.json of a simulation, which only the report reads."""
+
+    file: str
+
+
+class Config(Section):
+    """A config file."""
+
+    model: str | dict[str, Any]
+    measurement: Measurement
+    prior: dict[str, Any] = {}
+    instrument: InstrumentSection = InstrumentSection()
+    infer: InferSection = InferSection()
+    simulate: Simulate = Simulate()
+    truth: Truth | None = None
+
+
+def kinds() -> list[tuple[str, str, str]]:
+    """Every kind that a section of the instrument knows: family, kind, in words."""
+    found = []
+    for family, field in InstrumentSection.model_fields.items():
+        for section in (field.annotation, *get_args(field.annotation)):
+            if isinstance(section, type) and issubclass(section, Section):
+                words = (section.__doc__ or "").partition("\n")[0]
+                found += [(family, str(kind), words) for kind in get_args(section.model_fields["kind"].annotation)]
+    return found

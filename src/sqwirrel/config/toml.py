@@ -1,0 +1,154 @@
+"""Config files as text: reading with one sentence for what is wrong, overriding by dotted keys, writing."""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from sqwirrel.config.sections import Config
+from sqwirrel.errors import InputError
+
+
+def load(path: Path, changes: Iterable[str] = ()) -> Config:
+    """The config in a file, with `changes` like "infer.seed=2" made first. Its paths become absolute."""
+    if not path.is_file():
+        raise InputError(f"there is no config file '{path}'; check the path")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not TOML: {error}") from None
+    for change in changes:
+        _change(table, change)
+    try:
+        config = Config.model_validate(table)
+    except ValidationError as error:
+        raise InputError(f"{path}: {_sentence(error)}") from None
+    return _moved(config, lambda file: str((path.parent / file).resolve()))
+
+
+def dumps(config: Config, folder: Path) -> str:
+    """The config as TOML to be kept in `folder`: a file in or beside it is named from there, others absolutely."""
+
+    def near(file: str) -> str:
+        home = folder.resolve()
+        return str(Path("..") / Path(file).relative_to(home.parent)) if home.parent in Path(file).parents else file
+
+    idle = {name for name in ("simulate",) if getattr(config, name) == Config.model_fields[name].default}
+    tables = _moved(config, near).model_dump(mode="json", exclude_none=True, exclude=idle)
+    return "\n".join(_lines(tables)) + "\n"
+
+
+def _moved(config: Config, move: Any) -> Config:
+    """The config with every path in it changed by `move`."""
+    changed: dict[str, Any] = {}
+    if isinstance(config.model, str) and config.model.endswith(".toml"):
+        changed["model"] = move(config.model)
+    if config.measurement.file is not None:
+        changed["measurement"] = config.measurement.model_copy(update={"file": move(config.measurement.file)})
+    if config.truth is not None:
+        changed["truth"] = config.truth.model_copy(update={"file": move(config.truth.file)})
+    return config.model_copy(update=changed)
+
+
+def _change(table: dict[str, Any], change: str) -> None:
+    """Set one dotted key; the value is TOML, or else taken for a string."""
+    key, equals, text = change.partition("=")
+    if not equals or not all(parts := key.strip().split(".")):
+        raise InputError(f"--set {change} is not of the form key=value, like --set infer.seed=2")
+    for part in parts[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise InputError(f"--set {change}: '{part}' is not a table of the config")
+    try:
+        table[parts[-1]] = tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        table[parts[-1]] = text.strip()
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first thing that is wrong, with the section and the key it is wrong in."""
+    first = error.errors()[0]
+    where, section = _place(first["loc"])
+    head = f"[{'.'.join(where[:-1])}]" if where[:-1] else "the config"
+    match first["type"]:
+        case "extra_forbidden":
+            return f"{head} has the unknown key '{where[-1]}'; {_known(section, where[-1])}"
+        case "missing":
+            return f"{head} lacks the key '{where[-1]}'"
+        case "value_error":
+            return f"{head} {where[-1]}: {first['ctx']['error']}"
+        case "union_tag_not_found" | "union_tag_invalid":
+            return f"[{'.'.join(where)}] needs kind = one of {_kinds(section, where[-1])}"
+        case _:
+            return f"{head} {where[-1]} = {first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+
+
+def _known(section: type[BaseModel], key: str) -> str:
+    known = list(section.model_fields)
+    near = difflib.get_close_matches(key, known, n=1)
+    return f"known are {', '.join(known)}" + (f"; did you mean '{near[0]}'?" if near else "")
+
+
+def _kinds(section: type[BaseModel], key: str) -> str:
+    classes = get_args(section.model_fields[key].annotation)
+    return ", ".join(f"'{get_args(each.model_fields['kind'].annotation)[0]}'" for each in classes)
+
+
+def _place(loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel]]:
+    """The keys of an error's place as the user wrote them (without pydantic's tags), and the section of the last."""
+    keys: list[str] = []
+    section: type[BaseModel] = Config
+    for part in loc:
+        inside = (
+            _classes(section.model_fields[keys[-1]].annotation) if keys and keys[-1] in section.model_fields else []
+        )
+        tagged = [each for each in inside if part == each.__name__ or part in _tags(each)]
+        if tagged:
+            section = tagged[0]
+        elif isinstance(part, str) and "[" not in part:
+            section = inside[0] if len(inside) == 1 else section
+            keys.append(part)
+    return keys or ["config"], section
+
+
+def _classes(annotation: Any) -> list[type[BaseModel]]:
+    candidates = [annotation, *get_args(annotation)]
+    return [each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel)]
+
+
+def _tags(section: type[BaseModel]) -> tuple[str, ...]:
+    return get_args(section.model_fields["kind"].annotation) if "kind" in section.model_fields else ()
+
+
+def _lines(table: Mapping[str, Any], name: str = "") -> Iterable[str]:
+    """A table as lines of TOML: plain values first, then the tables in it; the leaves of [prior] stay inline."""
+    inner = {key: value for key, value in table.items() if isinstance(value, Mapping) and name != "prior"}
+    if name and (len(inner) < len(table) or not table):
+        yield f"\n[{name}]"
+    for key, value in table.items():
+        if key not in inner:
+            yield f"{_key(key)} = {_value(value)}"
+    for key, value in inner.items():
+        yield from _lines(value, f"{name}.{_key(key)}" if name else _key(key))
+
+
+def _key(key: str) -> str:
+    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else json.dumps(key)
+
+
+def _value(value: Any) -> str:
+    match value:
+        case Mapping():
+            return "{ " + ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items()) + " }"
+        case list() | tuple():
+            return "[" + ", ".join(map(_value, value)) + "]"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return json.dumps(value, ensure_ascii=False)
+        case _:
+            return repr(value)

@@ -1,0 +1,111 @@
+"""What the verbs leave in a folder: every file whole or absent, with the resolved config and the record beside it."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from sqwirrel.config.build import Study, experiment, measured, noiseless, parameters, planned, study
+from sqwirrel.config.sections import Config
+from sqwirrel.config.toml import dumps, load
+from sqwirrel.errors import InputError
+from sqwirrel.infer import Posterior, infer, store
+from sqwirrel.record import Record
+from sqwirrel.report import page
+from sqwirrel.report.result import Result
+from sqwirrel.spectra import Spectrum, read, write
+
+SPECTRUM, POSTERIOR, TRUTH, CONFIG, RECORD = "spectrum.h5", "posterior.h5", "truth.json", "config.toml", "record.json"
+
+
+def simulate_into(folder: Path, config: Config) -> Spectrum:
+    """Simulates a spectrum and leaves spectrum.h5, and truth.json with the parameters behind it."""
+    like = measured(config) if config.measurement.file else None
+    simulator = experiment(config, planned(config) if like is None else like.measurement)
+    theta, section = parameters(config, simulator), config.simulate
+    spectrum = simulator.sample(theta, section.seed, like) if section.noise else noiseless(simulator, theta, like)
+    _make(folder)
+    write(folder / SPECTRUM, spectrum)
+    _put(folder / TRUTH, _sealed(dict(zip(simulator.names, theta[0].tolist(), strict=True))))
+    _put(folder / CONFIG, dumps(config, folder))
+    _put(folder / RECORD, _record(config, {"simulate": section.seed}, simulator.model.papers).to_json())
+    return spectrum
+
+
+def infer_into(folder: Path, config: Config, progress: Callable[[str, int, int], None]) -> Posterior:
+    """Infers and leaves spectrum.h5, posterior.h5, report.html and report.json; the first before the work begins."""
+    work = study(config)
+    _make(folder)
+    write(folder / SPECTRUM, work.spectrum)
+    _put(folder / CONFIG, dumps(work.config, folder))
+    record = _record(config, {"infer": config.infer.seed}, ())
+    _put(folder / RECORD, record.to_json())
+    posterior = infer(
+        work.experiment, work.prior, work.spectrum, config.infer.build(), record=record, progress=progress
+    )
+    store.save(folder / POSTERIOR, posterior)
+    _put(folder / RECORD, posterior.record.to_json())
+    page.write(folder, _result(work, posterior))
+    return posterior
+
+
+def report_into(folder: Path) -> Path:
+    """Writes the report of a folder that `infer` left, again."""
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"'{folder}' holds no {CONFIG}; give a folder that sqwirrel infer has left")
+    posterior = store.load(folder / POSTERIOR)
+    work = study(load(folder / CONFIG), read(folder / SPECTRUM))
+    return page.write(folder, _result(work, posterior))
+
+
+def _result(work: Study, posterior: Posterior) -> Result:
+    file = work.config.measurement.file
+    used = work.config.measurement.model_dump(exclude_none=True, exclude_defaults=True, exclude={"file"})
+    return Result(
+        posterior, work.spectrum, work.experiment, work.prior, Path(file or "").name, used, _truth(work.config)
+    )
+
+
+def _truth(config: Config) -> Mapping[str, float]:
+    """The sealed parameters of a simulation, for the report alone."""
+    if config.truth is None:
+        return {}
+    try:
+        content = json.loads(Path(config.truth.file).read_text(encoding="utf-8"))
+        values = {str(name): float(value) for name, value in content["parameters"].items()}
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise InputError(
+            f"[truth] file '{config.truth.file}' is not a truth.json of sqwirrel simulate: {error}"
+        ) from None
+    if _seal(values) != content.get("sha256"):
+        raise InputError(
+            f"[truth] file '{config.truth.file}' was changed after it was sealed: its sha256 does not match"
+        )
+    return values
+
+
+def _sealed(values: Mapping[str, float]) -> str:
+    return json.dumps({"parameters": values, "sha256": _seal(values)}, indent=2) + "\n"
+
+
+def _seal(values: Mapping[str, float]) -> str:
+    return hashlib.sha256(json.dumps(dict(values), sort_keys=True).encode()).hexdigest()
+
+
+def _record(config: Config, seeds: Mapping[str, int], papers: tuple[str, ...]) -> Record:
+    files = [] if config.measurement.file is None else [Path(config.measurement.file)]
+    return Record.start(seeds=seeds, files=files, papers=papers)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder '{folder}': {error.strerror}; choose another with --out") from None
+
+
+def _put(path: Path, text: str) -> None:
+    """The file appears whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

@@ -1,0 +1,1 @@
+"""Telling people: figures, one self-contained page, and the same as JSON."""

@@ -1,0 +1,191 @@
+"""What a report says, as plain data: the same for the page and for report.json."""
+
+import math
+from typing import Any
+
+from sqwirrel.infer import Basin, Posterior, Summary
+from sqwirrel.model.prior import Distribution
+from sqwirrel.report.axes import across
+from sqwirrel.report.numbers import interval, plain, with_error
+from sqwirrel.report.result import Result
+from sqwirrel.spectra import QShells, Spectrum
+
+MEANING_OF = {
+    "deviance_per_bin": "fit",
+    "residual_structure": "no structure left",
+    "pareto_k": "weights",
+    "effective_draws": "draws",
+    "quadrature": "averaging",
+    "inside_prior": "inside the prior",
+    "identified": "determined by the data",
+    "one_basin": "one solution",
+}
+"""Checks in words."""
+
+
+def answer(posterior: Posterior) -> dict[str, Any]:
+    """The posterior in one object: what `sqwirrel infer --json` prints."""
+    return {
+        "parameters": parameter_rows(posterior),
+        "basins": [_basin(posterior, basin) for basin in posterior.basins],
+        "checks": [{"name": c.name, "passed": bool(c.passed), "value": _finite(c.value)} for c in posterior.checks],
+        "deviance_per_bin": _finite(posterior.deviance_per_bin),
+        "log_evidence": _finite(posterior.log_evidence),
+        "seconds": posterior.seconds,
+    }
+
+
+def content(result: Result) -> dict[str, Any]:
+    """Everything on the page but the figures."""
+    posterior, model = result.posterior, result.experiment.model
+    record = posterior.record
+    return {
+        "material": model.title,
+        "model": model.name,
+        "verdict": verdict(posterior, model.names),
+        "measured": measured(result),
+        **answer(posterior),
+        "parameters": [_row(result, row) for row in posterior.summary()],
+        "fixed": result.prior.fixed,
+        "checks": [
+            {
+                "name": c.name,
+                "words": MEANING_OF.get(c.name, c.name),
+                "passed": bool(c.passed),
+                "value": _finite(c.value),
+                "meaning": c.meaning,
+            }
+            for c in sorted(posterior.checks, key=lambda check: check.passed)
+        ],
+        "draws": len(posterior.draws),
+        "record": {
+            "created": record.created,
+            "machine": record.machine,
+            "versions": dict(record.versions),
+            "seeds": dict(record.seeds),
+            "files": dict(record.files),
+            "seconds": dict(record.seconds),
+        },
+        "papers": list(record.papers),
+    }
+
+
+def verdict(posterior: Posterior, names: tuple[str, ...]) -> str:
+    """One sentence: the answer, or first what is wrong with it."""
+    rows = [row for row in posterior.summary() if row.name in names] or posterior.summary()
+    values = ", ".join(f"{row.name} = {_value(row)}" for row in rows)
+    failed = [MEANING_OF.get(check.name, check.name) for check in posterior.checks if not check.passed]
+    count = len(posterior.checks)
+    if failed:
+        return f"{len(failed)} of {count} checks failed ({', '.join(failed)}); with that in mind: {values}."
+    return f"{values}; all {count} checks passed."
+
+
+def measured(result: Result) -> dict[str, Any]:
+    """What was measured, and which part of it was used."""
+    files = result.posterior.record.files
+    return {
+        "file": result.file,
+        "sha256": files.get(result.file, ""),
+        **described(result.spectrum),
+        "used": {
+            key: value for key, value in result.used.items() if key not in {"temperature", "field", "incident_energy"}
+        },
+    }
+
+
+def described(spectrum: Spectrum) -> dict[str, Any]:
+    """A spectrum in numbers: kind, ranges, conditions, counts, and how many bins are unmeasured or zero."""
+    measurement, valid = spectrum.measurement, spectrum.valid
+    edges, energy = across(measurement).edges, measurement.energy
+    return {
+        "kind": "powder map of |Q| and energy"
+        if isinstance(measurement.points, QShells)
+        else "path through a single crystal",
+        "bins": list(measurement.shape),
+        "q_range": [float(edges[0]), float(edges[-1])],
+        "energy_range": [float(energy[0]), float(energy[-1])],
+        "temperature": measurement.temperature,
+        "field": measurement.field.tolist(),
+        "incident_energy": measurement.incident_energy,
+        "intensity": "counts" if spectrum.is_counts else "reduced, arbitrary units",
+        "bins_measured": int(valid.sum()),
+        "bins_unmeasured": int((~valid).sum()),
+        "bins_zero": int((valid & (spectrum.intensity == 0)).sum()),
+    }
+
+
+def parameter_rows(posterior: Posterior) -> list[dict[str, Any]]:
+    """The parameters of `answer`."""
+    return [_parameter(row) for row in posterior.summary()]
+
+
+def _parameter(row: Summary) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "unit": row.unit,
+        "median": row.median,
+        "interval68": list(row.interval68),
+        "interval95": list(row.interval95),
+        "limit": _finite(row.limit),
+    }
+
+
+def _row(result: Result, row: Summary) -> dict[str, Any]:
+    """A parameter with its role, its prior in words, and how far from the truth it is, if that is known."""
+    role = "model" if row.name in result.experiment.model.names else "nuisance"
+    known = {**_parameter(row), "role": role, "prior": prior_in_words(result.prior.free[row.name])}
+    if row.name not in result.truth:
+        return known
+    truth, sd = result.truth[row.name], _sd(row)
+    return known | {"truth": truth, "pull": (row.median - truth) / sd if sd > 0 else None}
+
+
+def prior_in_words(distribution: Distribution) -> str:
+    """A distribution in a table: its kind and its numbers."""
+    kind = {"Uniform": "uniform", "LogUniform": "log-uniform", "Normal": "normal"}.get(type(distribution).__name__, "")
+    lo, hi = distribution.bounds
+    if kind == "normal":
+        return f"normal, sd {plain(distribution.sd)}"
+    return f"{kind} {plain(lo)} to {plain(hi)}"
+
+
+def in_words(row: dict[str, Any]) -> dict[str, str]:
+    """A parameter of `content` as a table shows it."""
+    lo, hi = row["interval68"]
+    sd = (hi - lo) / 2
+    shown = {
+        "name": row["name"],
+        "value": f"{with_error(row['median'], sd)} {row['unit']}".strip(),
+        "interval68": interval(lo, hi),
+        "interval95": interval(*row["interval95"]),
+        "prior": row.get("prior", ""),
+        "limit": plain(row["limit"]) if row["limit"] is not None else "none",
+    }
+    if "truth" in row:
+        shown["truth"] = with_error(row["truth"], sd).partition("(")[0]
+        shown["pull"] = f"{row['pull']:+.1f} σ" if row["pull"] is not None else "–"
+    return shown
+
+
+def _value(row: Summary) -> str:
+    return f"{with_error(row.median, _sd(row))} {row.unit}".strip()
+
+
+def _sd(row: Summary) -> float:
+    """Half of the 68 % interval."""
+    return (row.interval68[1] - row.interval68[0]) / 2
+
+
+def _basin(posterior: Posterior, basin: Basin) -> dict[str, Any]:
+    return {
+        "parameters": dict(zip(posterior.names, basin.theta.tolist(), strict=True)),
+        "log_posterior": _finite(basin.log_posterior),
+        "starts": basin.starts,
+        "probability": basin.probability,
+    }
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no infinity."""
+    return float(value) if math.isfinite(value) else None
