@@ -9,8 +9,8 @@ from torch import Tensor
 
 from sqwirrel.infer.target import Slope, Target
 
-STEPS = 40
-SETTLED = 1e-3
+STEPS = 30
+SETTLED = 0.01
 """A start has converged when the next step promises less than this in log posterior."""
 SAME_BASIN = 1.0
 """Two optima closer than this many standard deviations per parameter (root mean square) are one basin."""
@@ -43,11 +43,11 @@ def refine(
         if progress is not None:
             progress(done, steps)
         step, gain = _step(target, theta, slope, damping)
-        active &= (gain > SETTLED) & (damping < 1e8)
+        active &= (gain > SETTLED) & (damping < 1e5)
         if not bool(active.any()):
             break
         theta, slope, damping = _advance(target, theta, slope, damping, step, active)
-    return [_optimum(theta[k], slope, k) for k in range(len(theta))]
+    return [_optimum(target, theta[k], slope, k) for k in range(len(theta))]
 
 
 def basins(optima: list[Optimum]) -> list[Optimum]:
@@ -105,9 +105,11 @@ def _inside(target: Target, theta: Tensor) -> Tensor:
     return theta.clamp(lo, hi)
 
 
-def _optimum(theta: Tensor, slope: Slope, k: int) -> Optimum:
+def _optimum(target: Target, theta: Tensor, slope: Slope, k: int) -> Optimum:
+    """The end of start k; no direction is left wider than the prior."""
     information = slope.information[k]
-    return Optimum(theta, float(slope.log_posterior[k]), information, information + torch.diag(slope.prior_information[k]))
+    prior = torch.maximum(slope.prior_information[k], 1 / target.prior.sd**2)
+    return Optimum(theta, float(slope.log_posterior[k]), information, information + torch.diag(prior))
 
 
 def _inverse(precision: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from sqwirrel.observe.background import ConstantBackground, PlanarBackground, Sl
 from sqwirrel.observe.counting import Gaussian, Poisson
 from sqwirrel.observe.experiment import Experiment
 from sqwirrel.observe.instrument import Instrument
-from sqwirrel.observe.resolution import GaussianResolution, PolynomialResolution, TableResolution
+from sqwirrel.observe.resolution import GaussianResolution, PolynomialResolution, TableResolution, TailedResolution
 
 __all__ = [
     "ConstantBackground",
@@ -17,4 +17,5 @@ __all__ = [
     "PolynomialResolution",
     "SlopedBackground",
     "TableResolution",
+    "TailedResolution",
 ]

@@ -4,6 +4,8 @@ Modes at quadrature points are deposited on (cell, fine energy) and pass two ker
 expected = scale * K_Q . deposit . K_E + background. Model parameters act only on the deposit, nuisances only after it.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -14,16 +16,18 @@ from sqwirrel.errors import InputError
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.counting import Observed
 from sqwirrel.observe.instrument import MULTIPLE, Q_WIDTH, SCALE, Instrument
-from sqwirrel.observe.resolution import energy_kernel, shell_kernel
-from sqwirrel.observe.sampling import Sampling, sampling
+from sqwirrel.observe.resolution import shell_kernel
+from sqwirrel.observe.sampling import Sampling, concentrate, sampling
 from sqwirrel.seeds import stream
 from sqwirrel.simulate import SpinWaves
 from sqwirrel.spectra import Measurement, QShells, Spectrum
 
-FINE = 4
+FINE = 3
 """Lines of the fine energy grid per bin of the spectrum."""
 REACH = 1.5
 """The fine grid reaches this many meV, or half of the energy range if that is less, beyond the bins; lines further out are lost."""
+MARGIN = 0.5
+"""Points are concentrated on modes up to this many meV beyond the bins."""
 ROWS_BYTES = 64 * 2**20
 """Parameter rows are worked on together as long as their modes take no more than this."""
 
@@ -59,7 +63,7 @@ class Experiment(nn.Module):
         self.samples, self.cell, self.seed = samples, cell, seed
         powder = isinstance(measurement.points, QShells)
         self.names = (*model.names, *instrument.names(powder=powder))
-        where = sampling(measurement, model.lattice, model.laue(), samples=samples, width=cell, seed=seed)
+        where = _place(model, measurement, samples, cell, seed)
         self.register_buffer("weight", where.weight)
         self.register_buffer("cells", where.cell)
         self.register_buffer("cell_edges", where.edges)
@@ -140,12 +144,20 @@ class Experiment(nn.Module):
         n = len(self.model.names)
         deposit, rise, stable = self._deposit_slopes(theta[:, :n])
         nuisance = theta[:, n:]
-        expected = self._observe(deposit, nuisance)
         scaled = nuisance[:, self._column(SCALE), None, None]
         model = [scaled * self._smear(part, nuisance) for part in rise]
-        one = torch.eye(nuisance.shape[1], dtype=theta.dtype)
-        push = lambda tangent: torch.func.jvp(lambda x: self._observe(deposit, x), (nuisance,), (tangent.expand_as(nuisance),))[1]  # noqa: E731
-        return expected, torch.stack((*model, *(push(row) for row in one)), dim=1), stable
+        k = self._column(SCALE)
+        width = [self._along(lambda x: self._smear(deposit, x), nuisance, column) for column in range(k)]
+        signal = self._smear(deposit, nuisance)
+        expected = scaled * signal + self._background(nuisance)
+        linear = [signal, *(template.expand_as(signal) for template in self.templates)]
+        return expected, torch.stack((*model, *(scaled * part for part in width), *linear), dim=1), stable
+
+    def _along(self, function: Callable[[Tensor], Tensor], nuisance: Tensor, column: int) -> Tensor:
+        """Derivative of a function of the nuisances along one of them, for all rows."""
+        tangent = torch.zeros_like(nuisance)
+        tangent[:, column] = 1
+        return torch.func.jvp(function, (nuisance,), (tangent,))[1]
 
     def _deposit_slopes(self, theta: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
         one = torch.eye(theta.shape[1], dtype=theta.dtype)
@@ -176,8 +188,7 @@ class Experiment(nn.Module):
     def _smear(self, deposit: Float[Tensor, "batch cell line"], nuisance: Tensor) -> Float[Tensor, "batch point energy"]:
         """Resolution in energy, then along |Q|."""
         n = len(self.instrument.resolution.names)
-        fwhm = self.instrument.resolution.fwhm(self.line, nuisance[:, :n])
-        blurred = deposit @ energy_kernel(self.line, fwhm, self.energy)
+        blurred = deposit @ self.instrument.resolution.kernel(self.line, nuisance[:, :n], self.energy)
         if MULTIPLE in self.names:
             blurred = blurred + nuisance[:, self._column(MULTIPLE), None, None] * (self.sphere @ blurred)
         if self.cell_edges is None:
@@ -185,13 +196,35 @@ class Experiment(nn.Module):
         return shell_kernel(self.cell_edges, self.measurement.points.edges, nuisance[:, self._column(Q_WIDTH)]) @ blurred
 
     def _observe(self, deposit: Tensor, nuisance: Tensor) -> Float[Tensor, "batch point energy"]:
-        k = self._column(SCALE)
-        background = torch.einsum("bk,kne->bne", nuisance[:, k + 1 :], self.templates)
-        return nuisance[:, k, None, None] * self._smear(deposit, nuisance) + background
+        return nuisance[:, self._column(SCALE), None, None] * self._smear(deposit, nuisance) + self._background(nuisance)
+
+    def _background(self, nuisance: Tensor) -> Float[Tensor, "batch point energy"]:
+        return torch.einsum("bk,kne->bne", nuisance[:, self._column(SCALE) + 1 :], self.templates)
 
     def _column(self, name: str) -> int:
         """Place of a nuisance among the nuisances."""
         return self.names.index(name) - len(self.model.names)
+
+
+DENSE = 48
+"""Candidates for each quadrature point, of which `concentrate` keeps one."""
+
+
+def _place(model: SpinModel, measurement: Measurement, samples: int, cell: float, seed: int) -> Sampling:
+    """Quadrature points, concentrated with the modes of the published parameters where these give a stable order."""
+    laue = model.laue() if not bool(measurement.field.any()) else torch.eye(3, dtype=torch.float64)[None]
+    even = partial(sampling, measurement, model.lattice, laue, width=cell, seed=seed)
+    if any(name not in model.defaults for name in model.names):
+        return even(samples=samples)
+    dense = even(samples=DENSE * samples)
+    with torch.no_grad():
+        modes = SpinWaves(model, dense.q, temperature=measurement.temperature or 0.0, field=measurement.field, keep=False)(
+            model.pack()
+        )
+    if not bool(modes.stable.all()):
+        return even(samples=samples)
+    span = float(measurement.energy[0]) - MARGIN, float(measurement.energy[-1]) + MARGIN
+    return concentrate(dense, modes.energy[0], modes.intensity[0], span, samples=samples, seed=seed)
 
 
 def _sphere(where: Sampling) -> Float[Tensor, "one cell"]:

@@ -20,7 +20,23 @@ SIGMA = 1 / math.sqrt(8 * math.log(2))
 
 
 class Resolution(Protocol):
-    """A family of energy widths; `names` are its nuisance parameters."""
+    """A family of energy kernels; `names` are its nuisance parameters, `units` their units."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def units(self) -> dict[str, str]: ...
+
+    def kernel(
+        self, line: Float[Tensor, " line"], theta: Float[Tensor, "batch parameter"], edges: Float[Tensor, " edge"]
+    ) -> Float[Tensor, "batch line bin"]:
+        """Density (1/meV) that a unit line at each energy of the even grid `line` gives in each bin, averaged over the bin."""
+        ...
+
+
+class Widths(Protocol):
+    """A resolution that is Gaussian, with a width that depends on energy transfer."""
 
     @property
     def names(self) -> tuple[str, ...]: ...
@@ -42,6 +58,9 @@ class GaussianResolution:
 
     def fwhm(self, energy: Float[Tensor, " line"], theta: Float[Tensor, "batch 1"]) -> Float[Tensor, "batch line"]:
         return theta.expand(-1, len(energy))
+
+    def kernel(self, line: Tensor, theta: Tensor, edges: Tensor) -> Float[Tensor, "batch line bin"]:
+        return gaussian_kernel(line, self.fwhm(line, theta), edges)
 
 
 @dataclass(frozen=True)
@@ -65,6 +84,9 @@ class PolynomialResolution:
     def fwhm(self, energy: Float[Tensor, " line"], theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch line"]:
         return theta @ torch.stack([energy**k for k in range(self.order + 1)])
 
+    def kernel(self, line: Tensor, theta: Tensor, edges: Tensor) -> Float[Tensor, "batch line bin"]:
+        return gaussian_kernel(line, self.fwhm(line, theta), edges)
+
 
 @dataclass(frozen=True)
 class TableResolution:
@@ -86,19 +108,51 @@ class TableResolution:
         fraction = ((energy - x[k - 1]) / (x[k] - x[k - 1])).clamp(0, 1)
         return theta * torch.lerp(y[k - 1], y[k], fraction)
 
+    def kernel(self, line: Tensor, theta: Tensor, edges: Tensor) -> Float[Tensor, "batch line bin"]:
+        return gaussian_kernel(line, self.fwhm(line, theta), edges)
 
-def energy_kernel(
+
+@dataclass(frozen=True)
+class TailedResolution:
+    """A Gaussian of width `core`, of which the fraction `tail` is smeared to lower energy transfer by exp(-t / tail_length).
+
+    Pulsed moderators and choppers leave such tails (S. Ikeda, J. M. Carpenter, Nucl. Instrum. Methods A 239, 536 (1985),
+    doi:10.1016/0168-9002(85)90033-6); elastic Bragg peaks of the same measurement show them. `tail_length` is in meV.
+    """
+
+    core: Widths
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.core.names, "tail", "tail_length")
+
+    @property
+    def units(self) -> dict[str, str]:
+        return {**self.core.units, "tail": "", "tail_length": "meV"}
+
+    def kernel(self, line: Tensor, theta: Tensor, edges: Tensor) -> Float[Tensor, "batch line bin"]:
+        fraction, length = theta[:, -2, None, None], theta[:, -1].clamp(min=1e-3)[:, None, None]
+        sigma = _sigma(line, self.core.fwhm(line, theta[:, :-2]))[..., None]
+        y, a = (edges - line[:, None]) / sigma, sigma / length
+        late = torch.exp(a * y + a**2 / 2 + torch.special.log_ndtr(-y - a))
+        return (torch.special.ndtr(y) + fraction * late).diff(dim=-1) / edges.diff()
+
+
+def gaussian_kernel(
     line: Float[Tensor, " line"], fwhm: Float[Tensor, "batch line"], edges: Float[Tensor, " edge"]
 ) -> Float[Tensor, "batch line bin"]:
-    """Density (1/meV) that a unit line deposited on the grid `line` gives in each bin, averaged over the bin.
+    """Density (1/meV) of a Gaussian round each line, averaged over each bin."""
+    return torch.special.ndtr((edges - line[:, None]) / _sigma(line, fwhm)[..., None]).diff(dim=-1) / edges.diff()
 
-    Lines are shared linearly between two neighbours of the grid, which widens them by (step^2)/6 in variance on average;
-    that is taken off the kernel.
+
+def _sigma(line: Float[Tensor, " line"], fwhm: Float[Tensor, "batch line"]) -> Float[Tensor, "batch line"]:
+    """Standard deviation of a kernel on an even grid.
+
+    Modes are shared linearly between two neighbours of the grid, which widens them by step^2 / 6 in variance on average; that
+    is taken off here.
     """
     step = line[1] - line[0]
-    sigma = ((SIGMA * fwhm) ** 2 - step**2 / 6).clamp(min=(step / 10) ** 2).sqrt()
-    cumulative = torch.special.ndtr((edges - line[:, None]) / sigma[..., None])
-    return cumulative.diff(dim=-1) / edges.diff()
+    return ((SIGMA * fwhm) ** 2 - step**2 / 6).clamp(min=(step / 10) ** 2).sqrt()
 
 
 def shell_kernel(

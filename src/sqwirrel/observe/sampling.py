@@ -3,13 +3,16 @@
 Points come from an additive recurrence (an R-sequence: powers of the generalised golden ratio), shifted at random from cell to
 cell, so that they are spread evenly within a cell and independently between cells. For a powder only one wedge of the sphere is
 sampled: the directions that no symmetry operation of the model brings closer to a reference axis.
+
+`concentrate` then keeps the points that matter: a steep cone near a Bragg point fills an energy bin with a few strong modes out
+of thousands of points, and would be noisy where the flat top of the band is not.
 """
 
 import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sqwirrel.errors import InputError
@@ -19,6 +22,10 @@ from sqwirrel.spectra import Measurement, QPath, QShells
 
 REFERENCE = (0.613, 0.257, 0.747)
 """Axis that marks the wedge; in no special position of any crystal system."""
+BINS = 20
+"""Energy bins between which `concentrate` shares the points of a cell."""
+SPREAD = 0.3
+"""Share of the points that `concentrate` leaves evenly spread, so that no mode is missed."""
 PAD = 2.0
 """Powder cells reach this many times the cell width beyond the measured range, so that smearing has something to bring in."""
 
@@ -44,6 +51,37 @@ def sampling(
     return _shells(measurement.points, lattice, laue, samples, width, seed)
 
 
+def concentrate(
+    dense: Sampling, energy: Float[Tensor, "sample mode"], intensity: Float[Tensor, "sample mode"], span: tuple[float, float], *, samples: int, seed: int
+) -> Sampling:
+    """About `samples` points a cell out of many, an energy bin of `span` (meV) met by them as the root of its intensity.
+
+    Importance sampling: a point is kept in proportion to the intensity of its modes over the root of all intensity in their bins
+    (`SPREAD` of the points evenly), its weight is divided by that, and points are drawn systematically in the order of energy.
+    That makes the error of the average the same share of the counting error in every bin.
+    """
+    cells = int(dense.cell[-1]) + 1
+    place = ((energy - span[0]) / (span[1] - span[0]) * BINS).floor()
+    inside = (place >= 0) & (place < BINS)
+    index = dense.cell[:, None] * BINS + place.clamp(0, BINS - 1).long()
+    strength = torch.where(inside, intensity * dense.weight[:, None], 0.0)
+    total = torch.zeros(cells * BINS, dtype=strength.dtype).index_add(0, index.flatten(), strength.flatten())
+    share = _normalised((strength / total.clamp(min=1e-300).sqrt()[index]).sum(1), dense, cells)
+    share = (1 - SPREAD) * share + SPREAD * dense.weight
+    key = dense.cell * 1e6 + torch.where(inside, energy, 0.0).amax(1)
+    order = key.argsort()
+    shift = torch.rand(cells, 1, generator=stream(seed, "concentrate"), dtype=torch.float64)
+    mark = torch.arange(cells)[:, None] + (torch.arange(samples) + shift) / samples
+    kept = order[torch.searchsorted(share[order].cumsum(0), mark.flatten()).clamp(max=len(order) - 1)].sort().values
+    return Sampling(dense.q[kept], dense.cell[kept], dense.weight[kept] / (samples * share[kept]), dense.edges)
+
+
+def _normalised(share: Tensor, dense: Sampling, cells: int) -> Tensor:
+    """Shares that sum to one in each cell; even where no mode falls inside."""
+    total = torch.zeros(cells, dtype=share.dtype).index_add(0, dense.cell, share)[dense.cell]
+    return torch.where(total > 0, share / total.clamp(min=1e-300), dense.weight)
+
+
 def _boxes(points: QPath, samples: int, seed: int) -> Sampling:
     """Points spread over the box of each bin."""
     u = _recurrence(samples, 3, len(points), seed) - 0.5
@@ -57,12 +95,21 @@ def _shells(points: QShells, lattice: Lattice, laue: Tensor, samples: int, width
     u = _recurrence(samples * len(laue), 3, len(edges) - 1, seed)
     radius = edges[:-1, None] + edges.diff()[:, None] * u[..., 0]
     direction = _sphere(u[..., 1], u[..., 2])
-    axis = direction.new_tensor(REFERENCE)
-    kept = direction @ axis >= torch.einsum("csa,oab,b->cso", direction, laue, axis).amax(-1) - 1e-12
+    kept = _wedge(direction, laue)
     cell = torch.arange(len(kept))[:, None].expand_as(kept)[kept]
     weight = 1 / kept.sum(1).clamp(min=1).to(torch.float64)
     q = lattice.to_rlu((radius[..., None] * direction)[kept])
     return Sampling(q, cell, weight[cell], edges)
+
+
+def _wedge(direction: Float[Tensor, "cell sample 3"], laue: Tensor) -> Bool[Tensor, "cell sample"]:
+    """Directions that no operation brings closer to the reference axis."""
+    axis = direction.new_tensor(REFERENCE)
+    along = direction @ axis
+    kept = torch.ones_like(along, dtype=torch.bool)
+    for operation in laue:
+        kept &= along >= direction @ (operation.T @ axis) - 1e-12
+    return kept
 
 
 def _cells(edges: Tensor, width: float) -> Tensor:

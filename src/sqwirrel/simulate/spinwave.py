@@ -16,6 +16,7 @@ from sqwirrel.model.spin import SpinModel
 from sqwirrel.model.ions import form_factor
 from sqwirrel.simulate.crosssection import bose, transverse
 from sqwirrel.simulate.eigen import eigenmodes
+from sqwirrel.simulate.kernels import bosonic_modes
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.simulate.order import is_stationary, local_frames, relax
 from sqwirrel.units import MU_B
@@ -47,7 +48,8 @@ class SpinWaves(nn.Module):
     """Energies and S_perp of `model` at wavevectors `q` (reciprocal lattice units of the chemical cell).
 
     Intensities are per magnetic ion, spin units (g = 2), with the squared form factor, (g/2)^2 and the thermal weight
-    at `temperature` (K); `field` is in T, Cartesian. Work is split so that temporary arrays stay within a few `CHUNK_BYTES`.
+    at `temperature` (K); `field` is in T, Cartesian. Work is split so that temporary arrays stay within a few `CHUNK_BYTES`;
+    what does not depend on the parameters is kept for later calls, up to `BASIS_BYTES`, if `keep`.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class SpinWaves(nn.Module):
         *,
         temperature: float = 0.0,
         field: Float[Tensor, "3"] | tuple[float, float, float] = (0.0, 0.0, 0.0),
+        keep: bool = True,
     ) -> None:
         super().__init__()
         self.model, self.names, self.temperature = model, model.names, temperature
@@ -66,11 +69,16 @@ class SpinWaves(nn.Module):
         self.register_buffer("spins", model.spins)
         self.register_buffer("directions", model.directions[None])
         self.register_buffer("filter", _filter(model, self.q))
-        keep = not model.relaxed and len(q) * len(self.linear) * self._bytes_per_q() <= BASIS_BYTES
+        keep = keep and not model.relaxed and len(q) * len(self.linear) * self._bytes_per_q() <= BASIS_BYTES
         self.register_buffer("basis", self._basis(slice(None)) if keep else None)
+        self.register_buffer("seen", self._seen(self.directions, slice(None)) if keep else None)
 
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Modes:
-        """Modes for every row of `theta` (in the order of `names`, meV)."""
+        """Modes for every row of `theta` (in the order of `names`, meV).
+
+        Differentiable where gradients are enabled; under `torch.no_grad` a compiled kernel gives the same answers faster
+        (on the CPU, for an order that does not follow theta).
+        """
         theta, directions, stationary = self._order(theta)
         step = max(1, CHUNK_BYTES // (len(theta) * self._bytes_per_q()))
         parts = [slice(start, start + step) for start in range(0, len(self.q), step)]
@@ -102,9 +110,18 @@ class SpinWaves(nn.Module):
 
     def _chunk(self, theta: Tensor, directions: Tensor, part: slice) -> tuple[Tensor, Tensor, Tensor]:
         """Energies, zero-temperature S_perp and stability at a slice of the wavevectors."""
-        observable = self._observable(torch.einsum("qsab,xsb->xqsa", self.filter[part] + 0j, local_frames(directions)[0]))
+        observable = self._seen(directions, part) if self.seen is None else self.seen[:, part]
+        if not torch.is_grad_enabled() and not self.model.relaxed and self.q.device.type == "cpu":
+            if self.basis is None and len(theta) < theta.shape[1]:
+                one = torch.eye(len(theta), dtype=theta.dtype)
+                return _compiled(one, self._expand(theta, directions, part, torch.arange(len(self.i))), observable)
+            return _compiled(theta, self._kept(part), observable)
         energy, amplitude, stable = eigenmodes(self._hamiltonian(theta, directions, part), observable)
         return energy, (amplitude.real**2 + amplitude.imag**2).sum(-1), stable
+
+    def _seen(self, directions: Tensor, part: slice) -> Complex[Tensor, "order q boson 3"]:
+        """What the neutron sees of the boson operators."""
+        return self._observable(torch.einsum("qsab,xsb->xqsa", self.filter[part] + 0j, local_frames(directions)[0]))
 
     def _observable(self, moment: Complex[Tensor, "order q site 3"]) -> Complex[Tensor, "order q boson 3"]:
         """V: the spin operator per ion at q is V . (b, b^dagger)."""
@@ -113,34 +130,41 @@ class SpinWaves(nn.Module):
 
     def _hamiltonian(self, theta: Tensor, directions: Tensor, part: slice) -> Complex[Tensor, "batch q boson boson"]:
         if self.model.relaxed:
-            return self._expand(theta, directions, part)
-        basis = self._basis(part) if self.basis is None else self.basis[:, part]
+            return self._expand(theta, directions, part, torch.arange(len(self.i)))
+        basis = self._kept(part)
         flat = torch.view_as_real(basis).flatten(1)
         return torch.view_as_complex((theta @ flat).unflatten(1, (*basis.shape[1:], 2)))
+
+    def _kept(self, part: slice) -> Complex[Tensor, "parameter q boson boson"]:
+        """The basis at a slice of the wavevectors, as kept or made again."""
+        return self._basis(part) if self.basis is None else self.basis[:, part]
 
     def _basis(self, part: slice) -> Complex[Tensor, "parameter q boson boson"]:
         """H of each parameter alone, for an order that does not follow the parameters."""
         one = torch.eye(len(self.linear), dtype=torch.float64, device=self.q.device)
-        return self._expand(one, self.directions, part).contiguous()
+        own = [(self.parameter == p).nonzero()[:, 0] for p in range(len(one))]
+        rows = [self._expand(one[p : p + 1], self.directions, part, bonds) for p, bonds in enumerate(own)]
+        return torch.cat(rows).contiguous()
 
-    def _expand(self, theta: Tensor, directions: Tensor, part: slice) -> Complex[Tensor, "batch q boson boson"]:
-        """The boson Hamiltonian of every row of `theta` in the local frames of `directions`."""
+    def _expand(self, theta: Tensor, directions: Tensor, part: slice, bonds: Tensor) -> Complex[Tensor, "batch q boson boson"]:
+        """The boson Hamiltonian of every row of `theta` in the local frames of `directions`, from these `bonds`."""
         u, n = local_frames(directions)
-        N = len(self.spins)
-        left = (u[:, self.i, :, None] * self.matrix).sum(-2)
-        size = 0.5 * (self.spins[self.i] * self.spins[self.j]).sqrt() * theta[:, self.parameter]
-        hop = size * (left * u[:, self.j].conj()).sum(-1)
-        pair = size * (left * u[:, self.j]).sum(-1)
-        phase = torch.exp(2j * math.pi * (self.displacement @ self.model.supercell @ self.q[part].T))
-        index = torch.cat([(self.i + r * N) * 2 * N + self.j + c * N for r in (0, 1) for c in (0, 1)])
+        N, i, j = len(self.spins), self.i[bonds], self.j[bonds]
+        left = (u[:, i, :, None] * self.matrix[bonds]).sum(-2)
+        size = 0.5 * (self.spins[i] * self.spins[j]).sqrt() * theta[:, self.parameter[bonds]]
+        hop = size * (left * u[:, j].conj()).sum(-1)
+        pair = size * (left * u[:, j]).sum(-1)
+        phase = torch.exp(2j * math.pi * (self.displacement[bonds] @ self.model.supercell @ self.q[part].T))
+        index = torch.cat([(i + r * N) * 2 * N + j + c * N for r in (0, 1) for c in (0, 1)])
         value = torch.cat((hop, pair, pair.conj(), hop.conj()), dim=1)[..., None] * phase.repeat(4, 1)
         H = value.new_zeros(len(theta), 4 * N * N, phase.shape[1]).index_add(1, index, value)
         return H.mT.unflatten(-1, (2 * N, 2 * N)) + self._onsite(theta, u, n)[:, None]
 
     def _onsite(self, theta: Tensor, u: Tensor, n: Tensor) -> Complex[Tensor, "batch boson boson"]:
         """Anisotropy, and the exchange and applied fields along n (Toth & Lake eq. 26, each bond once)."""
-        turned = torch.einsum("bp,piac,xic->bia", theta + 0j, self.anisotropy + 0j, u)
-        force = torch.einsum("bp,piajc,xjc->bia", theta, self.quadratic, n) + torch.einsum("bp,pia->bia", theta, self.linear)
+        u, n = u.expand(len(theta), -1, -1), n.expand(len(theta), -1, -1)
+        turned = torch.einsum("bp,piac,bic->bia", theta + 0j, self.anisotropy + 0j, u)
+        force = torch.einsum("bp,piajc,bjc->bia", theta, self.quadratic, n) + torch.einsum("bp,pia->bia", theta, self.linear)
         hop = (turned * u.conj()).sum(-1) * self.spins - (force * n).sum(-1) / self.spins + theta[:, -1:] * REGULARISATION
         pair = (turned * u).sum(-1) * self.spins
         upper = torch.cat((torch.diag_embed(hop), torch.diag_embed(pair)), dim=-1)
@@ -149,6 +173,13 @@ class SpinWaves(nn.Module):
 
     def _bytes_per_q(self) -> int:
         return 16 * (2 * len(self.spins)) ** 2
+
+
+def _compiled(theta: Tensor, basis: Tensor, observable: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Modes from the compiled kernel."""
+    arrays = (x.contiguous().numpy() for x in (theta, basis, observable.resolve_conj()))
+    energy, intensity, stable = (torch.from_numpy(x) for x in bosonic_modes(*arrays))
+    return energy, intensity, stable
 
 
 def _terms(model: SpinModel, field: Float[Tensor, "3"]) -> _Terms:
