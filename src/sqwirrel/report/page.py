@@ -43,14 +43,23 @@ def html(said: Content, result: Result) -> str:
         parameters_note=_note(_about_parameters(said)),
         checks=_checks(said["checks"]),
         basins=_basins(said),
-        basins_note=_note(ABOUT_BASINS = """Starts are the best of the screened prior draws; those that end in the same maximum of the posterior count
-as one solution. The log posterior counts from the best. A solution with probability 0 was not sampled: it is far worse."""
-ABOUT_MAPS = """One pair of axes for all; data and model share their colours, from the 1st to the 99th percentile. Grey was not
-measured or not used. Residuals are in standard deviations, as the likelihood counts them: noise is salt and pepper in the
-first map and rarely beyond ±4 in the second; what the model misses stands out there. Red: more was measured than the model
-gives."""
-ABOUT_CUTS = f"""Points: data with the standard deviations that the likelihood uses. Dark blue: 68 and 95 % of the model alone,
-over {DRAWS} posterior draws. Light blue: 68 and 95 % of what a new measurement would give, counting noise included."""
+        basins_note=_note(ABOUT_BASINS),
+        record=_record(said["record"]),
+        papers="".join(f"<li>{_linked(paper)}</li>" for paper in said["papers"]),
+        **_figures(result),
+    )
+
+
+ABOUT_BASINS = """Starts are the best of the screened prior draws; those that end in the same maximum of the posterior
+count as one solution. The log posterior counts from the best. A solution with probability 0 was not sampled: it is far
+worse."""
+ABOUT_MAPS = """One pair of axes for all; data and model share their colours, from the 1st to the 99th percentile. Grey
+was not measured or not used. Residuals are in standard deviations, as the likelihood counts them: noise is salt and
+pepper in the first map and rarely beyond ±4 in the second; what the model misses stands out there. Red: more was measured
+than the model gives."""
+ABOUT_CUTS = f"""Points: data with the standard deviations that the likelihood uses. Dark blue: 68 and 95 % of the model
+alone, over {DRAWS} posterior draws. Light blue: 68 and 95 % of what a new measurement would give, counting noise
+included."""
 ABOUT_CORNER = """Blue: 68 and 95 % of the posterior, nuisances marginalised; dots are weighted draws. Dashed red: the
 Cramér–Rao bound at the best fit (68 %), which no unbiased estimate beats."""
 
