@@ -3,8 +3,8 @@
     python -m benchmarks.lswt_speed --json FILE [--quick]
 
 The cases are the neutral ones of `../shared/peers/cases.py`. Both sides start from their own description of the
-Hamiltonian (`pyspinw.Hamiltonian`, `SpinModel`), made beforehand; the clock covers everything from there to energies and
-S_perp at every q. The runs alternate, and the best of several counts. Columns of ours:
+Hamiltonian (`pyspinw.Hamiltonian`, `SpinModel`), made beforehand; the clock covers everything from there to energies
+and S_perp at every q. The runs alternate, and the best of several counts. Columns of ours:
 
 - all: a `SpinWaves` made from the model, and its call without gradients (the compiled path);
 - call: the call alone, for another Hamiltonian of the same model, with what does not depend on parameters kept;
