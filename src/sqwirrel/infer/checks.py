@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.infer.importance import Weighted
-from sqwirrel.infer.posterior import Basin, Check
+from sqwirrel.infer.posterior import LEVELS, Basin, Check, weighted_quantile
 from sqwirrel.infer.refine import Optimum
 from sqwirrel.infer.target import Target
 
@@ -49,7 +49,7 @@ def sampling_checks(weighted: Weighted) -> list[Check]:
 
 def quadrature_check(target: Target, other: Target, optimum: Optimum) -> Check:
     """Shift of the optimum when every quadrature point moves, in the direction it moves most, in standard deviations."""
-    a, b = target.slope(optimum.theta[None]), other.slope(optimum.theta[None])
+    a, b = target.slope(optimum.z[None]), other.slope(optimum.z[None])
     covariance = optimum.covariance
     shift = covariance @ (b.gradient - a.gradient)[0] / covariance.diagonal().sqrt() / 2**0.5
     k = int(shift.abs().argmax())
@@ -57,12 +57,14 @@ def quadrature_check(target: Target, other: Target, optimum: Optimum) -> Check:
     return Check("quadrature", float(shift.abs()[k]) <= QUADRATURE, float(shift.abs()[k]), meaning)
 
 
-def parameter_checks(target: Target, weighted: Weighted, quantiles: tuple[Tensor, Tensor]) -> list[Check]:
-    """Parameters that the prior decides: cut off at a bound, or as wide as the prior."""
+def parameter_checks(target: Target, draws: Float[Tensor, "draw parameter"], weight: Float[Tensor, " draw"]) -> list[Check]:
+    """Parameters that the prior decides: cut off at a bound that is not zero, or as wide as the prior."""
     lo, hi = target.prior.bounds.T
-    close = torch.minimum(quantiles[0] - lo, hi - quantiles[1]) / (quantiles[1] - quantiles[0]).clamp(min=1e-300)
-    weight = weighted.log_weight.exp()
-    sd = (weight @ (weighted.theta - weight @ weighted.theta) ** 2).sqrt() / target.prior.sd
+    low, high = (weighted_quantile(draws, weight, level) for level in LEVELS["interval95"])
+    width = (high - low).clamp(min=1e-300)
+    below, above = (low - lo.where(lo != 0, -torch.inf)) / width, (hi.where(hi != 0, torch.inf) - high) / width
+    close = torch.minimum(below, above)
+    sd = (weight @ (draws - weight @ draws) ** 2).sqrt() / target.prior.sd
     cut, wide = _named(target, close < EDGE), _named(target, sd > WIDE)
     return [
         Check("inside_prior", not cut, float(close.min()), f"distance of the 95 % intervals from the prior's bounds, in widths; cut off: {cut or 'none'}"),

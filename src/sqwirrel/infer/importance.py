@@ -18,7 +18,7 @@ from sqwirrel.infer.refine import Optimum
 from sqwirrel.infer.target import Target
 from sqwirrel.seeds import stream
 
-FREEDOM = 8
+FREEDOM = 16
 """Degrees of freedom of the proposals: tails heavier than a posterior's, at little cost."""
 BLOCK = 16
 """Draws evaluated together; progress is told, and an interruption felt, between blocks."""
@@ -40,9 +40,9 @@ class StudentMixture:
         stretch = (FREEDOM / (normal[:, p:] ** 2).sum(1)).sqrt()
         return self.centre[which] + torch.einsum("nab,nb->na", self.root[which], normal[:, :p]) * stretch[:, None]
 
-    def log_prob(self, theta: Float[Tensor, "n parameter"]) -> Float[Tensor, " n"]:
-        p = theta.shape[1]
-        away = (theta - self.centre[:, None]).mT
+    def log_prob(self, z: Float[Tensor, "n parameter"]) -> Float[Tensor, " n"]:
+        p = z.shape[1]
+        away = (z - self.centre[:, None]).mT
         size2 = (torch.linalg.solve_triangular(self.root, away, upper=False) ** 2).sum(1)
         volume = self.root.diagonal(dim1=-2, dim2=-1).log().sum(-1)[:, None]
         norm = math.lgamma((FREEDOM + p) / 2) - math.lgamma(FREEDOM / 2) - p / 2 * math.log(FREEDOM * math.pi)
@@ -51,9 +51,9 @@ class StudentMixture:
 
 @dataclass(frozen=True, eq=False)
 class Weighted:
-    """Draws with normalised log weights, the log evidence, and how far to trust them."""
+    """Draws (unconstrained coordinates) with normalised log weights, the log evidence, and how far to trust them."""
 
-    theta: Float[Tensor, "draw parameter"]
+    z: Float[Tensor, "draw parameter"]
     log_weight: Float[Tensor, " draw"]
     log_evidence: float
     pareto_k: float
@@ -69,7 +69,7 @@ def importance(
 ) -> Weighted:
     """Weighted draws from the posterior in `rounds` rounds; from the second on the proposal has the moments of all draws so far."""
     generator, mixtures = stream(seed, "importance"), [_laplace(basins)]
-    theta, value = torch.empty(0, len(target.names), dtype=torch.float64), torch.empty(0, dtype=torch.float64)
+    z, value = torch.empty(0, len(target.names), dtype=torch.float64), torch.empty(0, dtype=torch.float64)
     sizes = [draws // rounds] * (rounds - 1) + [draws - draws // rounds * (rounds - 1)]
     for k, size in enumerate(sizes):
         new = mixtures[-1].sample(size, generator)
@@ -77,8 +77,8 @@ def importance(
             value = torch.cat((value, target.log_posterior(part)))
             if progress is not None:
                 progress(len(value), draws)
-        theta = torch.cat((theta, new))
-        weighted = _weigh(theta, value, mixtures, sizes[: k + 1])
+        z = torch.cat((z, new))
+        weighted = _weigh(z, value, mixtures, sizes[: k + 1])
         if k + 1 < rounds:
             mixtures.append(_adapted(mixtures[-1], weighted))
     return weighted
@@ -89,26 +89,26 @@ def _laplace(basins: list[Optimum]) -> StudentMixture:
     root = torch.stack([_root(basin.covariance) for basin in basins])
     mass = torch.tensor([b.log_posterior for b in basins], dtype=torch.float64) + root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
     share = (torch.softmax(mass, dim=0) + 0.05).clamp(min=1e-3)
-    return StudentMixture(share / share.sum(), torch.stack([b.theta for b in basins]), root)
+    return StudentMixture(share / share.sum(), torch.stack([b.z for b in basins]), root)
 
 
 def _adapted(mixture: StudentMixture, weighted: Weighted) -> StudentMixture:
     """Components moved to the weighted moments of the draws nearest to each; kept where too few draws carry weight."""
-    away = (weighted.theta - mixture.centre[:, None]).mT
+    away = (weighted.z - mixture.centre[:, None]).mT
     nearest = (torch.linalg.solve_triangular(mixture.root, away, upper=False) ** 2).sum(1).argmin(0)
     weight = weighted.log_weight.exp()
-    moved = [_moments(mixture, k, weighted.theta[nearest == k], weight[nearest == k]) for k in range(len(mixture.share))]
+    moved = [_moments(mixture, k, weighted.z[nearest == k], weight[nearest == k]) for k in range(len(mixture.share))]
     share, centre, root = (torch.stack(part) for part in zip(*moved, strict=True))
     return StudentMixture(share / share.sum(), centre, root)
 
 
-def _moments(mixture: StudentMixture, k: int, theta: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _moments(mixture: StudentMixture, k: int, z: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     total = weight.sum()
-    if len(weight) == 0 or total <= 0 or total**2 / (weight**2).sum() < 3 * theta.shape[1]:
+    if len(weight) == 0 or total <= 0 or total**2 / (weight**2).sum() < 3 * z.shape[1]:
         return total + 0.02, mixture.centre[k], mixture.root[k]
     weight = weight / total
-    centre = weight @ theta
-    away = theta - centre
+    centre = weight @ z
+    away = z - centre
     return total + 0.02, centre, _root((away * weight[:, None]).T @ away)
 
 
@@ -119,13 +119,13 @@ def _root(covariance: Tensor) -> Tensor:
     return scale[:, None] * torch.linalg.cholesky(normal)
 
 
-def _weigh(theta: Tensor, value: Tensor, mixtures: list[StudentMixture], sizes: list[int]) -> Weighted:
+def _weigh(z: Tensor, value: Tensor, mixtures: list[StudentMixture], sizes: list[int]) -> Weighted:
     share = torch.tensor(sizes, dtype=torch.float64) / sum(sizes)
-    proposal = torch.logsumexp(torch.stack([m.log_prob(theta) for m in mixtures]) + share.log()[:, None], dim=0)
+    proposal = torch.logsumexp(torch.stack([m.log_prob(z) for m in mixtures]) + share.log()[:, None], dim=0)
     raw = value - proposal
     smoothed, k = pareto_smooth(raw)
     total = torch.logsumexp(smoothed, dim=0)
-    return Weighted(theta, smoothed - total, float(total) - math.log(len(raw)), k)
+    return Weighted(z, smoothed - total, float(total) - math.log(len(raw)), k)
 
 
 def pareto_smooth(log_weight: Float[Tensor, " draw"]) -> tuple[Float[Tensor, " draw"], float]:

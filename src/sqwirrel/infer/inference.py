@@ -13,7 +13,7 @@ import torch
 from sqwirrel.errors import InputError
 from sqwirrel.infer.checks import basin_check, fit_checks, parameter_checks, quadrature_check, sampling_checks
 from sqwirrel.infer.importance import Weighted, importance
-from sqwirrel.infer.posterior import LEVELS, Basin, Posterior, weighted_quantile
+from sqwirrel.infer.posterior import Basin, Posterior
 from sqwirrel.infer.refine import Optimum, basins, refine
 from sqwirrel.infer.screen import profile, screen
 from sqwirrel.infer.target import Target
@@ -110,25 +110,25 @@ def _other(target: Target) -> Target:
 def _fine(target: Target, found: list[Optimum], tell: Progress) -> list[Optimum]:
     """The basins worth sampling, refined on the fine average."""
     near = [b for b in found if b.log_posterior > found[0].log_posterior - MARGIN]
-    refined = refine(target, torch.stack([b.theta for b in near]), progress=lambda k, n: tell("refining", k, n))
+    refined = refine(target, target.prior.constrain(torch.stack([b.z for b in near])), progress=lambda k, n: tell("refining", k, n))
     return basins([replace(new, starts=old.starts) for new, old in zip(refined, near, strict=True)])
 
 
 def _posterior(
     target: Target, other: Target, found: list[Optimum], fine: list[Optimum], weighted: Weighted, seconds: float, record: Record
 ) -> Posterior:
-    reported = _reported(found, fine, weighted)
-    per_bin, checks = fit_checks(target, fine[0].theta)
-    ends = tuple(weighted_quantile(weighted.theta, weighted.log_weight.exp(), level) for level in LEVELS["interval95"])
-    checks += sampling_checks(weighted) + [quadrature_check(target, other, fine[0])]
-    checks += [*parameter_checks(target, weighted, (ends[0], ends[1])), basin_check(reported)]
+    draws, weight = target.prior.constrain(weighted.z), weighted.log_weight.exp()
+    reported = _reported(target, found, fine, weighted)
+    per_bin, checks = fit_checks(target, reported[0].theta)
+    checks += [*sampling_checks(weighted), quadrature_check(target, other, fine[0])]
+    checks += [*parameter_checks(target, draws, weight), basin_check(reported)]
     return Posterior(
         names=target.names,
         units=tuple(target.experiment.units[name] for name in target.names),
         priors=tuple(str(target.prior.free[name]) for name in target.names),
-        draws=weighted.theta,
+        draws=draws,
         log_weight=weighted.log_weight,
-        limit=_limit(fine[0]),
+        limit=_limit(target, fine[0]),
         basins=reported,
         checks=tuple(checks),
         log_evidence=weighted.log_evidence,
@@ -138,17 +138,21 @@ def _posterior(
     )
 
 
-def _limit(optimum: Optimum) -> torch.Tensor:
+def _limit(target: Target, optimum: Optimum) -> torch.Tensor:
     """Cramer-Rao bound of each parameter, all others free, from the Fisher information of the data alone."""
-    return replace(optimum, precision=optimum.information).covariance.diagonal().sqrt()
+    bound = replace(optimum, precision=optimum.information).covariance.diagonal().sqrt()
+    return bound * target.stretch(optimum.z[None])[0]
 
 
-def _reported(found: list[Optimum], fine: list[Optimum], weighted: Weighted) -> tuple[Basin, ...]:
+def _reported(target: Target, found: list[Optimum], fine: list[Optimum], weighted: Weighted) -> tuple[Basin, ...]:
     """Sampled basins with the probability of the draws nearest to them, then the poorer ones of the coarse search."""
-    away = weighted.theta - torch.stack([b.theta for b in fine])[:, None]
+    away = weighted.z - torch.stack([b.z for b in fine])[:, None]
     nearest = torch.stack([((d @ b.precision) * d).sum(-1) for d, b in zip(away, fine, strict=True)]).argmin(0)
     weight = weighted.log_weight.exp()
-    sampled = [Basin(b.theta, b.log_posterior, b.starts, float(weight[nearest == k].sum())) for k, b in enumerate(fine)]
+    share = [float(weight[nearest == k].sum()) for k in range(len(fine))]
     poor = [b for b in found if b.log_posterior <= found[0].log_posterior - MARGIN]
     drop = fine[0].log_posterior - found[0].log_posterior
-    return (*sampled, *(Basin(b.theta, b.log_posterior + drop, b.starts, 0.0) for b in poor))
+    poor = [replace(b, log_posterior=b.log_posterior + drop) for b in poor]
+    theta = target.prior.constrain(torch.stack([b.z for b in (*fine, *poor)]))
+    rows = zip(theta, (*fine, *poor), share + [0.0] * len(poor), strict=True)
+    return tuple(Basin(row, b.log_posterior, b.starts, probability) for row, b, probability in rows)

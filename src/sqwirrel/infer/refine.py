@@ -12,15 +12,17 @@ from sqwirrel.infer.target import Slope, Target
 STEPS = 30
 SETTLED = 0.01
 """A start has converged when the next step promises less than this in log posterior."""
+LONGEST = 1.0
+"""Longest step in an unconstrained coordinate, in which every prior has unit standard deviation."""
 SAME_BASIN = 1.0
 """Two optima closer than this many standard deviations per parameter (root mean square) are one basin."""
 
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """Where one start ended: parameters, log posterior, Fisher information (without prior) and precision (with it)."""
+    """Where one start ended, in unconstrained coordinates: z, log posterior, Fisher information, and precision (prior included)."""
 
-    theta: Float[Tensor, " parameter"]
+    z: Float[Tensor, " parameter"]
     log_posterior: float
     information: Float[Tensor, "parameter parameter"]
     precision: Float[Tensor, "parameter parameter"]
@@ -35,19 +37,19 @@ class Optimum:
 def refine(
     target: Target, starts: Float[Tensor, "start parameter"], *, steps: int = STEPS, progress: Callable[[int, int], None] | None = None
 ) -> list[Optimum]:
-    """Levenberg-Marquardt on the log posterior with Fisher information for the curvature, inside the prior's bounds."""
-    theta, damping = _inside(target, starts), torch.full((len(starts),), 1e-3, dtype=starts.dtype)
-    slope = target.slope(theta)
-    active = torch.ones(len(theta), dtype=torch.bool)
+    """Levenberg-Marquardt on the log posterior from rows of theta, with Fisher information for the curvature."""
+    z, damping = target.prior.unconstrain(starts), torch.full((len(starts),), 1e-3, dtype=starts.dtype)
+    slope = target.slope(z)
+    active = torch.ones(len(z), dtype=torch.bool)
     for done in range(steps):
         if progress is not None:
             progress(done, steps)
-        step, gain = _step(target, theta, slope, damping)
+        step, gain = _step(slope, damping)
         active &= (gain > SETTLED) & (damping < 1e5)
         if not bool(active.any()):
             break
-        theta, slope, damping = _advance(target, theta, slope, damping, step, active)
-    return [_optimum(target, theta[k], slope, k) for k in range(len(theta))]
+        z, slope, damping = _advance(target, z, slope, damping, step, active)
+    return [_optimum(z[k], slope, k) for k in range(len(z))]
 
 
 def basins(optima: list[Optimum]) -> list[Optimum]:
@@ -59,24 +61,22 @@ def basins(optima: list[Optimum]) -> list[Optimum]:
             found.append(optimum)
         else:
             known = found[home]
-            found[home] = Optimum(known.theta, known.log_posterior, known.information, known.precision, known.starts + optimum.starts)
+            found[home] = Optimum(known.z, known.log_posterior, known.information, known.precision, known.starts + optimum.starts)
     return found
 
 
 def _advance(
-    target: Target, theta: Tensor, slope: Slope, damping: Tensor, step: Tensor, active: Tensor
+    target: Target, z: Tensor, slope: Slope, damping: Tensor, step: Tensor, active: Tensor
 ) -> tuple[Tensor, Slope, Tensor]:
     """Moves the active starts whose step improves; the others become more cautious."""
     index = active.nonzero()[:, 0]
-    trial = _inside(target, theta[index] + step[index])
+    trial = z[index] + step[index]
     new = target.slope(trial)
     better = new.log_posterior > slope.log_posterior[index]
     moved = index[better]
-    theta, damping = theta.clone(), damping.clone()
-    theta[moved] = trial[better]
-    damping[index] = torch.where(better, (damping[index] / 5).clamp(min=1e-9), damping[index] * 8)
+    damping = _replaced(damping, index, torch.where(better, (damping[index] / 5).clamp(min=1e-9), damping[index] * 8))
     merged = [_replaced(old, moved, value[better]) for old, value in zip(slope, new, strict=True)]
-    return theta, Slope(*merged), damping
+    return _replaced(z, moved, trial[better]), Slope(*merged), damping
 
 
 def _replaced(old: Tensor, index: Tensor, rows: Tensor) -> Tensor:
@@ -85,31 +85,18 @@ def _replaced(old: Tensor, index: Tensor, rows: Tensor) -> Tensor:
     return new
 
 
-def _step(target: Target, theta: Tensor, slope: Slope, damping: Tensor) -> tuple[Tensor, Tensor]:
-    """The damped step and the gain it promises; a parameter that pushes against its bound stays."""
-    lo, hi = target.prior.bounds.T
-    stuck = ((theta <= lo) & (slope.gradient < 0)) | ((theta >= hi) & (slope.gradient > 0))
-    gradient = slope.gradient.masked_fill(stuck, 0.0)
+def _step(slope: Slope, damping: Tensor) -> tuple[Tensor, Tensor]:
+    """The damped step, at most `LONGEST` in any coordinate, and the gain it promises."""
     precision = slope.information + torch.diag_embed(slope.prior_information)
-    precision = precision.masked_fill(stuck[:, :, None] | stuck[:, None, :], 0.0)
-    scale = precision.diagonal(dim1=-2, dim2=-1).clamp(min=1e-300).sqrt()
-    normal = precision / scale[:, :, None] / scale[:, None, :]
-    eye = torch.eye(theta.shape[1], dtype=theta.dtype)
-    normal = normal * (1 - eye) + eye * (1 + damping[:, None, None])
-    step = torch.linalg.solve(normal, gradient / scale) / scale
-    return step.masked_fill(stuck, 0.0), 0.5 * (gradient * step).sum(-1)
+    damped = precision + torch.diag_embed(damping[:, None] * precision.diagonal(dim1=-2, dim2=-1))
+    step = torch.linalg.solve(damped, slope.gradient)
+    step = step * (LONGEST / step.abs().amax(-1, keepdim=True).clamp(min=LONGEST))
+    return step, 0.5 * (slope.gradient * step).sum(-1)
 
 
-def _inside(target: Target, theta: Tensor) -> Tensor:
-    lo, hi = target.prior.bounds.T
-    return theta.clamp(lo, hi)
-
-
-def _optimum(target: Target, theta: Tensor, slope: Slope, k: int) -> Optimum:
-    """The end of start k; no direction is left wider than the prior."""
+def _optimum(z: Tensor, slope: Slope, k: int) -> Optimum:
     information = slope.information[k]
-    prior = torch.maximum(slope.prior_information[k], 1 / target.prior.sd**2)
-    return Optimum(theta, float(slope.log_posterior[k]), information, information + torch.diag(prior))
+    return Optimum(z, float(slope.log_posterior[k]), information, information + torch.diag(slope.prior_information[k]))
 
 
 def _inverse(precision: Tensor) -> Tensor:
@@ -119,5 +106,5 @@ def _inverse(precision: Tensor) -> Tensor:
 
 
 def _distance(a: Optimum, b: Optimum) -> float:
-    away = a.theta - b.theta
+    away = a.z - b.z
     return float((away @ a.precision @ away / len(away)).clamp(min=0).sqrt())

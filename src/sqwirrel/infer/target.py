@@ -1,5 +1,10 @@
-"""Target: the unnormalised posterior of an experiment's free parameters, with its exact derivatives."""
+"""Target: the unnormalised posterior of an experiment's free parameters, with its exact derivatives.
 
+Everything here is in the prior's unconstrained coordinates z (`Prior.constrain` gives theta), in which no search and no draw can
+leave the prior, and a posterior that leans on a bound is still smooth.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +20,7 @@ from sqwirrel.spectra import Spectrum
 
 
 class Slope(NamedTuple):
-    """Log posterior with its gradient, and the Fisher information of likelihood and prior."""
+    """Log posterior with its gradient, and the information of likelihood (Fisher) and prior, all in z."""
 
     log_posterior: Float[Tensor, " batch"]
     gradient: Float[Tensor, "batch parameter"]
@@ -25,7 +30,7 @@ class Slope(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """log p(theta | spectrum) + const for rows of the prior's free parameters; -inf where the order is unstable."""
+    """log p(z | spectrum) + const for rows of the prior's free parameters; -inf where the order is unstable."""
 
     experiment: Experiment
     prior: Prior
@@ -60,45 +65,39 @@ class Target:
         """Columns of the experiment's parameters that are free, in the prior's order."""
         return [self.experiment.names.index(name) for name in self.names]
 
-    def log_posterior(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, " batch"]:
-        """Simulates only the rows that the prior allows."""
-        value = self.prior.log_prob(theta)
-        inside = value.isfinite()
-        if bool(inside.any()):
-            value[inside] += self._log_likelihood(theta[inside])
-        return value
+    def log_posterior(self, z: Float[Tensor, "batch parameter"]) -> Float[Tensor, " batch"]:
+        """Log likelihood and log density of the prior."""
+        return self.prior.log_density(z) + self._log_likelihood(self.deviance(self.prior.constrain(z)))
 
     def deviance(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, " batch"]:
-        """-2 log likelihood ratio to a model that meets every bin; inf where unstable."""
+        """-2 log likelihood ratio of `theta` to a model that meets every bin; inf where unstable."""
         with torch.no_grad():
             expected, stable = self.experiment.predict(self.full(theta))
         return self._deviance(expected, stable)
 
-    def slope(self, theta: Float[Tensor, "batch parameter"]) -> Slope:
-        """Log posterior, gradient and Fisher information."""
-        expected, jacobian, stable = self.experiment.linearise(self.full(theta))
-        J = jacobian[:, self.free][..., self.observed.valid]
+    def slope(self, z: Float[Tensor, "batch parameter"]) -> Slope:
+        """Log posterior, gradient and information."""
+        expected, jacobian, stable = self.experiment.linearise(self.full(self.prior.constrain(z)))
+        J = jacobian[:, self.free][..., self.observed.valid] * self.stretch(z)[..., None]
         mu = expected[:, self.observed.valid]
-        counting = self.experiment.instrument.counting
-        weighted = J * counting.weight(mu, self.observed)[:, None]
+        weighted = J * self.experiment.instrument.counting.weight(mu, self.observed)[:, None]
         gradient = torch.einsum("bpn,bn->bp", weighted, self.observed.intensity - mu)
-        prior_gradient, prior_information = _prior_slope(self.prior, theta)
-        value = self.prior.log_prob(theta) - 0.5 * self._deviance(expected, stable) + counting.log_normalisation(self.observed)
-        return Slope(value, gradient + prior_gradient, weighted @ J.mT, prior_information)
+        value = self.prior.log_density(z) + self._log_likelihood(self._deviance(expected, stable))
+        score = _diagonal(self.prior.log_density)
+        return Slope(value, gradient + score(z), weighted @ J.mT, -_diagonal(score)(z))
 
-    def _log_likelihood(self, theta: Tensor) -> Tensor:
-        return self.experiment.instrument.counting.log_normalisation(self.observed) - 0.5 * self.deviance(theta)
+    def stretch(self, z: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch parameter"]:
+        """d theta / d z, parameter by parameter."""
+        return _diagonal(self.prior.constrain)(z)
+
+    def _log_likelihood(self, deviance: Tensor) -> Tensor:
+        return self.experiment.instrument.counting.log_normalisation(self.observed) - 0.5 * deviance
 
     def _deviance(self, expected: Tensor, stable: Bool[Tensor, " batch"]) -> Tensor:
         value = self.experiment.instrument.counting.deviance(expected[:, self.observed.valid], self.observed)
         return torch.where(stable, value, torch.inf)
 
 
-def _prior_slope(prior: Prior, theta: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradient and minus the curvature (at least 0) of the log prior, which has no cross terms."""
-
-    def score(x: Tensor) -> Tensor:
-        return torch.func.grad(lambda y: prior.log_prob(y).sum())(x)
-
-    curvature = torch.func.grad(lambda x: score(x).sum())(theta)
-    return score(theta).nan_to_num(0, 0, 0), (-curvature).nan_to_num(0, 0, 0).clamp(min=0)
+def _diagonal(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Derivative of a function that treats rows and parameters separately (summed over what it returns)."""
+    return torch.func.grad(lambda x: function(x).sum())

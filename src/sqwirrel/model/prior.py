@@ -13,6 +13,12 @@ from sqwirrel import seeds, units
 from sqwirrel.errors import InputError
 
 
+INSIDE = 1e-6
+"""How far inside an interval, as a share of it, its ends are taken in the unconstrained coordinate."""
+SHARP = 50.0
+"""The unconstrained coordinate of an interval is linear but for about 1 / `SHARP` of it at either end."""
+
+
 @runtime_checkable
 class Distribution(Protocol):
     """What a prior asks of each free parameter; moments and bounds in internal units."""
@@ -34,6 +40,15 @@ class Distribution(Protocol):
 
     def log_prob(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Log density, -inf outside the bounds."""
+
+    def constrain(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """x of the unconstrained coordinate z, which runs over the real line."""
+
+    def unconstrain(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """z of x; the ends of an interval are taken a little inside."""
+
+    def log_density(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Log density of z."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,18 @@ class Uniform:
         """Log density; both ends belong to the interval."""
         inside = (x >= self.lo) & (x <= self.hi)
         return torch.where(inside, -math.log(self.hi - self.lo), -math.inf).to(x)
+
+    def constrain(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """x = lo + (hi - lo) u(z), linear but near the ends (see `_share`)."""
+        return self.lo + (self.hi - self.lo) * _share(z)
+
+    def unconstrain(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """The inverse of `constrain`."""
+        return _coordinate((x - self.lo) / (self.hi - self.lo))
+
+    def log_density(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Log density of z: even, with logistic ends."""
+        return _log_share_slope(z)
 
 
 @dataclass(frozen=True)
@@ -106,6 +133,18 @@ class LogUniform:
         density = -torch.log(torch.where(inside, x, self.lo)) - math.log(math.log(self.hi / self.lo))
         return torch.where(inside, density, -math.inf)
 
+    def constrain(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """x = lo (hi / lo)^u(z), log-linear but near the ends (see `_share`)."""
+        return self.lo * (self.hi / self.lo) ** _share(z)
+
+    def unconstrain(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """The inverse of `constrain`."""
+        return _coordinate(torch.log(x / self.lo) / math.log(self.hi / self.lo))
+
+    def log_density(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Log density of z: even, with logistic ends."""
+        return _log_share_slope(z)
+
 
 @dataclass(frozen=True)
 class Normal:
@@ -135,6 +174,18 @@ class Normal:
     def log_prob(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Log density."""
         return -0.5 * ((x - self.mean) / self.sd) ** 2 - math.log(self.sd * math.sqrt(2 * math.pi))
+
+    def constrain(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """x = mean + sd z."""
+        return self.mean + self.sd * z
+
+    def unconstrain(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """The inverse of `constrain`."""
+        return (x - self.mean) / self.sd
+
+    def log_density(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Log density of z, the standard normal law."""
+        return -0.5 * z**2 - 0.5 * math.log(2 * math.pi)
 
 
 @dataclass(frozen=True)
@@ -195,6 +246,18 @@ class Prior:
         columns = [each.log_prob(theta[..., k]) for k, each in enumerate(self.free.values())]
         return torch.stack(columns, -1).sum(-1) if columns else theta.new_zeros(theta.shape[:-1])
 
+    def constrain(self, z: Float[Tensor, "draw parameter"]) -> Float[Tensor, "draw parameter"]:
+        """Parameters of unconstrained coordinates, which run over the real line."""
+        return torch.stack([each.constrain(z[:, k]) for k, each in enumerate(self.free.values())], -1)
+
+    def unconstrain(self, theta: Float[Tensor, "draw parameter"]) -> Float[Tensor, "draw parameter"]:
+        """The inverse of `constrain`; the ends of an interval are taken a little inside."""
+        return torch.stack([each.unconstrain(theta[:, k]) for k, each in enumerate(self.free.values())], -1)
+
+    def log_density(self, z: Float[Tensor, "draw parameter"]) -> Float[Tensor, " draw"]:
+        """Log density of the unconstrained coordinates: that of theta times |d theta / d z|."""
+        return torch.stack([each.log_density(z[:, k]) for k, each in enumerate(self.free.values())], -1).sum(-1)
+
     def ordered(self, names: Sequence[str]) -> "Prior":
         """Only these parameters, in this order, fixed ones included."""
         if missing := [name for name in names if name not in self._all]:
@@ -203,6 +266,27 @@ class Prior:
 
     def __repr__(self) -> str:
         return f"Prior({', '.join(f'{name}={each}' for name, each in self._all.items())})"
+
+
+def _share(z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """u(z) in (0, 1): z in units of an even law's standard deviation, softened at both ends by a logistic law."""
+    t = z / math.sqrt(12)
+    softplus = torch.nn.functional.softplus
+    return (softplus(SHARP * (t + 0.5)) - softplus(SHARP * (t - 0.5))) / SHARP
+
+
+def _coordinate(u: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """The inverse of `_share`."""
+    u = u.clamp(INSIDE, 1 - INSIDE)
+    t = (torch.log(torch.expm1(SHARP * u)) - torch.log(-torch.expm1(SHARP * (u - 1))) - SHARP / 2) / SHARP
+    return math.sqrt(12) * t
+
+
+def _log_share_slope(z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """log du / dz = log (s(a) - s(b)), with the logistic function s, written so that neither end underflows."""
+    a, b = SHARP * (z / math.sqrt(12) + 0.5), SHARP * (z / math.sqrt(12) - 0.5)
+    logsigmoid = torch.nn.functional.logsigmoid
+    return logsigmoid(a) + logsigmoid(-b) + math.log(-math.expm1(-SHARP)) - 0.5 * math.log(12)
 
 
 def _distribution(name: str, entry: object) -> Distribution | Fixed:

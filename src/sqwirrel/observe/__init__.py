@@ -4,10 +4,13 @@ from sqwirrel.observe.background import ConstantBackground, PlanarBackground, Sl
 from sqwirrel.observe.counting import Gaussian, Poisson
 from sqwirrel.observe.experiment import Experiment
 from sqwirrel.observe.instrument import Instrument
+from sqwirrel.observe.momentum import AngularQWidth, ConstantQWidth
 from sqwirrel.observe.resolution import GaussianResolution, PolynomialResolution, TableResolution, TailedResolution
 
 __all__ = [
+    "AngularQWidth",
     "ConstantBackground",
+    "ConstantQWidth",
     "Experiment",
     "Gaussian",
     "GaussianResolution",

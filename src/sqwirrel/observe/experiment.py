@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from sqwirrel.errors import InputError
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.counting import Observed
-from sqwirrel.observe.instrument import MULTIPLE, Q_WIDTH, SCALE, Instrument
-from sqwirrel.observe.resolution import shell_kernel
+from sqwirrel.observe.instrument import MULTIPLE, SCALE, Instrument
+from sqwirrel.observe.momentum import shell_kernels, smear_momentum
 from sqwirrel.observe.sampling import Sampling, concentrate, sampling
 from sqwirrel.seeds import stream
 from sqwirrel.simulate import SpinWaves
@@ -69,6 +69,7 @@ class Experiment(nn.Module):
         self.register_buffer("cell_edges", where.edges)
         self.register_buffer("sphere", _sphere(where))
         self.register_buffer("energy", measurement.energy)
+        self.register_buffer("nodes", instrument.q_width.nodes(measurement))
         self.register_buffer("line", _fine_grid(measurement.energy))
         self.register_buffer("templates", instrument.background.templates(measurement))
         self.waves = SpinWaves(model, where.q, temperature=measurement.temperature, field=measurement.field)
@@ -193,7 +194,14 @@ class Experiment(nn.Module):
             blurred = blurred + nuisance[:, self._column(MULTIPLE), None, None] * (self.sphere @ blurred)
         if self.cell_edges is None:
             return blurred
-        return shell_kernel(self.cell_edges, self.measurement.points.edges, nuisance[:, self._column(Q_WIDTH)]) @ blurred
+        return smear_momentum(blurred, self._shells(nuisance), self.nodes, self.measurement.energy_centres)
+
+    def _shells(self, nuisance: Tensor) -> Float[Tensor, "batch node shell cell"]:
+        """Kernels along |Q| at the nodes of the width."""
+        width, centres = self.instrument.q_width, (self.cell_edges[1:] + self.cell_edges[:-1]) / 2
+        column = self._column(width.names[0])
+        fwhm = width.fwhm(centres, self.nodes, self.measurement, nuisance[:, column : column + len(width.names)])
+        return shell_kernels(self.cell_edges, self.measurement.points.edges, fwhm)
 
     def _observe(self, deposit: Tensor, nuisance: Tensor) -> Float[Tensor, "batch point energy"]:
         return nuisance[:, self._column(SCALE), None, None] * self._smear(deposit, nuisance) + self._background(nuisance)

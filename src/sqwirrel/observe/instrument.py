@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from sqwirrel.observe.background import Background, ConstantBackground
 from sqwirrel.observe.counting import Counting, Gaussian
+from sqwirrel.observe.momentum import ConstantQWidth, QWidth
 from sqwirrel.observe.resolution import GaussianResolution, Resolution
 
-Q_WIDTH = "fwhm_q"
 SCALE = "scale"
 MULTIPLE = "multiple"
 
@@ -15,7 +15,7 @@ MULTIPLE = "multiple"
 class Instrument:
     """What stands between the modes and the bins.
 
-    Nuisance parameters: those of `resolution` (meV), `fwhm_q` (1/angstrom, powder only), `multiple` (if asked for), `scale`
+    Nuisance parameters: those of `resolution` (meV), those of `q_width` (powder only), `multiple` (if asked for), `scale`
     (units of the spectrum per S_perp of one magnetic ion and meV), those of `background` (units of the spectrum).
 
     `multiple_scattering` adds to every |Q| the same fraction `multiple` of the signal averaged over the measured sphere:
@@ -26,15 +26,16 @@ class Instrument:
     resolution: Resolution = GaussianResolution()
     background: Background = ConstantBackground()
     counting: Counting = Gaussian()
+    q_width: QWidth = ConstantQWidth()
     multiple_scattering: bool = False
 
     def names(self, *, powder: bool) -> tuple[str, ...]:
-        """Nuisance parameters in order; `fwhm_q` only where there are shells of |Q|."""
-        width = (Q_WIDTH,) if powder else ()
+        """Nuisance parameters in order; those of `q_width` only where there are shells of |Q|."""
+        width = self.q_width.names if powder else ()
         multiple = (MULTIPLE,) if self.multiple_scattering else ()
         return (*self.resolution.names, *width, *multiple, SCALE, *self.background.names)
 
     @property
     def units(self) -> dict[str, str]:
         """Unit of each nuisance parameter; empty for numbers and for intensities in the spectrum's own unit."""
-        return {Q_WIDTH: "1/angstrom", SCALE: "", MULTIPLE: "", **self.resolution.units, **self.background.units}
+        return {SCALE: "", MULTIPLE: "", **self.q_width.units, **self.resolution.units, **self.background.units}

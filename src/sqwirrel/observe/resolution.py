@@ -153,13 +153,3 @@ def _sigma(line: Float[Tensor, " line"], fwhm: Float[Tensor, "batch line"]) -> F
     """
     step = line[1] - line[0]
     return ((SIGMA * fwhm) ** 2 - step**2 / 6).clamp(min=(step / 10) ** 2).sqrt()
-
-
-def shell_kernel(
-    cells: Float[Tensor, " cell_edge"], edges: Float[Tensor, " edge"], fwhm: Float[Tensor, " batch"]
-) -> Float[Tensor, "batch bin cell"]:
-    """Share of each |Q| cell in the average over a |Q| bin after Gaussian smearing; both are averaged over, not taken at centres."""
-    sigma = (SIGMA * fwhm).clamp(min=1e-6)[:, None, None]
-    x = (edges[:, None] - cells) / sigma
-    integral = sigma * (x * torch.special.ndtr(x) + torch.exp(-(x**2) / 2) / math.sqrt(2 * math.pi))
-    return -integral.diff(dim=-1).diff(dim=-2) / edges.diff()[:, None]

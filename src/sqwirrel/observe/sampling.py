@@ -26,8 +26,8 @@ BINS = 20
 """Energy bins between which `concentrate` shares the points of a cell."""
 SPREAD = 0.3
 """Share of the points that `concentrate` leaves evenly spread, so that no mode is missed."""
-PAD = 2.0
-"""Powder cells reach this many times the cell width beyond the measured range, so that smearing has something to bring in."""
+PAD = 3
+"""Powder cells beyond the measured range on either side, so that smearing has something to bring in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,13 +113,15 @@ def _wedge(direction: Float[Tensor, "cell sample 3"], laue: Tensor) -> Bool[Tens
 
 
 def _cells(edges: Tensor, width: float) -> Tensor:
-    """Cell edges: the bins merged to at least `width`, and a margin on both sides."""
-    merge = max(1, round(width / float(edges.diff().median())))
+    """Cell edges about `width` apart: bins merged or split, and a margin on both sides."""
+    ratio = float(edges.diff().median()) / width
+    merge, split = max(1, round(1 / ratio)), max(1, round(ratio))
     inner = torch.cat((edges[:-1:merge], edges[-1:]))
-    margin = PAD * width
-    below = torch.linspace(max(float(edges[0]) - margin, 0.0), float(edges[0]), 3, dtype=edges.dtype)[:-1]
-    above = torch.linspace(float(edges[-1]), float(edges[-1]) + margin, 3, dtype=edges.dtype)[1:]
-    return torch.cat((below[below < edges[0]].unique(), inner, above))
+    steps = torch.arange(split, dtype=edges.dtype) / split
+    inner = torch.cat(((inner[:-1, None] + inner.diff()[:, None] * steps).flatten(), inner[-1:]))
+    outside = torch.arange(1, PAD + 1, dtype=edges.dtype) * width
+    below = (inner[0] - outside).clamp(min=0).unique()
+    return torch.cat((below[below < inner[0]], inner, inner[-1] + outside))
 
 
 def _recurrence(n: int, dimension: int, copies: int, seed: int) -> Float[Tensor, "copy n dimension"]:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Complex, Float
 from torch import Tensor
 
-DEGENERATE = 1e-6
+DEGENERATE = 1e-9
 """Two modes closer than this (relative to the largest energy of the matrix) are treated as one set: the error is of the same order."""
 
 
