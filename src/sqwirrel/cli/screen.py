@@ -48,7 +48,8 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
     """A bar on stderr for each stage that is told."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     stages: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
 
         def tell(stage: str, done: int, total: int) -> None:
             if stage not in stages:
@@ -125,6 +126,8 @@ def _in_words(name: str, value: object) -> str:
     match value:
         case None:
             return "not in the file"
+        case list() if name == "corners":
+            return " → ".join(f"({corner})" for corner in value)
         case list() if name.endswith("range"):
             return f"{value[0]:.4g} to {value[1]:.4g}{UNITS.get(name, ' 1/angstrom')}"
         case list():

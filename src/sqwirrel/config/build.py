@@ -120,4 +120,7 @@ def _values(given: Mapping[str, object], simulator: Experiment) -> dict[str, flo
         raise InputError(
             f"[simulate.parameters] names '{unknown[0]}', but the experiment has parameters {simulator.names}"
         )
-    return {name: quantity(value, units[name] or "dimensionless") for name, value in given.items()}
+    try:
+        return {name: quantity(value, units[name] or "dimensionless") for name, value in given.items()}
+    except InputError as error:
+        raise InputError(f"[simulate.parameters]: {error}") from None

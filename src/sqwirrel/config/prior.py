@@ -3,7 +3,7 @@
 The ranges are read off the spectrum. With p the 95th percentile of its valid intensities and E the width of its energy
 range: scale: six decades round p E / S (the sum rule gives about S per ion); background: up to p, and down to the 5th
 percentile if that is negative; slopes: a background that changes by p over half of the range; widths: from a fifth of a
-bin to a fifth of the range, in energy and in |Q|.
+bin to a fifth of the range, in energy and in |Q|; each further term of a polynomial width: up to that at the last energy.
 """
 
 from collections.abc import Mapping
@@ -94,14 +94,15 @@ def _from_data(experiment: Experiment, spectrum: Spectrum) -> dict[str, Entry]:
     ranges: dict[str, Entry] = {
         "fwhm": width,
         "fwhm_0": width,
-        "fwhm_1": {"uniform": [-0.1, 0.1]},
         "fwhm_scale": {"uniform": [0.5, 2.0]},
         "multiple": {"uniform": [0.0, 1.0]},
         "scale": {"loguniform": [_rounded(scale * 1e-3), _rounded(scale * 1e3)]},
         "background": {"uniform": [min(0.0, low), high]},
         "background_slope": {"uniform": [-slope, slope]},
     }
-    return ranges | _along_q(experiment, high)
+    reach = float(edges.abs().max())
+    bends = {f"fwhm_{k}": _rounded(span / 5 / reach**k) for k in range(1, 5)}
+    return ranges | {name: {"uniform": [-top, top]} for name, top in bends.items()} | _along_q(experiment, high)
 
 
 def _along_q(experiment: Experiment, high: float) -> dict[str, Entry]:

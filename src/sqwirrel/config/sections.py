@@ -1,10 +1,11 @@
 """The sections of a config file, with their keys and defaults. Unknown keys are refused."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
 from torch import Tensor
 
 from sqwirrel import infer
@@ -13,7 +14,9 @@ from sqwirrel.config.quantity import Field as Tesla
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 from sqwirrel.observe import (
+    AngularQWidth,
     ConstantBackground,
+    ConstantQWidth,
     Gaussian,
     GaussianResolution,
     Instrument,
@@ -22,6 +25,7 @@ from sqwirrel.observe import (
     PolynomialResolution,
     SlopedBackground,
     TableResolution,
+    TailedResolution,
 )
 from sqwirrel.observe.background import Background
 from sqwirrel.spectra import QPath, QShells, Spectrum
@@ -91,13 +95,19 @@ class Rebin(Section):
     energy: PositiveInt = 1
 
 
+def _pair_or_bins(value: object) -> object:
+    if isinstance(value, Mapping | EnergyBins) or (isinstance(value, list | tuple) and len(value) == 2):
+        return value
+    raise InputError(f"expected [lo, hi] in meV, or {{ start = 0, stop = 8, bins = 80 }}, got {value!r}")
+
+
 class Measurement(Section):
     """What was measured: a file and the part of it to use, or (to simulate) shells or a path, and energy bins."""
 
     file: str | None = None
     shells: Shells | None = None
     path: Path | None = None
-    energy: tuple[Energy, Energy] | EnergyBins | None = None
+    energy: Annotated[tuple[Energy, Energy] | EnergyBins | None, BeforeValidator(_pair_or_bins)] = None
     temperature: Temperature | None = None
     field: tuple[Tesla, Tesla, Tesla] | None = None
     incident_energy: Energy | None = None
@@ -123,10 +133,11 @@ class ConstantWidth(Section):
     """One energy width at all energies."""
 
     kind: Literal["gaussian"] = "gaussian"
+    tail: bool = False
 
-    def build(self) -> GaussianResolution:
-        """The resolution."""
-        return GaussianResolution()
+    def build(self) -> GaussianResolution | TailedResolution:
+        """The resolution, with a tail to lower energy transfer if asked for."""
+        return TailedResolution(GaussianResolution()) if self.tail else GaussianResolution()
 
 
 class PolynomialWidth(Section):
@@ -134,10 +145,11 @@ class PolynomialWidth(Section):
 
     kind: Literal["polynomial"]
     order: Annotated[int, Field(ge=0, le=4)] = 1
+    tail: bool = False
 
-    def build(self) -> PolynomialResolution:
-        """The resolution."""
-        return PolynomialResolution(self.order)
+    def build(self) -> PolynomialResolution | TailedResolution:
+        """The resolution, with a tail to lower energy transfer if asked for."""
+        return TailedResolution(PolynomialResolution(self.order)) if self.tail else PolynomialResolution(self.order)
 
 
 class TableWidth(Section):
@@ -146,10 +158,11 @@ class TableWidth(Section):
     kind: Literal["table"]
     energies: tuple[Energy, ...]
     fwhm: tuple[Energy, ...]
+    tail: bool = False
 
-    def build(self) -> TableResolution:
-        """The resolution."""
-        return TableResolution(self.energies, self.fwhm)
+    def build(self) -> TableResolution | TailedResolution:
+        """The resolution, with a tail to lower energy transfer if asked for."""
+        return TailedResolution(TableResolution(self.energies, self.fwhm)) if self.tail else TableResolution(self.energies, self.fwhm)
 
 
 class Under(Section):
@@ -167,6 +180,19 @@ BACKGROUNDS: dict[str, type[Background]] = {
     "sloped": SlopedBackground,
     "planar": PlanarBackground,
 }
+
+
+class MomentumWidth(Section):
+    """How far |Q| is smeared: `constant` in |Q| (fwhm_q), or `angular`, in the scattering angle (fwhm_angle)."""
+
+    kind: Literal["constant", "angular"] = "constant"
+
+    def build(self) -> ConstantQWidth | AngularQWidth:
+        """The width."""
+        return Q_WIDTHS[self.kind]()
+
+
+Q_WIDTHS: dict[str, type[ConstantQWidth] | type[AngularQWidth]] = {"constant": ConstantQWidth, "angular": AngularQWidth}
 
 
 class GaussianNoise(Section):
@@ -196,6 +222,7 @@ class InstrumentSection(Section):
     resolution: Annotated[ConstantWidth | PolynomialWidth | TableWidth, Field(discriminator="kind")] = ConstantWidth()
     background: Under = Under()
     counting: Annotated[GaussianNoise | PoissonNoise, Field(discriminator="kind")] = GaussianNoise()
+    q_width: MomentumWidth = MomentumWidth()
     multiple_scattering: bool = False
     samples: PositiveInt = 64
     cell: Annotated[Wavenumber, Field(gt=0)] = 0.05
@@ -203,7 +230,7 @@ class InstrumentSection(Section):
     def build(self) -> Instrument:
         """The instrument."""
         parts = (self.resolution.build(), self.background.build(), self.counting.build())
-        return Instrument(*parts, multiple_scattering=self.multiple_scattering)
+        return Instrument(*parts, q_width=self.q_width.build(), multiple_scattering=self.multiple_scattering)
 
 
 class InferSection(Section):
@@ -253,6 +280,8 @@ def kinds() -> list[tuple[str, str, str]]:
     for family, field in InstrumentSection.model_fields.items():
         for section in (field.annotation, *get_args(field.annotation)):
             if isinstance(section, type) and issubclass(section, Section):
-                words = (section.__doc__ or "").partition("\n")[0]
-                found += [(family, str(kind), words) for kind in get_args(section.model_fields["kind"].annotation)]
+                for kind in get_args(section.model_fields["kind"].annotation):
+                    named = {Under: BACKGROUNDS, MomentumWidth: Q_WIDTHS}.get(section)
+                    words = named[kind].__doc__ if named else section.__doc__
+                    found.append((family, str(kind), (words or "").replace("`", "")))
     return found

@@ -83,6 +83,8 @@ def _sentence(error: ValidationError) -> str:
             return f"{head} {where[-1]}: {first['ctx']['error']}"
         case "union_tag_not_found" | "union_tag_invalid":
             return f"[{'.'.join(where)}] needs kind = one of {_kinds(section, where[-1])}"
+        case "tuple_type" | "list_type":
+            return f"{head} {where[-1]}: expected a list, like [[1, 2]], got {first['input']!r}"
         case _:
             return f"{head} {where[-1]} = {first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}"
 

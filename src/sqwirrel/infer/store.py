@@ -55,16 +55,22 @@ def _write(file: h5py.File, posterior: Posterior) -> None:
     for name in STRINGS:
         file[name] = _strings(getattr(posterior, name))
     file["record"] = posterior.record.to_json()
-    basins, checks = posterior.basins, posterior.checks
-    file["basins/theta"] = torch.stack([basin.theta for basin in basins]).numpy()
-    for name, kind in (("log_posterior", np.float64), ("starts", np.int64), ("probability", np.float64)):
-        file[f"basins/{name}"] = np.array([getattr(basin, name) for basin in basins], dtype=kind)
-    file["checks/name"], file["checks/meaning"] = (
-        _strings([c.name for c in checks]),
-        _strings([c.meaning for c in checks]),
-    )
-    file["checks/passed"] = np.array([c.passed for c in checks], dtype=bool)
-    file["checks/value"] = np.array([c.value for c in checks], dtype=np.float64)
+    _basins_into(file.create_group("basins"), posterior.basins)
+    _checks_into(file.create_group("checks"), posterior.checks)
+
+
+def _basins_into(group: h5py.Group, basins: tuple[Basin, ...]) -> None:
+    group["theta"] = torch.stack([basin.theta for basin in basins]).numpy()
+    group["log_posterior"] = np.array([basin.log_posterior for basin in basins], dtype=np.float64)
+    group["starts"] = np.array([basin.starts for basin in basins], dtype=np.int64)
+    group["probability"] = np.array([basin.probability for basin in basins], dtype=np.float64)
+
+
+def _checks_into(group: h5py.Group, checks: tuple[Check, ...]) -> None:
+    group["name"] = _strings([check.name for check in checks])
+    group["meaning"] = _strings([check.meaning for check in checks])
+    group["passed"] = np.array([check.passed for check in checks], dtype=bool)
+    group["value"] = np.array([check.value for check in checks], dtype=np.float64)
 
 
 def _read(file: h5py.File, path: Path) -> Posterior:

@@ -42,10 +42,13 @@ def _along(path: QPath) -> Across:
     centre = torch.cat((step.new_zeros(1), step.cumsum(0)))
     middle = (centre[1:] + centre[:-1]) / 2
     ends = (2 * centre[:1] - middle[:1], 2 * centre[-1:] - middle[-1:]) if len(middle) else (centre - 0.5, centre + 0.5)
-    corners = _corners(path)
     edges = torch.cat((ends[0], middle, ends[1]))
-    names = tuple(_hkl(path.q[k]) for k in corners)
-    return Across(edges, "q along the path (rlu)", tuple(centre[corners].tolist()), names)
+    return Across(edges, "q along the path (rlu)", tuple(centre[_corners(path)].tolist()), corners(path))
+
+
+def corners(path: QPath) -> tuple[str, ...]:
+    """The corners of a path, h k l each."""
+    return tuple(_hkl(path.q[k]) for k in _corners(path))
 
 
 def _corners(path: QPath) -> list[int]:

@@ -5,10 +5,10 @@ from typing import Any
 
 from sqwirrel.infer import Basin, Posterior, Summary
 from sqwirrel.model.prior import Distribution
-from sqwirrel.report.axes import across
+from sqwirrel.report.axes import corners
 from sqwirrel.report.numbers import interval, plain, with_error
 from sqwirrel.report.result import Result
-from sqwirrel.spectra import QShells, Spectrum
+from sqwirrel.spectra import QPath, QShells, Spectrum
 
 MEANING_OF = {
     "deviance_per_bin": "fit",
@@ -61,10 +61,10 @@ def content(result: Result) -> dict[str, Any]:
         "record": {
             "created": record.created,
             "machine": record.machine,
-            "versions": dict(record.versions),
-            "seeds": dict(record.seeds),
-            "files": dict(record.files),
-            "seconds": dict(record.seconds),
+            "versions": dict(sorted(record.versions.items())),
+            "seeds": dict(sorted(record.seeds.items())),
+            "files": dict(sorted(record.files.items())),
+            "seconds": dict(sorted(record.seconds.items())),
         },
         "papers": list(record.papers),
     }
@@ -97,14 +97,10 @@ def measured(result: Result) -> dict[str, Any]:
 def described(spectrum: Spectrum) -> dict[str, Any]:
     """A spectrum in numbers: kind, ranges, conditions, counts, and how many bins are unmeasured or zero."""
     measurement, valid = spectrum.measurement, spectrum.valid
-    edges, energy = across(measurement).edges, measurement.energy
     return {
-        "kind": "powder map of |Q| and energy"
-        if isinstance(measurement.points, QShells)
-        else "path through a single crystal",
+        **_where(measurement.points),
+        "energy_range": [float(measurement.energy[0]), float(measurement.energy[-1])],
         "bins": list(measurement.shape),
-        "q_range": [float(edges[0]), float(edges[-1])],
-        "energy_range": [float(energy[0]), float(energy[-1])],
         "temperature": measurement.temperature,
         "field": measurement.field.tolist(),
         "incident_energy": measurement.incident_energy,
@@ -113,6 +109,14 @@ def described(spectrum: Spectrum) -> dict[str, Any]:
         "bins_unmeasured": int((~valid).sum()),
         "bins_zero": int((valid & (spectrum.intensity == 0)).sum()),
     }
+
+
+def _where(points: QShells | QPath) -> dict[str, Any]:
+    match points:
+        case QShells(edges):
+            return {"kind": "powder map of |Q| and energy", "q_range": [float(edges[0]), float(edges[-1])]}
+        case path:
+            return {"kind": "path through a single crystal", "corners": list(corners(path))}
 
 
 def parameter_rows(posterior: Posterior) -> list[dict[str, Any]]:

@@ -93,12 +93,13 @@ def _heights(density: Array) -> list[float]:
 
 
 def _range(result: Result, k: int) -> tuple[float, float]:
-    """The 99.7 % interval with room, and the truth in it."""
-    lo, hi = (float(result.posterior.quantile(q)[k]) for q in (0.003, 0.997))
-    name = result.posterior.names[k]
-    known = [result.truth[name]] if name in result.truth else []
-    lo, hi = min(lo, *known, hi), max(hi, *known, lo)
-    return lo - 0.15 * (hi - lo), hi + 0.15 * (hi - lo)
+    """The 99.7 % interval, the best fit with its limit, and the truth, with room; nothing beyond the prior."""
+    inner = [float(result.posterior.quantile(q)[k]) for q in (0.003, 0.997)]
+    name, best = result.posterior.names[k], float(result.best[k])
+    reach = min(1.7 * float(result.limit_covariance[k, k].sqrt()), inner[1] - inner[0])
+    seen = [*inner, best - reach, best + reach, *([result.truth[name]] if name in result.truth else [])]
+    lo, hi, (least, most) = min(seen), max(seen), result.prior.free[name].bounds
+    return max(lo - 0.1 * (hi - lo), least), min(hi + 0.1 * (hi - lo), most)
 
 
 def _mark(axes: Axes, result: Result, columns: tuple[int, ...]) -> None:

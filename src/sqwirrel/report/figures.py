@@ -4,7 +4,7 @@ Maps of one result share their axes, and data and model their colours. Grey is n
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from sqwirrel.errors import InputError
@@ -83,7 +84,7 @@ def misfit_map(result: Result) -> Figure:
     total, count = torch.nn.functional.conv2d(pair, window, padding=BLOCK)[:, 0]
     score = total / count.clamp(min=1).sqrt()
     top = max(5.0, float(score[result.valid].abs().quantile(0.995)))
-    return _residual(result, score, top, f"The same, mean of {size[0]} × {size[1]} bins / its σ")
+    return _residual(result, score, top, f"The same for {size[0]} × {size[1]} bins together")
 
 
 @mpl.rc_context(STYLE)
@@ -91,14 +92,12 @@ def cut(result: Result, start: int, stop: int) -> Figure:
     """Mean over bins `start` to `stop` against energy: data with the errors of the likelihood, and predictive bands."""
     measurement, valid = result.spectrum.measurement, result.valid[start:stop]
     count, energy = valid.sum(0), measurement.energy_centres
-    data, model, noisy = (
-        (values[..., start:stop, :] * valid).sum(-2) / count
-        for values in (result.spectrum.intensity, result.predicted, result.replicas)
-    )
+    rows = (result.spectrum.intensity[start:stop], result.predicted[:, start:stop], result.replicas(start, stop))
+    data, model, noisy = ((values * valid).sum(-2) / count for values in rows)
     error = (result.error[start:stop] ** 2).sum(0).sqrt() / count
     figure, axes = _blank(CUT_SIZE)
     _bands(axes, energy, model, noisy)
-    axes.errorbar(energy, data, error, fmt="o", ms=2.2, lw=0.6, color=INK, zorder=4)
+    axes.errorbar(energy.numpy(), data.numpy(), error.numpy(), fmt="o", ms=2.2, lw=0.6, color=INK, zorder=4)
     shown = count > 0
     _frame(axes, data[shown], error[shown])
     axes.set(title=place(measurement, start, stop), xlabel="energy (meV)", ylabel=_unit(result.spectrum))
@@ -147,18 +146,32 @@ def _map(
     colours: tuple[Colormap, Normalize],
     label: str,
 ) -> Figure:
-    figure, axes = _blank(MAP_SIZE)
-    axis = across(measurement)
+    figure = Figure(figsize=MAP_SIZE)
+    FigureCanvasAgg(figure)
+    axes, axis = figure.add_axes((0.115, 0.135, 0.69, 0.79)), across(measurement)
     shown = np.ma.masked_array(values.numpy(), ~valid.numpy()).T
-    mesh = axes.pcolormesh(axis.edges, measurement.energy, shown, cmap=colours[0], norm=colours[1], rasterized=True)
+    edges = (axis.edges.numpy(), measurement.energy.numpy())
+    mesh = axes.pcolormesh(*edges, shown, cmap=colours[0], norm=colours[1], rasterized=True)
     axes.set_facecolor(UNMEASURED)
     axes.set(title=title, xlabel=axis.label, ylabel="energy (meV)")
     if axis.ticks:
         axes.set_xticks(axis.ticks, axis.names)
         axes.grid(axis="x", color="white", lw=0.5, alpha=0.6)
-    bar = figure.colorbar(mesh, ax=axes, extend="both", pad=0.02, aspect=28)
+    beside = figure.add_axes((0.83, 0.135, 0.025, 0.79))
+    bar = figure.colorbar(
+        mesh, cax=beside, extend=_beyond(shown, colours[1]), ticks=MaxNLocator(6, steps=[1, 2, 5, 10])
+    )
     bar.set_label(label)
     return figure
+
+
+def _beyond(shown: np.ma.MaskedArray[Any, Any], norm: Normalize) -> Literal["neither", "both", "min", "max"]:
+    """Which ends of the colours hide values beyond them."""
+    low, high = norm(shown.min()) < 0, norm(shown.max()) > 1
+    below, above = bool(low), bool(high)
+    if below == above:
+        return "both" if below else "neither"
+    return "min" if below else "max"
 
 
 def _bands(
@@ -168,14 +181,15 @@ def _bands(
     for values, colour, alphas in ((noisy, "#92c5de", (0.35, 0.45)), (model, BAND, (0.5, 0.9))):
         for level, alpha in zip((0.95, 0.68), alphas, strict=True):
             lo, hi = torch.quantile(values, values.new_tensor([(1 - level) / 2, (1 + level) / 2]), dim=0)
-            axes.fill_between(energy, lo, hi, color=colour, alpha=alpha, lw=0)
-    axes.plot(energy, model.median(0).values, color=BAND, lw=1.0)
+            axes.fill_between(energy.numpy(), lo.numpy(), hi.numpy(), color=colour, alpha=alpha, lw=0)
+    axes.plot(energy.numpy(), model.median(0).values.numpy(), color=BAND, lw=1.0)
 
 
 def _frame(axes: Axes, data: Tensor, error: Tensor) -> None:
-    """An intensity axis that the data set, not one wild error bar."""
-    lo, hi = float((data - error).quantile(0.01)), float((data + error).max())
-    axes.set_ylim(min(0.0, lo) - 0.03 * (hi - lo), hi + 0.05 * (hi - lo))
+    """An intensity axis that the well-measured data set, not a bin with a wild error."""
+    good = error <= 4 * error.median()
+    lo, hi = min(0.0, float(data[good].min())), float((data + error)[good].max())
+    axes.set_ylim(lo - 0.04 * (hi - lo), hi + 0.05 * (hi - lo))
 
 
 def _blank(size: tuple[float, float]) -> tuple[Figure, Axes]:

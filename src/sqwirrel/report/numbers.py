@@ -42,12 +42,14 @@ def to(value: float, sd: float) -> str:
     digits = _digits(sd)
     if max(abs(value), sd) < 1e-4 or abs(value) >= 1e5:
         return f"{value:.3g}"
-    return f"{value:.{max(digits, 0)}f}"
+    return f"{round(value, digits) + 0.0:.{max(digits, 0)}f}"
 
 
 def plain(value: float) -> str:
     """Three digits, or words for what is no number."""
-    return f"{value:.3g}" if math.isfinite(value) else "infinite" if math.isinf(value) else "not known"
+    if not math.isfinite(value):
+        return "infinite" if math.isinf(value) else "not known"
+    return f"{value:.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _digits(sd: float) -> int:

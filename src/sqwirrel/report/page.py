@@ -36,7 +36,7 @@ def html(said: Content, result: Result) -> str:
     template = Template(resources.files("sqwirrel.report").joinpath("page.html").read_text(encoding="utf-8"))
     return template.substitute(
         title=escape(said["material"]),
-        verdict=escape(said["verdict"]),
+        verdict=_typeset(escape(said["verdict"])),
         state="passed" if result.posterior.passed else "failed",
         measured=_measured(said["measured"]),
         parameters=_parameters(said),
@@ -55,8 +55,8 @@ count as one solution. The log posterior counts from the best. A solution with p
 worse."""
 ABOUT_MAPS = """One pair of axes for all; data and model share their colours, from the 1st to the 99th percentile. Grey
 was not measured or not used. Residuals are in standard deviations, as the likelihood counts them: noise is salt and
-pepper in the first map and rarely beyond ±4 in the second; what the model misses stands out there. Red: more was measured
-than the model gives."""
+pepper in the first map and rarely beyond ±4 in the second; what the model misses stands out there. Red: more was
+measured than the model gives."""
 ABOUT_CUTS = f"""Points: data with the standard deviations that the likelihood uses. Dark blue: 68 and 95 % of the model
 alone, over {DRAWS} posterior draws. Light blue: 68 and 95 % of what a new measurement would give, counting noise
 included."""
@@ -92,14 +92,19 @@ def _measured(said: Content) -> str:
     rows = {
         "file": f"{escape(said['file'])} <br><small>SHA-256 <code>{said['sha256']}</code></small>",
         "kind": f"{said['kind']}, {said['bins'][0]} × {said['bins'][1]} bins; {said['intensity']}",
+        "where": _where(said),
         "energy transfer": f"{plain(said['energy_range'][0])} to {plain(said['energy_range'][1])} meV",
         "conditions": _conditions(said),
         "bins": _bins(said),
         "taken from the file": escape(_used(said["used"])),
     }
-    if said["kind"].startswith("powder"):
-        rows["|Q|"] = "{:.3g} to {:.3g} Å⁻¹".format(*said["q_range"])
     return _definitions(rows)
+
+
+def _where(said: Content) -> str:
+    if "q_range" in said:
+        return "|Q| = {:.3g} to {:.3g} Å⁻¹".format(*said["q_range"])
+    return "q = " + " → ".join(f"({corner})" for corner in said["corners"])
 
 
 def _bins(said: Content) -> str:
@@ -115,10 +120,8 @@ def _conditions(said: Content) -> str:
 
 def _used(used: Content) -> str:
     """What the config took of the file, as it says it."""
-    return (
-        ", ".join(f"{key} {json.dumps(value)}".replace('"', "").strip("{}") for key, value in used.items())
-        or "everything"
-    )
+    said = ", ".join(f"{key} {json.dumps(value)}" for key, value in used.items())
+    return re.sub(r'["{}:]', "", said) or "everything"
 
 
 def _parameters(said: Content) -> str:
@@ -194,7 +197,12 @@ def _cell(text: str) -> str:
         case "=":
             return f'<td class="{text[1:]}">{text[1:]}</td>'
         case _:
-            return f"<td>{text}</td>"
+            return f"<td>{_typeset(text)}</td>"
+
+
+def _typeset(text: str) -> str:
+    """Numbers with a minus that is as long as a plus."""
+    return re.sub(r"(?<![A-Za-z0-9.])-(?=[\d.])|(?<=\de)-(?=\d)", "−", text)
 
 
 def _note(text: str) -> str:

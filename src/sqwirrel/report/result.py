@@ -10,9 +10,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sqwirrel.infer import Posterior
-from sqwirrel.infer.target import Target
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment
+from sqwirrel.observe.counting import Observed
 from sqwirrel.seeds import stream
 from sqwirrel.spectra import Spectrum
 
@@ -35,9 +35,9 @@ class Result:
     truth: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
-    def target(self) -> Target:
-        """The posterior's density."""
-        return Target.of(self.experiment, self.prior, self.spectrum)
+    def observed(self) -> Observed:
+        """The valid bins as the likelihood sees them."""
+        return self.experiment.instrument.counting.observe(self.spectrum)
 
     @property
     def valid(self) -> Bool[Tensor, "point energy"]:
@@ -59,38 +59,52 @@ class Result:
         """The model at draws of the posterior."""
         return self._predict(self.posterior.sample(DRAWS, seed=0))
 
-    @cached_property
-    def replicas(self) -> Float[Tensor, "replica point energy"]:
-        """Spectra that would be measured if a draw of the posterior were true, counting noise included."""
-        counting, observed, generator = self.experiment.instrument.counting, self.target.observed, stream(0, "replicas")
-        noisy = torch.zeros(DRAWS * NOISE, *self.valid.shape, dtype=torch.float64)
+    def replicas(self, start: int, stop: int) -> Float[Tensor, "replica point energy"]:
+        """Bins `start` to `stop` of noisy spectra that draws of the posterior predict."""
+        here = torch.zeros_like(self.valid)
+        here[start:stop] = self.valid[start:stop]
+        kept = here[self.valid]
+        observed = Observed(self.observed.intensity[kept], self.observed.variance[kept], here)
+        counting, generator = self.experiment.instrument.counting, stream(start, "replicas")
+        noisy = torch.zeros(DRAWS * NOISE, stop - start, here.shape[1], dtype=torch.float64)
         for k, row in enumerate(noisy):
-            row[self.valid] = counting.sample(self.predicted[k % DRAWS][self.valid].clamp(min=0), observed, generator)
+            expected = self.predicted[k % DRAWS][here].clamp(min=0)
+            row[here[start:stop]] = counting.sample(expected, observed, generator)
         return noisy
 
     @cached_property
     def error(self) -> Float[Tensor, "point energy"]:
         """The standard deviation that the likelihood gives each bin (for counts: that of the data, for drawing)."""
-        return self._on_map(self.target.observed.variance.sqrt())
+        return self._on_map(self.observed.variance.sqrt())
 
     @cached_property
     def residual(self) -> Float[Tensor, "point energy"]:
         """(data - model) over the standard deviation that the likelihood expects; 0 where not measured."""
-        mu, observed = self.expected[self.valid], self.target.observed
+        mu, observed = self.expected[self.valid], self.observed
         weight = self.experiment.instrument.counting.weight(mu, observed)
         return self._on_map((observed.intensity - mu) * weight.sqrt())
 
     @cached_property
     def limit_covariance(self) -> Float[Tensor, "parameter parameter"]:
         """Cramer-Rao bound of all free parameters at `best`."""
-        information = self.target.slope(self.best[None]).information[0]
+        names, counting = self.experiment.names, self.experiment.instrument.counting
+        linear = self.experiment.linearise(self._full(self.best[None]))
+        columns = [names.index(name) for name in self.posterior.names]
+        slope = linear.slope[0, columns][:, self.valid]
+        information = (slope * counting.weight(linear.expected[0][self.valid], self.observed)) @ slope.T
         size = information.diagonal().clamp(min=1e-300).sqrt()
         normal: Tensor = torch.linalg.pinv(information / size[:, None] / size, hermitian=True)
         return torch.div(torch.div(normal, size[:, None]), size)
 
     def _predict(self, free: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch point energy"]:
         with torch.no_grad():
-            return self.experiment.predict(self.target.full(free)).expected
+            return self.experiment.predict(self._full(free)).expected
+
+    def _full(self, free: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch full"]:
+        """Every parameter of the experiment, the fixed ones filled in."""
+        known = dict(zip(self.posterior.names, free.T, strict=True))
+        held = {name: free.new_full((len(free),), value) for name, value in self.prior.fixed.items()}
+        return torch.stack([{**known, **held}[name] for name in self.experiment.names], dim=1)
 
     def _on_map(self, values: Float[Tensor, " bin"]) -> Float[Tensor, "point energy"]:
         full = torch.zeros(self.valid.shape, dtype=torch.float64)

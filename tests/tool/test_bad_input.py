@@ -1,0 +1,197 @@
+"""Wrong input ends with one sentence and exit status 2."""
+
+import pytest
+import torch
+
+from sqwirrel.model import library
+from sqwirrel.spectra import Spectrum, write
+
+pytestmark = pytest.mark.usefixtures("powder")  # ok.h5
+HEAD = 'model = "mnf2"\n[measurement]\nfile = "ok.h5"\n'
+PLANNED = 'model = "rb2mnf4"\n[measurement]\ntemperature = 5\n'
+SHELLS = PLANNED + "shells = { start = 0.5, stop = 2, bins = 4 }\nenergy = { start = 0, stop = 8, bins = 4 }\n"
+
+
+def test_missing_file(refused):
+    assert refused("show", "nothing.h5") == "there is no file 'nothing.h5'; check the path"
+
+
+def test_raw_time_of_flight(refused, measured):
+    assert refused("show", measured("formats/ill_in4_raw_tof.nxs")).startswith(
+        "ill_in4_raw_tof.nxs is raw time-of-flight data, not yet in energy transfer; reduce it first"
+    )
+
+
+def test_mantid_file_under_another_name_is_read_or_named(run, measured):
+    result = run("show", measured("al_si/aluminium_Ei60.nxspe"))
+    assert result.exit_code == 0
+    assert "59.3706 meV" in result.stdout
+
+
+def test_truncated_file(refused, tmp_path):
+    (tmp_path / "cut.h5").write_bytes((tmp_path / "ok.h5").read_bytes()[:3000])
+    assert refused("show", "cut.h5").startswith("cut.h5 is an HDF5 file that is truncated or damaged")
+
+
+def test_nothing_measured(refused, powder, tmp_path):
+    nan = torch.full(powder.measurement.shape, torch.nan, dtype=torch.float64)
+    write(tmp_path / "nan.h5", Spectrum.from_arrays(nan, nan, powder.measurement))
+    expected = "nan.h5 has no measured bin: all 32 are NaN or masked; check the reduction that made it"
+    assert refused("show", "nan.h5") == expected
+
+
+def test_folder_that_cannot_be_made(refused, tmp_path):
+    (tmp_path / "c.toml").write_text(HEAD)
+    (tmp_path / "taken").write_text("")
+    assert refused("infer", "c.toml", "--out", "taken/in").startswith("cannot make the folder 'taken/in'")
+
+
+def test_picture_of_unknown_kind(run):
+    result = run("show", "ok.h5", "--out", "x.foo")
+    assert result.exit_code == 2
+    assert result.stderr == "sqwirrel: cannot draw 'x.foo': the name must end in .png, .svg or .pdf\n"
+
+
+INFER = {
+    "unknown section": (
+        HEAD + "[measurment]\nx = 1\n",
+        "c.toml: the config has the unknown key 'measurment'; known are model, measurement, prior, instrument, infer, simulate, truth; did you mean 'measurement'?",
+    ),
+    "unknown key": (
+        'model = "mnf2"\n[measurement]\nfil = "ok.h5"\n',
+        "c.toml: [measurement] has the unknown key 'fil'; known are file, shells, path, energy, temperature, field, incident_energy, rebin, trim, exclude; did you mean 'file'?",
+    ),
+    "unknown key deep down": (
+        HEAD + '[instrument.resolution]\nkind = "polynomial"\nordr = 1\n',
+        "c.toml: [instrument.resolution] has the unknown key 'ordr'; known are kind, order; did you mean 'order'?",
+    ),
+    "unknown kind": (
+        HEAD + '[instrument.resolution]\nkind = "box"\n',
+        "c.toml: [instrument.resolution] needs kind = one of 'gaussian', 'polynomial', 'table'",
+    ),
+    "unknown parameter": (
+        HEAD + "[prior]\nJ9 = { uniform = [0, 1] }\n",
+        "[prior] names 'J9', but the experiment has parameters J1, J2, J3, D, fwhm, fwhm_q, scale, background",
+    ),
+    "wrong unit of a parameter": (
+        HEAD + '[prior]\nJ1 = { uniform = [0, 1], unit = "K" }\n',
+        "[prior] J1: unit 'K' cannot be converted to meV; write a unit of the same kind as meV",
+    ),
+    "unknown unit": (
+        HEAD + '[prior]\nJ1 = "0.3 bogus"\n',
+        "[prior] J1: unit 'bogus' is not known; expected meV or a unit that converts to it",
+    ),
+    "wrong unit of a quantity": (
+        HEAD + 'temperature = "5 meV"\n',
+        "c.toml: [measurement] temperature: unit 'meV' cannot be converted to K; write a unit of the same kind as K",
+    ),
+    "no quantity": (
+        HEAD + 'temperature = "warm"\n',
+        "c.toml: [measurement] temperature: 'warm' is not a quantity; expected a number in K, or one with a unit like '0.3 K'",
+    ),
+    "not TOML": (HEAD + "x =\n", "c.toml is not TOML: Invalid value (at line 4, column 4)"),
+    "wrong type": (
+        HEAD + '[infer]\ndraws = "many"\n',
+        "c.toml: [infer] draws = 'many': input should be a valid integer, unable to parse string as an integer",
+    ),
+    "half an energy range": (
+        HEAD + "energy = [1]\n",
+        "c.toml: [measurement] energy: expected [lo, hi] in meV, or { start = 0, stop = 8, bins = 80 }, got [1]",
+    ),
+    "flat exclusion": (
+        HEAD + "exclude = [1, 2]\n",
+        "c.toml: [measurement] exclude: expected a list, like [[1, 2]], got 1",
+    ),
+    "missing section": ('model = "mnf2"\n', "c.toml: the config lacks the key 'measurement'"),
+    "outside the data": (
+        HEAD + "energy = [8.5, 9.5]\n",
+        "no energy bin lies between 8.5 and 9.5 meV; the spectrum covers 1 to 8 meV",
+    ),
+    "outside the kinematics": (
+        HEAD + "energy = [1, 30]\n",
+        "[measurement] energy reaches 30 meV, outside the kinematics: a neutron of 10 meV cannot lose more than it has",
+    ),
+    "never stable": (
+        HEAD + "[prior]\nJ2 = { uniform = [-0.5, -0.1] }\n[infer]\nscreen = 8\n",
+        "the prior never gives a stable order in 8 draws; for the first of them the assumed order of model 'mnf2' is not a minimum of the energy with these parameters: it is unstable at q =",
+    ),
+    "counts that are none": (
+        HEAD + '[instrument.counting]\nkind = "poisson"\n',
+        "Poisson counting needs raw counts, this spectrum is reduced data; use counting kind = 'gaussian'",
+    ),
+    "unknown model": (
+        HEAD.replace("mnf2", "mnf3"),
+        "there is no model 'mnf3'; the library has fm_chain, la2nio4, mnf2, rb2mnf4, or give a .toml file",
+    ),
+    "everything excluded": (
+        HEAD + "exclude = [[0, 9]]\n",
+        "no bin of this spectrum was measured (all are NaN, masked or excluded); check [measurement]",
+    ),
+}
+
+
+@pytest.mark.parametrize(("config", "sentence"), INFER.values(), ids=INFER)
+def test_infer_refuses(refused, tmp_path, config, sentence):
+    (tmp_path / "c.toml").write_text(config)
+    assert refused("infer", "c.toml", "--out", "out").startswith(sentence)
+
+
+CELLS = {
+    "edges": ("-4.8736, 4.8736", "the cell edges a, b, c = -4.8736, 4.8736, 3.2998 angstrom must be positive"),
+    "angles": ("90.0, 150.0, 20.0]", "no cell has the angles 90.0, 150.0, 20.0 degrees: each must be smaller than"),
+}
+
+
+@pytest.mark.parametrize(("cell", "sentence"), CELLS.values(), ids=CELLS)
+def test_impossible_cell(refused, tmp_path, cell, sentence):
+    text = (library.FOLDER / "mnf2.toml").read_text(encoding="utf-8")
+    old = "4.8736, 4.8736" if "4.8736" in cell else "90.0, 90.0, 90.0]"
+    (tmp_path / "my.toml").write_text(text.replace(old, cell), encoding="utf-8")
+    (tmp_path / "c.toml").write_text(HEAD.replace('"mnf2"', '"my.toml"'))
+    assert refused("infer", "c.toml").startswith(sentence)
+
+
+SIMULATE = {
+    "nowhere": (PLANNED, "[measurement] needs a file, or one of shells and path, with energy ="),
+    "kinematics": (SHELLS + "incident_energy = 5\n", "[measurement] energy reaches 8 meV, outside the kinematics"),
+    "missing value": (SHELLS, "this experiment needs a value for 'fwhm'; its parameters are"),
+    "unknown value": (
+        SHELLS + "[simulate.parameters]\nJ7 = 1\n",
+        "[simulate.parameters] names 'J7', but the experiment has parameters",
+    ),
+    "wrong unit": (
+        SHELLS + '[simulate.parameters]\nfwhm = "1 T"\n',
+        "[simulate.parameters]: unit 'T' cannot be converted to meV",
+    ),
+    "unstable": (
+        SHELLS + "[simulate]\nparameters = { J1 = -1, fwhm = 0.3, fwhm_q = 0.03, scale = 1, background = 0 }\n",
+        "the assumed order of model 'rb2mnf4' is not a minimum of the energy with these parameters",
+    ),
+    "noise without errors": (
+        SHELLS + "[simulate]\nparameters = { fwhm = 0.3, fwhm_q = 0.03, scale = 1, background = 0 }\n",
+        "noise of reduced data needs the errors of a measured spectrum",
+    ),
+}
+
+
+@pytest.mark.parametrize(("config", "sentence"), SIMULATE.values(), ids=SIMULATE)
+def test_simulate_refuses(refused, tmp_path, config, sentence):
+    (tmp_path / "s.toml").write_text(config)
+    assert refused("simulate", "s.toml").startswith(sentence)
+
+
+CHANGES = {
+    "a": "--set a is not of the form key=value, like --set infer.seed=2",
+    "model.x=3": "--set model.x=3: 'model' is not a table of the config",
+    "infer.sede=3": "c.toml: [infer] has the unknown key 'sede'; known are screen, starts, draws, rounds, seed; did you mean 'seed'?",
+}
+
+
+@pytest.mark.parametrize(("change", "sentence"), CHANGES.items())
+def test_set_refuses(refused, tmp_path, change, sentence):
+    (tmp_path / "c.toml").write_text(HEAD)
+    assert refused("infer", "c.toml", "--set", change) == sentence
+
+
+def test_report_of_nothing(refused):
+    assert refused("report", "none") == "'none' holds no config.toml; give a folder that sqwirrel infer has left"

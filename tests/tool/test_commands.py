@@ -1,0 +1,149 @@
+"""The commands: what they print, what they leave, and how they end."""
+
+import json
+import re
+import shlex
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from sqwirrel import cli
+from sqwirrel.config import load, verbs
+from sqwirrel.infer import store
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch.func loads it
+VERBS = ("list", "show", "simulate", "infer", "report", "doctor")
+
+
+@pytest.fixture
+def answered(run, configs):
+    """A chain simulated and inferred; the result of the command and the folder."""
+    assert run("simulate", "truth.toml", "--out", "measured").exit_code == 0
+    result = run("infer", "chain.toml", "--json")
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result, configs[1].parent / "chain"
+
+
+def test_infer_prints_one_object(answered):
+    result, folder = answered
+    said = json.loads(result.stdout)
+    assert {"parameters", "basins", "checks", "deviance_per_bin", "seconds", "log_evidence"} == set(said)
+    assert [row["name"] for row in said["parameters"]] == ["J", "fwhm", "scale", "background"]
+    for row in said["parameters"]:
+        assert {"name", "unit", "median", "interval68", "interval95", "limit"} == set(row)
+        ends = [row["interval95"][0], row["interval68"][0], row["median"], row["interval68"][1], row["interval95"][1]]
+        assert ends == sorted(ends)
+    assert all({"name", "passed", "value"} == set(check) for check in said["checks"])
+    assert result.exit_code == (0 if all(check["passed"] for check in said["checks"]) else 1)
+    exchange = said["parameters"][0]
+    assert abs(exchange["median"] + 1.1) < 5 * exchange["limit"]  # the truth, within five standard deviations
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "config.toml", "posterior.h5", "record.json", "report.html", "report.json", "spectrum.h5",
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("answered")
+def test_resolved_config_runs_again(run, tmp_path):
+    first = store.load(tmp_path / "chain/posterior.h5")
+    again = run("infer", tmp_path / "chain/config.toml", "--out", "again", "--set", "infer.draws=200")
+    assert again.exit_code in {0, 1}
+    second = store.load(tmp_path / "again/posterior.h5")
+    assert second.draws.equal(first.draws)
+    texts = [(tmp_path / name / "config.toml").read_text() for name in ("chain", "again")]
+    assert texts[0] == texts[1]
+    assert set(tomllib.loads(texts[0])["prior"]) == {"J", "fwhm", "scale", "background"}
+
+
+@pytest.mark.usefixtures("answered")
+def test_people_see_failed_checks_first_and_the_report_last(run):
+    result = run("infer", "chain.toml", "--set", "infer.draws=60", "--out", "poor")
+    lines = [line for line in result.stdout.splitlines() if line.strip()]
+    assert result.exit_code == 1  # 60 draws are too few, and the check says so
+    assert lines[0].startswith("FAILED effective_draws = ")
+    assert lines[-1] == "report: poor/report.html"
+
+
+@pytest.mark.usefixtures("answered")
+def test_report_is_made_again_without_the_measured_file(run, tmp_path):
+    page = tmp_path / "chain/report.html"
+    before = page.read_text()
+    page.unlink()
+    (tmp_path / "measured/spectrum.h5").unlink()
+    assert run("report", "chain").stdout == "report: chain/report.html\n"
+    assert page.read_text() == before
+
+
+@pytest.mark.usefixtures("answered")
+def test_a_truth_that_was_changed_is_refused(refused, tmp_path):
+    sealed = tmp_path / "measured/truth.json"
+    sealed.write_text(sealed.read_text().replace("-1.1", "-1.2"))
+    assert "was changed after it was sealed" in refused("report", "chain")
+
+
+@pytest.mark.usefixtures("powder")
+def test_show_says_and_draws_what_a_file_holds(run, tmp_path):
+    result = run("show", "ok.h5")
+    assert result.exit_code == 0
+    for words in ("powder map of |Q| and energy", "0.5 to 2 1/angstrom", "1 to 8 meV", "5 K", "10 meV", "reduced"):
+        assert words in result.stdout
+    assert (tmp_path / "ok.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("configs")
+def test_interruption_leaves_what_was_finished(run, monkeypatch):
+    assert run("simulate", "truth.toml", "--out", "measured").exit_code == 0
+
+    def stop(*_, **kwargs):
+        kwargs["progress"]("screening", 1, 2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verbs, "infer", stop)
+    result = run("infer", "chain.toml")
+    assert result.exit_code == 130
+    assert result.stderr.endswith(
+        "sqwirrel: interrupted; finished and kept in chain: config.toml, record.json, spectrum.h5\n"
+    )
+
+
+def test_doctor_and_list_name_what_is_there(run):
+    doctor, families = run("doctor"), run("list")
+    assert "kernel cache" in doctor.stdout
+    assert families.exit_code == 0
+    for word in ("rb2mnf4", "nxspe", "polynomial", "poisson", "planar"):
+        assert word in families.stdout
+
+
+@pytest.mark.usefixtures("configs")
+def test_an_energy_in_another_unit_is_the_same(run, tmp_path):
+    run("simulate", "truth.toml", "--out", "a")
+    run("simulate", "truth.toml", "--out", "b", "--set", "simulate.parameters.J={value=-0.0011, unit='eV'}")
+    truths = [json.loads((tmp_path / name / "truth.json").read_text())["parameters"]["J"] for name in "ab"]
+    assert truths[0] == pytest.approx(truths[1], rel=1e-12)  # rounding of one product
+
+
+def example(run, verb):
+    return re.search(r"Example: (.*)", run(verb, "--help").stdout.replace("\n   ", " "))[1].strip()
+
+
+def test_examples_of_the_help_texts_run(run, tmp_path):
+    """The commands as printed, on the example files with fewer points and draws."""
+    shutil.copytree(EXAMPLES, tmp_path / "examples")
+    for name in ("rb2mnf4.toml", "rb2mnf4_truth.toml"):
+        file = tmp_path / "examples" / name
+        quick = re.sub(r"samples = \d+", "samples = 4", re.sub(r"points = \d+", "points = 12", file.read_text()))
+        file.write_text(quick + "\n[infer]\nscreen = 32\nstarts = 2\ndraws = 60\n")
+    for verb in ("list", "doctor", "simulate", "show", "infer", "report"):
+        result = run(*shlex.split(example(run, verb))[1:])
+        assert result.exit_code in ({0, 1} if verb == "infer" else {0}), result.output
+
+
+@pytest.mark.parametrize("name", ["mnf2", "rb2mnf4", "rb2mnf4_truth"])
+def test_example_configs_are_read(name):
+    assert load(EXAMPLES / f"{name}.toml").model in {"mnf2", "rb2mnf4"}
+
+
+def test_every_verb_is_there():
+    assert tuple(command.name or command.callback.__name__ for command in cli.app.registered_commands) == VERBS

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+import torch
+
+from sqwirrel.report import figures
+from sqwirrel.report.axes import across
+from sqwirrel.report.corner import corner
+from sqwirrel.spectra import Measurement, QShells
+
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch.func loads it
+
+
+def mesh(figure):
+    return figure.axes[0].collections[0]
+
+
+def test_data_and_model_share_axes_and_colours(good):
+    maps = [draw(good) for draw in (figures.data_map, figures.model_map)]
+    assert mesh(maps[0]).get_clim() == mesh(maps[1]).get_clim()
+    assert maps[0].axes[0].get_xlim() == maps[1].axes[0].get_xlim()
+    assert maps[0].axes[0].get_position().bounds == maps[1].axes[0].get_position().bounds
+
+
+def test_the_map_holds_the_data_and_hides_what_was_not_measured(good):
+    shown = mesh(figures.data_map(good)).get_array()
+    valid = good.valid.numpy().T
+    assert np.array_equal(~np.ma.getmaskarray(shown), valid)
+    assert np.array_equal(shown[valid], good.spectrum.intensity.numpy().T[valid])
+
+
+def test_axes_say_their_unit(good):
+    axes = figures.data_map(good).axes
+    assert axes[0].get_ylabel() == "energy (meV)"
+    assert axes[0].get_xlabel() == "q along the path (rlu)"
+    assert axes[1].get_ylabel() == "counts"
+
+
+def test_residuals_of_the_truth_are_noise(good):
+    """chi^2 of 243 bins with its standard deviation sqrt(2 n + sum 1 / mu) about sqrt(2.5 n): within four of them."""
+    z = good.residual[good.valid]
+    assert abs(float((z**2).sum()) - len(z)) < 4 * (2.5 * len(z)) ** 0.5
+
+
+def test_predictive_noise_has_the_width_of_counting(good):
+    """Replicas of bin sums scatter as Poisson counts do, to 25 % with 400 of them, plus the spread of the draws."""
+    noisy = good.replicas(2, 3)[:, 0, 5:].sum(1)
+    expected = float(good.expected[2, 5:].sum())
+    assert float(noisy.mean()) == pytest.approx(expected, rel=0.05)
+    assert 0.75 * expected**0.5 < float(noisy.std()) < 2 * expected**0.5
+
+
+def test_cuts_lie_on_measured_bins(good):
+    rows = figures.cut_rows(good)
+    assert 4 <= len(rows) <= 6
+    assert all(bool(good.valid[start:stop].any()) for start, stop in rows)
+
+
+def test_the_limit_is_the_inverse_of_the_information(good):
+    """Variances against finite differences: 2 %, as the expectation has kinks where a line crosses the fine grid."""
+    step = 1e-4
+    theta = good.best
+    rows = theta + step * torch.cat((torch.eye(2, dtype=torch.float64), -torch.eye(2, dtype=torch.float64)))
+    up, down = (good._predict(part)[:, good.valid] for part in rows.split(2))
+    slope = (up - down) / (2 * step)
+    information = (slope / good.expected[good.valid]) @ slope.T
+    variances = torch.linalg.inv(information).diagonal()
+    assert torch.allclose(variances, good.limit_covariance.diagonal(), rtol=0.02)
+
+
+def test_the_corner_shows_the_model_and_not_the_instrument(good):
+    figure = corner(good)
+    assert [axes.get_xlabel() for axes in figure.axes] == ["J (meV)"]
+
+
+def test_a_powder_axis_is_its_edges():
+    edges = torch.linspace(0.5, 2, 4, dtype=torch.float64)
+    axis = across(Measurement(QShells(edges), torch.linspace(0, 1, 3, dtype=torch.float64), None))
+    assert torch.equal(axis.edges, edges)
+    assert axis.label == "|Q| (Å⁻¹)"
+
+
+def test_a_path_has_its_corners_named(good):
+    axis = across(good.spectrum.measurement)
+    assert axis.names == ("0.1 0 0", "0.9 0 0")
+    assert len(axis.edges) == 10

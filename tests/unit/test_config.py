@@ -1,0 +1,170 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from sqwirrel import infer
+from sqwirrel.config import Config, dumps, load, study
+from sqwirrel.config.build import check_kinematics, planned
+from sqwirrel.config.quantity import quantity
+from sqwirrel.config.sections import InferSection
+from sqwirrel.errors import InputError
+from sqwirrel.model.prior import LogUniform, Uniform
+from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum, read, write
+
+
+@pytest.fixture
+def spectrum(tmp_path):
+    """A powder map of 6 shells and 8 energies whose intensities are 0 to 47, with one bin not measured."""
+    measurement = Measurement(QShells(torch.linspace(0.5, 2, 7)), torch.linspace(1, 9, 9), None, incident_energy=12.0)
+    intensity = torch.arange(48, dtype=torch.float64).reshape(6, 8)
+    valid = torch.ones(6, 8, dtype=torch.bool)
+    valid[2, 3] = False
+    made = Spectrum.from_arrays(intensity, torch.ones_like(intensity), measurement, valid=valid)
+    write(tmp_path / "map.h5", made)
+    return made
+
+
+def config(tmp_path, text, changes=()):
+    (tmp_path / "c.toml").write_text(text)
+    return load(tmp_path / "c.toml", changes)
+
+
+HEAD = 'model = "mnf2"\n[measurement]\nfile = "map.h5"\ntemperature = "5 K"\n'
+
+
+@pytest.mark.parametrize(
+    ("written", "expected", "value"),
+    [
+        (0.3, "meV", 0.3),
+        (2, "meV", 2.0),
+        ("0.3 eV", "meV", 300.0),
+        ("1 THz", "meV", 4.135667696),
+        ({"value": 50, "unit": "1/nm"}, "1/angstrom", 5.0),
+        ("20 mK", "K", 0.02),
+    ],
+)
+def test_a_quantity_carries_its_unit(written, expected, value):
+    assert quantity(written, expected) == pytest.approx(value, rel=1e-9)  # constants to ten digits
+
+
+@pytest.mark.parametrize(
+    "written", ["5", "x meV", True, [1], {"value": 1}, float("nan"), {"value": [1], "unit": "meV"}]
+)
+def test_what_is_no_quantity_is_refused(written):
+    with pytest.raises(InputError):
+        quantity(written, "meV")
+
+
+def test_the_file_is_found_beside_the_config_and_prepared_in_order(tmp_path, spectrum):
+    text = HEAD + "energy = [2, 9]\nrebin = { q = 2 }\ntrim = 1\nexclude = [[2, 3]]\n"
+    used = study(config(tmp_path, text)).spectrum
+    assert used.measurement.shape == (3, 7)
+    assert used.measurement.temperature == 5.0
+    assert used.measurement.incident_energy == 12.0
+    assert used.valid.sum(1).tolist() == [0, 6, 0]  # the rim is trimmed after merging, one energy is excluded
+    assert float(used.intensity[1, 1]) == float(spectrum.intensity[3, 2] + spectrum.intensity[2, 2]) / 2
+
+
+def test_every_parameter_gets_a_wide_prior_and_the_config_shows_it(tmp_path, spectrum):
+    work = study(config(tmp_path, HEAD + '[prior]\nJ1 = "-0.06 meV"\nJ2 = { uniform = [200, 400], unit = "ueV" }\n'))
+    assert (*work.prior.names, *work.prior.fixed) == ("J2", "J3", "D", "fwhm", "fwhm_q", "scale", "background", "J1")
+    assert work.prior.fixed == {"J1": -0.06}
+    assert work.prior.bounds[0].tolist() == pytest.approx([0.2, 0.4])
+    high = float(spectrum.intensity[spectrum.valid].quantile(0.95))
+    assert isinstance(work.prior.free["scale"], LogUniform)
+    assert work.prior.free["background"] == Uniform(0.0, float(f"{high:.1e}"))
+    assert list(work.config.prior) == list(work.experiment.names)
+    assert work.config.prior["J2"] == {"uniform": pytest.approx([0.2, 0.4]), "unit": "meV"}
+
+
+@pytest.mark.usefixtures("spectrum")
+def test_a_resolved_config_reads_back_as_itself(tmp_path):
+    text = HEAD + '[instrument]\nbackground = { kind = "planar" }\nresolution = { kind = "polynomial", order = 2 }\n'
+    work = study(
+        config(tmp_path, text, ["infer.seed=7", "measurement.exclude=[[1, 2]]", "measurement.field=[0, 0, '2 T']"])
+    )
+    for folder in (tmp_path, tmp_path / "below", tmp_path / "a/b/c"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.toml").write_text(dumps(work.config, folder))
+        again = load(folder / "config.toml")
+        assert again == work.config
+        assert study(again).config == work.config
+    assert again.infer.seed == 7
+    assert again.measurement.field == (0.0, 0.0, 2.0)
+
+
+@pytest.mark.usefixtures("spectrum")
+def test_a_file_near_the_folder_is_named_from_there_and_another_absolutely(tmp_path):
+    written = config(tmp_path, HEAD)
+    assert 'file = "../map.h5"' in dumps(written, tmp_path / "out")
+    assert f'file = "{tmp_path}/map.h5"' in dumps(written, Path("/elsewhere/far/out"))
+
+
+def test_a_model_table_is_a_model(tmp_path):
+    from sqwirrel.model import library
+
+    lines = (library.FOLDER / "fm_chain.toml").read_text(encoding="utf-8").splitlines()
+    nested = [line.replace("[[", "[[model.") if line.startswith("[[") else line.replace("[", "[model.", 1) if line.startswith("[") else line for line in lines]  # fmt: skip
+    text = "[model]\n" + "\n".join(nested) + PATH
+    made = config(tmp_path, text)
+    assert planned(made).points.lattice.a == 3.0
+    (tmp_path / "again.toml").write_text(dumps(made, tmp_path))
+    assert load(tmp_path / "again.toml") == made
+
+
+PATH = """
+[measurement]
+temperature = 5
+energy = { start = 0, stop = 5, bins = 10 }
+path = { corners = [[0, 0, 0], [1, 0, 0], [1, 1, 0]], points = 12, width = [0.1, 0, 0] }
+"""
+
+
+def test_a_path_meets_its_corners_with_even_steps_on_each_leg(tmp_path):
+    points = planned(config(tmp_path, 'model = "fm_chain"\n' + PATH)).points
+    assert isinstance(points, QPath)
+    corner = (points.q == torch.tensor([1.0, 0.0, 0.0])).all(1).nonzero()
+    assert corner.tolist() == [[8]]  # legs of 2.09 and 0.79 1/angstrom share 11 steps
+    assert torch.equal(points.q[-1], torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64))
+    steps = points.q.diff(dim=0).norm(dim=1)
+    assert torch.allclose(steps[:8], steps[:1].expand(8))
+    assert points.box.diagonal().tolist() == [0.1, 0.0, 0.0]
+
+
+def test_settings_of_the_config_are_those_of_infer():
+    assert {name: each.default for name, each in InferSection.model_fields.items()} == {
+        each.name: each.default for each in dataclasses.fields(infer.Settings)
+    }
+    assert InferSection().build() == infer.Settings()
+
+
+def test_sections_are_frozen(tmp_path):
+    made = config(tmp_path, HEAD)
+    with pytest.raises(ValueError, match="frozen"):
+        made.model = "x"
+
+
+def test_kinematics():
+    check_kinematics(None, (0, 99))
+    check_kinematics(10.0, (0, 10))
+    with pytest.raises(InputError, match="outside the kinematics"):
+        check_kinematics(10.0, (0, 10.1))
+
+
+def test_trim_takes_the_rim_along_q(spectrum):
+    kept = spectrum.trim(1).valid
+    assert kept[[0, 1, 3, 4]].sum(1).tolist() == [0, 7, 7, 8]
+    assert not kept[1:4, 3].any()
+    assert spectrum.trim(0).valid.equal(spectrum.valid)
+    with pytest.raises(InputError, match="at least 0"):
+        spectrum.trim(-1)
+
+
+def test_what_was_written_is_what_is_read(tmp_path, spectrum):
+    assert read(tmp_path / "map.h5").intensity.equal(spectrum.intensity)
+
+
+def test_a_config_needs_no_more_than_a_model_and_a_file():
+    assert Config.model_validate({"model": "mnf2", "measurement": {"file": "x"}}).instrument.samples > 0
