@@ -1,42 +1,23 @@
 """The sections of a config file, with their keys and defaults. Unknown keys are refused."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveInt
 from torch import Tensor
 
 from sqwirrel import infer
+from sqwirrel.config.instrument import InstrumentSection
 from sqwirrel.config.quantity import Energy, Temperature, Wavenumber
 from sqwirrel.config.quantity import Field as Tesla
+from sqwirrel.config.table import Section
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
-from sqwirrel.observe import (
-    AngularQWidth,
-    ConstantBackground,
-    ConstantQWidth,
-    Gaussian,
-    GaussianResolution,
-    Instrument,
-    PlanarBackground,
-    Poisson,
-    PolynomialResolution,
-    SlopedBackground,
-    TableResolution,
-    TailedResolution,
-)
-from sqwirrel.observe.background import Background
 from sqwirrel.spectra import QPath, QShells, Spectrum
 
 Vector = tuple[float, float, float]
-
-
-class Section(BaseModel):
-    """A table of a config file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class EnergyBins(Section):
@@ -129,110 +110,6 @@ class Measurement(Section):
         return spectrum
 
 
-class ConstantWidth(Section):
-    """One energy width at all energies."""
-
-    kind: Literal["gaussian"] = "gaussian"
-    tail: bool = False
-
-    def build(self) -> GaussianResolution | TailedResolution:
-        """The resolution, with a tail to lower energy transfer if asked for."""
-        return TailedResolution(GaussianResolution()) if self.tail else GaussianResolution()
-
-
-class PolynomialWidth(Section):
-    """An energy width that is a polynomial of the energy transfer."""
-
-    kind: Literal["polynomial"]
-    order: Annotated[int, Field(ge=0, le=4)] = 1
-    tail: bool = False
-
-    def build(self) -> PolynomialResolution | TailedResolution:
-        """The resolution, with a tail to lower energy transfer if asked for."""
-        return TailedResolution(PolynomialResolution(self.order)) if self.tail else PolynomialResolution(self.order)
-
-
-class TableWidth(Section):
-    """Energy widths (full width at half maximum, meV) at `energies` (meV), times the parameter fwhm_scale."""
-
-    kind: Literal["table"]
-    energies: tuple[Energy, ...]
-    fwhm: tuple[Energy, ...]
-    tail: bool = False
-
-    def build(self) -> TableResolution | TailedResolution:
-        """The resolution, with a tail to lower energy transfer if asked for."""
-        return TailedResolution(TableResolution(self.energies, self.fwhm)) if self.tail else TableResolution(self.energies, self.fwhm)
-
-
-class Under(Section):
-    """What is under the magnetic signal."""
-
-    kind: Literal["constant", "sloped", "planar"] = "constant"
-
-    def build(self) -> Background:
-        """The background."""
-        return BACKGROUNDS[self.kind]()
-
-
-BACKGROUNDS: dict[str, type[Background]] = {
-    "constant": ConstantBackground,
-    "sloped": SlopedBackground,
-    "planar": PlanarBackground,
-}
-
-
-class MomentumWidth(Section):
-    """How far |Q| is smeared: `constant` in |Q| (fwhm_q), or `angular`, in the scattering angle (fwhm_angle)."""
-
-    kind: Literal["constant", "angular"] = "constant"
-
-    def build(self) -> ConstantQWidth | AngularQWidth:
-        """The width."""
-        return Q_WIDTHS[self.kind]()
-
-
-Q_WIDTHS: dict[str, type[ConstantQWidth] | type[AngularQWidth]] = {"constant": ConstantQWidth, "angular": AngularQWidth}
-
-
-class GaussianNoise(Section):
-    """Reduced data; `floor` is the smallest standard deviation believed, in units of the spectrum."""
-
-    kind: Literal["gaussian"] = "gaussian"
-    floor: float | None = None
-
-    def build(self) -> Gaussian:
-        """The counting law."""
-        return Gaussian(self.floor)
-
-
-class PoissonNoise(Section):
-    """Raw counts."""
-
-    kind: Literal["poisson"]
-
-    def build(self) -> Poisson:
-        """The counting law."""
-        return Poisson()
-
-
-class InstrumentSection(Section):
-    """What stands between the modes and the bins, and how finely it is averaged."""
-
-    resolution: Annotated[ConstantWidth | PolynomialWidth | TableWidth, Field(discriminator="kind")] = ConstantWidth()
-    background: Under = Under()
-    counting: Annotated[GaussianNoise | PoissonNoise, Field(discriminator="kind")] = GaussianNoise()
-    q_width: MomentumWidth = MomentumWidth()
-    multiple_scattering: bool = False
-    samples: PositiveInt = 64
-    cell: Annotated[Wavenumber, Field(gt=0)] = 0.05
-
-    def build(self) -> Instrument:
-        """The instrument."""
-        parts = (self.resolution.build(), self.background.build(), self.counting.build())
-        return Instrument(*parts, q_width=self.q_width.build(), multiple_scattering=self.multiple_scattering)
-
-
 class InferSection(Section):
     """How hard to look."""
 
@@ -272,16 +149,3 @@ class Config(Section):
     infer: InferSection = InferSection()
     simulate: Simulate = Simulate()
     truth: Truth | None = None
-
-
-def kinds() -> list[tuple[str, str, str]]:
-    """Every kind that a section of the instrument knows: family, kind, in words."""
-    found = []
-    for family, field in InstrumentSection.model_fields.items():
-        for section in (field.annotation, *get_args(field.annotation)):
-            if isinstance(section, type) and issubclass(section, Section):
-                for kind in get_args(section.model_fields["kind"].annotation):
-                    named = {Under: BACKGROUNDS, MomentumWidth: Q_WIDTHS}.get(section)
-                    words = named[kind].__doc__ if named else section.__doc__
-                    found.append((family, str(kind), (words or "").replace("`", "")))
-    return found
