@@ -3,7 +3,8 @@
 The ranges are read off the spectrum. With p the 95th percentile of its valid intensities and E the width of its energy
 range: scale: six decades round p E / S (the sum rule gives about S per ion); background: up to p, and down to the 5th
 percentile if that is negative; slopes: a background that changes by p over half of the range; widths: from a fifth of a
-bin to a fifth of the range, in energy and in |Q|; each further term of a polynomial width: up to that at the last energy.
+bin to a fifth of the range, in energy and in |Q|; further terms of a polynomial width: up to that at the last
+energy; a tail: up to 0.6 of the signal, from a bin to half of the range long; an angular width: 0.1 to 5 degrees.
 """
 
 from collections.abc import Mapping
@@ -95,6 +96,8 @@ def _from_data(experiment: Experiment, spectrum: Spectrum) -> dict[str, Entry]:
         "fwhm": width,
         "fwhm_0": width,
         "fwhm_scale": {"uniform": [0.5, 2.0]},
+        "tail": {"uniform": [0.0, 0.6]},
+        "tail_length": {"uniform": [_rounded(bin_width), _rounded(span / 2)], "unit": "meV"},
         "multiple": {"uniform": [0.0, 1.0]},
         "scale": {"loguniform": [_rounded(scale * 1e-3), _rounded(scale * 1e3)]},
         "background": {"uniform": [min(0.0, low), high]},
@@ -112,7 +115,11 @@ def _along_q(experiment: Experiment, high: float) -> dict[str, Entry]:
         return {}
     span, bin_width = float(points.edges[-1] - points.edges[0]), float(points.edges.diff().min())
     width, slope = [_rounded(bin_width / 5), _rounded(span / 5)], _rounded(2 * high / span)
-    return {"fwhm_q": {"uniform": width, "unit": "1/angstrom"}, "background_slope_q": {"uniform": [-slope, slope]}}
+    return {
+        "fwhm_q": {"uniform": width, "unit": "1/angstrom"},
+        "fwhm_angle": {"uniform": [0.1, 5.0]},
+        "background_slope_q": {"uniform": [-slope, slope]},
+    }
 
 
 def _percentiles(spectrum: Spectrum) -> tuple[float, float]:

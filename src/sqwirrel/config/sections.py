@@ -127,7 +127,7 @@ class InferSection(Section):
 class Simulate(Section):
     """Parameters to simulate with (those of the model have published defaults), or drawn from the prior and sealed."""
 
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default={})
     draw: bool = False
     noise: bool = True
     seed: int = 1
@@ -144,7 +144,7 @@ class Config(Section):
 
     model: str | dict[str, Any]
     measurement: Measurement
-    prior: dict[str, Any] = {}
+    prior: dict[str, Any] = Field(default={})
     instrument: InstrumentSection = InstrumentSection()
     infer: InferSection = InferSection()
     simulate: Simulate = Simulate()

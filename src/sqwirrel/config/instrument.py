@@ -1,0 +1,151 @@
+"""The section [instrument] of a config file, with the kinds that each of its parts can be of."""
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field, PositiveInt
+
+from sqwirrel.config.quantity import Energy, Wavenumber
+from sqwirrel.config.table import Section
+from sqwirrel.observe import (
+    AngularQWidth,
+    ConstantBackground,
+    ConstantQWidth,
+    Gaussian,
+    GaussianResolution,
+    Instrument,
+    PlanarBackground,
+    Poisson,
+    PolynomialResolution,
+    SlopedBackground,
+    TableResolution,
+    TailedResolution,
+)
+from sqwirrel.observe.background import Background
+from sqwirrel.observe.resolution import Resolution
+
+
+class ConstantWidth(Section):
+    """One energy width at all energies."""
+
+    kind: Literal["gaussian"] = "gaussian"
+    tail: bool = False
+
+    def build(self) -> Resolution:
+        """The resolution, with a tail to lower energy transfer if asked for."""
+        return _tailed(GaussianResolution(), self.tail)
+
+
+class PolynomialWidth(Section):
+    """An energy width that is a polynomial of the energy transfer."""
+
+    kind: Literal["polynomial"]
+    order: Annotated[int, Field(ge=0, le=4)] = 1
+    tail: bool = False
+
+    def build(self) -> Resolution:
+        """The resolution, with a tail to lower energy transfer if asked for."""
+        return _tailed(PolynomialResolution(self.order), self.tail)
+
+
+class TableWidth(Section):
+    """Energy widths (full width at half maximum, meV) at `energies` (meV), times the parameter fwhm_scale."""
+
+    kind: Literal["table"]
+    energies: tuple[Energy, ...]
+    fwhm: tuple[Energy, ...]
+    tail: bool = False
+
+    def build(self) -> Resolution:
+        """The resolution, with a tail to lower energy transfer if asked for."""
+        return _tailed(TableResolution(self.energies, self.fwhm), self.tail)
+
+
+Core = GaussianResolution | PolynomialResolution | TableResolution
+
+
+def _tailed(core: Core, tail: bool) -> Resolution:
+    return TailedResolution(core) if tail else core
+
+
+class Under(Section):
+    """What is under the magnetic signal."""
+
+    kind: Literal["constant", "sloped", "planar"] = "constant"
+
+    def build(self) -> Background:
+        """The background."""
+        return BACKGROUNDS[self.kind]()
+
+
+BACKGROUNDS: dict[str, type[Background]] = {
+    "constant": ConstantBackground,
+    "sloped": SlopedBackground,
+    "planar": PlanarBackground,
+}
+
+
+class MomentumWidth(Section):
+    """How far |Q| is smeared: `constant` in |Q| (fwhm_q), or `angular`, in the scattering angle (fwhm_angle)."""
+
+    kind: Literal["constant", "angular"] = "constant"
+
+    def build(self) -> ConstantQWidth | AngularQWidth:
+        """The width."""
+        return Q_WIDTHS[self.kind]()
+
+
+Q_WIDTHS: dict[str, type[ConstantQWidth] | type[AngularQWidth]] = {"constant": ConstantQWidth, "angular": AngularQWidth}
+
+
+FAMILIES: dict[type[Section], dict[str, type]] = {Under: {**BACKGROUNDS}, MomentumWidth: {**Q_WIDTHS}}
+"""Sections whose kinds differ only in what they build."""
+
+
+class GaussianNoise(Section):
+    """Reduced data; `floor` is the smallest standard deviation believed, in units of the spectrum."""
+
+    kind: Literal["gaussian"] = "gaussian"
+    floor: float | None = None
+
+    def build(self) -> Gaussian:
+        """The counting law."""
+        return Gaussian(self.floor)
+
+
+class PoissonNoise(Section):
+    """Raw counts."""
+
+    kind: Literal["poisson"]
+
+    def build(self) -> Poisson:
+        """The counting law."""
+        return Poisson()
+
+
+class InstrumentSection(Section):
+    """What stands between the modes and the bins, and how finely it is averaged."""
+
+    resolution: Annotated[ConstantWidth | PolynomialWidth | TableWidth, Field(discriminator="kind")] = ConstantWidth()
+    background: Under = Under()
+    counting: Annotated[GaussianNoise | PoissonNoise, Field(discriminator="kind")] = GaussianNoise()
+    q_width: MomentumWidth = MomentumWidth()
+    multiple_scattering: bool = False
+    samples: PositiveInt = 64
+    cell: Annotated[Wavenumber, Field(gt=0)] = 0.05
+
+    def build(self) -> Instrument:
+        """The instrument."""
+        parts = (self.resolution.build(), self.background.build(), self.counting.build())
+        return Instrument(*parts, q_width=self.q_width.build(), multiple_scattering=self.multiple_scattering)
+
+
+def kinds() -> list[tuple[str, str, str]]:
+    """Every kind that a section of the instrument knows: family, kind, in words."""
+    found = []
+    for family, field in InstrumentSection.model_fields.items():
+        for section in (field.annotation, *get_args(field.annotation)):
+            if isinstance(section, type) and issubclass(section, Section):
+                for kind in get_args(section.model_fields["kind"].annotation):
+                    words = FAMILIES.get(section, {}).get(kind, section).__doc__ or ""
+                    found.append((family, str(kind), words.partition("\n")[0].replace("`", "")))
+    return found
