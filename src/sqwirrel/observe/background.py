@@ -1,7 +1,7 @@
 """Background: what is under the magnetic signal, linear in its nuisance parameters."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.spectra import Measurement, QShells
 
 
+@runtime_checkable
 class Background(Protocol):
     """A sum of templates; `names` are their amplitudes, in units of the spectrum."""
 

@@ -1,7 +1,7 @@
 """Counting: how a measured bin scatters round its expectation, and the likelihood that follows."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,6 +20,7 @@ class Observed:
     valid: Bool[Tensor, "point energy"]
 
 
+@runtime_checkable
 class Counting(Protocol):
     """A likelihood: its data, its deviance (-2 log L up to a constant), and the weight of its Fisher information."""
 

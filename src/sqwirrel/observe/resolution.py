@@ -7,7 +7,7 @@ intensity. A width is evaluated at the energy transfer of the line, not of the b
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -19,6 +19,7 @@ SIGMA = 1 / math.sqrt(8 * math.log(2))
 """Standard deviation of a Gaussian of unit full width at half maximum."""
 
 
+@runtime_checkable
 class Resolution(Protocol):
     """A family of energy kernels; `names` are its nuisance parameters, `units` their units."""
 
@@ -35,6 +36,7 @@ class Resolution(Protocol):
         ...
 
 
+@runtime_checkable
 class Widths(Protocol):
     """A resolution that is Gaussian, with a width that depends on energy transfer."""
 
