@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
@@ -26,7 +26,7 @@ def quantity(value: object, expected: str) -> float:
         raise InputError(f"'{value}' is not a quantity; {written}") from None
 
 
-def _parts(value: object, written: str) -> tuple[str | float, str]:
+def _parts(value: object, written: str) -> tuple[Any, str]:
     if isinstance(value, str) and len(parts := value.split(maxsplit=1)) == 2:
         return parts[0], parts[1]
     if isinstance(value, Mapping) and set(value) == {"value", "unit"}:

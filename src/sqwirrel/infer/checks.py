@@ -38,6 +38,12 @@ def fit_checks(target: Target, theta: Float[Tensor, " parameter"]) -> tuple[floa
     ]
 
 
+def complete_check(weighted: Weighted, draws: int) -> Check:
+    """Whether sampling ran to its end."""
+    n = len(weighted.log_weight)
+    return Check("complete", n >= draws, n, f"draws made of the {draws} asked for; fewer after an interruption")
+
+
 def sampling_checks(weighted: Weighted) -> list[Check]:
     """Whether the importance weights can be trusted."""
     k, ess = weighted.pareto_k, weighted.effective
@@ -86,7 +92,8 @@ def _misfit(target: Target, expected: Float[Tensor, "point energy"]) -> tuple[fl
     """The block with the largest mean residual, in standard deviations of that mean, and where it lies."""
     valid = target.observed.valid
     z = torch.zeros_like(expected)
-    z[valid] = (target.observed.intensity - expected[valid]) * target.experiment.instrument.counting.weight(expected[valid], target.observed).sqrt()
+    weight = target.experiment.instrument.counting.weight(expected[valid][None], target.observed)[0]
+    z[valid] = (target.observed.intensity - expected[valid]) * weight.sqrt()
     size = (min(BLOCK[0], z.shape[0]), min(BLOCK[1], z.shape[1]))
     total, count = (x.unfold(0, size[0], size[0]).unfold(1, size[1], size[1]).sum((-1, -2)) for x in (z, valid.to(z.dtype)))
     score = torch.where(count > 0, total / count.clamp(min=1).sqrt(), 0.0)

@@ -81,20 +81,23 @@ class Result:
     def residual(self) -> Float[Tensor, "point energy"]:
         """(data - model) over the standard deviation that the likelihood expects; 0 where not measured."""
         mu, observed = self.expected[self.valid], self.observed
-        weight = self.experiment.instrument.counting.weight(mu, observed)
-        return self._on_map((observed.intensity - mu) * weight.sqrt())
+        return self._on_map((observed.intensity - mu) * self._weight(mu).sqrt())
 
     @cached_property
     def limit_covariance(self) -> Float[Tensor, "parameter parameter"]:
         """Cramer-Rao bound of all free parameters at `best`."""
-        names, counting = self.experiment.names, self.experiment.instrument.counting
+        names = self.experiment.names
         linear = self.experiment.linearise(self._full(self.best[None]))
         columns = [names.index(name) for name in self.posterior.names]
         slope = linear.slope[0, columns][:, self.valid]
-        information = (slope * counting.weight(linear.expected[0][self.valid], self.observed)) @ slope.T
+        information = (slope * self._weight(linear.expected[0][self.valid])) @ slope.T
         size = information.diagonal().clamp(min=1e-300).sqrt()
         normal: Tensor = torch.linalg.pinv(information / size[:, None] / size, hermitian=True)
         return torch.div(torch.div(normal, size[:, None]), size)
+
+    def _weight(self, expected: Float[Tensor, " bin"]) -> Float[Tensor, " bin"]:
+        """Inverse variance that the likelihood gives each bin."""
+        return self.experiment.instrument.counting.weight(expected[None], self.observed)[0]
 
     def _predict(self, free: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch point energy"]:
         with torch.no_grad():
