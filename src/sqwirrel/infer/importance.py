@@ -20,6 +20,8 @@ from sqwirrel.seeds import stream
 
 FREEDOM = 16
 """Degrees of freedom of the proposals: tails heavier than a posterior's, at little cost."""
+FEWEST = 50
+"""Draws that an interrupted run must have to be worth keeping."""
 BLOCK = 16
 """Draws evaluated together; progress is told, and an interruption felt, between blocks."""
 
@@ -73,15 +75,30 @@ def importance(
     sizes = [draws // rounds] * (rounds - 1) + [draws - draws // rounds * (rounds - 1)]
     for k, size in enumerate(sizes):
         new = mixtures[-1].sample(size, generator)
-        for part in new.split(BLOCK):
-            value = torch.cat((value, target.log_posterior(part)))
-            if progress is not None:
-                progress(len(value), draws)
-        z = torch.cat((z, new))
-        weighted = _weigh(z, value, mixtures, sizes[: k + 1])
+        value, stopped = _evaluate(target, new, value, draws, progress)
+        z = torch.cat((z, new[: len(value) - len(z)]))
+        weighted = _weigh(z, value, mixtures, [*sizes[:k], len(value) - sum(sizes[:k])])
+        if stopped:
+            break
         if k + 1 < rounds:
             mixtures.append(_adapted(mixtures[-1], weighted))
     return weighted
+
+
+def _evaluate(
+    target: Target, new: Tensor, value: Tensor, draws: int, progress: Callable[[int, int], None] | None
+) -> tuple[Tensor, bool]:
+    """`value` with the log posterior of `new` appended, block by block; True if interrupted after enough draws to go on with."""
+    for part in new.split(BLOCK):
+        try:
+            value = torch.cat((value, target.log_posterior(part)))
+            if progress is not None:
+                progress(len(value), draws)
+        except KeyboardInterrupt:
+            if len(value) < FEWEST:
+                raise
+            return value, True
+    return value, False
 
 
 def _laplace(basins: list[Optimum]) -> StudentMixture:

@@ -7,13 +7,14 @@ fine one weigh them.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
 from sqwirrel.errors import InputError
-from sqwirrel.infer.checks import basin_check, fit_checks, parameter_checks, quadrature_check, sampling_checks
+from sqwirrel.infer.checks import basin_check, complete_check, fit_checks, parameter_checks, quadrature_check, sampling_checks
 from sqwirrel.infer.importance import Weighted, importance
-from sqwirrel.infer.posterior import Basin, Posterior
+from sqwirrel.infer.posterior import Basin, Check, Posterior
 from sqwirrel.infer.refine import Optimum, basins, refine
 from sqwirrel.infer.screen import profile, screen
 from sqwirrel.infer.target import Target
@@ -53,58 +54,84 @@ MARGIN = 30.0
 """A basin this much worse than the best (log posterior, on the coarse average) is reported but not sampled."""
 
 
+@dataclass(frozen=True, eq=False)
+class Averages:
+    """One experiment averaged three times: `fine`; `coarse`, on merged bins, for the search; `other`, every point elsewhere.
+
+    Made once, it serves any number of spectra on the same bins.
+    """
+
+    fine: Experiment
+    coarse: Experiment
+    other: Experiment
+    merge: tuple[int, int]
+
+    @classmethod
+    def of(cls, experiment: Experiment, spectrum: Spectrum) -> "Averages":
+        """The averages of an experiment on the bins of `spectrum`."""
+        merge = [max(1, n // most) for n, most in zip(spectrum.measurement.shape, COARSE_BINS, strict=True)]
+        bins = spectrum.rebin(q=merge[0], energy=merge[1]).measurement
+        samples = max(8, experiment.samples // COARSE_SAMPLES)
+        coarse = _again(experiment, measurement=bins, samples=samples, cell=2 * experiment.cell)
+        return cls(experiment, coarse, _again(experiment, seed=experiment.seed + 1), (merge[0], merge[1]))
+
+    def rough(self, prior: Prior, spectrum: Spectrum) -> Target:
+        """The coarse target of a spectrum."""
+        return Target.of(self.coarse, prior, spectrum.rebin(q=self.merge[0], energy=self.merge[1]))
+
+
+def _again(e: Experiment, **changed: Any) -> Experiment:
+    """The same experiment with something changed."""
+    same = {"measurement": e.measurement, "samples": e.samples, "cell": e.cell, "seed": e.seed}
+    return Experiment(e.model, instrument=e.instrument, **{**same, **changed})
+
+
 def infer(
-    experiment: Experiment,
+    experiment: Experiment | Averages,
     prior: Prior,
     spectrum: Spectrum,
-    settings: Settings = Settings(),
+    settings: Settings | None = None,
     *,
     record: Record | None = None,
     progress: Progress | None = None,
 ) -> Posterior:
     """The posterior of the prior's free parameters given `spectrum`, with every basin found.
 
-    `progress(stage, done, total)` is called as the work goes on.
+    `progress(stage, done, total)` is called as the work goes on. An interruption while sampling leaves a posterior of the draws
+    made so far, with a failed check that says so.
     """
-    tell, clock = progress or (lambda *_: None), time.perf_counter()
-    target = Target.of(experiment, prior, spectrum)
-    found = search(target, spectrum, settings, tell)
+    settings, tell, clock = settings or Settings(), progress or (lambda *_: None), time.perf_counter()
+    fine_only = experiment.fine if isinstance(experiment, Averages) else experiment
+    target = Target.of(fine_only, prior, spectrum)
+    tell("preparing", 0, 1)
+    averages = experiment if isinstance(experiment, Averages) else Averages.of(experiment, spectrum)
+    found = search(averages.rough(prior, spectrum), settings, tell)
     fine = _fine(target, found, tell)
     weighted = importance(
-        target, fine, draws=settings.draws, rounds=settings.rounds, seed=settings.seed, progress=lambda k, n: tell("sampling", k, n)
+        target,
+        fine,
+        draws=settings.draws,
+        rounds=settings.rounds,
+        seed=settings.seed,
+        progress=lambda done, total: tell("sampling", done, total),
     )
     seconds = time.perf_counter() - clock
-    return _posterior(target, _other(target), found, fine, weighted, seconds, record or Record.start(seeds={"infer": settings.seed}))
+    record = record or Record.start(seeds={"infer": settings.seed})
+    checks = [complete_check(weighted, settings.draws)]
+    return _posterior(target, replace(target, experiment=averages.other), found, fine, weighted, checks, seconds, record)
 
 
-def search(target: Target, spectrum: Spectrum, settings: Settings, tell: Progress) -> list[Optimum]:
+def search(coarse: Target, settings: Settings, tell: Progress) -> list[Optimum]:
     """The basins of the posterior on a coarse spectrum and a coarse average."""
-    coarse = _coarse(target, spectrum)
     tell("screening", 0, 1)
     starts = screen(coarse, draws=settings.screen, keep=settings.starts, seed=settings.seed)
-    return basins(refine(coarse, starts, progress=lambda k, n: tell("searching", k, n)))
+    return basins(refine(coarse, starts, progress=lambda done, total: tell("searching", done, total)))
 
 
-def random_starts(target: Target, spectrum: Spectrum, *, starts: int, seed: int) -> list[Optimum]:
+def random_starts(coarse: Target, *, starts: int, seed: int) -> list[Optimum]:
     """Basins reached from stable prior draws that nobody selected; only the linear nuisances are solved for."""
-    coarse = _coarse(target, spectrum)
-    theta, value = profile(coarse, target.prior.sample(50 * starts, seed))
+    theta, value = profile(coarse, coarse.prior.sample(50 * starts, seed))
     return basins(refine(coarse, theta[value.isfinite()][:starts]))
-
-
-def _coarse(target: Target, spectrum: Spectrum) -> Target:
-    fine = target.experiment
-    factor = [max(1, n // most) for n, most in zip(spectrum.measurement.shape, COARSE_BINS, strict=True)]
-    merged = spectrum.rebin(q=factor[0], energy=factor[1])
-    samples = max(8, fine.samples // COARSE_SAMPLES)
-    rough = Experiment(fine.model, merged.measurement, fine.instrument, samples=samples, cell=2 * fine.cell, seed=fine.seed)
-    return Target.of(rough, target.prior, merged)
-
-
-def _other(target: Target) -> Target:
-    """The same target with every quadrature point elsewhere."""
-    e = target.experiment
-    return replace(target, experiment=Experiment(e.model, e.measurement, e.instrument, samples=e.samples, cell=e.cell, seed=e.seed + 1))
 
 
 def _fine(target: Target, found: list[Optimum], tell: Progress) -> list[Optimum]:
@@ -115,12 +142,19 @@ def _fine(target: Target, found: list[Optimum], tell: Progress) -> list[Optimum]
 
 
 def _posterior(
-    target: Target, other: Target, found: list[Optimum], fine: list[Optimum], weighted: Weighted, seconds: float, record: Record
+    target: Target,
+    other: Target,
+    found: list[Optimum],
+    fine: list[Optimum],
+    weighted: Weighted,
+    complete: list[Check],
+    seconds: float,
+    record: Record,
 ) -> Posterior:
     draws, weight = target.prior.constrain(weighted.z), weighted.log_weight.exp()
     reported = _reported(target, found, fine, weighted)
     per_bin, checks = fit_checks(target, reported[0].theta)
-    checks += [*sampling_checks(weighted), quadrature_check(target, other, fine[0])]
+    checks += [*complete, *sampling_checks(weighted), quadrature_check(target, other, fine[0])]
     checks += [*parameter_checks(target, draws, weight), basin_check(reported)]
     return Posterior(
         names=target.names,
