@@ -83,6 +83,26 @@ def test_a_truth_that_was_changed_is_refused(refused, tmp_path):
     assert "was changed after it was sealed" in refused("report", "chain")
 
 
+@pytest.mark.usefixtures("configs")
+def test_interruption_while_sampling_leaves_an_answer_from_fewer_draws(run, monkeypatch):
+    assert run("simulate", "truth.toml", "--out", "measured").exit_code == 0
+    whole = verbs.infer
+
+    def impatient(*args, progress, **kwargs):
+        def tell(stage, done, total):
+            progress(stage, done, total)
+            if stage == "sampling" and done >= 100:
+                raise KeyboardInterrupt
+
+        return whole(*args, progress=tell, **kwargs)
+
+    monkeypatch.setattr(verbs, "infer", impatient)
+    result = run("infer", "chain.toml")
+    assert result.exit_code == 130
+    assert "FAILED complete = " in result.stdout
+    assert result.stdout.rstrip().endswith("report: chain/report.html")
+
+
 @pytest.mark.usefixtures("powder")
 def test_show_says_and_draws_what_a_file_holds(run, tmp_path):
     result = run("show", "ok.h5")
@@ -138,6 +158,16 @@ def test_examples_of_the_help_texts_run(run, tmp_path):
     for verb in ("list", "doctor", "simulate", "show", "infer", "report"):
         result = run(*shlex.split(example(run, verb))[1:])
         assert result.exit_code in ({0, 1} if verb == "infer" else {0}), result.output
+
+
+def test_the_quickstart_runs():
+    """The example ends with an assertion of its own; here with fewer draws it need not be that sure."""
+    text = (EXAMPLES / "quickstart.py").read_text()
+    small = text.replace("Settings(draws=300)", "Settings(screen=32, starts=2, draws=60)").replace(
+        "samples=16", "samples=4"
+    )
+    assert small != text
+    exec(compile(small, "quickstart.py", "exec"), {})  # the example as a reader runs it
 
 
 @pytest.mark.parametrize("name", ["mnf2", "rb2mnf4", "rb2mnf4_truth"])

@@ -74,7 +74,7 @@ def infer(
     with screen.complaints(folder), screen.progress() as tell:
         posterior = infer_into(folder, load(config, changes or ()), tell)
     (screen.print_json if as_json else screen.print_answer)(posterior, folder)
-    raise typer.Exit(0 if posterior.passed else 1)
+    raise typer.Exit(screen.status(posterior))
 
 
 @app.command(epilog="Example: sqwirrel report demo/result")

@@ -68,12 +68,18 @@ def print_answer(posterior: Posterior, folder: Path) -> None:
         say(f"FAILED {check.name} = {plain(check.value)}: {check.meaning}")
     rows = [in_words(row) for row in parameter_rows(posterior)]
     _print_table(
-        ("", "median", "68 %", "95 %", "limit"),
-        [[row[key] for key in ("name", "value", "interval68", "interval95", "limit")] for row in rows],
+        ("", "median", "68 %", "limit"),
+        [[row[key] for key in ("name", "value", "interval68", "limit")] for row in rows],
     )
     passed, deviance = len(posterior.checks) - len(failed), plain(posterior.deviance_per_bin)
     say(f"{passed} of {len(posterior.checks)} checks passed; deviance per bin {deviance}; {posterior.seconds:.0f} s")
     say(f"report: {folder / 'report.html'}")
+
+
+def status(posterior: Posterior) -> int:
+    """Exit status of an answer: 0, 1 if a check failed, 130 if Ctrl-C left it with fewer draws than asked for."""
+    failed = {check.name for check in posterior.checks if not check.passed}
+    return 130 if "complete" in failed else 1 if failed else 0
 
 
 def print_json(posterior: Posterior, folder: Path) -> None:

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from sqwirrel.infer import Basin, Posterior, Summary
-from sqwirrel.model.prior import Distribution
+from sqwirrel.model.prior import Distribution, LogUniform, Normal
 from sqwirrel.report.axes import corners
 from sqwirrel.report.numbers import interval, plain, with_error
 from sqwirrel.report.result import Result
@@ -13,6 +13,7 @@ from sqwirrel.spectra import QPath, QShells, Spectrum
 MEANING_OF = {
     "deviance_per_bin": "fit",
     "residual_structure": "no structure left",
+    "complete": "all draws made",
     "pareto_k": "weights",
     "effective_draws": "draws",
     "quadrature": "averaging",
@@ -147,11 +148,10 @@ def _row(result: Result, row: Summary) -> dict[str, Any]:
 
 def prior_in_words(distribution: Distribution) -> str:
     """A distribution in a table: its kind and its numbers."""
-    kind = {"Uniform": "uniform", "LogUniform": "log-uniform", "Normal": "normal"}.get(type(distribution).__name__, "")
-    lo, hi = distribution.bounds
-    if kind == "normal":
-        return f"normal, sd {plain(distribution.sd)}"
-    return f"{kind} {plain(lo)} to {plain(hi)}"
+    if isinstance(distribution, Normal):
+        return f"normal {plain(distribution.mean)} ± {plain(distribution.sd)}"
+    kind = "log-uniform" if isinstance(distribution, LogUniform) else "uniform"
+    return f"{kind} {plain(distribution.bounds[0])} to {plain(distribution.bounds[1])}"
 
 
 def in_words(row: dict[str, Any]) -> dict[str, str]:
