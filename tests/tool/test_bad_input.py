@@ -54,8 +54,8 @@ def test_picture_of_unknown_kind(run):
 
 INFER = {
     "unknown section": (
-        HEAD + "[measurment]\nx = 1\n",
-        "c.toml: the config has the unknown key 'measurment'; known are model, measurement, prior, instrument, infer, simulate, truth; did you mean 'measurement'?",
+        HEAD + "[measures]\nx = 1\n",
+        "c.toml: the config has the unknown key 'measures'; known are model, measurement, prior, instrument, infer, simulate, truth; did you mean 'measurement'?",
     ),
     "unknown key": (
         'model = "mnf2"\n[measurement]\nfil = "ok.h5"\n',

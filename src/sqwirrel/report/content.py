@@ -168,7 +168,7 @@ def in_words(row: dict[str, Any]) -> dict[str, str]:
     }
     if "truth" in row:
         shown["truth"] = with_error(row["truth"], sd).partition("(")[0]
-        shown["pull"] = f"{row['pull']:+.1f} σ" if row["pull"] is not None else "–"
+        shown["pull"] = f"{round(row['pull'], 1) + 0.0:+.1f} σ" if row["pull"] is not None else "–"
     return shown
 
 
