@@ -1,0 +1,41 @@
+"""Sphinx configuration: MyST pages, and pages made from the code, the tests and the benchmark results."""
+
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))
+
+from generators import write_all  # noqa: E402 (found on the path set above)
+from generators.docstrings import as_restructured_text  # noqa: E402
+
+import sqwirrel  # noqa: E402
+from sqwirrel.infer import checks  # noqa: E402
+
+project, author, copyright = "Sqwirrel", "The Sqwirrel developers", "2026, the Sqwirrel developers"
+version = release = sqwirrel.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax"]
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["_build", "generated", "generators", "*.py"]
+myst_enable_extensions = ["dollarmath", "colon_fence", "deflist", "substitution"]
+myst_heading_anchors = 3
+thresholds = ("DEVIANCE", "MISFIT", "PARETO", "EFFECTIVE", "QUADRATURE", "EDGE", "WIDE")
+myst_substitutions = {name: str(getattr(checks, name)) for name in thresholds}
+myst_substitutions |= {"BLOCK_Q": str(checks.BLOCK[0]), "BLOCK_E": str(checks.BLOCK[1])}
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+
+html_theme = "pydata_sphinx_theme"
+html_title = "Sqwirrel"
+html_show_sourcelink = False
+html_theme_options = {"show_prev_next": False, "navigation_with_keys": False, "secondary_sidebar_items": ["page-toc"]}
+html_sidebars = {"**": ["sidebar-nav-bs"], "index": []}
+
+
+def setup(app):
+    """Makes the generated parts before any page is read."""
+    write_all(DOCS / "generated")
+    app.connect("autodoc-process-docstring", as_restructured_text)

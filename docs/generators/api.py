@@ -1,0 +1,64 @@
+"""The API page: the public names of the package where it has them, else those of its main modules."""
+
+import inspect
+from importlib import import_module
+
+import sqwirrel
+
+MODULES = (
+    ("What was measured", "sqwirrel.spectra"),
+    ("What might be true", "sqwirrel.model.library"),
+    ("", "sqwirrel.model.spin"),
+    ("", "sqwirrel.model.crystal"),
+    ("", "sqwirrel.model.prior"),
+    ("Modes", "sqwirrel.simulate"),
+    ("From modes to a spectrum", "sqwirrel.observe"),
+    ("What the data say", "sqwirrel.infer"),
+    ("Telling people", "sqwirrel.report.figures"),
+    ("What a result came from", "sqwirrel.record"),
+)
+
+
+def names() -> list[tuple[str, str, list[str]]]:
+    """Title, module and names."""
+    public = getattr(sqwirrel, "__all__", ())
+    if public:
+        return [("", "sqwirrel", [name for name in public if not name.startswith("__")])]
+    return [(title, module, _public(module)) for title, module in MODULES]
+
+
+def page() -> str:
+    """autodoc directives for all of them."""
+    lines = []
+    for title, module, public in names():
+        if title:
+            lines += [f"## {title}", ""]
+        lines += [f"### {module}", ""] if module != "sqwirrel" else []
+        lines += [f"{summary(module)}", "", "```{eval-rst}"]
+        for name in public:
+            lines += [*_directive(module, name), ""]
+        lines += ["```", ""]
+    return "\n".join(lines)
+
+
+def summary(module: str) -> str:
+    """The first paragraph of a module."""
+    return " ".join((inspect.getdoc(import_module(module)) or "").split("\n\n")[0].split())
+
+
+def _public(module: str) -> list[str]:
+    found = import_module(module)
+    if hasattr(found, "__all__"):
+        return list(found.__all__)
+    return [name for name, value in vars(found).items() if _is_own(found, name, value)]
+
+
+def _is_own(module: object, name: str, value: object) -> bool:
+    return not name.startswith("_") and callable(value) and getattr(value, "__module__", "") == module.__name__
+
+
+def _directive(module: str, name: str) -> list[str]:
+    value = getattr(import_module(module), name)
+    if inspect.isclass(value):
+        return [f".. autoclass:: {module}.{name}", "   :members:"]
+    return [f".. auto{'function' if callable(value) else 'data'}:: {module}.{name}"]

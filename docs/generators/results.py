@@ -1,0 +1,165 @@
+"""Benchmark results as tables and figures, from the JSON that each benchmark saved; what is not there is left out."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from generators.tables import number, table
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How the result of one benchmark is shown: its title, its tables, and its figure."""
+
+    title: str
+    tables: Callable[[Result], str]
+    draw: Callable[[Result, Axes], None]
+    size: tuple[float, float] = (6.0, 3.4)
+
+
+def page(results: Path, pictures: Path) -> str:
+    """A section for each result, known ones first drawn, others as a list of their numbers."""
+    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(results.glob("*.json"))}
+    order = [name for name in DRAWINGS if name in found] + [name for name in found if name not in DRAWINGS]
+    return "\n".join(_section(name, found[name], pictures) for name in order) or "No benchmark result is here.\n"
+
+
+def _section(name: str, result: Result, pictures: Path) -> str:
+    drawing = DRAWINGS.get(name, Drawing(f"Benchmark `{name}`", flat, _nothing))
+    parts = [f"## {drawing.title}", _provenance(name, result)]
+    try:
+        parts.append(drawing.tables(result))
+        parts.append(_picture(name, drawing, result, pictures))
+    except (KeyError, TypeError, IndexError, ValueError):  # a result of another version: its numbers without a drawing
+        parts.append(flat(result))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _provenance(name: str, result: Result) -> str:
+    record = result.get("record", {})
+    versions = ", ".join(f"{key} {value}" for key, value in record.get("versions", {}).items())
+    seeds = ", ".join(f"{key} {value}" for key, value in record.get("seeds", {}).items())
+    words = [f"`python -m benchmarks.{name}`", record.get("created", "")[:10]]
+    words += [record.get("machine", ""), result.get("processor", "")]
+    words += [versions, f"seeds: {seeds}" if seeds else "", "**quick run**" if result.get("quick") else ""]
+    return "Made by " + "; ".join(word for word in words if word) + "."
+
+
+def _picture(name: str, drawing: Drawing, result: Result, pictures: Path) -> str:
+    if drawing.draw is _nothing:
+        return ""
+    figure = Figure(figsize=drawing.size, layout="constrained", dpi=130)
+    FigureCanvasAgg(figure)
+    drawing.draw(result, figure.add_subplot())
+    figure.savefig(pictures / f"{name}.png")
+    return f"![{drawing.title}](generated/{name}.png)"
+
+
+def _nothing(result: Result, axes: Axes) -> None:
+    del result, axes
+
+
+def flat(result: Result) -> str:
+    """Every number of a result beside its dotted name; rows of single runs are left out."""
+    return table(("quantity", "value"), [(f"`{key}`", value) for key, value in _leaves(result, "") if key])
+
+
+def _leaves(value: Any, place: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if (place, key) not in {("", "record"), ("", "rows"), ("", "benchmark")}:
+                yield from _leaves(inner, f"{place}.{key}".lstrip("."))
+    elif isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
+        for k, inner in enumerate(value):
+            yield from _leaves(inner, f"{place}.{inner.get('name', k) if isinstance(inner, dict) else k}")
+    else:
+        yield place, _in_words(value)
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_in_words, value))
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+SPEED_COLUMNS = (
+    "*all*: a solver made from the model, and its call without gradients (compiled). *call*: the call alone, with "
+    "what does not depend on the parameters kept. *differentiable*: the same with gradients enabled, forward only. "
+    "*gradient*: the differentiable call and one backward pass."
+)
+
+
+def _speed(result: Result) -> str:
+    keys = ("pyspinw", "all", "call", "torch all", "torch call", "gradient")
+    heads = ("case", "sublattices", *(key.replace("torch", "differentiable,") for key in keys), "ratio", "energy")
+    rows = [
+        (f"`{name}`", case["sublattices"], *(number(case[key]) for key in keys), *_ratio_and_energy(case))
+        for name, case in result["cases"].items()
+    ]
+    said = f"Unit: {result['unit']}; *ratio* is pyspinw over *all*; *energy* is the largest difference in meV."
+    return f"{said}\n\n{SPEED_COLUMNS}\n\n{table(heads, rows)}"
+
+
+def _ratio_and_energy(case: Result) -> tuple[str, str]:
+    return number(case["pyspinw"] / case["all"]), f"{case['largest_energy_difference']:.1e}"
+
+
+def _draw_speed(result: Result, axes: Axes) -> None:
+    cases = sorted(result["cases"].items(), key=lambda item: (item[1]["sublattices"], item[1]["pyspinw"]))
+    ticks = range(len(cases))
+    for key, mark, colour in (("pyspinw", "s", "#b2182b"), ("torch all", "^", "#92c5de"), ("all", "o", "#2166ac")):
+        label = {"all": "Sqwirrel, all", "torch all": "Sqwirrel, differentiable, all"}.get(key, key)
+        axes.plot(ticks, [case[key] for _, case in cases], mark, color=colour, label=label)
+    axes.set_yscale("log")
+    axes.set_xticks(ticks, [f"{name}\n{case['sublattices']}" for name, case in cases])
+    axes.set(xlabel="case and number of sublattices", ylabel=f"µs per q ({result['unit'].split(', ')[-1]})")
+    axes.legend(frameon=False)
+
+
+def _coverage(result: Result) -> str:
+    rows = [
+        (
+            f"`{row['name']}`",
+            *(f"{row['coverage'][level]:.3f}" for level in ("68", "90")),
+            number(row["rho"]),
+            number(row["median_error_over_limit"]),
+        )
+        for row in result["parameters"]
+    ]
+    heads = ("parameter", "truths in 68 %", "truths in 90 %", "rms error / rms limit", "median error / limit")
+    failed = ", ".join(f"{name} {count}" for name, count in result["failed_checks"].items()) or "none"
+    head = f"{result['spectra']} spectra, {number(result['seconds_per_spectrum'])} s each; failed checks: {failed}."
+    said = (
+        "*limit* is the Cramér–Rao bound; the last column is 1 for a normal error at the limit. "
+        "Bands in the figure: one binomial standard deviation round the nominal share."
+    )
+    return f"{head} {said}\n\n{table(heads, rows)}"
+
+
+def _draw_coverage(result: Result, axes: Axes) -> None:
+    names, n = [p["name"] for p in result["parameters"]], result["spectra"]
+    for level, colour in (("68", "#2166ac"), ("90", "#b2182b")):
+        p = int(level) / 100
+        half = (p * (1 - p) / n) ** 0.5
+        axes.axhspan(p - half, p + half, color=colour, alpha=0.15, lw=0)
+        shares = [row["coverage"][level] for row in result["parameters"]]
+        axes.plot(shares, "o", color=colour, ms=4, label=f"{level} % interval")
+    axes.set_xticks(range(len(names)), names, rotation=60, ha="right", fontsize=7)
+    axes.set(ylabel="share of truths inside", ylim=(0, 1.02))
+    axes.legend(frameon=False, loc="lower right")
+
+
+DRAWINGS = {
+    "mnf2": Drawing("MnF2 powder map", flat, _nothing),
+    "mnf2_coverage": Drawing("Coverage on simulated MnF2-like measurements", _coverage, _draw_coverage, (6.0, 3.8)),
+    "lswt_speed": Drawing("Speed of spin waves against pyspinw", _speed, _draw_speed),
+}
+"""Results that are drawn, in the order of the page."""
