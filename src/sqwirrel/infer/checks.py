@@ -33,8 +33,18 @@ def fit_checks(target: Target, theta: Float[Tensor, " parameter"]) -> tuple[floa
     per_bin = float(target.deviance(theta[None])) / int(observed.valid.sum())
     largest, where = _misfit(target, expected[0])
     return per_bin, [
-        Check("deviance_per_bin", per_bin <= DEVIANCE, per_bin, f"residual deviance per bin, at most {DEVIANCE} for a model that describes the data"),
-        Check("residual_structure", abs(largest) <= MISFIT, largest, f"largest mean residual of a block of bins in standard deviations, at {where}"),
+        Check(
+            "deviance_per_bin",
+            per_bin <= DEVIANCE,
+            per_bin,
+            f"residual deviance per bin, at most {DEVIANCE} for a model that describes the data",
+        ),
+        Check(
+            "residual_structure",
+            abs(largest) <= MISFIT,
+            largest,
+            f"largest mean residual of a block of bins in standard deviations, at {where}",
+        ),
     ]
 
 
@@ -63,7 +73,9 @@ def quadrature_check(target: Target, other: Target, optimum: Optimum) -> Check:
     return Check("quadrature", float(shift.abs()[k]) <= QUADRATURE, float(shift.abs()[k]), meaning)
 
 
-def parameter_checks(target: Target, draws: Float[Tensor, "draw parameter"], weight: Float[Tensor, " draw"]) -> list[Check]:
+def parameter_checks(
+    target: Target, draws: Float[Tensor, "draw parameter"], weight: Float[Tensor, " draw"]
+) -> list[Check]:
     """Parameters that the prior decides: cut off at a bound that is not zero, or as wide as the prior."""
     lo, hi = target.prior.bounds.T
     low, high = (weighted_quantile(draws, weight, level) for level in LEVELS["interval95"])
@@ -73,15 +85,27 @@ def parameter_checks(target: Target, draws: Float[Tensor, "draw parameter"], wei
     sd = (weight @ (draws - weight @ draws) ** 2).sqrt() / target.prior.sd
     cut, wide = _named(target, close < EDGE), _named(target, sd > WIDE)
     return [
-        Check("inside_prior", not cut, float(close.min()), f"distance of the 95 % intervals from the prior's bounds, in widths; cut off: {cut or 'none'}"),
-        Check("identified", not wide, float(sd.max()), f"largest posterior over prior standard deviation; not determined by the data: {wide or 'none'}"),
+        Check(
+            "inside_prior",
+            not cut,
+            float(close.min()),
+            f"distance of the 95 % intervals from the prior's bounds, in widths; cut off: {cut or 'none'}",
+        ),
+        Check(
+            "identified",
+            not wide,
+            float(sd.max()),
+            f"largest posterior over prior standard deviation; not determined by the data: {wide or 'none'}",
+        ),
     ]
 
 
 def basin_check(basins: tuple[Basin, ...]) -> Check:
     """Whether one basin holds the probability."""
     first = max(basin.probability for basin in basins)
-    return Check("one_basin", first >= 0.95, first, f"probability of the best of {len(basins)} basins found; all are reported")
+    return Check(
+        "one_basin", first >= 0.95, first, f"probability of the best of {len(basins)} basins found; all are reported"
+    )
 
 
 def _named(target: Target, flag: Tensor) -> str:
@@ -95,10 +119,14 @@ def _misfit(target: Target, expected: Float[Tensor, "point energy"]) -> tuple[fl
     weight = target.experiment.instrument.counting.weight(expected[valid][None], target.observed)[0]
     z[valid] = (target.observed.intensity - expected[valid]) * weight.sqrt()
     size = (min(BLOCK[0], z.shape[0]), min(BLOCK[1], z.shape[1]))
-    total, count = (x.unfold(0, size[0], size[0]).unfold(1, size[1], size[1]).sum((-1, -2)) for x in (z, valid.to(z.dtype)))
+    total, count = (
+        x.unfold(0, size[0], size[0]).unfold(1, size[1], size[1]).sum((-1, -2)) for x in (z, valid.to(z.dtype))
+    )
     score = torch.where(count > 0, total / count.clamp(min=1).sqrt(), 0.0)
     k = int(score.abs().argmax())
     i, j = k // score.shape[1] * size[0], k % score.shape[1] * size[1]
     measurement = target.experiment.measurement
     energy = measurement.energy[[j, j + size[1]]].tolist()
-    return float(score.flatten()[k]), f"{measurement.points.describe(i, i + size[0])}, {energy[0]:.2f} to {energy[1]:.2f} meV"
+    return float(
+        score.flatten()[k]
+    ), f"{measurement.points.describe(i, i + size[0])}, {energy[0]:.2f} to {energy[1]:.2f} meV"

@@ -48,7 +48,9 @@ class StudentMixture:
         size2 = (torch.linalg.solve_triangular(self.root, away, upper=False) ** 2).sum(1)
         volume = self.root.diagonal(dim1=-2, dim2=-1).log().sum(-1)[:, None]
         norm = math.lgamma((FREEDOM + p) / 2) - math.lgamma(FREEDOM / 2) - p / 2 * math.log(FREEDOM * math.pi)
-        return torch.logsumexp(self.share.log()[:, None] + norm - volume - (FREEDOM + p) / 2 * torch.log1p(size2 / FREEDOM), dim=0)
+        return torch.logsumexp(
+            self.share.log()[:, None] + norm - volume - (FREEDOM + p) / 2 * torch.log1p(size2 / FREEDOM), dim=0
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +69,13 @@ class Weighted:
 
 
 def importance(
-    target: Target, basins: list[Optimum], *, draws: int, rounds: int, seed: int, progress: Callable[[int, int], None] | None = None
+    target: Target,
+    basins: list[Optimum],
+    *,
+    draws: int,
+    rounds: int,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Weighted:
     """Weighted draws from the posterior in `rounds` rounds; from the second on the proposal has the moments of all draws so far."""
     generator, mixtures = stream(seed, "importance"), [_laplace(basins)]
@@ -104,7 +112,9 @@ def _evaluate(
 def _laplace(basins: list[Optimum]) -> StudentMixture:
     """One component a basin, with the covariance of its curvature, shared by its approximate evidence."""
     root = torch.stack([_root(basin.covariance) for basin in basins])
-    mass = torch.tensor([b.log_posterior for b in basins], dtype=torch.float64) + root.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    mass = torch.tensor([b.log_posterior for b in basins], dtype=torch.float64) + root.diagonal(
+        dim1=-2, dim2=-1
+    ).log().sum(-1)
     share = (torch.softmax(mass, dim=0) + 0.05).clamp(min=1e-3)
     return StudentMixture(share / share.sum(), torch.stack([b.z for b in basins]), root)
 

@@ -12,7 +12,14 @@ from typing import Any
 import torch
 
 from sqwirrel.errors import InputError
-from sqwirrel.infer.checks import basin_check, complete_check, fit_checks, parameter_checks, quadrature_check, sampling_checks
+from sqwirrel.infer.checks import (
+    basin_check,
+    complete_check,
+    fit_checks,
+    parameter_checks,
+    quadrature_check,
+    sampling_checks,
+)
 from sqwirrel.infer.importance import Weighted, importance
 from sqwirrel.infer.posterior import Basin, Check, Posterior
 from sqwirrel.infer.refine import Optimum, basins, refine
@@ -118,7 +125,9 @@ def infer(
     seconds = time.perf_counter() - clock
     record = record or Record.start(seeds={"infer": settings.seed})
     checks = [complete_check(weighted, settings.draws)]
-    return _posterior(target, replace(target, experiment=averages.other), found, fine, weighted, checks, seconds, record)
+    return _posterior(
+        target, replace(target, experiment=averages.other), found, fine, weighted, checks, seconds, record
+    )
 
 
 def search(coarse: Target, settings: Settings, tell: Progress) -> list[Optimum]:
@@ -137,7 +146,9 @@ def random_starts(coarse: Target, *, starts: int, seed: int) -> list[Optimum]:
 def _fine(target: Target, found: list[Optimum], tell: Progress) -> list[Optimum]:
     """The basins worth sampling, refined on the fine average."""
     near = [b for b in found if b.log_posterior > found[0].log_posterior - MARGIN]
-    refined = refine(target, target.prior.constrain(torch.stack([b.z for b in near])), progress=lambda k, n: tell("refining", k, n))
+    refined = refine(
+        target, target.prior.constrain(torch.stack([b.z for b in near])), progress=lambda k, n: tell("refining", k, n)
+    )
     return basins([replace(new, starts=old.starts) for new, old in zip(refined, near, strict=True)])
 
 

@@ -35,7 +35,11 @@ class Optimum:
 
 
 def refine(
-    target: Target, starts: Float[Tensor, "start parameter"], *, steps: int = STEPS, progress: Callable[[int, int], None] | None = None
+    target: Target,
+    starts: Float[Tensor, "start parameter"],
+    *,
+    steps: int = STEPS,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Optimum]:
     """Levenberg-Marquardt on the log posterior from rows of theta, with Fisher information for the curvature."""
     z, damping = target.prior.unconstrain(starts), torch.full((len(starts),), 1e-3, dtype=starts.dtype)
@@ -61,7 +65,9 @@ def basins(optima: list[Optimum]) -> list[Optimum]:
             found.append(optimum)
         else:
             known = found[home]
-            found[home] = Optimum(known.z, known.log_posterior, known.information, known.precision, known.starts + optimum.starts)
+            found[home] = Optimum(
+                known.z, known.log_posterior, known.information, known.precision, known.starts + optimum.starts
+            )
     return found
 
 

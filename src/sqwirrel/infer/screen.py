@@ -24,7 +24,9 @@ def screen(target: Target, *, draws: int, keep: int, seed: int) -> Float[Tensor,
     return profiled[best]
 
 
-def profile(target: Target, theta: Float[Tensor, "batch parameter"]) -> tuple[Float[Tensor, "batch parameter"], Float[Tensor, " batch"]]:
+def profile(
+    target: Target, theta: Float[Tensor, "batch parameter"]
+) -> tuple[Float[Tensor, "batch parameter"], Float[Tensor, " batch"]]:
     """`theta` with its free linear nuisances (scale, background) set to their weighted least squares, and its log posterior.
 
     The solution is clipped to the prior's bounds. The log posterior is -inf where the order is unstable.

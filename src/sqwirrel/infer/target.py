@@ -41,13 +41,17 @@ class Target:
         """The posterior of `spectrum`, which must lie on the bins that `experiment` simulates."""
         known = set(prior.names) | set(prior.fixed)
         if missing := [name for name in experiment.names if name not in known]:
-            raise InputError(f"the prior says nothing about '{missing[0]}'; the experiment has parameters {experiment.names}")
+            raise InputError(
+                f"the prior says nothing about '{missing[0]}'; the experiment has parameters {experiment.names}"
+            )
         if unknown := sorted(known - set(experiment.names)):
             raise InputError(f"the prior names '{unknown[0]}', but the experiment has parameters {experiment.names}")
         if not prior.names:
             raise InputError("every parameter of the prior is fixed; leave at least one free")
         if not bool(spectrum.valid.any()):
-            raise InputError("no bin of this spectrum was measured (all are NaN, masked or excluded); check the energy range")
+            raise InputError(
+                "no bin of this spectrum was measured (all are NaN, masked or excluded); check the energy range"
+            )
         return cls(experiment, prior, experiment.instrument.counting.observe(spectrum))
 
     @property

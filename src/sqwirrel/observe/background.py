@@ -56,7 +56,9 @@ class PlanarBackground:
 
     def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
         if not isinstance(measurement.points, QShells):
-            raise InputError("a planar background needs a powder map; use background kind = 'constant' or 'sloped' for a path")
+            raise InputError(
+                "a planar background needs a powder map; use background kind = 'constant' or 'sloped' for a path"
+            )
         edges = measurement.points.edges
         away = (measurement.points.centres - (edges[0] + edges[-1]) / 2)[:, None].expand(measurement.shape)
         return torch.cat((SlopedBackground().templates(measurement), away[None]))

@@ -34,7 +34,9 @@ class Counting(Protocol):
 
     def weight(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]: ...
 
-    def sample(self, expected: Float[Tensor, " bin"], observed: Observed, seed: torch.Generator) -> Float[Tensor, " bin"]: ...
+    def sample(
+        self, expected: Float[Tensor, " bin"], observed: Observed, seed: torch.Generator
+    ) -> Float[Tensor, " bin"]: ...
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,9 @@ class Poisson:
 
     def observe(self, spectrum: Spectrum) -> Observed:
         if not spectrum.is_counts:
-            raise InputError("Poisson counting needs raw counts, this spectrum is reduced data; use counting kind = 'gaussian'")
+            raise InputError(
+                "Poisson counting needs raw counts, this spectrum is reduced data; use counting kind = 'gaussian'"
+            )
         counts = spectrum.intensity[spectrum.valid]
         return Observed(counts, counts.clamp(min=1), spectrum.valid)
 
@@ -61,7 +65,9 @@ class Poisson:
     def weight(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
         return 1 / expected.clamp(min=1e-9)
 
-    def sample(self, expected: Float[Tensor, " bin"], observed: Observed, seed: torch.Generator) -> Float[Tensor, " bin"]:
+    def sample(
+        self, expected: Float[Tensor, " bin"], observed: Observed, seed: torch.Generator
+    ) -> Float[Tensor, " bin"]:
         return torch.poisson(expected, generator=seed)
 
 
@@ -107,11 +113,15 @@ class Gaussian:
     def weight(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
         return (1 / observed.variance).expand_as(expected)
 
-    def sample(self, expected: Float[Tensor, " bin"], observed: Observed, seed: torch.Generator) -> Float[Tensor, " bin"]:
+    def sample(
+        self, expected: Float[Tensor, " bin"], observed: Observed, seed: torch.Generator
+    ) -> Float[Tensor, " bin"]:
         return expected + observed.variance.sqrt() * torch.randn(expected.shape, generator=seed, dtype=expected.dtype)
 
 
-def _neighbours(variance: Float[Tensor, "point energy"], valid: Bool[Tensor, "point energy"]) -> Float[Tensor, "point energy"]:
+def _neighbours(
+    variance: Float[Tensor, "point energy"], valid: Bool[Tensor, "point energy"]
+) -> Float[Tensor, "point energy"]:
     """Mean over the valid neighbours of each bin, itself left out; its own value where it has none."""
     kernel = torch.ones(1, 1, WINDOW, WINDOW, dtype=variance.dtype)
     kernel[..., WINDOW // 2, WINDOW // 2] = 0

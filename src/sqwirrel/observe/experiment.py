@@ -54,7 +54,14 @@ class Experiment(nn.Module):
     """
 
     def __init__(
-        self, model: SpinModel, measurement: Measurement, instrument: Instrument, *, samples: int = 64, cell: float = 0.05, seed: int = 0
+        self,
+        model: SpinModel,
+        measurement: Measurement,
+        instrument: Instrument,
+        *,
+        samples: int = 64,
+        cell: float = 0.05,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         if measurement.temperature is None:
@@ -127,7 +134,9 @@ class Experiment(nn.Module):
         """One sentence: where the assumed order fails."""
         head, values = f"the assumed order of model '{self.model.name}' is not", theta[:, : len(self.model.names)]
         if not bool(self.waves.is_stationary(values).all()):
-            return f"{head} stationary with these parameters (a torque acts on the moments); set relaxed = true in [order]"
+            return (
+                f"{head} stationary with these parameters (a torque acts on the moments); set relaxed = true in [order]"
+            )
         bad = ~self.waves(values).stable[0]
         q = ", ".join(f"{x:.3f}" for x in self.waves.q[bad][0].tolist()) if bool(bad.any()) else "?"
         return f"{head} a minimum of the energy with these parameters: it is unstable at q = ({q}); change the parameters or the order"
@@ -186,7 +195,9 @@ class Experiment(nn.Module):
         grid = grid.scatter_add(1, index + 1, upper.flatten(1))
         return grid.unflatten(1, (-1, n)), modes.stable.all(-1)
 
-    def _smear(self, deposit: Float[Tensor, "batch cell line"], nuisance: Tensor) -> Float[Tensor, "batch point energy"]:
+    def _smear(
+        self, deposit: Float[Tensor, "batch cell line"], nuisance: Tensor
+    ) -> Float[Tensor, "batch point energy"]:
         """Resolution in energy, then along |Q|."""
         n = len(self.instrument.resolution.names)
         blurred = deposit @ self.instrument.resolution.kernel(self.line, nuisance[:, :n], self.energy)
@@ -204,7 +215,9 @@ class Experiment(nn.Module):
         return shell_kernels(self.cell_edges, self.measurement.points.edges, fwhm)
 
     def _observe(self, deposit: Tensor, nuisance: Tensor) -> Float[Tensor, "batch point energy"]:
-        return nuisance[:, self._column(SCALE), None, None] * self._smear(deposit, nuisance) + self._background(nuisance)
+        return nuisance[:, self._column(SCALE), None, None] * self._smear(deposit, nuisance) + self._background(
+            nuisance
+        )
 
     def _background(self, nuisance: Tensor) -> Float[Tensor, "batch point energy"]:
         return torch.einsum("bk,kne->bne", nuisance[:, self._column(SCALE) + 1 :], self.templates)
@@ -226,9 +239,9 @@ def _place(model: SpinModel, measurement: Measurement, samples: int, cell: float
         return even(samples=samples)
     dense = even(samples=DENSE * samples)
     with torch.no_grad():
-        modes = SpinWaves(model, dense.q, temperature=measurement.temperature or 0.0, field=measurement.field, keep=False)(
-            model.pack()
-        )
+        modes = SpinWaves(
+            model, dense.q, temperature=measurement.temperature or 0.0, field=measurement.field, keep=False
+        )(model.pack())
     if not bool(modes.stable.all()):
         return even(samples=samples)
     span = float(measurement.energy[0]) - MARGIN, float(measurement.energy[-1]) + MARGIN
@@ -250,7 +263,9 @@ def _fine_grid(edges: Float[Tensor, " edge"]) -> Float[Tensor, " line"]:
 
 def _noisy(expected: Tensor, experiment: Experiment, seed: torch.Generator, like: Spectrum | None) -> Spectrum:
     if like is None and not experiment.instrument.counting.is_poisson:
-        raise InputError("noise of reduced data needs the errors of a measured spectrum; use counting kind = 'poisson' or give one")
+        raise InputError(
+            "noise of reduced data needs the errors of a measured spectrum; use counting kind = 'poisson' or give one"
+        )
     valid = torch.ones_like(expected, dtype=torch.bool) if like is None else like.valid
     counting = experiment.instrument.counting
     observed = counting.observe(like) if like is not None else Observed(expected[valid], expected[valid], valid)

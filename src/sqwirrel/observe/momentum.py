@@ -31,7 +31,11 @@ class QWidth(Protocol):
         """Energies (meV) between which the widths are linear."""
 
     def fwhm(
-        self, Q: Float[Tensor, " cell"], energy: Float[Tensor, " node"], measurement: Measurement, theta: Float[Tensor, "batch 1"]
+        self,
+        Q: Float[Tensor, " cell"],
+        energy: Float[Tensor, " node"],
+        measurement: Measurement,
+        theta: Float[Tensor, "batch 1"],
     ) -> Float[Tensor, "batch node cell"]:
         """Width (1/angstrom) at |Q| (1/angstrom) and energy transfer (meV)."""
 
@@ -52,7 +56,11 @@ class ConstantQWidth:
         return measurement.energy_centres.mean()[None]
 
     def fwhm(
-        self, Q: Float[Tensor, " cell"], energy: Float[Tensor, " node"], measurement: Measurement, theta: Float[Tensor, "batch 1"]
+        self,
+        Q: Float[Tensor, " cell"],
+        energy: Float[Tensor, " node"],
+        measurement: Measurement,
+        theta: Float[Tensor, "batch 1"],
     ) -> Float[Tensor, "batch node cell"]:
         """The parameter, everywhere."""
         return theta[:, :, None].expand(-1, len(energy), len(Q))
@@ -78,11 +86,17 @@ class AngularQWidth:
         return torch.linspace(float(measurement.energy[0]), float(measurement.energy[-1]), NODES, dtype=torch.float64)
 
     def fwhm(
-        self, Q: Float[Tensor, " cell"], energy: Float[Tensor, " node"], measurement: Measurement, theta: Float[Tensor, "batch 1"]
+        self,
+        Q: Float[Tensor, " cell"],
+        energy: Float[Tensor, " node"],
+        measurement: Measurement,
+        theta: Float[Tensor, "batch 1"],
     ) -> Float[Tensor, "batch node cell"]:
         """The formula above; where no angle reaches (Q, energy), that of the nearest that does, at least a tenth of k_i sin 90 deg."""
         if measurement.incident_energy is None:
-            raise InputError("an angular |Q| width needs the incident energy; give it in meV, [measurement] incident_energy = 20")
+            raise InputError(
+                "an angular |Q| width needs the incident energy; give it in meV, [measurement] incident_energy = 20"
+            )
         ki2 = measurement.incident_energy / E_PER_K2
         kf2 = (ki2 - energy / E_PER_K2).clamp(min=1e-3 * ki2)[:, None]
         cosine = (ki2 + kf2 - Q**2) / (2 * (ki2 * kf2).sqrt())
@@ -96,13 +110,18 @@ SMALL_ANGLE = 0.5
 
 
 def smear_momentum(
-    blurred: Float[Tensor, "batch cell bin"], kernels: Float[Tensor, "batch node shell cell"], nodes: Float[Tensor, " node"], energy: Tensor
+    blurred: Float[Tensor, "batch cell bin"],
+    kernels: Float[Tensor, "batch node shell cell"],
+    nodes: Float[Tensor, " node"],
+    energy: Tensor,
 ) -> Float[Tensor, "batch shell bin"]:
     """Each energy bin smeared along |Q| by the kernels of the two nodes round it."""
     if len(nodes) == 1:
         return kernels[:, 0] @ blurred
     place = ((energy - nodes[0]) / (nodes[1] - nodes[0])).clamp(0, len(nodes) - 1)
-    share = (1 - (place - torch.arange(len(nodes), dtype=energy.dtype, device=energy.device)[:, None]).abs()).clamp(min=0)
+    share = (1 - (place - torch.arange(len(nodes), dtype=energy.dtype, device=energy.device)[:, None]).abs()).clamp(
+        min=0
+    )
     return torch.einsum("bnsc,bce,ne->bse", kernels, blurred, share)
 
 

@@ -46,7 +46,9 @@ class Widths(Protocol):
     @property
     def units(self) -> dict[str, str]: ...
 
-    def fwhm(self, energy: Float[Tensor, " line"], theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch line"]:
+    def fwhm(
+        self, energy: Float[Tensor, " line"], theta: Float[Tensor, "batch parameter"]
+    ) -> Float[Tensor, "batch line"]:
         """Full width at half maximum (meV) of a line at `energy` (meV)."""
         ...
 
@@ -83,7 +85,9 @@ class PolynomialResolution:
     def units(self) -> dict[str, str]:
         return {f"fwhm_{k}": "meV" if k == 0 else f"meV^{1 - k}" if k > 1 else "" for k in range(self.order + 1)}
 
-    def fwhm(self, energy: Float[Tensor, " line"], theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch line"]:
+    def fwhm(
+        self, energy: Float[Tensor, " line"], theta: Float[Tensor, "batch parameter"]
+    ) -> Float[Tensor, "batch line"]:
         return theta @ torch.stack([energy**k for k in range(self.order + 1)])
 
     def kernel(self, line: Tensor, theta: Tensor, edges: Tensor) -> Float[Tensor, "batch line bin"]:
@@ -101,8 +105,15 @@ class TableResolution:
 
     def __post_init__(self) -> None:
         steps = torch.tensor(self.energies).diff()
-        if len(self.energies) != len(self.widths) or len(steps) < 1 or not bool((steps > 0).all()) or min(self.widths) <= 0:
-            raise InputError("a resolution table needs as many energies as widths, at least two, energies ascending and widths > 0")
+        if (
+            len(self.energies) != len(self.widths)
+            or len(steps) < 1
+            or not bool((steps > 0).all())
+            or min(self.widths) <= 0
+        ):
+            raise InputError(
+                "a resolution table needs as many energies as widths, at least two, energies ascending and widths > 0"
+            )
 
     def fwhm(self, energy: Float[Tensor, " line"], theta: Float[Tensor, "batch 1"]) -> Float[Tensor, "batch line"]:
         x, y = (torch.as_tensor(v, dtype=energy.dtype, device=energy.device) for v in (self.energies, self.widths))

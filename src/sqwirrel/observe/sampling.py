@@ -41,7 +41,13 @@ class Sampling:
 
 
 def sampling(
-    measurement: Measurement, lattice: Lattice, laue: Float[Tensor, "operation 3 3"], *, samples: int, width: float, seed: int
+    measurement: Measurement,
+    lattice: Lattice,
+    laue: Float[Tensor, "operation 3 3"],
+    *,
+    samples: int,
+    width: float,
+    seed: int,
 ) -> Sampling:
     """About `samples` points for each |Q| cell of at least `width` (1/angstrom), or exactly `samples` for each point of a path."""
     if samples < 1:
@@ -52,7 +58,13 @@ def sampling(
 
 
 def concentrate(
-    dense: Sampling, energy: Float[Tensor, "sample mode"], intensity: Float[Tensor, "sample mode"], span: tuple[float, float], *, samples: int, seed: int
+    dense: Sampling,
+    energy: Float[Tensor, "sample mode"],
+    intensity: Float[Tensor, "sample mode"],
+    span: tuple[float, float],
+    *,
+    samples: int,
+    seed: int,
 ) -> Sampling:
     """About `samples` points a cell out of many, an energy bin of `span` (meV) met by them as the root of its intensity.
 
