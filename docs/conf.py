@@ -15,10 +15,10 @@ from sqwirrel.infer import checks  # noqa: E402
 project, author, copyright = "Sqwirrel", "The Sqwirrel developers", "2026, the Sqwirrel developers"
 version = release = sqwirrel.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax"]
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build", "generated", "generators", "*.py"]
-myst_enable_extensions = ["dollarmath", "colon_fence", "deflist", "substitution"]
+myst_enable_extensions = ["colon_fence", "deflist", "substitution"]
 myst_heading_anchors = 3
 thresholds = ("DEVIANCE", "MISFIT", "PARETO", "EFFECTIVE", "QUADRATURE", "EDGE", "WIDE")
 myst_substitutions = {name: str(getattr(checks, name)) for name in thresholds}
@@ -31,8 +31,13 @@ autodoc_preserve_defaults = True
 html_theme = "pydata_sphinx_theme"
 html_title = "Sqwirrel"
 html_show_sourcelink = False
-html_theme_options = {"show_prev_next": False, "navigation_with_keys": False, "secondary_sidebar_items": ["page-toc"]}
-html_sidebars = {"**": ["sidebar-nav-bs"], "index": []}
+html_theme_options = {
+    "show_prev_next": False,
+    "navigation_with_keys": False,
+    "header_links_before_dropdown": 7,
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
+}
+html_sidebars = {"**": ["sidebar-nav-bs"]} | {page.stem: [] for page in DOCS.glob("*.md")}
 
 
 def setup(app):

@@ -23,7 +23,7 @@ def names() -> list[tuple[str, str, list[str]]]:
     """Title, module and names."""
     public = getattr(sqwirrel, "__all__", ())
     if public:
-        return [("", "sqwirrel", [name for name in public if not name.startswith("__")])]
+        return [("", "sqwirrel", [name for name in public if callable(getattr(sqwirrel, name))])]
     return [(title, module, _public(module)) for title, module in MODULES]
 
 
@@ -49,7 +49,7 @@ def summary(module: str) -> str:
 def _public(module: str) -> list[str]:
     found = import_module(module)
     if hasattr(found, "__all__"):
-        return list(found.__all__)
+        return [name for name in found.__all__ if callable(getattr(found, name))]
     return [name for name, value in vars(found).items() if _is_own(found, name, value)]
 
 
@@ -61,4 +61,4 @@ def _directive(module: str, name: str) -> list[str]:
     value = getattr(import_module(module), name)
     if inspect.isclass(value):
         return [f".. autoclass:: {module}.{name}", "   :members:"]
-    return [f".. auto{'function' if callable(value) else 'data'}:: {module}.{name}"]
+    return [f".. autofunction:: {module}.{name}"]
