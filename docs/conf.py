@@ -34,7 +34,6 @@ html_show_sourcelink = False
 html_theme_options = {
     "show_prev_next": False,
     "navigation_with_keys": False,
-    "header_links_before_dropdown": 7,
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
 }
 html_sidebars = {"**": ["sidebar-nav-bs"]} | {page.stem: [] for page in DOCS.glob("*.md")}
