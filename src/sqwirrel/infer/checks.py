@@ -64,12 +64,15 @@ def sampling_checks(weighted: Weighted) -> list[Check]:
 
 
 def quadrature_check(target: Target, other: Target, optimum: Optimum) -> Check:
-    """Shift of the optimum when every quadrature point moves, in the direction it moves most, in standard deviations."""
+    """Shift of the optimum when every quadrature point moves, along what it moves most, in standard deviations."""
     a, b = target.slope(optimum.z[None]), other.slope(optimum.z[None])
     covariance = optimum.covariance
     shift = covariance @ (b.gradient - a.gradient)[0] / covariance.diagonal().sqrt() / 2**0.5
     k = int(shift.abs().argmax())
-    meaning = f"error of the average over |Q| and direction, in standard deviations of '{target.names[k]}', which it moves most"
+    meaning = (
+        f"error of the average over |Q| and direction, in standard deviations of '{target.names[k]}', "
+        "which it moves most"
+    )
     return Check("quadrature", float(shift.abs()[k]) <= QUADRATURE, float(shift.abs()[k]), meaning)
 
 

@@ -1,8 +1,8 @@
 """Importance sampling round every basin with a mixture of Student-t laws.
 
-Draws of several rounds share one weight, posterior / mean proposal of all rounds (Cornuet et al., Scand. J. Stat. 39, 798 (2012),
-doi:10.1111/j.1467-9469.2011.00756.x); the largest weights are smoothed by a generalised Pareto law whose shape k says whether
-to trust them: below 0.7 (Vehtari et al., J. Mach. Learn. Res. 25, 72 (2024), arXiv:1507.02646).
+Draws of several rounds share one weight, posterior / mean proposal of all rounds (Cornuet et al., Scand. J. Stat. 39,
+798 (2012), doi:10.1111/j.1467-9469.2011.00756.x); the largest weights are smoothed by a generalised Pareto law whose
+shape k says whether to trust them: below 0.7 (Vehtari et al., J. Mach. Learn. Res. 25, 72 (2024), arXiv:1507.02646).
 """
 
 import math
@@ -36,6 +36,7 @@ class StudentMixture:
     """Lower Cholesky factors of the scale matrices."""
 
     def sample(self, n: int, seed: torch.Generator) -> Float[Tensor, "n parameter"]:
+        """`n` independent draws."""
         which = torch.multinomial(self.share, n, replacement=True, generator=seed)
         p = self.centre.shape[1]
         normal = torch.randn(n, p + FREEDOM, generator=seed, dtype=self.centre.dtype)
@@ -43,6 +44,7 @@ class StudentMixture:
         return self.centre[which] + torch.einsum("nab,nb->na", self.root[which], normal[:, :p]) * stretch[:, None]
 
     def log_prob(self, z: Float[Tensor, "n parameter"]) -> Float[Tensor, " n"]:
+        """Log density, normalised."""
         p = z.shape[1]
         away = (z - self.centre[:, None]).mT
         size2 = (torch.linalg.solve_triangular(self.root, away, upper=False) ** 2).sum(1)
@@ -77,7 +79,7 @@ def importance(
     seed: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Weighted:
-    """Weighted draws from the posterior in `rounds` rounds; from the second on the proposal has the moments of all draws so far."""
+    """Weighted draws from the posterior; from the second round on, proposals have the moments of all draws so far."""
     generator, mixtures = stream(seed, "importance"), [_laplace(basins)]
     z, value = torch.empty(0, len(target.names), dtype=torch.float64), torch.empty(0, dtype=torch.float64)
     sizes = [draws // rounds] * (rounds - 1) + [draws - draws // rounds * (rounds - 1)]
@@ -96,8 +98,8 @@ def importance(
 def _evaluate(
     target: Target, new: Tensor, value: Tensor, draws: int, progress: Callable[[int, int], None] | None
 ) -> tuple[Tensor, bool]:
-    """`value` with the log posterior of `new` appended, block by block; True if interrupted after enough draws to go on with."""
-    for part in new.split(BLOCK):
+    """`value` with that of `new` appended, block by block; True if interrupted after enough draws to go on with."""
+    for part in torch.split(new, BLOCK):
         try:
             value = torch.cat((value, target.log_posterior(part)))
             if progress is not None:
@@ -143,7 +145,8 @@ def _root(covariance: Tensor) -> Tensor:
     """Cholesky factor, with a little added to a covariance that is singular to rounding."""
     scale = covariance.diagonal().clamp(min=1e-300).sqrt()
     normal = covariance / scale[:, None] / scale + 1e-9 * torch.eye(len(scale), dtype=scale.dtype)
-    return scale[:, None] * torch.linalg.cholesky(normal)
+    root: Tensor = torch.linalg.cholesky(normal)
+    return scale[:, None] * root
 
 
 def _weigh(z: Tensor, value: Tensor, mixtures: list[StudentMixture], sizes: list[int]) -> Weighted:
@@ -156,7 +159,7 @@ def _weigh(z: Tensor, value: Tensor, mixtures: list[StudentMixture], sizes: list
 
 
 def pareto_smooth(log_weight: Float[Tensor, " draw"]) -> tuple[Float[Tensor, " draw"], float]:
-    """Log weights with their tail replaced by quantiles of a generalised Pareto law, and its shape k (inf if there is no tail)."""
+    """Log weights, the tail replaced by quantiles of a generalised Pareto law, and its shape k (inf without a tail)."""
     n = int(log_weight.isfinite().sum())
     tail = min(n // 5, math.ceil(3 * math.sqrt(n)))
     if tail < 5:

@@ -1,7 +1,7 @@
 """infer(): from a measured spectrum to a posterior, without any network.
 
-Screening of prior draws and Fisher scoring on a coarse average find the basins; Fisher scoring and importance sampling on the
-fine one weigh them.
+Screening of prior draws and Fisher scoring on a coarse average find the basins; Fisher scoring and importance sampling
+on the fine one weigh them.
 """
 
 import time
@@ -32,7 +32,8 @@ from sqwirrel.spectra import Spectrum
 
 Progress = Callable[[str, int, int], None]
 PAPERS = (
-    "C. Cornuet, J.-M. Marin, A. Mira, C. P. Robert, Scand. J. Stat. 39, 798 (2012), doi:10.1111/j.1467-9469.2011.00756.x",
+    "J.-M. Cornuet, J.-M. Marin, A. Mira, C. P. Robert, Scand. J. Stat. 39, 798 (2012), "
+    "doi:10.1111/j.1467-9469.2011.00756.x",
     "A. Vehtari, D. Simpson, A. Gelman, Y. Yao, J. Gabry, J. Mach. Learn. Res. 25, 72 (2024), arXiv:1507.02646",
     "S. Toth, B. Lake, J. Phys.: Condens. Matter 27, 166002 (2015), doi:10.1088/0953-8984/27/16/166002",
 )
@@ -63,7 +64,7 @@ MARGIN = 30.0
 
 @dataclass(frozen=True, eq=False)
 class Averages:
-    """One experiment averaged three times: `fine`; `coarse`, on merged bins, for the search; `other`, every point elsewhere.
+    """An experiment averaged three times: `fine`; `coarse`, on merged bins, for the search; `other`, points elsewhere.
 
     Made once, it serves any number of spectra on the same bins.
     """
@@ -104,8 +105,8 @@ def infer(
 ) -> Posterior:
     """The posterior of the prior's free parameters given `spectrum`, with every basin found.
 
-    `progress(stage, done, total)` is called as the work goes on. An interruption while sampling leaves a posterior of the draws
-    made so far, with a failed check that says so.
+    `progress(stage, done, total)` is called as the work goes on. An interruption while sampling leaves a posterior of
+    the draws made so far, with a failed check that says so.
     """
     settings, tell, clock = settings or Settings(), progress or (lambda *_: None), time.perf_counter()
     fine_only = experiment.fine if isinstance(experiment, Averages) else experiment

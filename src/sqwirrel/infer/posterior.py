@@ -37,7 +37,7 @@ class Summary:
 
 @dataclass(frozen=True, eq=False)
 class Basin:
-    """A local maximum of the posterior: where, how good, how many starts ended there, and its share of the probability."""
+    """A local maximum of the posterior: where, how good, how many starts ended there, its share of the probability."""
 
     theta: Float[Tensor, " parameter"]
     log_posterior: float
@@ -77,20 +77,22 @@ class Posterior:
 
     @property
     def median(self) -> Float[Tensor, " parameter"]:
+        """Median of each marginal."""
         return self.quantile(0.5)
 
     @property
     def covariance(self) -> Float[Tensor, "parameter parameter"]:
+        """Weighted covariance of the draws."""
         weight = self.log_weight.exp()
         away = self.draws - weight @ self.draws
         return (away * weight[:, None]).T @ away
 
     def summary(self) -> tuple[Summary, ...]:
         """Median, 68 % and 95 % intervals and limit, one row a parameter."""
-        marks = {name: [self.quantile(level) for level in pair] for name, pair in LEVELS.items()}
+        inner, outer = ([self.quantile(level) for level in pair] for pair in LEVELS.values())
         rows = zip(self.names, self.units, self.median.tolist(), self.limit.tolist(), self.priors, strict=True)
         return tuple(
-            Summary(name, unit, median, *(_pair(mark, k) for mark in marks.values()), limit, prior)
+            Summary(name, unit, median, _pair(inner, k), _pair(outer, k), limit, prior)
             for k, (name, unit, median, limit, prior) in enumerate(rows)
         )
 
@@ -103,7 +105,7 @@ class Posterior:
 def weighted_quantile(
     draws: Float[Tensor, "draw parameter"], weight: Float[Tensor, " draw"], level: float
 ) -> Float[Tensor, " parameter"]:
-    """Quantile of each column under `weight` (normalised), linear between the middles of the steps of the distribution."""
+    """Quantile of each column under normalised `weight`, linear between the middles of the distribution's steps."""
     value, order = draws.sort(dim=0)
     share = weight[order]
     middle = share.cumsum(0) - share / 2

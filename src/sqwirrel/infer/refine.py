@@ -20,7 +20,7 @@ SAME_BASIN = 1.0
 
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """Where one start ended, in unconstrained coordinates: z, log posterior, Fisher information, and precision (prior included)."""
+    """Where one start ended (z), its log posterior, Fisher information, and precision, which has the prior included."""
 
     z: Float[Tensor, " parameter"]
     log_posterior: float
@@ -108,7 +108,8 @@ def _optimum(z: Tensor, slope: Slope, k: int) -> Optimum:
 def _inverse(precision: Tensor) -> Tensor:
     scale = precision.diagonal().clamp(min=1e-300).sqrt()
     value, axes = torch.linalg.eigh(precision / scale[:, None] / scale)
-    return (axes / value.clamp(min=1e-12 * float(value[-1]))) @ axes.T / scale[:, None] / scale
+    inverse: Tensor = (axes / value.clamp(min=1e-12 * float(value[-1]))) @ axes.T / scale[:, None] / scale
+    return inverse
 
 
 def _distance(a: Optimum, b: Optimum) -> float:

@@ -27,7 +27,7 @@ def screen(target: Target, *, draws: int, keep: int, seed: int) -> Float[Tensor,
 def profile(
     target: Target, theta: Float[Tensor, "batch parameter"]
 ) -> tuple[Float[Tensor, "batch parameter"], Float[Tensor, " batch"]]:
-    """`theta` with its free linear nuisances (scale, background) set to their weighted least squares, and its log posterior.
+    """`theta` with free linear nuisances (scale, background) at their weighted least squares, and its log posterior.
 
     The solution is clipped to the prior's bounds. The log posterior is -inf where the order is unstable.
     """
@@ -62,7 +62,8 @@ def _least_squares(shapes: Tensor, amplitude: Tensor, free: list[int], y: Tensor
     normal = (A * weight) @ A.mT
     size = normal.diagonal(dim1=-2, dim2=-1)
     normal = normal + torch.diag_embed(RIDGE * size + torch.finfo(y.dtype).tiny)
-    return torch.linalg.solve(normal, torch.einsum("bkn,bn->bk", A * weight, rest))
+    solved: Tensor = torch.linalg.solve(normal, torch.einsum("bkn,bn->bk", A * weight, rest))
+    return solved
 
 
 def _never_stable(target: Target, theta: Tensor) -> str:

@@ -1,7 +1,7 @@
 """Target: the unnormalised posterior of an experiment's free parameters, with its exact derivatives.
 
-Everything here is in the prior's unconstrained coordinates z (`Prior.constrain` gives theta), in which no search and no draw can
-leave the prior, and a posterior that leans on a bound is still smooth.
+Everything here is in the prior's unconstrained coordinates z (`Prior.constrain` gives theta), in which no search and no
+draw can leave the prior, and a posterior that leans on a bound is still smooth.
 """
 
 from collections.abc import Callable
@@ -56,6 +56,7 @@ class Target:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The free parameters."""
         return self.prior.names
 
     def full(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch full"]:

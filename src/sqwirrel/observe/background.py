@@ -1,7 +1,7 @@
 """Background: what is under the magnetic signal, linear in its nuisance parameters."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -16,12 +16,15 @@ class Background(Protocol):
     """A sum of templates; `names` are their amplitudes, in units of the spectrum."""
 
     @property
-    def names(self) -> tuple[str, ...]: ...
+    def names(self) -> tuple[str, ...]:
+        """Nuisance parameters."""
 
     @property
-    def units(self) -> dict[str, str]: ...
+    def units(self) -> dict[str, str]:
+        """Unit of each parameter."""
 
-    def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]: ...
+    def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
+        """The shape that each parameter multiplies."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,10 @@ class ConstantBackground:
     """The parameter `background` in every bin."""
 
     names = ("background",)
-    units = {"background": ""}
+    units: ClassVar[dict[str, str]] = {"background": ""}
 
     def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
+        """One everywhere."""
         return torch.ones(1, *measurement.shape, dtype=torch.float64)
 
 
@@ -40,21 +44,25 @@ class SlopedBackground:
     """`background` in the middle of the energy range, plus `background_slope` per meV away from it."""
 
     names = ("background", "background_slope")
-    units = {"background": "", "background_slope": "1/meV"}
+    units: ClassVar[dict[str, str]] = {"background": "", "background_slope": "1/meV"}
 
     def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
+        """One, and the distance from the middle of the energy range, meV."""
         away = measurement.energy_centres - (measurement.energy[0] + measurement.energy[-1]) / 2
         return torch.stack((torch.ones_like(away), away))[:, None].expand(-1, *measurement.shape).clone()
 
 
 @dataclass(frozen=True)
 class PlanarBackground:
-    """A plane over a powder map: `background` in its middle, `background_slope` per meV and `background_slope_q` per 1/angstrom."""
+    """A plane over a powder map: `background` in its middle, `background_slope` per meV and `background_slope_q` per
+    1/angstrom away from it.
+    """
 
     names = ("background", "background_slope", "background_slope_q")
-    units = {"background": "", "background_slope": "1/meV", "background_slope_q": "angstrom"}
+    units: ClassVar[dict[str, str]] = {"background": "", "background_slope": "1/meV", "background_slope_q": "angstrom"}
 
     def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
+        """Those of `SlopedBackground`, and the distance from the middle of the |Q| range, 1/angstrom."""
         if not isinstance(measurement.points, QShells):
             raise InputError(
                 "a planar background needs a powder map; use background kind = 'constant' or 'sloped' for a path"

@@ -26,17 +26,22 @@ class Counting(Protocol):
 
     is_poisson: bool
 
-    def observe(self, spectrum: Spectrum) -> Observed: ...
+    def observe(self, spectrum: Spectrum) -> Observed:
+        """The valid bins, and the variance that a fit weighs them with before it knows the expectation."""
 
-    def deviance(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, " batch"]: ...
+    def deviance(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, " batch"]:
+        """-2 log likelihood ratio to a model that meets every bin."""
 
-    def log_normalisation(self, observed: Observed) -> float: ...
+    def log_normalisation(self, observed: Observed) -> float:
+        """log L of a model that meets every bin."""
 
-    def weight(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]: ...
+    def weight(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
+        """One over the variance of each bin, given its expectation."""
 
     def sample(
         self, expected: Float[Tensor, " bin"], observed: Observed, seed: torch.Generator
-    ) -> Float[Tensor, " bin"]: ...
+    ) -> Float[Tensor, " bin"]:
+        """One draw of every bin."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Poisson:
     is_poisson = True
 
     def observe(self, spectrum: Spectrum) -> Observed:
+        """The counts; their variance is the count, at least one."""
         if not spectrum.is_counts:
             raise InputError(
                 "Poisson counting needs raw counts, this spectrum is reduced data; use counting kind = 'gaussian'"
@@ -54,6 +60,7 @@ class Poisson:
         return Observed(counts, counts.clamp(min=1), spectrum.valid)
 
     def deviance(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, " batch"]:
+        """2 sum (mu - n + n log(n / mu)); an expectation below 1e-9 counts as that."""
         mu, n = expected.clamp(min=1e-9), observed.intensity
         return 2 * (mu - n - torch.xlogy(n, mu) + torch.xlogy(n, n)).sum(-1)
 
@@ -62,12 +69,21 @@ class Poisson:
         n = observed.intensity
         return float((torch.xlogy(n, n) - n - torch.lgamma(n + 1)).sum())
 
-    def weight(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
+    def weight(
+        self,
+        expected: Float[Tensor, "batch bin"],
+        observed: Observed,  # noqa: ARG002 (the expectation alone says it)
+    ) -> Float[Tensor, "batch bin"]:
+        """One over the expectation."""
         return 1 / expected.clamp(min=1e-9)
 
     def sample(
-        self, expected: Float[Tensor, " bin"], observed: Observed, seed: torch.Generator
+        self,
+        expected: Float[Tensor, " bin"],
+        observed: Observed,  # noqa: ARG002 (the expectation alone says it)
+        seed: torch.Generator,
     ) -> Float[Tensor, " bin"]:
+        """Counts."""
         return torch.poisson(expected, generator=seed)
 
 
@@ -79,10 +95,10 @@ WINDOW = 5
 class Gaussian:
     """Reduced data: a normal law whose variance is the mean of error^2 over the neighbouring bins, at least floor^2.
 
-    The error a file gives for a bin is made from the counts of that bin: bins that counted little claim small errors,
-    a bin without counts claims none, and weights 1 / error^2 pull every fit down (Mighell, Astrophys. J. 518, 380 (1999),
-    doi:10.1086/307253). The mean over the `WINDOW` x `WINDOW` neighbours, the bin itself left out, does not know what that bin
-    counted. `floor` is in units of the spectrum; by default a tenth of the median error of the valid bins.
+    The error a file gives for a bin is made from the counts of that bin: bins that counted little claim small errors, a
+    bin without counts claims none, and weights 1 / error^2 pull every fit down (Mighell, Astrophys. J. 518, 380 (1999),
+    doi:10.1086/307253). The mean over the `WINDOW` x `WINDOW` neighbours, the bin itself left out, does not know what
+    that bin counted. `floor` is in units of the spectrum; by default a tenth of the median error of the valid bins.
     """
 
     floor: float | None = None
@@ -93,6 +109,7 @@ class Gaussian:
             raise InputError(f"the error floor is {self.floor}; it must be positive, in units of the spectrum")
 
     def observe(self, spectrum: Spectrum) -> Observed:
+        """The intensities with the variance described above."""
         if not bool(spectrum.error.any()):
             raise InputError("this spectrum has no errors; Gaussian counting needs one standard deviation per bin")
         valid = spectrum.valid
@@ -104,6 +121,7 @@ class Gaussian:
         return self.floor or 0.1 * float(spectrum.error[spectrum.valid].median())
 
     def deviance(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, " batch"]:
+        """sum (y - mu)^2 / variance."""
         return ((observed.intensity - expected) ** 2 / observed.variance).sum(-1)
 
     def log_normalisation(self, observed: Observed) -> float:
@@ -111,11 +129,13 @@ class Gaussian:
         return float(-0.5 * torch.log(2 * torch.pi * observed.variance).sum())
 
     def weight(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
+        """One over the variance, whatever the expectation."""
         return (1 / observed.variance).expand_as(expected)
 
     def sample(
         self, expected: Float[Tensor, " bin"], observed: Observed, seed: torch.Generator
     ) -> Float[Tensor, " bin"]:
+        """Normal with the variance of the data."""
         return expected + observed.variance.sqrt() * torch.randn(expected.shape, generator=seed, dtype=expected.dtype)
 
 

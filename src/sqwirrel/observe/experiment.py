@@ -1,7 +1,8 @@
 """Experiment: the spectrum that an instrument would see of a model, on the bins of a measurement.
 
-Modes at quadrature points are deposited on (cell, fine energy) and pass two kernels, one along |Q| and one along energy:
-expected = scale * K_Q . deposit . K_E + background. Model parameters act only on the deposit, nuisances only after it.
+Modes at quadrature points are deposited on (cell, fine energy) and pass two kernels, one along |Q| and one along
+energy: expected = scale * K_Q . deposit . K_E + background. Model parameters act only on the deposit, nuisances only
+after it.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from sqwirrel.spectra import Measurement, QShells, Spectrum
 FINE = 3
 """Lines of the fine energy grid per bin of the spectrum."""
 REACH = 1.5
-"""The fine grid reaches this many meV, or half of the energy range if that is less, beyond the bins; lines further out are lost."""
+"""The fine grid reaches this many meV beyond the bins, at most half of the energy range; lines further out are lost."""
 MARGIN = 0.5
 """Points are concentrated on modes up to this many meV beyond the bins."""
 ROWS_BYTES = 64 * 2**20
@@ -50,8 +51,18 @@ class Linearised(NamedTuple):
 class Experiment(nn.Module):
     """A simulator: expected intensities on the bins of `measurement`, for rows of parameters in the order of `names`.
 
-    `samples` quadrature points are used per |Q| cell (of at least `cell` 1/angstrom) or per point of a path; `seed` moves them.
+    `samples` quadrature points are used per |Q| cell (of at least `cell` 1/angstrom) or per point of a path; `seed`
+    moves them.
     """
+
+    weight: Tensor
+    cells: Tensor
+    cell_edges: Tensor | None
+    sphere: Tensor
+    energy: Tensor
+    nodes: Tensor
+    line: Tensor
+    templates: Tensor
 
     def __init__(
         self,
@@ -107,18 +118,18 @@ class Experiment(nn.Module):
 
     def predict(self, theta: Float[Tensor, "batch parameter"]) -> Prediction:
         """Expected intensity and stability, row by row."""
-        pieces = [self._predict(rows) for rows in theta.split(self._rows())]
+        pieces = [self._predict(rows) for rows in torch.split(theta, self._rows())]
         return Prediction(*(torch.cat(part) for part in zip(*pieces, strict=True)))
 
     def linearise(self, theta: Float[Tensor, "batch parameter"]) -> Linearised:
         """Expected intensity, its exact derivatives, and stability."""
-        pieces = [self._linearise(rows) for rows in theta.split(max(1, self._rows() // 8))]
+        pieces = [self._linearise(rows) for rows in torch.split(theta, max(1, self._rows() // 8))]
         return Linearised(*(torch.cat(part) for part in zip(*pieces, strict=True)))
 
     def signal(self, theta: Float[Tensor, "batch parameter"]) -> Prediction:
         """The magnetic part alone, at unit scale."""
         pieces = []
-        for rows in theta.split(self._rows()):
+        for rows in torch.split(theta, self._rows()):
             deposit, stable = self._deposit(rows[:, : len(self.model.names)])
             pieces.append((self._smear(deposit, rows[:, len(self.model.names) :]), stable))
         return Prediction(*(torch.cat(part) for part in zip(*pieces, strict=True)))
@@ -138,8 +149,11 @@ class Experiment(nn.Module):
                 f"{head} stationary with these parameters (a torque acts on the moments); set relaxed = true in [order]"
             )
         bad = ~self.waves(values).stable[0]
-        q = ", ".join(f"{x:.3f}" for x in self.waves.q[bad][0].tolist()) if bool(bad.any()) else "?"
-        return f"{head} a minimum of the energy with these parameters: it is unstable at q = ({q}); change the parameters or the order"
+        q = ", ".join(f"{x:.3f}" for x in self.waves.get_buffer("q")[bad][0].tolist()) if bool(bad.any()) else "?"
+        return (
+            f"{head} a minimum of the energy with these parameters: it is unstable at q = ({q}); "
+            "change the parameters or the order"
+        )
 
     def _rows(self) -> int:
         return max(1, ROWS_BYTES // (64 * len(self.weight) * len(self.model.spins)))
@@ -167,17 +181,18 @@ class Experiment(nn.Module):
         """Derivative of a function of the nuisances along one of them, for all rows."""
         tangent = torch.zeros_like(nuisance)
         tangent[:, column] = 1
-        return torch.func.jvp(function, (nuisance,), (tangent,))[1]
+        slope: Tensor = torch.func.jvp(function, (nuisance,), (tangent,))[1]
+        return slope
 
     def _deposit_slopes(self, theta: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
         one = torch.eye(theta.shape[1], dtype=theta.dtype)
 
         def push(tangent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            value, slope, stable = torch.func.jvp(self._deposit, (theta,), (tangent.expand_as(theta),), has_aux=True)
-            return value, slope, stable
+            tangents = (tangent.expand_as(theta),)
+            return torch.func.jvp(self._deposit, (theta,), tangents, has_aux=True)  # type: ignore[return-value]
 
         with torch.enable_grad():
-            value, slope, stable = torch.func.vmap(push, out_dims=(None, 0, None))(one)
+            value, slope, stable = torch.func.vmap(push, out_dims=(None, 0, None))(one)  # type: ignore[arg-type]
         return value, list(slope), stable
 
     def _deposit(self, theta: Tensor) -> tuple[Float[Tensor, "batch cell line"], Bool[Tensor, " batch"]]:
@@ -193,7 +208,7 @@ class Experiment(nn.Module):
         size = (int(self.cells[-1]) + 1) * n
         grid = strength.new_zeros(len(theta), size).scatter_add(1, index, (strength - upper).flatten(1))
         grid = grid.scatter_add(1, index + 1, upper.flatten(1))
-        return grid.unflatten(1, (-1, n)), modes.stable.all(-1)
+        return grid.reshape(len(theta), -1, n), modes.stable.all(-1)
 
     def _smear(
         self, deposit: Float[Tensor, "batch cell line"], nuisance: Tensor
@@ -205,19 +220,21 @@ class Experiment(nn.Module):
             blurred = blurred + nuisance[:, self._column(MULTIPLE), None, None] * (self.sphere @ blurred)
         if self.cell_edges is None:
             return blurred
-        return smear_momentum(blurred, self._shells(nuisance), self.nodes, self.measurement.energy_centres)
+        shells = self._shells(self.cell_edges, nuisance)
+        return smear_momentum(blurred, shells, self.nodes, self.measurement.energy_centres)
 
-    def _shells(self, nuisance: Tensor) -> Float[Tensor, "batch node shell cell"]:
+    def _shells(self, cells: Float[Tensor, " cell_edge"], nuisance: Tensor) -> Float[Tensor, "batch node shell cell"]:
         """Kernels along |Q| at the nodes of the width."""
-        width, centres = self.instrument.q_width, (self.cell_edges[1:] + self.cell_edges[:-1]) / 2
+        points = self.measurement.points
+        assert isinstance(points, QShells)  # only they have cells
+        width, centres = self.instrument.q_width, (cells[1:] + cells[:-1]) / 2
         column = self._column(width.names[0])
         fwhm = width.fwhm(centres, self.nodes, self.measurement, nuisance[:, column : column + len(width.names)])
-        return shell_kernels(self.cell_edges, self.measurement.points.edges, fwhm)
+        return shell_kernels(cells, points.edges, fwhm)
 
     def _observe(self, deposit: Tensor, nuisance: Tensor) -> Float[Tensor, "batch point energy"]:
-        return nuisance[:, self._column(SCALE), None, None] * self._smear(deposit, nuisance) + self._background(
-            nuisance
-        )
+        scale = nuisance[:, self._column(SCALE), None, None]
+        return scale * self._smear(deposit, nuisance) + self._background(nuisance)
 
     def _background(self, nuisance: Tensor) -> Float[Tensor, "batch point energy"]:
         return torch.einsum("bk,kne->bne", nuisance[:, self._column(SCALE) + 1 :], self.templates)

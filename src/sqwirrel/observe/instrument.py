@@ -1,6 +1,6 @@
 """Instrument: resolution, background and counting, each with its nuisance parameters."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqwirrel.observe.background import Background, ConstantBackground
 from sqwirrel.observe.counting import Counting, Gaussian
@@ -15,18 +15,20 @@ MULTIPLE = "multiple"
 class Instrument:
     """What stands between the modes and the bins.
 
-    Nuisance parameters: those of `resolution` (meV), those of `q_width` (powder only), `multiple` (if asked for), `scale`
-    (units of the spectrum per S_perp of one magnetic ion and meV), those of `background` (units of the spectrum).
+    Nuisance parameters: those of `resolution` (meV), those of `q_width` (powder only), `multiple` (if asked for),
+    `scale` (units of the spectrum per S_perp of one magnetic ion and meV), those of `background` (units of the
+    spectrum).
 
-    `multiple_scattering` adds to every |Q| the same fraction `multiple` of the signal averaged over the measured sphere:
-    neutrons that scatter from a mode and elastically, in either order, and so lose the memory of |Q| (to first order in the
-    thickness of the sample, elastic scattering isotropic; V. F. Sears, Adv. Phys. 24, 1 (1975), doi:10.1080/00018737500101361).
+    `multiple_scattering` adds to every |Q| the same fraction `multiple` of the signal averaged over the measured
+    sphere: neutrons that scatter from a mode and elastically, in either order, and so lose the memory of |Q| (to first
+    order in the thickness of the sample, elastic scattering isotropic; V. F. Sears, Adv. Phys. 24, 1 (1975),
+    doi:10.1080/00018737500101361).
     """
 
-    resolution: Resolution = GaussianResolution()
-    background: Background = ConstantBackground()
-    counting: Counting = Gaussian()
-    q_width: QWidth = ConstantQWidth()
+    resolution: Resolution = field(default_factory=GaussianResolution)
+    background: Background = field(default_factory=ConstantBackground)
+    counting: Counting = field(default_factory=Gaussian)
+    q_width: QWidth = field(default_factory=ConstantQWidth)
     multiple_scattering: bool = False
 
     def names(self, *, powder: bool) -> tuple[str, ...]:

@@ -22,10 +22,12 @@ class QWidth(Protocol):
     """Full widths at half maximum in |Q|; `names` are its nuisance parameters, `units` their units."""
 
     @property
-    def names(self) -> tuple[str, ...]: ...
+    def names(self) -> tuple[str, ...]:
+        """Nuisance parameters."""
 
     @property
-    def units(self) -> dict[str, str]: ...
+    def units(self) -> dict[str, str]:
+        """Unit of each parameter."""
 
     def nodes(self, measurement: Measurement) -> Float[Tensor, " node"]:
         """Energies (meV) between which the widths are linear."""
@@ -59,7 +61,7 @@ class ConstantQWidth:
         self,
         Q: Float[Tensor, " cell"],
         energy: Float[Tensor, " node"],
-        measurement: Measurement,
+        measurement: Measurement,  # noqa: ARG002 (one width for all)
         theta: Float[Tensor, "batch 1"],
     ) -> Float[Tensor, "batch node cell"]:
         """The parameter, everywhere."""
@@ -68,10 +70,10 @@ class ConstantQWidth:
 
 @dataclass(frozen=True)
 class AngularQWidth:
-    """The scattering angle is blurred by `fwhm_angle` degrees: dQ = k_i k_f sin(2 theta) / Q times that, for direct geometry.
+    """The scattering angle is blurred by `fwhm_angle` degrees: dQ = k_i k_f sin(2 theta) / Q times that.
 
-    From Q^2 = k_i^2 + k_f^2 - 2 k_i k_f cos(2 theta); small at small angles, where a powder map is sharpest. The measurement must
-    know its incident energy.
+    For direct geometry, from Q^2 = k_i^2 + k_f^2 - 2 k_i k_f cos(2 theta); small at small angles, where a powder map is
+    sharpest. The measurement must know its incident energy.
     """
 
     names = ("fwhm_angle",)
@@ -92,7 +94,7 @@ class AngularQWidth:
         measurement: Measurement,
         theta: Float[Tensor, "batch 1"],
     ) -> Float[Tensor, "batch node cell"]:
-        """The formula above; where no angle reaches (Q, energy), that of the nearest that does, at least a tenth of k_i sin 90 deg."""
+        """The formula above, at the nearest angle where none reaches (Q, energy), and a lever of at least k_i / 20."""
         if measurement.incident_energy is None:
             raise InputError(
                 "an angular |Q| width needs the incident energy; give it in meV, [measurement] incident_energy = 20"
@@ -106,7 +108,7 @@ class AngularQWidth:
 
 
 SMALL_ANGLE = 0.5
-"""Levers (1/angstrom per radian) are at least a twentieth of k_i, so that a width never vanishes at the kinematic limit."""
+"""Levers (1/angstrom per radian) are at least k_i / 20, so that a width never vanishes at the kinematic limit."""
 
 
 def smear_momentum(
@@ -119,20 +121,22 @@ def smear_momentum(
     if len(nodes) == 1:
         return kernels[:, 0] @ blurred
     place = ((energy - nodes[0]) / (nodes[1] - nodes[0])).clamp(0, len(nodes) - 1)
-    share = (1 - (place - torch.arange(len(nodes), dtype=energy.dtype, device=energy.device)[:, None]).abs()).clamp(
-        min=0
-    )
-    return torch.einsum("bnsc,bce,ne->bse", kernels, blurred, share)
+    away = place - torch.arange(len(nodes), dtype=energy.dtype, device=energy.device)[:, None]
+    share = (1 - away.abs()).clamp(min=0)
+    smeared: Tensor = torch.einsum("bnsc,bce,ne->bse", kernels, blurred, share)
+    return smeared
 
 
 def shell_kernels(
     cells: Float[Tensor, " cell_edge"], edges: Float[Tensor, " edge"], fwhm: Float[Tensor, "batch node cell"]
 ) -> Float[Tensor, "batch node shell cell"]:
-    """Share of each |Q| cell in the average over a |Q| bin after Gaussian smearing; both are averaged over, not taken at centres."""
+    """Share of each |Q| cell in the mean over a |Q| bin after Gaussian smearing; cell and bin are averaged over."""
     sigma = (SIGMA * fwhm).clamp(min=1e-6)[:, :, None, :]
 
     def twice(edge: Tensor) -> Tensor:
+        """Second integral of the Gaussian from each bin edge to `edge`."""
         x = (edges[:, None] - edge) / sigma
-        return sigma * (x * torch.special.ndtr(x) + torch.exp(-(x**2) / 2) / math.sqrt(2 * math.pi))
+        ramp: Tensor = sigma * (x * torch.special.ndtr(x) + torch.exp(-(x**2) / 2) / math.sqrt(2 * math.pi))
+        return ramp
 
     return (twice(cells[:-1]) - twice(cells[1:])).diff(dim=-2) / edges.diff()[:, None]

@@ -7,7 +7,7 @@ intensity. A width is evaluated at the energy transfer of the line, not of the b
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -24,16 +24,17 @@ class Resolution(Protocol):
     """A family of energy kernels; `names` are its nuisance parameters, `units` their units."""
 
     @property
-    def names(self) -> tuple[str, ...]: ...
+    def names(self) -> tuple[str, ...]:
+        """Nuisance parameters."""
 
     @property
-    def units(self) -> dict[str, str]: ...
+    def units(self) -> dict[str, str]:
+        """Unit of each parameter."""
 
     def kernel(
         self, line: Float[Tensor, " line"], theta: Float[Tensor, "batch parameter"], edges: Float[Tensor, " edge"]
     ) -> Float[Tensor, "batch line bin"]:
-        """Density (1/meV) that a unit line at each energy of the even grid `line` gives in each bin, averaged over the bin."""
-        ...
+        """Density (1/meV) of a unit line at each energy of the even grid `line`, averaged over each bin."""
 
 
 @runtime_checkable
@@ -41,10 +42,12 @@ class Widths(Protocol):
     """A resolution that is Gaussian, with a width that depends on energy transfer."""
 
     @property
-    def names(self) -> tuple[str, ...]: ...
+    def names(self) -> tuple[str, ...]:
+        """Nuisance parameters."""
 
     @property
-    def units(self) -> dict[str, str]: ...
+    def units(self) -> dict[str, str]:
+        """Unit of each parameter."""
 
     def fwhm(
         self, energy: Float[Tensor, " line"], theta: Float[Tensor, "batch parameter"]
@@ -58,12 +61,14 @@ class GaussianResolution:
     """One width at all energies: the parameter `fwhm`, meV."""
 
     names = ("fwhm",)
-    units = {"fwhm": "meV"}
+    units: ClassVar[dict[str, str]] = {"fwhm": "meV"}
 
     def fwhm(self, energy: Float[Tensor, " line"], theta: Float[Tensor, "batch 1"]) -> Float[Tensor, "batch line"]:
+        """The parameter, at every energy."""
         return theta.expand(-1, len(energy))
 
     def kernel(self, line: Tensor, theta: Tensor, edges: Tensor) -> Float[Tensor, "batch line bin"]:
+        """See `gaussian_kernel`."""
         return gaussian_kernel(line, self.fwhm(line, theta), edges)
 
 
@@ -79,18 +84,22 @@ class PolynomialResolution:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Nuisance parameters."""
         return tuple(self.units)
 
     @property
     def units(self) -> dict[str, str]:
+        """Unit of each parameter."""
         return {f"fwhm_{k}": "meV" if k == 0 else f"meV^{1 - k}" if k > 1 else "" for k in range(self.order + 1)}
 
     def fwhm(
         self, energy: Float[Tensor, " line"], theta: Float[Tensor, "batch parameter"]
     ) -> Float[Tensor, "batch line"]:
+        """The polynomial."""
         return theta @ torch.stack([energy**k for k in range(self.order + 1)])
 
     def kernel(self, line: Tensor, theta: Tensor, edges: Tensor) -> Float[Tensor, "batch line bin"]:
+        """See `gaussian_kernel`."""
         return gaussian_kernel(line, self.fwhm(line, theta), edges)
 
 
@@ -101,7 +110,7 @@ class TableResolution:
     energies: Sequence[float]
     widths: Sequence[float]
     names = ("fwhm_scale",)
-    units = {"fwhm_scale": ""}
+    units: ClassVar[dict[str, str]] = {"fwhm_scale": ""}
 
     def __post_init__(self) -> None:
         steps = torch.tensor(self.energies).diff()
@@ -116,53 +125,61 @@ class TableResolution:
             )
 
     def fwhm(self, energy: Float[Tensor, " line"], theta: Float[Tensor, "batch 1"]) -> Float[Tensor, "batch line"]:
+        """The table times the parameter; its ends hold beyond it."""
         x, y = (torch.as_tensor(v, dtype=energy.dtype, device=energy.device) for v in (self.energies, self.widths))
         k = torch.searchsorted(x, energy.contiguous()).clamp(1, len(x) - 1)
         fraction = ((energy - x[k - 1]) / (x[k] - x[k - 1])).clamp(0, 1)
         return theta * torch.lerp(y[k - 1], y[k], fraction)
 
     def kernel(self, line: Tensor, theta: Tensor, edges: Tensor) -> Float[Tensor, "batch line bin"]:
+        """See `gaussian_kernel`."""
         return gaussian_kernel(line, self.fwhm(line, theta), edges)
 
 
 @dataclass(frozen=True)
 class TailedResolution:
-    """A Gaussian of width `core`, of which the fraction `tail` is smeared to lower energy transfer by exp(-t / tail_length).
+    """A Gaussian of width `core`, the share `tail` of it smeared to lower energy transfer by exp(-t / tail_length).
 
-    Pulsed moderators and choppers leave such tails (S. Ikeda, J. M. Carpenter, Nucl. Instrum. Methods A 239, 536 (1985),
-    doi:10.1016/0168-9002(85)90033-6); elastic Bragg peaks of the same measurement show them. `tail_length` is in meV.
+    Pulsed moderators and choppers leave such tails (S. Ikeda, J. M. Carpenter, Nucl. Instrum. Methods A 239, 536
+    (1985), doi:10.1016/0168-9002(85)90033-6); elastic Bragg peaks of the same measurement show them. `tail_length` is
+    in meV.
     """
 
     core: Widths
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Nuisance parameters."""
         return (*self.core.names, "tail", "tail_length")
 
     @property
     def units(self) -> dict[str, str]:
+        """Unit of each parameter."""
         return {**self.core.units, "tail": "", "tail_length": "meV"}
 
     def kernel(self, line: Tensor, theta: Tensor, edges: Tensor) -> Float[Tensor, "batch line bin"]:
+        """Integral of (1 - tail) Gaussian + tail (Gaussian * exponential) over each bin; the latter in closed form."""
         fraction, length = theta[:, -2, None, None], theta[:, -1].clamp(min=1e-3)[:, None, None]
         sigma = _sigma(line, self.core.fwhm(line, theta[:, :-2]))[..., None]
         y, a = (edges - line[:, None]) / sigma, sigma / length
         late = torch.exp(a * y + a**2 / 2 + torch.special.log_ndtr(-y - a))
-        return (torch.special.ndtr(y) + fraction * late).diff(dim=-1) / edges.diff()
+        density: Tensor = (torch.special.ndtr(y) + fraction * late).diff(dim=-1) / edges.diff()
+        return density
 
 
 def gaussian_kernel(
     line: Float[Tensor, " line"], fwhm: Float[Tensor, "batch line"], edges: Float[Tensor, " edge"]
 ) -> Float[Tensor, "batch line bin"]:
     """Density (1/meV) of a Gaussian round each line, averaged over each bin."""
-    return torch.special.ndtr((edges - line[:, None]) / _sigma(line, fwhm)[..., None]).diff(dim=-1) / edges.diff()
+    below: Tensor = torch.special.ndtr((edges - line[:, None]) / _sigma(line, fwhm)[..., None])
+    return below.diff(dim=-1) / edges.diff()
 
 
 def _sigma(line: Float[Tensor, " line"], fwhm: Float[Tensor, "batch line"]) -> Float[Tensor, "batch line"]:
     """Standard deviation of a kernel on an even grid.
 
-    Modes are shared linearly between two neighbours of the grid, which widens them by step^2 / 6 in variance on average; that
-    is taken off here.
+    Modes are shared linearly between two neighbours of the grid, which adds step^2 / 6 to their variance on average;
+    that is taken off here.
     """
     step = line[1] - line[0]
     return ((SIGMA * fwhm) ** 2 - step**2 / 6).clamp(min=(step / 10) ** 2).sqrt()

@@ -1,11 +1,11 @@
 """Where in reciprocal space a bin looks: quadrature points for powder shells and for single-crystal boxes.
 
-Points come from an additive recurrence (an R-sequence: powers of the generalised golden ratio), shifted at random from cell to
-cell, so that they are spread evenly within a cell and independently between cells. For a powder only one wedge of the sphere is
-sampled: the directions that no symmetry operation of the model brings closer to a reference axis.
+Points come from an additive recurrence (an R-sequence: powers of the generalised golden ratio), shifted at random from
+cell to cell, so that they are spread evenly within a cell and independently between cells. For a powder only one wedge
+of the sphere is sampled: the directions that no symmetry operation of the model brings closer to a reference axis.
 
-`concentrate` then keeps the points that matter: a steep cone near a Bragg point fills an energy bin with a few strong modes out
-of thousands of points, and would be noisy where the flat top of the band is not.
+`concentrate` then keeps the points that matter: a steep cone near a Bragg point fills an energy bin with a few strong
+modes out of thousands of points, and would be noisy where the flat top of the band is not.
 """
 
 import math
@@ -32,7 +32,10 @@ PAD = 3
 
 @dataclass(frozen=True, eq=False)
 class Sampling:
-    """Quadrature points `q` (rlu) with their cell and weight (sums to one in each cell); `edges` are |Q| cell edges for a powder."""
+    """Quadrature points `q` (rlu) with their cell and weight, which sums to one in each cell if the points are even.
+
+    `edges` are the |Q| cell edges of a powder, None for a path.
+    """
 
     q: Float[Tensor, "sample 3"]
     cell: Int[Tensor, " sample"]
@@ -49,7 +52,7 @@ def sampling(
     width: float,
     seed: int,
 ) -> Sampling:
-    """About `samples` points for each |Q| cell of at least `width` (1/angstrom), or exactly `samples` for each point of a path."""
+    """About `samples` points for each |Q| cell of at least `width` (1/angstrom), or `samples` for a point of a path."""
     if samples < 1:
         raise InputError(f"samples = {samples}; at least one quadrature point per cell is needed")
     if isinstance(measurement.points, QPath):
@@ -66,11 +69,11 @@ def concentrate(
     samples: int,
     seed: int,
 ) -> Sampling:
-    """About `samples` points a cell out of many, an energy bin of `span` (meV) met by them as the root of its intensity.
+    """`samples` points a cell out of many, an energy bin of `span` (meV) met by them as the root of its intensity.
 
-    Importance sampling: a point is kept in proportion to the intensity of its modes over the root of all intensity in their bins
-    (`SPREAD` of the points evenly), its weight is divided by that, and points are drawn systematically in the order of energy.
-    That makes the error of the average the same share of the counting error in every bin.
+    Importance sampling: a point is kept in proportion to the intensity of its modes over the root of all intensity in
+    their bins (`SPREAD` of the points evenly), its weight is divided by that, and points are drawn systematically in
+    the order of energy. That makes the error of the average the same share of the counting error in every bin.
     """
     cells = int(dense.cell[-1]) + 1
     place = ((energy - span[0]) / (span[1] - span[0]) * BINS).floor()
@@ -132,8 +135,9 @@ def _cells(edges: Tensor, width: float) -> Tensor:
     steps = torch.arange(split, dtype=edges.dtype) / split
     inner = torch.cat(((inner[:-1, None] + inner.diff()[:, None] * steps).flatten(), inner[-1:]))
     outside = torch.arange(1, PAD + 1, dtype=edges.dtype) * width
-    below = (inner[0] - outside).clamp(min=0).unique()
-    return torch.cat((below[below < inner[0]], inner, inner[-1] + outside))
+    below = (inner[0] - outside).flip(0).clamp(min=0)
+    below = below[below < torch.cat((below[1:], inner[:1]))]
+    return torch.cat((below, inner, inner[-1] + outside))
 
 
 def _recurrence(n: int, dimension: int, copies: int, seed: int) -> Float[Tensor, "copy n dimension"]:
