@@ -98,7 +98,8 @@ class Gaussian:
     The error a file gives for a bin is made from the counts of that bin: bins that counted little claim small errors, a
     bin without counts claims none, and weights 1 / error^2 pull every fit down (Mighell, Astrophys. J. 518, 380 (1999),
     doi:10.1086/307253). The mean over the `WINDOW` x `WINDOW` neighbours, the bin itself left out, does not know what
-    that bin counted. `floor` is in units of the spectrum; by default a tenth of the median error of the valid bins.
+    that bin counted. `floor` is in units of the spectrum; by default a tenth of the median error of the bins that
+    claim one.
     """
 
     floor: float | None = None
@@ -110,7 +111,7 @@ class Gaussian:
 
     def observe(self, spectrum: Spectrum) -> Observed:
         """The intensities with the variance described above."""
-        if not bool(spectrum.error.any()):
+        if not bool(spectrum.error[spectrum.valid].any()):
             raise InputError("this spectrum has no errors; Gaussian counting needs one standard deviation per bin")
         valid = spectrum.valid
         variance = _neighbours(spectrum.error**2, valid).clamp(min=self.smallest(spectrum) ** 2)
@@ -118,7 +119,8 @@ class Gaussian:
 
     def smallest(self, spectrum: Spectrum) -> float:
         """The floor in use, in units of the spectrum."""
-        return self.floor or 0.1 * float(spectrum.error[spectrum.valid].median())
+        error = spectrum.error[spectrum.valid]
+        return self.floor or 0.1 * float(error[error > 0].median())
 
     def deviance(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, " batch"]:
         """sum (y - mu)^2 / variance."""

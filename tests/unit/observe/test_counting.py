@@ -1,0 +1,182 @@
+"""Counting: likelihoods agree with scipy's, and no bin weighs itself by what it happened to count."""
+
+import math
+
+import pytest
+import scipy.stats
+import torch
+from torch import Tensor
+
+from sqwirrel.errors import InputError
+from sqwirrel.observe import Gaussian, Poisson
+from sqwirrel.observe.counting import WINDOW
+from sqwirrel.spectra import Measurement, QShells, Spectrum
+
+
+def spectrum(values: Tensor, error: Tensor, *, is_counts: bool = False, valid: Tensor | None = None) -> Spectrum:
+    n, m = values.shape
+    where = Measurement(QShells(torch.arange(n + 1.0)), torch.arange(m + 1.0), 5.0)
+    return Spectrum.from_arrays(values, error, where, valid=valid, is_counts=is_counts)
+
+
+def random_counts(mean: float, shape: tuple[int, int], seed: int = 1) -> Tensor:
+    return torch.poisson(torch.full(shape, mean, dtype=torch.float64), generator=torch.Generator().manual_seed(seed))
+
+
+def reduced(seed: int = 1, n: int = 9, m: int = 11) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randn(n, m, generator=generator, dtype=torch.float64)
+    return values, 0.5 + torch.rand(n, m, generator=generator, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("mean", [0.3, 3.0, 200.0])
+def test_poisson_likelihood_is_that_of_scipy(mean: float) -> None:
+    counts = random_counts(mean, (6, 7))
+    observed = Poisson().observe(spectrum(counts, counts.sqrt(), is_counts=True))
+    expected = torch.linspace(0.5, 1.5, 42, dtype=torch.float64)[None] * mean
+    value = Poisson().log_normalisation(observed) - 0.5 * Poisson().deviance(expected, observed)
+    assert float(value) == pytest.approx(scipy.stats.poisson.logpmf(counts.flatten(), expected[0]).sum(), rel=1e-10)
+
+
+def test_gaussian_likelihood_is_that_of_scipy() -> None:
+    values, error = reduced()
+    observed = Gaussian().observe(spectrum(values, error))
+    expected = torch.linspace(-1, 1, values.numel(), dtype=torch.float64)[None]
+    value = Gaussian().log_normalisation(observed) - 0.5 * Gaussian().deviance(expected, observed)
+    law = scipy.stats.norm(expected[0].numpy(), observed.variance.sqrt().numpy())
+    assert float(value) == pytest.approx(law.logpdf(values.flatten()).sum(), rel=1e-12)
+
+
+def test_deviance_is_zero_at_the_data_and_positive_elsewhere() -> None:
+    counts = random_counts(2.0, (6, 7))
+    assert bool((counts == 0).any())
+    poisson = Poisson().observe(spectrum(counts, counts.sqrt(), is_counts=True))
+    gaussian = Gaussian().observe(spectrum(*reduced()))
+    for kind, observed in ((Poisson(), poisson), (Gaussian(), gaussian)):
+        rows = torch.stack((observed.intensity, observed.intensity + 0.1, (observed.intensity - 0.1).abs()))
+        at, above, below = kind.deviance(rows, observed).tolist()
+        # An expectation of zero counts as 1e-9.
+        assert at == pytest.approx(0, abs=1e-7)
+        assert min(above, below) > 0.1
+
+
+def test_weight_is_the_fisher_information_of_a_bin() -> None:
+    """Expected curvature of -log L: for Poisson counts at n = mu, by second difference of the deviance."""
+    counts = random_counts(30.0, (2, 3))
+    for kind, observed in (
+        (Poisson(), Poisson().observe(spectrum(counts, counts.sqrt(), is_counts=True))),
+        (Gaussian(), Gaussian().observe(spectrum(*reduced()))),
+    ):
+        mu, step = observed.intensity[None], 1e-2
+        weight = kind.weight(mu, observed)
+        for k in range(3):
+            off = torch.zeros_like(mu)
+            off[0, k] = step
+            second = kind.deviance(torch.cat((mu + off, mu - off)), observed).sum() / 2 / step**2
+            # Fourth order in step / mu.
+            assert float(weight[0, k]) == pytest.approx(float(second), rel=1e-4)
+
+
+def test_poisson_is_refused_on_reduced_data() -> None:
+    with pytest.raises(InputError, match="needs raw counts"):
+        Poisson().observe(spectrum(*reduced()))
+
+
+def test_gaussian_needs_errors_and_a_positive_floor() -> None:
+    values, error = reduced()
+    with pytest.raises(InputError, match="no errors"):
+        Gaussian().observe(spectrum(values, 0 * error))
+    left = torch.arange(11).expand(9, 11) < 5
+    with pytest.raises(InputError, match="no errors"):
+        Gaussian().observe(spectrum(values, torch.where(left, error, 0.0), valid=~left))
+    for floor in (0.0, -1.0, math.nan):
+        with pytest.raises(InputError, match="must be positive"):
+            Gaussian(floor)
+
+
+@pytest.mark.parametrize("place", [(4, 5), (0, 0), (8, 3)])
+def test_variance_of_a_bin_never_uses_its_own_error(place: tuple[int, int]) -> None:
+    values, error = reduced()
+    changed = error.clone()
+    changed[place] *= 7
+    before, after = (
+        Gaussian(0.01).observe(spectrum(values, e)).variance.reshape(values.shape) for e in (error, changed)
+    )
+    assert float(after[place]) == float(before[place])
+    rows, columns = torch.meshgrid(torch.arange(9), torch.arange(11), indexing="ij")
+    near = ((rows - place[0]).abs() <= WINDOW // 2) & ((columns - place[1]).abs() <= WINDOW // 2)
+    near[place] = False
+    assert torch.equal(after > before, near)
+
+
+def test_variance_is_the_mean_over_valid_neighbours() -> None:
+    values, error = reduced()
+    valid = torch.rand(9, 11, generator=torch.Generator().manual_seed(2)) > 0.4
+    valid[4, 5] = True
+    observed = Gaussian(0.01).observe(spectrum(values, error, valid=valid))
+    near = valid.clone()
+    near[4, 5] = False
+    square = (error**2)[2:7, 3:8][near[2:7, 3:8]]
+    mine = int(valid.flatten()[: 4 * 11 + 5].sum())
+    assert float(observed.variance[mine]) == pytest.approx(float(square.mean()), rel=1e-12)
+
+
+def test_a_bin_without_neighbours_keeps_its_own_error() -> None:
+    values, error = reduced()
+    valid = torch.zeros(9, 11, dtype=torch.bool)
+    valid[1, 1] = valid[7, 9] = True
+    observed = Gaussian(0.01).observe(spectrum(values, error, valid=valid))
+    assert torch.allclose(observed.variance, (error**2)[valid])
+
+
+def test_bins_that_counted_nothing_have_finite_weight_and_unmeasured_ones_none() -> None:
+    counts = random_counts(0.05, (20, 20))
+    valid = torch.ones(20, 20, dtype=torch.bool)
+    valid[:, 3] = False
+    observed = Gaussian(0.02).observe(spectrum(counts, counts.sqrt(), valid=valid))
+    assert len(observed.intensity) == 380
+    assert float((observed.intensity == 0).double().mean()) > 0.9
+    assert float(observed.variance.min()) == pytest.approx(0.02**2)
+    assert math.isfinite(Gaussian().log_normalisation(observed))
+
+
+def test_floor_is_a_tenth_of_the_median_error_of_valid_bins_that_have_one() -> None:
+    values, error = reduced()
+    valid = torch.ones(9, 11, dtype=torch.bool)
+    valid[:, :5] = False
+    data = spectrum(values, torch.where(valid, error, 100.0), valid=valid)
+    assert Gaussian().smallest(data) == pytest.approx(0.1 * float(error[valid].median()))
+    most = torch.arange(99).reshape(9, 11) % 3 == 0  # the other bins counted nothing
+    empty = spectrum(values, torch.where(most, error, 0.0), valid=valid)
+    assert Gaussian().smallest(empty) == pytest.approx(0.1 * float(error[valid & most].median()))
+    assert Gaussian(0.3).smallest(data) == 0.3
+    assert float(Gaussian(5.0).observe(data).variance.min()) == 25
+
+
+def test_default_floor_is_positive_where_most_bins_counted_nothing() -> None:
+    counts = random_counts(0.05, (20, 20))
+    observed = Gaussian().observe(spectrum(counts, counts.sqrt()))
+    assert float(observed.variance.min()) > 0
+
+
+def test_weights_from_the_bin_itself_are_biased_low_and_ours_are_not() -> None:
+    """40 000 bins of mean 4: the weighted mean is a fit of a constant. Standard error 2 / 200 = 0.01."""
+    counts = random_counts(4.0, (200, 200))
+    data = spectrum(counts, counts.sqrt())
+    observed = Gaussian().observe(data)
+    ours = float((observed.intensity / observed.variance).sum() / (1 / observed.variance).sum())
+    naive = 1 / counts[counts > 0]  # 1 / error^2, bins without an error left out
+    low = float((counts[counts > 0] * naive).sum() / naive.sum())
+    assert abs(ours - 4) < 4 * 0.01
+    assert low < 4 - 0.5
+
+
+def test_samples_have_the_stated_law() -> None:
+    """20 000 draws: standard errors of mean and variance stated by the law, tolerance 4 of them."""
+    n = 20_000
+    for kind, values in ((Poisson(), torch.full((1, n), 3.0)), (Gaussian(), torch.full((1, n), -1.0))):
+        data = spectrum(values.double(), torch.full((1, n), 3**0.5).double(), is_counts=isinstance(kind, Poisson))
+        observed = kind.observe(data)
+        drawn = kind.sample(observed.intensity, observed, torch.Generator().manual_seed(5))
+        assert abs(float(drawn.mean() - observed.intensity[0])) < 4 * (3 / n) ** 0.5
+        assert abs(float(drawn.var()) - 3) < 4 * 3 * (2.4 / n) ** 0.5
