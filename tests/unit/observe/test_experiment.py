@@ -1,0 +1,202 @@
+"""Experiment: order of names, exact derivatives, rows worked on in any number at once, noise, and one-sentence refusals."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from sqwirrel.errors import InputError
+from sqwirrel.model import library
+from sqwirrel.observe import (
+    AngularQWidth,
+    Experiment,
+    Gaussian,
+    GaussianResolution,
+    Instrument,
+    PlanarBackground,
+    Poisson,
+    PolynomialResolution,
+    SlopedBackground,
+    TailedResolution,
+)
+from sqwirrel.observe import experiment as module
+from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum
+
+CHAIN = library.load("fm_chain")
+MODEL = library.load("rb2mnf4")
+ENERGY = torch.linspace(0.5, 8, 46, dtype=torch.float64)
+MAP = Measurement(QShells(torch.linspace(0.5, 2, 7, dtype=torch.float64)), ENERGY, 5.0, incident_energy=20)
+EVERYTHING = Instrument(
+    resolution=TailedResolution(PolynomialResolution(1)),
+    background=PlanarBackground(),
+    counting=Poisson(),
+    q_width=AngularQWidth(),
+    multiple_scattering=True,
+)
+NUISANCES = {
+    "fwhm_0": 0.5,
+    "fwhm_1": -0.02,
+    "tail": 0.3,
+    "tail_length": 0.4,
+    "fwhm_angle": 1.5,
+    "multiple": 0.1,
+    "scale": 20.0,
+    "background": 0.5,
+    "background_slope": 0.02,
+    "background_slope_q": -0.1,
+}
+FULL = Experiment(MODEL, MAP, EVERYTHING, samples=8, cell=0.25, seed=2)
+SIMPLE = Experiment(MODEL, MAP, Instrument(counting=Poisson()), samples=8, cell=0.25)
+PATH = Measurement(QPath(CHAIN.lattice, [[0.2, 0, 0], [0.4, 0, 0]], torch.zeros(3, 3)), [0.5, 1, 2, 3, 4, 5], 5.0)
+
+
+def rows(n: int, seed: int = 1) -> Tensor:
+    """Rows of parameters within 5 % of the published ones."""
+    noise = torch.rand(n, len(FULL.names), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return FULL.pack(**NUISANCES) * (0.95 + 0.1 * noise)
+
+
+def test_names_are_those_of_the_model_then_the_nuisances_in_order() -> None:
+    assert FULL.names == ("J1", "J2", "D", *NUISANCES)
+    assert FULL.linear == ("scale", "background", "background_slope", "background_slope_q")
+    path = Experiment(CHAIN, PATH, Instrument(), samples=1)
+    assert path.names == ("J", "fwhm", "scale", "background")  # no |Q| width where there are no shells
+    assert FULL.units == {
+        **dict.fromkeys(("J1", "J2", "D"), "meV"),
+        **{"fwhm_0": "meV", "fwhm_1": "", "tail": "", "tail_length": "meV", "fwhm_angle": "deg"},
+        **{"multiple": "", "scale": "", "background": ""},
+        **{"background_slope": "1/meV", "background_slope_q": "angstrom"},
+    }
+
+
+def test_every_column_is_the_parameter_of_its_name() -> None:
+    """Changing one value changes what it should: nothing but the background where there is no signal, and so on."""
+    base = FULL(FULL.pack(**NUISANCES))[0]
+    raised = FULL(FULL.pack(**{**NUISANCES, "background": 1.5}))[0]
+    assert torch.allclose(raised, base + 1, atol=1e-12)
+    doubled = FULL(FULL.pack(**{**NUISANCES, "scale": 40.0}))[0] - FULL.signal(FULL.pack(**NUISANCES)).expected[0] * 20
+    assert torch.allclose(doubled, base, atol=1e-12)
+    tilted = FULL(FULL.pack(**{**NUISANCES, "background_slope_q": 0.9}))[0] - base
+    away = MAP.points.centres - 1.25
+    assert torch.allclose(tilted, away[:, None].expand_as(tilted), atol=1e-12)
+
+
+def test_nuisance_derivatives_are_exact() -> None:
+    theta, start = rows(2), len(MODEL.names)
+    slope = FULL.linearise(theta).slope
+    for k in range(start, theta.shape[1]):
+        step = torch.zeros_like(theta)
+        step[:, k] = 1e-5 * theta[:, k].abs()
+        finite = (FULL(theta + step) - FULL(theta - step)) / (2 * step[:, k, None, None])
+        # Second-order error 1e-10, rounding 1e-16 / 1e-5, of the largest derivative.
+        assert float((slope[:, k] - finite).abs().max()) < 1e-7 * float(finite.abs().max()), FULL.names[k]
+
+
+def test_model_derivatives_are_those_of_a_piecewise_linear_deposit() -> None:
+    """Modes are shared linearly between two lines of the energy grid, so the slope of one mode jumps as it crosses a
+    line, by up to step / sigma = 26 % here. Over differences so short that none crosses it is exact; over those that many
+    cross the jumps average out, with these few points to 6 % (to 2 % with 64 a cell).
+    """
+    theta = rows(2)
+    slope = FULL.linearise(theta).slope
+    for k in range(len(MODEL.names)):
+        for size, tolerance in ((1e-8, 1e-5), (1e-3, 0.06)):
+            step = torch.zeros_like(theta)
+            step[:, k] = size * theta[:, k].abs()
+            finite = (FULL(theta + step) - FULL(theta - step)) / (2 * step[:, k, None, None])
+            assert float((slope[:, k] - finite).norm() / finite.norm()) < tolerance, FULL.names[k]
+
+
+def test_linearised_value_is_the_prediction() -> None:
+    """Two codes (compiled, and torch with derivatives) at rounding of an eigenvalue problem."""
+    theta = rows(3)
+    assert torch.allclose(FULL.linearise(theta).expected, FULL.predict(theta).expected, rtol=1e-9, atol=1e-9)
+
+
+def test_rows_in_chunks_equal_rows_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    theta = rows(5)
+    at_once, slopes, signal = FULL.predict(theta), FULL.linearise(theta), FULL.signal(theta)
+    monkeypatch.setattr(module, "ROWS_BYTES", 1)
+    assert FULL._rows() == 1
+    for one, other in ((at_once, FULL.predict(theta)), (slopes, FULL.linearise(theta)), (signal, FULL.signal(theta))):
+        for a, b in zip(one, other, strict=True):
+            assert a.dtype == b.dtype
+            assert torch.allclose(a.double(), b.double(), rtol=1e-12, atol=1e-12)
+
+
+def test_prediction_is_scale_times_signal_plus_background() -> None:
+    theta = rows(2)
+    amplitude = theta[:, [FULL.names.index(name) for name in FULL.linear]]
+    shapes = torch.cat((FULL.signal(theta).expected[:, None], FULL.templates.expand(2, -1, -1, -1)), 1)
+    assert torch.allclose(FULL(theta), torch.einsum("bk,bkne->bne", amplitude, shapes), rtol=1e-12)
+
+
+def test_multiple_scattering_adds_the_same_to_every_momentum() -> None:
+    """The template is linear in `multiple`, flat along |Q|, and the mean of the signal over |Q| d|Q|."""
+    experiment = Experiment(MODEL, MAP, Instrument(multiple_scattering=True), samples=8, cell=0.25)
+
+    def signal(multiple: float) -> Tensor:
+        theta = experiment.pack(fwhm=0.5, fwhm_q=0.05, multiple=multiple, scale=1, background=0)
+        return experiment.signal(theta).expected[0]
+
+    template = (signal(0.2) - signal(0.0)) / 0.2
+    assert torch.allclose(signal(0.1), signal(0.0) + 0.1 * template, atol=1e-12)
+    assert torch.allclose(template, template[:1].expand_as(template), rtol=1e-9, atol=1e-12)
+    edges = MAP.points.edges
+    wide = ((edges**2).diff() @ signal(0.0)) / (edges[-1] ** 2 - edges[0] ** 2)
+    # The template also has the cells beyond the range, which |Q| d|Q| weighs heavily.
+    assert float(template[0].sum()) == pytest.approx(float(wide.sum()), rel=0.2)
+
+
+def test_unstable_order_is_a_flag_with_a_sentence() -> None:
+    theta = torch.cat((SIMPLE.pack(fwhm=0.3, fwhm_q=0.05, scale=1, background=0),) * 2)
+    theta[1, 0] *= -1
+    assert SIMPLE.predict(theta).stable.tolist() == [True, False]
+    assert SIMPLE.linearise(theta).stable.tolist() == [True, False]
+    assert "rb2mnf4' is not a minimum of the energy" in SIMPLE.why_unstable(theta[1:])
+    with pytest.raises(InputError, match=r"unstable at q = \(-?\d"):
+        SIMPLE.sample(theta[1:], 1)
+
+
+def test_values_are_given_by_name() -> None:
+    with pytest.raises(InputError, match="needs a value for 'fwhm'"):
+        SIMPLE.pack(scale=1)
+    with pytest.raises(InputError, match="got 'width'"):
+        SIMPLE.pack(width=1, fwhm=1, fwhm_q=0.1, scale=1, background=0)
+    packed = SIMPLE.pack(background=4, J1=1, fwhm=2, fwhm_q=0.1, scale=3)
+    assert packed[0].tolist() == [1, MODEL.defaults["J2"], MODEL.defaults["D"], 2, 0.1, 3, 4]
+
+
+def test_measurement_needs_a_temperature() -> None:
+    with pytest.raises(InputError, match="no temperature"):
+        Experiment(MODEL, Measurement(MAP.points, ENERGY, None), Instrument())
+
+
+def test_counts_scatter_round_the_expectation() -> None:
+    """Deviance per bin of a spectrum drawn from the model is one within 5 standard errors."""
+    theta = SIMPLE.pack(fwhm=0.5, fwhm_q=0.05, scale=200, background=20)
+    drawn = SIMPLE.sample(theta, 3)
+    assert drawn.is_counts
+    assert torch.equal(drawn.intensity, SIMPLE.sample(theta, 3).intensity)
+    assert not torch.equal(drawn.intensity, SIMPLE.sample(theta, 4).intensity)
+    chi2 = (drawn.intensity - SIMPLE(theta)[0]) ** 2 / SIMPLE(theta)[0]
+    assert float(chi2.mean()) == pytest.approx(1, abs=5 * (2 / chi2.numel()) ** 0.5)
+
+
+def test_reduced_data_scatter_like_the_ones_given() -> None:
+    experiment = Experiment(MODEL, MAP, Instrument(counting=Gaussian()), samples=8, cell=0.25)
+    theta = experiment.pack(fwhm=0.5, fwhm_q=0.05, scale=200, background=20)
+    with pytest.raises(InputError, match="needs the errors of a measured spectrum"):
+        experiment.sample(theta, 1)
+    valid = torch.rand(MAP.shape, generator=torch.Generator().manual_seed(1)) > 0.2
+    like = Spectrum.from_arrays(*torch.full((2, *MAP.shape), 3.0, dtype=torch.float64), MAP, valid=valid)
+    drawn = experiment.sample(theta, 1, like)
+    assert torch.equal(drawn.valid, valid)
+    assert torch.allclose(drawn.error[valid], torch.full_like(drawn.error[valid], 3))
+    away = (drawn.intensity - experiment(theta)[0])[valid] / 3
+    assert float(away.var()) == pytest.approx(1, abs=5 * (2 / int(valid.sum())) ** 0.5)
+
+
+def test_energy_slope_is_about_the_middle_of_the_range() -> None:
+    path = Experiment(CHAIN, PATH, Instrument(GaussianResolution(), SlopedBackground()), samples=1)
+    flat = path(path.pack(fwhm=0.2, scale=0, background=3, background_slope=2))[0]
+    assert torch.allclose(flat, 3 + 2 * (PATH.energy_centres - 2.75).expand_as(flat))
