@@ -15,8 +15,8 @@ EFFECTIVE = 100
 PARETO = 0.7
 QUADRATURE = 0.5
 """Largest shift of a parameter by the powder average, in units of its own standard deviation."""
-EDGE = 0.02
-"""A 95 % interval that comes this close to a bound of the prior, in units of its width, is made by the prior."""
+EDGE = 0.05
+"""A 95 % interval this close to a bound, in units of its width, is made by the prior: it cuts off 6 % or more."""
 WIDE = 0.9
 """A posterior this wide, in units of the prior's standard deviation, has learnt nothing."""
 BLOCK = (6, 8)
@@ -122,14 +122,14 @@ def _misfit(target: Target, expected: Float[Tensor, "point energy"]) -> tuple[fl
     weight = target.experiment.instrument.counting.weight(expected[valid][None], target.observed)[0]
     z[valid] = (target.observed.intensity - expected[valid]) * weight.sqrt()
     size = (min(BLOCK[0], z.shape[0]), min(BLOCK[1], z.shape[1]))
-    total, count = (
-        x.unfold(0, size[0], size[0]).unfold(1, size[1], size[1]).sum((-1, -2)) for x in (z, valid.to(z.dtype))
-    )
+    rest = (0, -z.shape[1] % size[1], 0, -z.shape[0] % size[0])  # a block that the map fills in part is one too
+    padded = (torch.nn.functional.pad(x, rest) for x in (z, valid.to(z.dtype)))
+    total, count = (x.unfold(0, size[0], size[0]).unfold(1, size[1], size[1]).sum((-1, -2)) for x in padded)
     score = torch.where(count > 0, total / count.clamp(min=1).sqrt(), 0.0)
     k = int(score.abs().argmax())
     i, j = k // score.shape[1] * size[0], k % score.shape[1] * size[1]
     measurement = target.experiment.measurement
-    energy = measurement.energy[[j, j + size[1]]].tolist()
-    return float(
-        score.flatten()[k]
-    ), f"{measurement.points.describe(i, i + size[0])}, {energy[0]:.2f} to {energy[1]:.2f} meV"
+    stop = min(i + size[0], z.shape[0])
+    energy = measurement.energy[[j, min(j + size[1], z.shape[1])]].tolist()
+    where = f"{measurement.points.describe(i, stop)}, {energy[0]:.2f} to {energy[1]:.2f} meV"
+    return float(score.flatten()[k]), where

@@ -16,7 +16,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment
 from sqwirrel.observe.counting import Observed
-from sqwirrel.spectra import Spectrum
+from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum
 
 
 class Slope(NamedTuple):
@@ -48,6 +48,10 @@ class Target:
             raise InputError(f"the prior names '{unknown[0]}', but the experiment has parameters {experiment.names}")
         if not prior.names:
             raise InputError("every parameter of the prior is fixed; leave at least one free")
+        if not _same_bins(experiment.measurement, spectrum.measurement):
+            raise InputError(
+                "the spectrum lies on other bins than the experiment; make the experiment on its measurement"
+            )
         if not bool(spectrum.valid.any()):
             raise InputError(
                 "no bin of this spectrum was measured (all are NaN, masked or excluded); check the energy range"
@@ -106,3 +110,15 @@ class Target:
 def _diagonal(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """Derivative of a function that treats rows and parameters separately (summed over what it returns)."""
     return torch.func.grad(lambda x: function(x).sum())
+
+
+def _same_bins(a: Measurement, b: Measurement) -> bool:
+    """Whether both measurements have the same points and energies, to rounding."""
+    if a.shape != b.shape or type(a.points) is not type(b.points):
+        return False
+    pairs = [(a.energy, b.energy)]
+    if isinstance(a.points, QShells) and isinstance(b.points, QShells):
+        pairs.append((a.points.edges, b.points.edges))
+    elif isinstance(a.points, QPath) and isinstance(b.points, QPath):
+        pairs += [(a.points.q, b.points.q), (a.points.box, b.points.box)]
+    return all(torch.allclose(x, y, rtol=0, atol=1e-6) for x, y in pairs)
