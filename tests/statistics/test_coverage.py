@@ -1,7 +1,8 @@
 """Posteriors of simulated measurements cover the truth as often as they say, and are as sharp as the data allow.
 
-A ferromagnetic chain along a path with Poisson counts and four parameters, drawn anew for every spectrum: all intervals of
-one run are independent between spectra. The default run has 40 spectra, the slow one 400 (standard errors of 2.3 % and so on).
+A ferromagnetic chain along a path with Poisson counts and four parameters, drawn anew for every spectrum. Importance draws
+have a seed of their own for every spectrum: shared ones shift all posteriors alike, by 1 / sqrt(draws) of their width, which
+400 spectra notice. The default run has 40 spectra, the slow one 400.
 """
 
 from typing import NamedTuple
@@ -20,14 +21,30 @@ from sqwirrel.observe.counting import Counting
 from sqwirrel.spectra import Measurement, QPath, Spectrum
 
 CHAIN = library.load("fm_chain")
-POINTS = torch.tensor([[h, 0, 0] for h in (0.15, 0.25, 0.35, 0.5)], dtype=torch.float64)
-WHERE = Measurement(
-    QPath(CHAIN.lattice, POINTS, torch.zeros(3, 3)), torch.linspace(0.5, 6, 34, dtype=torch.float64), 5.0
-)
-PRIOR = Prior(
-    J=Uniform(-1.3, -0.7, "meV"), fwhm=Uniform(0.3, 0.7, "meV"), scale=Uniform(100, 300), background=Uniform(2, 12)
-)
-SETTINGS = Settings(screen=64, starts=2, draws=200, seed=5)
+
+
+class Case(NamedTuple):
+    """Where is measured, and the prior that truths are drawn from."""
+
+    where: Measurement
+    prior: Prior
+
+
+def path(points: list[float], bins: int) -> Measurement:
+    q = torch.tensor([[h, 0, 0] for h in points], dtype=torch.float64)
+    energy = torch.linspace(0.5, 6, bins + 1, dtype=torch.float64)
+    return Measurement(QPath(CHAIN.lattice, q, torch.zeros(3, 3)), energy, 5.0)
+
+
+def prior(scale: tuple[float, float], background: tuple[float, float]) -> Prior:
+    nuisances = {"fwhm": Uniform(0.3, 0.7, "meV"), "scale": Uniform(*scale), "background": Uniform(*background)}
+    return Prior(J=Uniform(-1.3, -0.7, "meV"), **nuisances)
+
+
+SHARP = Case(path([0.15, 0.25, 0.35, 0.5], 33), prior((100, 300), (2, 12)))
+"""Three bins per width, and neighbouring points with modes elsewhere."""
+SMOOTH = Case(path([0.30, 0.31, 0.32, 0.33, 0.34, 0.35, 0.36, 0.37], 99), prior((30, 100), (1, 4)))
+"""Nine bins per width, and neighbouring points that look alike."""
 
 
 class Coverage(NamedTuple):
@@ -39,17 +56,17 @@ class Coverage(NamedTuple):
     deviance: Tensor
 
 
-def coverage(spectra: int, counting: Counting) -> Coverage:
-    experiment = Experiment(CHAIN, WHERE, Instrument(counting=counting), samples=1)
-    counts = Experiment(CHAIN, WHERE, Instrument(counting=Poisson()), samples=1)
-    truths = PRIOR.sample(spectra, 11)
+def coverage(spectra: int, counting: Counting, case: Case = SHARP) -> Coverage:
+    experiment = Experiment(CHAIN, case.where, Instrument(counting=counting), samples=1)
+    counts = Experiment(CHAIN, case.where, Instrument(counting=Poisson()), samples=1)
+    truths = case.prior.sample(spectra, 11)
     averages = Averages.of(experiment, counts.sample(truths[:1], 0))
     rows = []
     for k, truth in enumerate(truths):
         measured = counts.sample(truth[None], 1000 + k)
         if not counting.is_poisson:  # what a reduction makes of counts: errors from the counts of each bin
-            measured = Spectrum.from_arrays(measured.intensity, measured.error, WHERE)
-        answer = infer(averages, PRIOR, measured, SETTINGS)
+            measured = Spectrum.from_arrays(measured.intensity, measured.error, case.where)
+        answer = infer(averages, case.prior, measured, Settings(screen=64, starts=2, draws=200, seed=k))
         weight = answer.log_weight.exp()
         pull = (weight @ answer.draws - truth) / answer.covariance.diagonal().sqrt()
         rank = weight @ (answer.draws < truth).double()
@@ -90,13 +107,25 @@ def test_poisson_posteriors_cover_to_a_few_per_cent() -> None:
     check(coverage(400, Poisson()))
 
 
-@pytest.mark.slow
-def test_gaussian_posteriors_of_reduced_counts_are_not_biased() -> None:
-    """Errors from the counts of each bin, averaged over its neighbours: the band is not pulled down.
-
-    The weights are not those of the expectation, so the width is not the Poisson one; bias and rough coverage are asked for.
-    """
-    found = coverage(200, Gaussian())
-    assert float(found.pull.mean(0).abs().max()) < 4 / 200**0.5 + 0.1
+def check_reduced(found: Coverage) -> None:
+    """Weights from neighbours are not those of the expectation, so coverage is asked for only roughly."""
+    n = len(found.pull)
     inside = ((found.rank - 0.5).abs() < 0.34).double().mean(0)
-    assert bool(((inside > 0.5) & (inside < 0.85)).all()), inside.tolist()
+    assert bool(((inside > 0.58) & (inside < 0.78)).all()), inside.tolist()
+    assert float(found.pull.mean(0).abs().max()) < 0.1 + 4 / n**0.5
+    assert float(found.pull.std(0).max()) < 1.3
+
+
+@pytest.mark.slow
+def test_gaussian_posteriors_of_smooth_reduced_counts_cover() -> None:
+    check_reduced(coverage(200, Gaussian(), SMOOTH))
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(
+    reason="where lines are sharper than the 5 x 5 neighbours that the variance comes from, it is too small on the line and "
+    "intervals are too narrow: pulls of 2, 35 % within the 68 % interval; no check notices",
+    raises=AssertionError,
+)
+def test_gaussian_posteriors_of_sharp_reduced_counts_cover() -> None:
+    check_reduced(coverage(120, Gaussian(), SHARP))
