@@ -14,7 +14,8 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: setup
-	$(BIN)/sqwirrel infer examples/rb2mnf4_demo.toml --out demo
+	$(BIN)/sqwirrel simulate examples/rb2mnf4_truth.toml --out demo/measured
+	$(BIN)/sqwirrel infer examples/rb2mnf4.toml --out demo/result
 
 test: setup
 	$(BIN)/python -m pytest

@@ -124,7 +124,9 @@ def prepared(quick: bool) -> tuple[Averages, Prior, Experiment, torch.Tensor, Sp
     """What all spectra share: simulators, prior, counts per unit of intensity, and the measured coverage."""
     config = load(CONFIG)
     if quick:
-        config = config.model_copy(update={"instrument": config.instrument.model_copy(update={"samples": QUICK["samples"]})})
+        config = config.model_copy(
+            update={"instrument": config.instrument.model_copy(update={"samples": QUICK["samples"]})}
+        )
     this = study(config)
     e = this.experiment
     truth = Experiment(e.model, e.measurement, e.instrument, samples=2 * e.samples, cell=e.cell, seed=1000)
@@ -156,7 +158,9 @@ def measure(experiment: Experiment, theta: torch.Tensor, exposure: torch.Tensor,
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Coverage and error over limit, parameter by parameter."""
-    truth, median, limit = (torch.tensor([row[key] for row in rows], dtype=torch.float64) for key in ("truth", "median", "limit"))
+    truth, median, limit = (
+        torch.tensor([row[key] for row in rows], dtype=torch.float64) for key in ("truth", "median", "limit")
+    )
     error, names = (median - truth).abs(), rows[0]["names"]
     low_high = {name: torch.tensor([row["quantiles"][name] for row in rows], dtype=torch.float64) for name in LEVELS}
     inside = {name: ((q[:, 0] <= truth) & (truth <= q[:, 1])).double().mean(0) for name, q in low_high.items()}
@@ -203,7 +207,9 @@ def table(result: dict[str, Any]) -> str:
     lines = [head, f"{'parameter':20s} {'68 %':>6s} {'90 %':>6s} {'rho':>6s} {'median error / limit':>21s}"]
     for row in result["parameters"]:
         share = row["coverage"]
-        lines.append(f"{row['name']:20s} {share['68']:6.3f} {share['90']:6.3f} {row['rho']:6.2f} {row['median_error_over_limit']:21.2f}")
+        lines.append(
+            f"{row['name']:20s} {share['68']:6.3f} {share['90']:6.3f} {row['rho']:6.2f} {row['median_error_over_limit']:21.2f}"
+        )
     return "\n".join(lines)
 
 

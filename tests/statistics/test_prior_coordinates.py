@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sqwirrel.model.prior import INSIDE, SHARP, Distribution, LogUniform, Normal, Prior, Uniform
+from sqwirrel.model.coordinates import INSIDE, SHARP
+from sqwirrel.model.prior import Distribution, LogUniform, Normal, Prior, Uniform
 
 KINDS = [Uniform(-1, 2), Uniform(1e-3, 2e-3), LogUniform(0.1, 10), LogUniform(1, 1e6), Normal(1, 0.5)]
 SIZES = st.floats(1e-3, 1e3)

@@ -11,12 +11,7 @@ from torch import Tensor
 
 from sqwirrel import seeds, units
 from sqwirrel.errors import InputError
-
-
-INSIDE = 1e-6
-"""How far inside an interval, as a share of it, its ends are taken in the unconstrained coordinate."""
-SHARP = 50.0
-"""The unconstrained coordinate of an interval is linear but for about 1 / `SHARP` of it at either end."""
+from sqwirrel.model.coordinates import coordinate, log_slope, share
 
 
 @runtime_checkable
@@ -84,16 +79,16 @@ class Uniform:
         return torch.where(inside, -math.log(self.hi - self.lo), -math.inf).to(x)
 
     def constrain(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """x = lo + (hi - lo) u(z), linear but near the ends (see `_share`)."""
-        return self.lo + (self.hi - self.lo) * _share(z)
+        """x = lo + (hi - lo) u(z), linear but near the ends (see `share`)."""
+        return self.lo + (self.hi - self.lo) * share(z)
 
     def unconstrain(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """The inverse of `constrain`."""
-        return _coordinate((x - self.lo) / (self.hi - self.lo))
+        return coordinate((x - self.lo) / (self.hi - self.lo))
 
     def log_density(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Log density of z: even, with logistic ends."""
-        return _log_share_slope(z)
+        return log_slope(z)
 
 
 @dataclass(frozen=True)
@@ -134,16 +129,16 @@ class LogUniform:
         return torch.where(inside, density, -math.inf)
 
     def constrain(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """x = lo (hi / lo)^u(z), log-linear but near the ends (see `_share`)."""
-        return self.lo * (self.hi / self.lo) ** _share(z)
+        """x = lo (hi / lo)^u(z), log-linear but near the ends (see `share`)."""
+        return self.lo * (self.hi / self.lo) ** share(z)
 
     def unconstrain(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """The inverse of `constrain`."""
-        return _coordinate(torch.log(x / self.lo) / math.log(self.hi / self.lo))
+        return coordinate(torch.log(x / self.lo) / math.log(self.hi / self.lo))
 
     def log_density(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Log density of z: even, with logistic ends."""
-        return _log_share_slope(z)
+        return log_slope(z)
 
 
 @dataclass(frozen=True)
@@ -266,27 +261,6 @@ class Prior:
 
     def __repr__(self) -> str:
         return f"Prior({', '.join(f'{name}={each}' for name, each in self._all.items())})"
-
-
-def _share(z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """u(z) in (0, 1): z in units of an even law's standard deviation, softened at both ends by a logistic law."""
-    t = z / math.sqrt(12)
-    softplus = torch.nn.functional.softplus
-    return (softplus(SHARP * (t + 0.5)) - softplus(SHARP * (t - 0.5))) / SHARP
-
-
-def _coordinate(u: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """The inverse of `_share`."""
-    u = u.clamp(INSIDE, 1 - INSIDE)
-    t = (torch.log(torch.expm1(SHARP * u)) - torch.log(-torch.expm1(SHARP * (u - 1))) - SHARP / 2) / SHARP
-    return math.sqrt(12) * t
-
-
-def _log_share_slope(z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """log du / dz = log (s(a) - s(b)), with the logistic function s, written so that neither end underflows."""
-    a, b = SHARP * (z / math.sqrt(12) + 0.5), SHARP * (z / math.sqrt(12) - 0.5)
-    logsigmoid = torch.nn.functional.logsigmoid
-    return logsigmoid(a) + logsigmoid(-b) + math.log(-math.expm1(-SHARP)) - 0.5 * math.log(12)
 
 
 def _distribution(name: str, entry: object) -> Distribution | Fixed:

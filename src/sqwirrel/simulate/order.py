@@ -35,7 +35,9 @@ def is_stationary(quadratic: Tensor, linear: Tensor, directions: Tensor) -> Bool
 
 
 def relax(
-    quadratic: Float[Tensor, "batch site 3 site 3"], linear: Float[Tensor, "batch site 3"], start: Float[Tensor, "site 3"]
+    quadratic: Float[Tensor, "batch site 3 site 3"],
+    linear: Float[Tensor, "batch site 3"],
+    start: Float[Tensor, "site 3"],
 ) -> Float[Tensor, "batch site 3"]:
     """Directions of the nearest local minimum from `start`, differentiable with respect to the energy's coefficients.
 
@@ -64,7 +66,9 @@ def _newton(quadratic: Tensor, linear: Tensor, directions: Tensor) -> Tensor:
     return torch.nn.functional.normalize(moved, dim=-1)
 
 
-def _hessian(quadratic: Tensor, force: Tensor, directions: Tensor, tangent: Tensor) -> Float[Tensor, "batch angle angle"]:
+def _hessian(
+    quadratic: Tensor, force: Tensor, directions: Tensor, tangent: Tensor
+) -> Float[Tensor, "batch angle angle"]:
     """Second derivative of the classical energy in the tangent planes."""
     curved = torch.einsum("bica,biajd,bjed->bicje", tangent, quadratic, tangent).flatten(3, 4).flatten(1, 2)
     pull = torch.einsum("bia,bia->bi", force, directions).repeat_interleave(2, dim=-1)

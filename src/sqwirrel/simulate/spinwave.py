@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor, nn
 
-from sqwirrel.model.spin import SpinModel
 from sqwirrel.model.ions import form_factor
+from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate.crosssection import bose, transverse
 from sqwirrel.simulate.eigen import eigenmodes
 from sqwirrel.simulate.kernels import bosonic_modes
@@ -146,7 +146,9 @@ class SpinWaves(nn.Module):
         rows = [self._expand(one[p : p + 1], self.directions, part, bonds) for p, bonds in enumerate(own)]
         return torch.cat(rows).contiguous()
 
-    def _expand(self, theta: Tensor, directions: Tensor, part: slice, bonds: Tensor) -> Complex[Tensor, "batch q boson boson"]:
+    def _expand(
+        self, theta: Tensor, directions: Tensor, part: slice, bonds: Tensor
+    ) -> Complex[Tensor, "batch q boson boson"]:
         """The boson Hamiltonian of every row of `theta` in the local frames of `directions`, from these `bonds`."""
         u, n = local_frames(directions)
         N, i, j = len(self.spins), self.i[bonds], self.j[bonds]
@@ -164,8 +166,12 @@ class SpinWaves(nn.Module):
         """Anisotropy, and the exchange and applied fields along n (Toth & Lake eq. 26, each bond once)."""
         u, n = u.expand(len(theta), -1, -1), n.expand(len(theta), -1, -1)
         turned = torch.einsum("bp,piac,bic->bia", theta + 0j, self.anisotropy + 0j, u)
-        force = torch.einsum("bp,piajc,bjc->bia", theta, self.quadratic, n) + torch.einsum("bp,pia->bia", theta, self.linear)
-        hop = (turned * u.conj()).sum(-1) * self.spins - (force * n).sum(-1) / self.spins + theta[:, -1:] * REGULARISATION
+        force = torch.einsum("bp,piajc,bjc->bia", theta, self.quadratic, n) + torch.einsum(
+            "bp,pia->bia", theta, self.linear
+        )
+        hop = (
+            (turned * u.conj()).sum(-1) * self.spins - (force * n).sum(-1) / self.spins + theta[:, -1:] * REGULARISATION
+        )
         pair = (turned * u).sum(-1) * self.spins
         upper = torch.cat((torch.diag_embed(hop), torch.diag_embed(pair)), dim=-1)
         lower = torch.cat((torch.diag_embed(pair.conj()), torch.diag_embed(hop.conj())), dim=-1)
