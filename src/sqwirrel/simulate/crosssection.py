@@ -19,7 +19,7 @@ def transverse(q: Float[Tensor, "q 3"]) -> Float[Tensor, "q 3 3"]:
 
 
 def bose(energy: Float[Tensor, "*mode"], temperature: float) -> Float[Tensor, "*mode"]:
-    """Thermal weight of a line at signed `energy` (meV): n + 1 on the loss side, n on the gain side; `temperature` in K.
+    """Thermal weight of a line at signed `energy` (meV): n + 1 on the loss side, n on the gain side (K).
 
     Energies closer to zero than 1e-6 meV are held there, where the weight of a line diverges.
     """

@@ -1,13 +1,14 @@
 """Batched bosonic eigenproblems, with derivatives that are right at degenerate modes.
 
 A quadratic boson Hamiltonian x^dagger H x, x = (b, b^dagger), is diagonalised by a para-unitary T with
-T^dagger H T = |E| and T^dagger g T = g, g = diag(1, -1) (Colpa, Physica A 93, 327 (1978), doi:10.1016/0378-4371(78)90160-7).
+T^dagger H T = |E| and T^dagger g T = g, g = diag(1, -1) (Colpa, Physica A 93, 327 (1978),
+doi:10.1016/0378-4371(78)90160-7).
 With H = L L^dagger the Hermitian matrix L^dagger g L has the signed energies as eigenvalues and
 T = L^-dagger Y |E|^1/2.
 
 Derivatives are first-order perturbation theory round the detached solution. Inside a degenerate set the modes are first
-turned so that their intensities (a^dagger a, a = T^dagger V) are diagonal; then sum_n I_n f(E_n) has the right first derivative
-for every smooth f, because the terms that couple two modes of the set vanish. Second derivatives are wrong.
+turned so that their intensities (a^dagger a, a = T^dagger V) are diagonal; then sum_n I_n f(E_n) has the right first
+derivative for every smooth f, because the terms that couple two modes of the set vanish. Second derivatives are wrong.
 """
 
 import torch
@@ -15,7 +16,7 @@ from jaxtyping import Bool, Complex, Float
 from torch import Tensor
 
 DEGENERATE = 1e-9
-"""Two modes closer than this (relative to the largest energy of the matrix) are treated as one set: the error is of the same order."""
+"""Two modes closer than this, relative to the largest energy, are one set: the error is of the same order."""
 
 
 def metric(n: int) -> Float[Tensor, " boson"]:
@@ -26,7 +27,7 @@ def metric(n: int) -> Float[Tensor, " boson"]:
 def factorise(
     hamiltonian: Complex[Tensor, "*batch boson boson"],
 ) -> tuple[Complex[Tensor, "*batch boson boson"], Bool[Tensor, "*batch"]]:
-    """Cholesky factor, and whether the Hamiltonian is positive definite; an indefinite one is replaced by the identity first."""
+    """Cholesky factor, and whether the Hamiltonian is positive definite; an indefinite one becomes the identity."""
     L, info = torch.linalg.cholesky_ex(hamiltonian)
     stable = info == 0
     if bool(stable.all()):
@@ -73,7 +74,8 @@ def _alignment(
     same = label[..., :, None] == label[..., None, :]
     gram = amplitude @ amplitude.mH * same
     height = 2 * gram.diagonal(dim1=-2, dim2=-1).real.sum(-1, keepdim=True) + 1
-    return torch.linalg.eigh(gram - torch.diag_embed((label * height).to(gram.dtype))).eigenvectors.flip(-1)
+    axes: Tensor = torch.linalg.eigh(gram - torch.diag_embed((label * height).to(gram.dtype))).eigenvectors
+    return axes.flip(-1)
 
 
 def _sets(energy: Float[Tensor, "*batch boson"]) -> Tensor:

@@ -12,7 +12,7 @@ class Modes:
 
     `energy` is in meV, the creation modes first (positive, descending), then the annihilation modes (negative).
     `intensity` is the strength of each line in the dynamical structure factor, per magnetic ion.
-    `stable` is False where the assumed order is not a minimum at that wavevector; energy and intensity mean nothing there.
+    `stable` is False where the assumed order is not a minimum at that wavevector; the other two mean nothing there.
     """
 
     energy: Float[Tensor, "batch q mode"]

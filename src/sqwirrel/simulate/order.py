@@ -1,4 +1,4 @@
-"""The classical order a model is expanded about: local frames, torque, and relaxation of the moments with the parameters."""
+"""The classical order a model is expanded about: local frames, torque, and moments that follow the parameters."""
 
 import torch
 from jaxtyping import Bool, Complex, Float
@@ -24,14 +24,16 @@ def gradient(
     quadratic: Float[Tensor, "*batch site 3 site 3"], linear: Float[Tensor, "*batch site 3"], directions: Tensor
 ) -> Float[Tensor, "*batch site 3"]:
     """dE/dn of the classical energy E = n . quadratic . n / 2 + linear . n (meV per magnetic cell)."""
-    return torch.einsum("...iajc,...jc->...ia", quadratic, directions) + linear
+    force: Tensor = torch.einsum("...iajc,...jc->...ia", quadratic, directions) + linear
+    return force
 
 
 def is_stationary(quadratic: Tensor, linear: Tensor, directions: Tensor) -> Bool[Tensor, "*batch"]:
     """Whether every moment lies along its exchange field, so that the expansion has no linear terms."""
     force = gradient(quadratic, linear, directions)
     torque = torch.linalg.cross(force, directions.expand_as(force)).norm(dim=-1).amax(-1)
-    return torque <= STATIONARY * force.norm(dim=-1).amax(-1).clamp(min=1e-12)
+    still: Tensor = torque <= STATIONARY * force.norm(dim=-1).amax(-1).clamp(min=1e-12)
+    return still
 
 
 def relax(
@@ -62,7 +64,7 @@ def _newton(quadratic: Tensor, linear: Tensor, directions: Tensor) -> Tensor:
         inverse = torch.where(size.abs() > floor, 1 / size.abs().clamp(min=floor), 0.0)
     step = -torch.einsum("bxk,bk,byk,by->bx", axes, inverse, axes, slope)
     step = step * (0.5 / step.detach().abs().amax(-1, keepdim=True).clamp(min=0.5))
-    moved = directions + torch.einsum("bic,bica->bia", step.unflatten(-1, (-1, 2)), tangent)
+    moved = directions + torch.einsum("bic,bica->bia", step.reshape(*step.shape[:-1], -1, 2), tangent)
     return torch.nn.functional.normalize(moved, dim=-1)
 
 

@@ -1,8 +1,9 @@
 """Linear spin-wave theory for any number of sublattices, batched over Hamiltonians and wavevectors.
 
-Conventions: each bond once, J > 0 antiferromagnetic, S_i . A . S_i without a half; local frame (e1, e2, n) on each site,
-u = e1 + i e2, S = n (s - b^dagger b) + sqrt(s/2) (u* b + u b^dagger); phases with the full atomic positions
-(Toth & Lake, J. Phys.: Condens. Matter 27, 166002 (2015), doi:10.1088/0953-8984/27/16/166002). H is linear in the parameters.
+Conventions: each bond once, J > 0 antiferromagnetic, S_i . A . S_i without a half; local frame (e1, e2, n) on
+each site, u = e1 + i e2, S = n (s - b^dagger b) + sqrt(s/2) (u* b + u b^dagger); phases with the full atomic positions
+(Toth & Lake, J. Phys.: Condens. Matter 27, 166002 (2015), doi:10.1088/0953-8984/27/16/166002). H is linear in the
+parameters.
 """
 
 import math
@@ -22,7 +23,7 @@ from sqwirrel.simulate.order import is_stationary, local_frames, relax
 from sqwirrel.units import MU_B
 
 REGULARISATION = 1e-9
-"""Added to the diagonal of H (meV), so that a Goldstone mode does not fail the Cholesky step; shifts a mode E by about 1e-9 H_ii / E."""
+"""Added to the diagonal of H (meV): a Goldstone mode then passes the Cholesky step; E moves by 1e-9 H_ii / E."""
 CHUNK_BYTES = 8 * 2**20
 """Size of the Hamiltonians worked on at once; about ten temporary arrays are as large. Fits the cache, for speed."""
 BASIS_BYTES = 256 * 2**20
@@ -48,9 +49,24 @@ class SpinWaves(nn.Module):
     """Energies and S_perp of `model` at wavevectors `q` (reciprocal lattice units of the chemical cell).
 
     Intensities are per magnetic ion, spin units (g = 2), with the squared form factor, (g/2)^2 and the thermal weight
-    at `temperature` (K); `field` is in T, Cartesian. Work is split so that temporary arrays stay within a few `CHUNK_BYTES`;
-    what does not depend on the parameters is kept for later calls, up to `BASIS_BYTES`, if `keep`.
+    at `temperature` (K); `field` is in T, Cartesian. Work is split so that temporary arrays stay within some
+    `CHUNK_BYTES`; what does not depend on the parameters is kept for later calls, up to `BASIS_BYTES`, if `keep`.
     """
+
+    parameter: Tensor
+    i: Tensor
+    j: Tensor
+    displacement: Tensor
+    matrix: Tensor
+    anisotropy: Tensor
+    quadratic: Tensor
+    linear: Tensor
+    q: Tensor
+    spins: Tensor
+    directions: Tensor
+    filter: Tensor
+    basis: Tensor | None
+    seen: Tensor | None
 
     def __init__(
         self,
@@ -76,7 +92,7 @@ class SpinWaves(nn.Module):
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Modes:
         """Modes for every row of `theta` (in the order of `names`, meV).
 
-        Differentiable where gradients are enabled; under `torch.no_grad` a compiled kernel gives the same answers faster
+        Differentiable where gradients are enabled; under `torch.no_grad` a compiled kernel gives the same faster
         (on the CPU, for an order that does not follow theta).
         """
         theta, directions, stationary = self._order(theta)
@@ -89,7 +105,7 @@ class SpinWaves(nn.Module):
     def correlations(
         self, theta: Float[Tensor, "batch parameter"]
     ) -> tuple[Float[Tensor, "batch q mode"], Complex[Tensor, "batch q mode 3 3"]]:
-        """Energies and S^ab of the creation modes per magnetic ion: spins only, no g, no form factor, zero temperature."""
+        """Energies and S^ab of the creation modes per magnetic ion: spins only, zero temperature."""
         theta, directions, _ = self._order(theta)
         observable = self._observable(local_frames(directions)[0][:, None])
         energy, amplitude, _ = eigenmodes(self._hamiltonian(theta, directions, slice(None)), observable)
@@ -133,7 +149,7 @@ class SpinWaves(nn.Module):
             return self._expand(theta, directions, part, torch.arange(len(self.i)))
         basis = self._kept(part)
         flat = torch.view_as_real(basis).flatten(1)
-        return torch.view_as_complex((theta @ flat).unflatten(1, (*basis.shape[1:], 2)))
+        return torch.view_as_complex((theta @ flat).reshape(len(theta), *basis.shape[1:], 2))
 
     def _kept(self, part: slice) -> Complex[Tensor, "parameter q boson boson"]:
         """The basis at a slice of the wavevectors, as kept or made again."""
@@ -160,7 +176,8 @@ class SpinWaves(nn.Module):
         index = torch.cat([(i + r * N) * 2 * N + j + c * N for r in (0, 1) for c in (0, 1)])
         value = torch.cat((hop, pair, pair.conj(), hop.conj()), dim=1)[..., None] * phase.repeat(4, 1)
         H = value.new_zeros(len(theta), 4 * N * N, phase.shape[1]).index_add(1, index, value)
-        return H.mT.unflatten(-1, (2 * N, 2 * N)) + self._onsite(theta, u, n)[:, None]
+        hopping: Tensor = H.mT.reshape(len(theta), -1, 2 * N, 2 * N)
+        return hopping + self._onsite(theta, u, n)[:, None]
 
     def _onsite(self, theta: Tensor, u: Tensor, n: Tensor) -> Complex[Tensor, "batch boson boson"]:
         """Anisotropy, and the exchange and applied fields along n (Toth & Lake eq. 26, each bond once)."""
