@@ -111,21 +111,13 @@ def check_reduced(found: Coverage) -> None:
     """Weights from neighbours are not those of the expectation, so coverage is asked for only roughly."""
     n = len(found.pull)
     inside = ((found.rank - 0.5).abs() < 0.34).double().mean(0)
-    assert bool(((inside > 0.58) & (inside < 0.78)).all()), inside.tolist()
+    assert bool(((inside > 0.55) & (inside < 0.80)).all()), inside.tolist()
     assert float(found.pull.mean(0).abs().max()) < 0.1 + 4 / n**0.5
     assert float(found.pull.std(0).max()) < 1.3
 
 
 @pytest.mark.slow
-def test_gaussian_posteriors_of_smooth_reduced_counts_cover() -> None:
-    check_reduced(coverage(200, Gaussian(), SMOOTH))
-
-
-@pytest.mark.slow
-@pytest.mark.xfail(
-    reason="where lines are sharper than the 5 x 5 neighbours that the variance comes from, it is too small on the line and "
-    "intervals are too narrow: pulls of 2, 35 % within the 68 % interval; no check notices",
-    raises=AssertionError,
-)
-def test_gaussian_posteriors_of_sharp_reduced_counts_cover() -> None:
-    check_reduced(coverage(120, Gaussian(), SHARP))
+@pytest.mark.parametrize("case", [SHARP, SMOOTH], ids=["sharp", "smooth"])
+def test_gaussian_posteriors_of_reduced_counts_cover(case: Case) -> None:
+    """With the variance of the neighbours alone, pulls in the sharp case have a standard deviation of 1.8 to 2.0."""
+    check_reduced(coverage(200, Gaussian(), case))

@@ -1,7 +1,7 @@
 """Checks that every posterior carries: fit, sampling, quadrature, identifiability."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sqwirrel.infer.importance import Weighted
@@ -19,10 +19,10 @@ EDGE = 0.05
 """A 95 % interval this close to a bound, in units of its width, is made by the prior: it cuts off 6 % or more."""
 WIDE = 0.9
 """A posterior this wide, in units of the prior's standard deviation, has learnt nothing."""
-BLOCK = (6, 8)
-"""Bins along |Q| and energy that are averaged in the search for misfit."""
+WINDOW = (7, 13)
+"""Bins along |Q| and energy whose residuals are averaged in the search for misfit."""
 MISFIT = 5.0
-"""Standard deviations at which the mean residual of a block counts as structure."""
+"""Standard deviations at which a mean residual counts as structure; chance reaches it in one map of some thousand."""
 
 
 def fit_checks(target: Target, theta: Float[Tensor, " parameter"]) -> tuple[float, list[Check]]:
@@ -43,7 +43,7 @@ def fit_checks(target: Target, theta: Float[Tensor, " parameter"]) -> tuple[floa
             "residual_structure",
             abs(largest) <= MISFIT,
             largest,
-            f"largest mean residual of a block of bins in standard deviations, at {where}",
+            f"largest mean residual of {WINDOW[0]} x {WINDOW[1]} bins, in its standard deviations, at {where}",
         ),
     ]
 
@@ -115,21 +115,25 @@ def _named(target: Target, flag: Tensor) -> str:
     return ", ".join(name for name, bad in zip(target.names, flag.tolist(), strict=True) if bad)
 
 
+def smoothed(
+    residual: Float[Tensor, "point energy"], valid: Bool[Tensor, "point energy"]
+) -> Float[Tensor, "point energy"]:
+    """Mean residual of the `WINDOW` round each valid bin, in standard deviations of that mean; 0 elsewhere."""
+    kernel = torch.ones(1, 1, *WINDOW, dtype=residual.dtype)
+    pair = torch.stack((residual * valid, valid.to(residual.dtype)))[:, None]
+    total, count = torch.nn.functional.conv2d(pair, kernel, padding=[n // 2 for n in WINDOW])[:, 0]
+    return torch.where(valid, total / count.clamp(min=1).sqrt(), 0.0)
+
+
 def _misfit(target: Target, expected: Float[Tensor, "point energy"]) -> tuple[float, str]:
-    """The block with the largest mean residual, in standard deviations of that mean, and where it lies."""
-    valid = target.observed.valid
-    z = torch.zeros_like(expected)
+    """The largest smoothed residual, and where it lies."""
+    valid, measurement = target.observed.valid, target.experiment.measurement
     weight = target.experiment.instrument.counting.weight(expected[valid][None], target.observed)[0]
-    z[valid] = (target.observed.intensity - expected[valid]) * weight.sqrt()
-    size = (min(BLOCK[0], z.shape[0]), min(BLOCK[1], z.shape[1]))
-    rest = (0, -z.shape[1] % size[1], 0, -z.shape[0] % size[0])  # a block that the map fills in part is one too
-    padded = (torch.nn.functional.pad(x, rest) for x in (z, valid.to(z.dtype)))
-    total, count = (x.unfold(0, size[0], size[0]).unfold(1, size[1], size[1]).sum((-1, -2)) for x in padded)
-    score = torch.where(count > 0, total / count.clamp(min=1).sqrt(), 0.0)
-    k = int(score.abs().argmax())
-    i, j = k // score.shape[1] * size[0], k % score.shape[1] * size[1]
-    measurement = target.experiment.measurement
-    stop = min(i + size[0], z.shape[0])
-    energy = measurement.energy[[j, min(j + size[1], z.shape[1])]].tolist()
-    where = f"{measurement.points.describe(i, stop)}, {energy[0]:.2f} to {energy[1]:.2f} meV"
-    return float(score.flatten()[k]), where
+    residual = torch.zeros_like(expected)
+    residual[valid] = (target.observed.intensity - expected[valid]) * weight.sqrt()
+    score = smoothed(residual, valid)
+    k, j = divmod(int(score.abs().argmax()), score.shape[1])
+    low, high = (max(0, min(j + end, score.shape[1])) for end in (-(WINDOW[1] // 2), WINDOW[1] // 2 + 1))
+    points = measurement.points.describe(max(0, k - WINDOW[0] // 2), min(k + WINDOW[0] // 2 + 1, score.shape[0]))
+    energy = measurement.energy[[low, high]].tolist()
+    return float(score[k, j]), f"{points}, {energy[0]:.2f} to {energy[1]:.2f} meV"

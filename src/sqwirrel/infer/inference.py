@@ -77,7 +77,7 @@ class Averages:
     @classmethod
     def of(cls, experiment: Experiment, spectrum: Spectrum) -> "Averages":
         """The averages of an experiment on the bins of `spectrum`."""
-        merge = [max(1, n // most) for n, most in zip(spectrum.measurement.shape, COARSE_BINS, strict=True)]
+        merge = [-(-n // most) for n, most in zip(spectrum.measurement.shape, COARSE_BINS, strict=True)]
         bins = spectrum.rebin(q=merge[0], energy=merge[1]).measurement
         samples = max(8, experiment.samples // COARSE_SAMPLES)
         coarse = _again(experiment, measurement=bins, samples=samples, cell=2 * experiment.cell)
@@ -114,7 +114,7 @@ def infer(
     tell("preparing", 0, 1)
     averages = experiment if isinstance(experiment, Averages) else Averages.of(experiment, spectrum)
     found = search(averages.rough(prior, spectrum), settings, tell)
-    fine = _fine(target, found, tell)
+    target, fine = _fine(target, spectrum, found, tell)
     weighted = importance(
         target,
         fine,
@@ -144,12 +144,17 @@ def random_starts(coarse: Target, *, starts: int, seed: int) -> list[Optimum]:
     return basins(refine(coarse, theta[value.isfinite()][:starts]))
 
 
-def _fine(target: Target, found: list[Optimum], tell: Progress) -> list[Optimum]:
-    """The basins worth sampling, refined on the fine average."""
+def _fine(target: Target, spectrum: Spectrum, found: list[Optimum], tell: Progress) -> tuple[Target, list[Optimum]]:
+    """The basins worth sampling, refined on the fine average: with the data's own variances, then with the best fit's."""
     near = [b for b in found if b.log_posterior > found[0].log_posterior - MARGIN]
-    refined = refine(
-        target, target.prior.constrain(torch.stack([b.z for b in near])), progress=lambda k, n: tell("refining", k, n)
-    )
+    first = _refined(target, near, tell)
+    target = target.reweighed(spectrum, first[0].z)
+    return target, _refined(target, first, tell)
+
+
+def _refined(target: Target, near: list[Optimum], tell: Progress) -> list[Optimum]:
+    starts = target.prior.constrain(torch.stack([b.z for b in near]))
+    refined = refine(target, starts, progress=lambda k, n: tell("refining", k, n))
     return basins([replace(new, starts=old.starts) for new, old in zip(refined, near, strict=True)])
 
 

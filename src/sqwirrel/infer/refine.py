@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sqwirrel.infer.target import Slope, Target
 
-STEPS = 30
+STEPS = 100
 SETTLED = 0.01
 """A start has converged when the next step promises less than this in log posterior."""
 LONGEST = 1.0

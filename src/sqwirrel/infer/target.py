@@ -5,7 +5,7 @@ draw can leave the prior, and a posterior that leans on a bound is still smooth.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -57,6 +57,12 @@ class Target:
                 "no bin of this spectrum was measured (all are NaN, masked or excluded); check the energy range"
             )
         return cls(experiment, prior, experiment.instrument.counting.observe(spectrum))
+
+    def reweighed(self, spectrum: Spectrum, z: Float[Tensor, " parameter"]) -> "Target":
+        """The same posterior with the variances that its spectrum has if `z` is right."""
+        with torch.no_grad():
+            expected = self.experiment.predict(self.full(self.prior.constrain(z[None]))).expected[0]
+        return replace(self, observed=self.experiment.instrument.counting.observe(spectrum, expected))
 
     @property
     def names(self) -> tuple[str, ...]:

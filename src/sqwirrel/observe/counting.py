@@ -26,8 +26,8 @@ class Counting(Protocol):
 
     is_poisson: bool
 
-    def observe(self, spectrum: Spectrum) -> Observed:
-        """The valid bins, and the variance that a fit weighs them with before it knows the expectation."""
+    def observe(self, spectrum: Spectrum, expected: Float[Tensor, "point energy"] | None = None) -> Observed:
+        """The valid bins, and the variance that a fit weighs them with, given the expectation where it is known."""
 
     def deviance(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, " batch"]:
         """-2 log likelihood ratio to a model that meets every bin."""
@@ -50,7 +50,11 @@ class Poisson:
 
     is_poisson = True
 
-    def observe(self, spectrum: Spectrum) -> Observed:
+    def observe(
+        self,
+        spectrum: Spectrum,
+        expected: Float[Tensor, "point energy"] | None = None,  # noqa: ARG002 (`weight` knows it)
+    ) -> Observed:
         """The counts; their variance is the count, at least one."""
         if not spectrum.is_counts:
             raise InputError(
@@ -93,13 +97,15 @@ WINDOW = 5
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Reduced data: a normal law whose variance is the mean of error^2 over the neighbouring bins, at least floor^2.
+    """Reduced data: a normal law whose variance is the mean of error^2 over the neighbours, in proportion to the signal.
 
     The error a file gives for a bin is made from the counts of that bin: bins that counted little claim small errors, a
     bin without counts claims none, and weights 1 / error^2 pull every fit down (Mighell, Astrophys. J. 518, 380 (1999),
     doi:10.1086/307253). The mean over the `WINDOW` x `WINDOW` neighbours, the bin itself left out, does not know what
-    that bin counted. `floor` is in units of the spectrum; by default a tenth of the median error of the bins that
-    claim one.
+    that bin counted. Once an expectation is known, the variance follows it within the window: it is the mean times
+    (expected + level) / mean of (expected + level) over the same neighbours. The level, at least 0, is what was
+    subtracted in reduction, found from how errors grow with the expectation. The variance is at least floor^2; `floor`
+    is in units of the spectrum, by default a tenth of the median error of the bins that claim one.
     """
 
     floor: float | None = None
@@ -109,12 +115,15 @@ class Gaussian:
         if self.floor is not None and not self.floor > 0:
             raise InputError(f"the error floor is {self.floor}; it must be positive, in units of the spectrum")
 
-    def observe(self, spectrum: Spectrum) -> Observed:
+    def observe(self, spectrum: Spectrum, expected: Float[Tensor, "point energy"] | None = None) -> Observed:
         """The intensities with the variance described above."""
         if not bool(spectrum.error[spectrum.valid].any()):
             raise InputError("this spectrum has no errors; Gaussian counting needs one standard deviation per bin")
-        valid = spectrum.valid
-        variance = _neighbours(spectrum.error**2, valid).clamp(min=self.smallest(spectrum) ** 2)
+        valid, claimed = spectrum.valid, spectrum.error**2
+        variance = _neighbours(claimed, valid)
+        if expected is not None:
+            variance = variance * _contrast(expected.clamp(min=0), claimed, variance, valid)
+        variance = variance.clamp(min=self.smallest(spectrum) ** 2)
         return Observed(spectrum.intensity[valid], variance[valid], valid)
 
     def smallest(self, spectrum: Spectrum) -> float:
@@ -150,3 +159,24 @@ def _neighbours(
     pair = torch.stack((variance * valid, valid.to(variance.dtype)))[:, None]
     total, count = torch.nn.functional.conv2d(pair, kernel, padding=WINDOW // 2)[:, 0]
     return torch.where(count > 0, total / count.clamp(min=1), variance)
+
+
+def _contrast(
+    expected: Float[Tensor, "point energy"],
+    claimed: Float[Tensor, "point energy"],
+    around: Float[Tensor, "point energy"],
+    valid: Bool[Tensor, "point energy"],
+) -> Float[Tensor, "point energy"]:
+    """(expected + level) / its mean over the neighbours.
+
+    The level solves sum (expected - mean) (claimed (mean + level) - around (expected + level)) = 0: no term knows the
+    noise of its own bin twice, so that noise does not bias it. Infinite, and the ratio 1, if errors do not grow.
+    """
+    mean = _neighbours(expected, valid)
+    rise = torch.where(valid, expected - mean, 0.0)
+    growth = float((rise * (claimed - around)).sum())
+    level = float((rise * (around * expected - claimed * mean)).sum()) / growth if growth > 0 else torch.inf
+    if level == torch.inf:
+        return torch.ones_like(expected)
+    level = max(0.0, level)
+    return torch.where(mean + level > 0, (expected + level) / (mean + level).clamp(min=1e-300), 1.0)

@@ -196,18 +196,22 @@ class Experiment(nn.Module):
         return value, list(slope), stable
 
     def _deposit(self, theta: Tensor) -> tuple[Float[Tensor, "batch cell line"], Bool[Tensor, " batch"]]:
-        """Intensity of all modes shared between cells and the fine energy grid."""
+        """Intensity of all modes shared between cells and the lines of the fine energy grid, by quadratic B-splines.
+
+        These keep the mean energy, add the same variance wherever a mode lies (see `resolution`), and have no kinks.
+        """
         modes = self.waves(theta)
         step, n = self.line[1] - self.line[0], len(self.line)
         place = (modes.energy - self.line[0]) / step
-        inside = (place >= 0) & (place < n - 1) & modes.stable[..., None]
-        below = torch.where(inside, place, 0.0).detach().floor()
+        inside = (place >= 1) & (place < n - 2) & modes.stable[..., None]
+        nearest = torch.where(inside, place, 1.0).detach().round()
         strength = torch.where(inside, modes.intensity * self.weight[:, None], 0.0)
-        upper = strength * (place - below)
-        index = (self.cells[:, None] * n + below.long()).flatten(1)
-        size = (int(self.cells[-1]) + 1) * n
-        grid = strength.new_zeros(len(theta), size).scatter_add(1, index, (strength - upper).flatten(1))
-        grid = grid.scatter_add(1, index + 1, upper.flatten(1))
+        away = torch.where(inside, place - nearest, 0.0)
+        below, above = strength * (0.5 - away) ** 2 / 2, strength * (0.5 + away) ** 2 / 2
+        index = (self.cells[:, None] * n + nearest.long()).flatten(1)
+        grid = strength.new_zeros(len(theta), (int(self.cells[-1]) + 1) * n)
+        for offset, part in ((-1, below), (0, strength - below - above), (1, above)):
+            grid = grid.scatter_add(1, index + offset, part.flatten(1))
         return grid.reshape(len(theta), -1, n), modes.stable.all(-1)
 
     def _smear(
@@ -244,7 +248,7 @@ class Experiment(nn.Module):
         return self.names.index(name) - len(self.model.names)
 
 
-DENSE = 48
+DENSE = 16
 """Candidates for each quadrature point, of which `concentrate` keeps one."""
 
 

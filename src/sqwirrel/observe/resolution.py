@@ -178,8 +178,8 @@ def gaussian_kernel(
 def _sigma(line: Float[Tensor, " line"], fwhm: Float[Tensor, "batch line"]) -> Float[Tensor, "batch line"]:
     """Standard deviation of a kernel on an even grid.
 
-    Modes are shared linearly between two neighbours of the grid, which adds step^2 / 6 to their variance on average;
+    Modes are shared between three lines of the grid by a quadratic B-spline, which adds step^2 / 4 to their variance;
     that is taken off here.
     """
     step = line[1] - line[0]
-    return ((SIGMA * fwhm) ** 2 - step**2 / 6).clamp(min=(step / 10) ** 2).sqrt()
+    return ((SIGMA * fwhm) ** 2 - step**2 / 4).clamp(min=(step / 10) ** 2).sqrt()

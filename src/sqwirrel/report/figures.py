@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.infer.checks import WINDOW, smoothed
 from sqwirrel.report.axes import across, place
 from sqwirrel.report.result import Result
 from sqwirrel.spectra import Measurement, Spectrum
@@ -40,8 +41,6 @@ STYLE: Any = {
 INK, BAND, ACCENT = "#1b1b1b", "#2166ac", "#b2182b"
 UNMEASURED = "#d5d5d5"
 MAP_SIZE, CUT_SIZE = (4.6, 3.5), (3.6, 2.7)
-BLOCK = (3, 6)
-"""Half-width, in bins along |Q| and energy, of the window that smooths the residuals."""
 
 
 @mpl.rc_context(STYLE)
@@ -78,13 +77,9 @@ def residual_map(result: Result) -> Figure:
 @mpl.rc_context(STYLE)
 def misfit_map(result: Result) -> Figure:
     """The mean residual round each bin, in standard deviations of that mean: where the misfit sits."""
-    size = [2 * half + 1 for half in BLOCK]
-    window = torch.ones(1, 1, *size, dtype=torch.float64)
-    pair = torch.stack((result.residual, result.valid.to(torch.float64)))[:, None]
-    total, count = torch.nn.functional.conv2d(pair, window, padding=BLOCK)[:, 0]
-    score = total / count.clamp(min=1).sqrt()
+    score = smoothed(result.residual, result.valid)
     top = max(5.0, float(score[result.valid].abs().quantile(0.995)))
-    return _residual(result, score, top, f"The same for {size[0]} × {size[1]} bins together")
+    return _residual(result, score, top, f"The same for {WINDOW[0]} × {WINDOW[1]} bins together")
 
 
 @mpl.rc_context(STYLE)
@@ -187,7 +182,7 @@ def _bands(
 
 def _frame(axes: Axes, data: Tensor, error: Tensor) -> None:
     """An intensity axis that the well-measured data set, not a bin with a wild error."""
-    good = error <= 4 * error.median()
+    good = (error <= 4 * error.median()) | (error <= data.abs() / 3)
     lo, hi = min(0.0, float(data[good].min())), float((data + error)[good].max())
     axes.set_ylim(lo - 0.04 * (hi - lo), hi + 0.05 * (hi - lo))
 

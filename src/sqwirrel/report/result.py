@@ -37,7 +37,7 @@ class Result:
     @cached_property
     def observed(self) -> Observed:
         """The valid bins as the likelihood sees them."""
-        return self.experiment.instrument.counting.observe(self.spectrum)
+        return self.experiment.instrument.counting.observe(self.spectrum, self.expected)
 
     @property
     def valid(self) -> Bool[Tensor, "point energy"]:

@@ -55,24 +55,24 @@ def test_deviance_fails_where_the_scatter_is_too_wide() -> None:
 
 
 def test_structure_fails_where_a_few_bins_stand_out_and_says_where() -> None:
-    """A bump of 2.5 standard deviations over eight of 400 bins: 2.5 sqrt(8) = 7 of the block; the deviance rises by 0.12."""
+    """A bump of 2 standard deviations over 13 of 400 bins: 2 sqrt(13) = 7 of their mean; the deviance rises by 0.13."""
     data = 20 * SLOPE + 30 + noise(BINS, 1)
-    data[160:168] += 2.5
+    data[160:173] += 2
     found = by_name(checks.fit_checks(line(data), AT)[1])
     assert found["deviance_per_bin"].passed
     assert not found["residual_structure"].passed
     assert found["residual_structure"].value > 5
-    assert "|Q| 1.00 to 2.00 1/angstrom, 160.00 to 168.00 meV" in found["residual_structure"].meaning
-    data[160:168] -= 5
+    assert "|Q| 1.00 to 2.00 1/angstrom, 159.00 to 172.00 meV" in found["residual_structure"].meaning
+    data[160:173] -= 4
     assert by_name(checks.fit_checks(line(data), AT)[1])["residual_structure"].value < -5
 
 
 def test_structure_at_the_upper_edge_of_the_map_is_seen() -> None:
-    """403 bins are 50 blocks of eight and a rest of three; a misfit of the last bins must not hide in the rest."""
+    """A misfit of the last bins, which only half a window covers, must not hide."""
     experiment = Toy(("a",), lambda theta: theta * torch.ones(403), 403)
     prior = Prior(a=Uniform(-100, 100), scale=Fixed(1), background=Fixed(0))
     data = 20 + noise(403, 1)
-    data[-3:] += 6
+    data[-3:] += 8
     target = Target.of(experiment, prior, spectrum(experiment, data, 1.0))
     found = by_name(checks.fit_checks(target, torch.tensor([20.0]).double())[1])
     assert not found["residual_structure"].passed

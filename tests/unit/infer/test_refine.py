@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sqwirrel.infer.refine import Optimum, basins, refine
+from sqwirrel.infer.refine import STEPS, Optimum, basins, refine
 from sqwirrel.infer.target import Target
 from sqwirrel.model.prior import Fixed, Normal, Prior, Uniform
 from tests.unit.infer.toy import GaussianProblem, Toy, noise, spectrum
@@ -39,7 +39,7 @@ def test_far_starts_walk_there_and_tell_their_progress() -> None:
     far = PROBLEM.mean + 8 * PROBLEM.sd * starts((1, 1, -1), (-1, 1, 1))
     for optimum in refine(PROBLEM.target, far, progress=lambda k, n: told.append((k, n))):
         assert torch.allclose(PROBLEM.prior.constrain(optimum.z[None])[0], PROBLEM.centre, atol=2e-3)
-    assert told[0] == (0, 30)
+    assert told[0] == (0, STEPS)
     assert 8 <= len(told) < 30  # no step is longer than one standard deviation of the prior
 
 

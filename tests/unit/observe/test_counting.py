@@ -121,6 +121,25 @@ def test_variance_is_the_mean_over_valid_neighbours() -> None:
     assert float(observed.variance[mine]) == pytest.approx(float(square.mean()), rel=1e-12)
 
 
+@pytest.mark.parametrize("subtracted", [0.0, 40.0])
+def test_variance_follows_an_expectation_that_changes_within_the_window(subtracted: float) -> None:
+    """Counts of a line one bin wide, from which a level was subtracted: the variance is what was counted on average."""
+    x = torch.arange(200, dtype=torch.float64)
+    expected = 20 + 200 * torch.exp(-(((x % 20) - 10) ** 2)).expand(60, -1)
+    counts = torch.poisson(expected + subtracted, generator=torch.Generator().manual_seed(3))
+    data = spectrum(counts - subtracted, counts.sqrt())
+    blind, informed = (Gaussian().observe(data, known).variance.reshape(60, 200) for known in (None, expected))
+    ratio = informed.mean(0) / (expected[0] + subtracted)
+    assert float((ratio - 1).abs().max()) < 0.05
+    assert float((blind.mean(0) / (expected[0] + subtracted) - 1).abs().max()) > 0.3
+
+
+def test_errors_that_do_not_grow_with_the_signal_stay_as_they_are() -> None:
+    values, _ = reduced()
+    data, expected = spectrum(values, torch.full_like(values, 0.7)), values.abs() + 1
+    assert torch.equal(Gaussian().observe(data, expected).variance, Gaussian().observe(data).variance)
+
+
 def test_a_bin_without_neighbours_keeps_its_own_error() -> None:
     values, error = reduced()
     valid = torch.zeros(9, 11, dtype=torch.bool)
