@@ -63,17 +63,20 @@ def sampling_checks(weighted: Weighted) -> list[Check]:
     ]
 
 
-def quadrature_check(target: Target, other: Target, optimum: Optimum) -> Check:
-    """Shift of the optimum when every quadrature point moves, along what it moves most, in standard deviations."""
-    a, b = target.slope(optimum.z[None]), other.slope(optimum.z[None])
+def quadrature_check(target: Target, optimum: Optimum, scatter: Float[Tensor, "repeat point energy"]) -> Check:
+    """Standard error that the average over |Q| and direction brings to the optimum, in standard deviations.
+
+    `scatter` is that of `Experiment.anchored`.
+    """
     covariance = optimum.covariance
-    shift = covariance @ (b.gradient - a.gradient)[0] / covariance.diagonal().sqrt() / 2**0.5
-    k = int(shift.abs().argmax())
+    shift = target.push(optimum.z, scatter) @ covariance / covariance.diagonal().sqrt()
+    error = shift.square().mean(0).sqrt()
+    k = int(error.argmax())
     meaning = (
         f"error of the average over |Q| and direction, in standard deviations of '{target.names[k]}', "
         "which it moves most"
     )
-    return Check("quadrature", float(shift.abs()[k]) <= QUADRATURE, float(shift.abs()[k]), meaning)
+    return Check("quadrature", float(error[k]) <= QUADRATURE, float(error[k]), meaning)
 
 
 def parameter_checks(

@@ -1,15 +1,16 @@
 """infer(): from a measured spectrum to a posterior, without any network.
 
 Screening of prior draws and Fisher scoring on a coarse average find the basins; Fisher scoring and importance sampling
-on the fine one weigh them.
+on the fine one, corrected to a dense one at the best fit, weigh them.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.infer.checks import (
@@ -64,14 +65,13 @@ MARGIN = 30.0
 
 @dataclass(frozen=True, eq=False)
 class Averages:
-    """An experiment averaged three times: `fine`; `coarse`, on merged bins, for the search; `other`, points elsewhere.
+    """An experiment averaged twice: `fine`; and `coarse`, on merged bins, for the search.
 
     Made once, it serves any number of spectra on the same bins.
     """
 
     fine: Experiment
     coarse: Experiment
-    other: Experiment
     merge: tuple[int, int]
 
     @classmethod
@@ -80,18 +80,13 @@ class Averages:
         merge = [-(-n // most) for n, most in zip(spectrum.measurement.shape, COARSE_BINS, strict=True)]
         bins = spectrum.rebin(q=merge[0], energy=merge[1]).measurement
         samples = max(8, experiment.samples // COARSE_SAMPLES)
-        coarse = _again(experiment, measurement=bins, samples=samples, cell=2 * experiment.cell)
-        return cls(experiment, coarse, _again(experiment, seed=experiment.seed + 1), (merge[0], merge[1]))
+        e = experiment
+        coarse = Experiment(e.model, bins, e.instrument, samples=samples, cell=2 * e.cell, seed=e.seed)
+        return cls(experiment, coarse, (merge[0], merge[1]))
 
     def rough(self, prior: Prior, spectrum: Spectrum) -> Target:
         """The coarse target of a spectrum."""
         return Target.of(self.coarse, prior, spectrum.rebin(q=self.merge[0], energy=self.merge[1]))
-
-
-def _again(e: Experiment, **changed: Any) -> Experiment:
-    """The same experiment with something changed."""
-    same = {"measurement": e.measurement, "samples": e.samples, "cell": e.cell, "seed": e.seed}
-    return Experiment(e.model, instrument=e.instrument, **{**same, **changed})
 
 
 def infer(
@@ -114,7 +109,7 @@ def infer(
     tell("preparing", 0, 1)
     averages = experiment if isinstance(experiment, Averages) else Averages.of(experiment, spectrum)
     found = search(averages.rough(prior, spectrum), settings, tell)
-    target, fine = _fine(target, spectrum, found, tell)
+    target, fine, scatter = _fine(target, spectrum, found, tell)
     weighted = importance(
         target,
         fine,
@@ -125,10 +120,8 @@ def infer(
     )
     seconds = time.perf_counter() - clock
     record = record or Record.start(seeds={"infer": settings.seed})
-    checks = [complete_check(weighted, settings.draws)]
-    return _posterior(
-        target, replace(target, experiment=averages.other), found, fine, weighted, checks, seconds, record
-    )
+    checks = [complete_check(weighted, settings.draws), quadrature_check(target, fine[0], scatter)]
+    return _posterior(target, found, fine, weighted, checks, seconds, record)
 
 
 def search(coarse: Target, settings: Settings, tell: Progress) -> list[Optimum]:
@@ -144,12 +137,20 @@ def random_starts(coarse: Target, *, starts: int, seed: int) -> list[Optimum]:
     return basins(refine(coarse, theta[value.isfinite()][:starts]))
 
 
-def _fine(target: Target, spectrum: Spectrum, found: list[Optimum], tell: Progress) -> tuple[Target, list[Optimum]]:
-    """The basins worth sampling, refined on the fine average: with the data's own variances, then with the best fit's."""
+def _fine(
+    target: Target, spectrum: Spectrum, found: list[Optimum], tell: Progress
+) -> tuple[Target, list[Optimum], Float[Tensor, "repeat point energy"]]:
+    """The basins worth sampling, refined twice, the second time with average and variances anchored at the best fit.
+
+    Returns the anchored target, its basins, and the scatter of its average.
+    """
     near = [b for b in found if b.log_posterior > found[0].log_posterior - MARGIN]
     first = _refined(target, near, tell)
-    target = target.reweighed(spectrum, first[0].z)
-    return target, _refined(target, first, tell)
+    tell("averaging", 0, 1)
+    best = first[0].z
+    experiment, scatter = target.experiment.anchored(target.full(target.prior.constrain(best[None])))
+    target = replace(target, experiment=experiment).reweighed(spectrum, best)
+    return target, _refined(target, first, tell), scatter
 
 
 def _refined(target: Target, near: list[Optimum], tell: Progress) -> list[Optimum]:
@@ -160,19 +161,17 @@ def _refined(target: Target, near: list[Optimum], tell: Progress) -> list[Optimu
 
 def _posterior(
     target: Target,
-    other: Target,
     found: list[Optimum],
     fine: list[Optimum],
     weighted: Weighted,
-    complete: list[Check],
+    known: list[Check],
     seconds: float,
     record: Record,
 ) -> Posterior:
     draws, weight = target.prior.constrain(weighted.z), weighted.log_weight.exp()
     reported = _reported(target, found, fine, weighted)
     per_bin, checks = fit_checks(target, reported[0].theta)
-    checks += [*complete, *sampling_checks(weighted), quadrature_check(target, other, fine[0])]
-    checks += [*parameter_checks(target, draws, weight), basin_check(reported)]
+    checks += [*known, *sampling_checks(weighted), *parameter_checks(target, draws, weight), basin_check(reported)]
     return Posterior(
         names=target.names,
         units=tuple(target.experiment.units[name] for name in target.names),

@@ -92,14 +92,26 @@ class Target:
 
     def slope(self, z: Float[Tensor, "batch parameter"]) -> Slope:
         """Log posterior, gradient and information."""
-        expected, jacobian, stable = self.experiment.linearise(self.full(self.prior.constrain(z)))
-        J = jacobian[:, self.free][..., self.observed.valid] * self.stretch(z)[..., None]
+        expected, J, stable = self._linearise(z)
         mu = expected[:, self.observed.valid]
         weighted = J * self.experiment.instrument.counting.weight(mu, self.observed)[:, None]
         gradient = torch.einsum("bpn,bn->bp", weighted, self.observed.intensity - mu)
         value = self.prior.log_density(z) + self._log_likelihood(self._deviance(expected, stable))
         score = _diagonal(self.prior.log_density)
         return Slope(value, gradient + score(z), weighted @ J.mT, -_diagonal(score)(z))
+
+    def push(
+        self, z: Float[Tensor, " parameter"], change: Float[Tensor, "change point energy"]
+    ) -> Float[Tensor, "change parameter"]:
+        """How the gradient at `z` changes if the data change."""
+        expected, J, _ = self._linearise(z[None])
+        weight = self.experiment.instrument.counting.weight(expected[:, self.observed.valid], self.observed)
+        return change[:, self.observed.valid] @ (J[0] * weight).mT
+
+    def _linearise(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Expectation, its derivatives in z at the valid bins, and stability."""
+        expected, jacobian, stable = self.experiment.linearise(self.full(self.prior.constrain(z)))
+        return expected, jacobian[:, self.free][..., self.observed.valid] * self.stretch(z)[..., None], stable
 
     def stretch(self, z: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch parameter"]:
         """d theta / d z, parameter by parameter."""

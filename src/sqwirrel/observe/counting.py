@@ -97,7 +97,7 @@ WINDOW = 5
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Reduced data: a normal law whose variance is the mean of error^2 over the neighbours, in proportion to the signal.
+    """Reduced data: a normal law whose variance is the neighbours' mean of error^2, in proportion to the signal.
 
     The error a file gives for a bin is made from the counts of that bin: bins that counted little claim small errors, a
     bin without counts claims none, and weights 1 / error^2 pull every fit down (Mighell, Astrophys. J. 518, 380 (1999),

@@ -5,8 +5,8 @@ energy: expected = scale * K_Q . deposit . K_E + background. Model parameters ac
 after it.
 """
 
+import copy
 from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -18,17 +18,17 @@ from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.counting import Observed
 from sqwirrel.observe.instrument import MULTIPLE, SCALE, Instrument
 from sqwirrel.observe.momentum import shell_kernels, smear_momentum
-from sqwirrel.observe.sampling import Sampling, concentrate, sampling
+from sqwirrel.observe.place import deposit, points, waves
+from sqwirrel.observe.sampling import Sampling, sampling
 from sqwirrel.seeds import stream
-from sqwirrel.simulate import SpinWaves
 from sqwirrel.spectra import Measurement, QShells, Spectrum
 
 FINE = 3
 """Lines of the fine energy grid per bin of the spectrum."""
 REACH = 1.5
 """The fine grid reaches this many meV beyond the bins, at most half of the energy range; lines further out are lost."""
-MARGIN = 0.5
-"""Points are concentrated on modes up to this many meV beyond the bins."""
+DENSER, REPEATS = 6, 16
+"""`anchored` uses this many times more points, this often."""
 ROWS_BYTES = 64 * 2**20
 """Parameter rows are worked on together as long as their modes take no more than this."""
 
@@ -63,6 +63,7 @@ class Experiment(nn.Module):
     nodes: Tensor
     line: Tensor
     templates: Tensor
+    correction: Tensor
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class Experiment(nn.Module):
         self.samples, self.cell, self.seed = samples, cell, seed
         powder = isinstance(measurement.points, QShells)
         self.names = (*model.names, *instrument.names(powder=powder))
-        where = _place(model, measurement, samples, cell, seed)
+        where = points(model, measurement, samples, cell, seed)
         self.register_buffer("weight", where.weight)
         self.register_buffer("cells", where.cell)
         self.register_buffer("cell_edges", where.edges)
@@ -90,7 +91,8 @@ class Experiment(nn.Module):
         self.register_buffer("nodes", instrument.q_width.nodes(measurement))
         self.register_buffer("line", _fine_grid(measurement.energy))
         self.register_buffer("templates", instrument.background.templates(measurement))
-        self.waves = SpinWaves(model, where.q, temperature=measurement.temperature, field=measurement.field)
+        self.waves = waves(model, measurement, where)
+        self.correction = torch.zeros((), dtype=torch.float64)
 
     @property
     def units(self) -> dict[str, str]:
@@ -133,6 +135,24 @@ class Experiment(nn.Module):
             deposit, stable = self._deposit(rows[:, : len(self.model.names)])
             pieces.append((self._smear(deposit, rows[:, len(self.model.names) :]), stable))
         return Prediction(*(torch.cat(part) for part in zip(*pieces, strict=True)))
+
+    def anchored(
+        self, theta: Float[Tensor, "1 parameter"]
+    ) -> tuple["Experiment", Float[Tensor, "repeat point energy"]]:
+        """The same with the average at `theta` that 100 times more points give, and the scatter of that average.
+
+        What the points add to the deposit at `theta` is added to that of all parameters (a control variate): what is
+        left of the error vanishes at `theta`. The scatter has one row for each of `REPEATS` independent sets of points:
+        how far the mean of all would move in a repetition, in units of the spectrum.
+        """
+        n = len(self.model.names)
+        better = copy.copy(self)
+        with torch.no_grad():
+            dense = torch.cat([self._dense(theta[:, :n], k) for k in range(REPEATS)])
+            better.correction = self.correction + dense.mean(0) - self._deposit(theta[:, :n])[0][0]
+            nuisance = theta[:, n:].expand(REPEATS, -1)
+            scatter = self._smear(dense - dense.mean(0), nuisance) * nuisance[:, self._column(SCALE), None, None]
+        return better, scatter / (REPEATS - 1) ** 0.5
 
     def sample(self, theta: Float[Tensor, "1 parameter"], seed: int, like: Spectrum | None = None) -> Spectrum:
         """One noisy spectrum: Poisson counts, or reduced data with the coverage and errors of `like`."""
@@ -196,23 +216,16 @@ class Experiment(nn.Module):
         return value, list(slope), stable
 
     def _deposit(self, theta: Tensor) -> tuple[Float[Tensor, "batch cell line"], Bool[Tensor, " batch"]]:
-        """Intensity of all modes shared between cells and the lines of the fine energy grid, by quadratic B-splines.
-
-        These keep the mean energy, add the same variance wherever a mode lies (see `resolution`), and have no kinks.
-        """
+        """All modes on cells and fine energy grid."""
         modes = self.waves(theta)
-        step, n = self.line[1] - self.line[0], len(self.line)
-        place = (modes.energy - self.line[0]) / step
-        inside = (place >= 1) & (place < n - 2) & modes.stable[..., None]
-        nearest = torch.where(inside, place, 1.0).detach().round()
-        strength = torch.where(inside, modes.intensity * self.weight[:, None], 0.0)
-        away = torch.where(inside, place - nearest, 0.0)
-        below, above = strength * (0.5 - away) ** 2 / 2, strength * (0.5 + away) ** 2 / 2
-        index = (self.cells[:, None] * n + nearest.long()).flatten(1)
-        grid = strength.new_zeros(len(theta), (int(self.cells[-1]) + 1) * n)
-        for offset, part in ((-1, below), (0, strength - below - above), (1, above)):
-            grid = grid.scatter_add(1, index + offset, part.flatten(1))
-        return grid.reshape(len(theta), -1, n), modes.stable.all(-1)
+        return deposit(modes, self.weight, self.cells, self.line) + self.correction, modes.stable.all(-1)
+
+    def _dense(self, theta: Tensor, repeat: int) -> Float[Tensor, "1 cell line"]:
+        """The deposit of points that no other repeat shares."""
+        model, measurement, seed = self.model, self.measurement, self.seed + 1 + repeat
+        where = sampling(measurement, model.lattice, samples=DENSER * self.samples, width=self.cell, seed=seed)
+        modes = waves(model, measurement, where, keep=False)(theta)
+        return deposit(modes, where.weight, where.cell, self.line)
 
     def _smear(
         self, deposit: Float[Tensor, "batch cell line"], nuisance: Tensor
@@ -246,27 +259,6 @@ class Experiment(nn.Module):
     def _column(self, name: str) -> int:
         """Place of a nuisance among the nuisances."""
         return self.names.index(name) - len(self.model.names)
-
-
-DENSE = 16
-"""Candidates for each quadrature point, of which `concentrate` keeps one."""
-
-
-def _place(model: SpinModel, measurement: Measurement, samples: int, cell: float, seed: int) -> Sampling:
-    """Quadrature points, concentrated with the modes of the published parameters where these give a stable order."""
-    laue = model.laue() if not bool(measurement.field.any()) else torch.eye(3, dtype=torch.float64)[None]
-    even = partial(sampling, measurement, model.lattice, laue, width=cell, seed=seed)
-    if any(name not in model.defaults for name in model.names):
-        return even(samples=samples)
-    dense = even(samples=DENSE * samples)
-    with torch.no_grad():
-        modes = SpinWaves(
-            model, dense.q, temperature=measurement.temperature or 0.0, field=measurement.field, keep=False
-        )(model.pack())
-    if not bool(modes.stable.all()):
-        return even(samples=samples)
-    span = float(measurement.energy[0]) - MARGIN, float(measurement.energy[-1]) + MARGIN
-    return concentrate(dense, modes.energy[0], modes.intensity[0], span, samples=samples, seed=seed)
 
 
 def _sphere(where: Sampling) -> Float[Tensor, "one cell"]:

@@ -12,7 +12,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from sqwirrel.errors import InputError
@@ -20,8 +20,6 @@ from sqwirrel.lattice import Lattice
 from sqwirrel.seeds import stream
 from sqwirrel.spectra import Measurement, QPath, QShells
 
-REFERENCE = (0.613, 0.257, 0.747)
-"""Axis that marks the wedge; in no special position of any crystal system."""
 BINS = 20
 """Energy bins between which `concentrate` shares the points of a cell."""
 SPREAD = 0.3
@@ -46,7 +44,6 @@ class Sampling:
 def sampling(
     measurement: Measurement,
     lattice: Lattice,
-    laue: Float[Tensor, "operation 3 3"],
     *,
     samples: int,
     width: float,
@@ -57,7 +54,7 @@ def sampling(
         raise InputError(f"samples = {samples}; at least one quadrature point per cell is needed")
     if isinstance(measurement.points, QPath):
         return _boxes(measurement.points, samples, seed)
-    return _shells(measurement.points, lattice, laue, samples, width, seed)
+    return _shells(measurement.points, lattice, samples, width, seed)
 
 
 def concentrate(
@@ -104,27 +101,13 @@ def _boxes(points: QPath, samples: int, seed: int) -> Sampling:
     return Sampling(q.flatten(0, 1), *_equal(len(points), samples), None)
 
 
-def _shells(points: QShells, lattice: Lattice, laue: Tensor, samples: int, width: float, seed: int) -> Sampling:
-    """Points of one wedge in shells that cover the bins and a margin."""
+def _shells(points: QShells, lattice: Lattice, samples: int, width: float, seed: int) -> Sampling:
+    """Points in shells that cover the bins and a margin."""
     edges = _cells(points.edges, width)
-    u = _recurrence(samples * len(laue), 3, len(edges) - 1, seed)
+    u = _recurrence(samples, 3, len(edges) - 1, seed)
     radius = edges[:-1, None] + edges.diff()[:, None] * u[..., 0]
-    direction = _sphere(u[..., 1], u[..., 2])
-    kept = _wedge(direction, laue)
-    cell = torch.arange(len(kept))[:, None].expand_as(kept)[kept]
-    weight = 1 / kept.sum(1).clamp(min=1).to(torch.float64)
-    q = lattice.to_rlu((radius[..., None] * direction)[kept])
-    return Sampling(q, cell, weight[cell], edges)
-
-
-def _wedge(direction: Float[Tensor, "cell sample 3"], laue: Tensor) -> Bool[Tensor, "cell sample"]:
-    """Directions that no operation brings closer to the reference axis."""
-    axis = direction.new_tensor(REFERENCE)
-    along = direction @ axis
-    kept = torch.ones_like(along, dtype=torch.bool)
-    for operation in laue:
-        kept &= along >= direction @ (operation.T @ axis) - 1e-12
-    return kept
+    q = lattice.to_rlu((radius[..., None] * _sphere(u[..., 1], u[..., 2])).flatten(0, 1))
+    return Sampling(q, *_equal(len(edges) - 1, samples), edges)
 
 
 def _cells(edges: Tensor, width: float) -> Tensor:

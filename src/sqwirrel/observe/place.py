@@ -1,0 +1,60 @@
+"""Where the modes of a model are looked at, and how they come onto the grid that kernels smear."""
+
+from functools import partial
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sqwirrel.model.spin import SpinModel
+from sqwirrel.observe.sampling import Sampling, concentrate, sampling
+from sqwirrel.simulate import SpinWaves
+from sqwirrel.simulate.modes import Modes
+from sqwirrel.spectra import Measurement
+
+DENSE = 16
+"""Candidates for each quadrature point, of which `concentrate` keeps one."""
+MARGIN = 0.5
+"""Points are concentrated on modes up to this many meV beyond the bins."""
+
+
+def points(model: SpinModel, measurement: Measurement, samples: int, cell: float, seed: int) -> Sampling:
+    """Quadrature points, concentrated with the modes of the published parameters where these give a stable order."""
+    even = partial(sampling, measurement, model.lattice, width=cell, seed=seed)
+    if any(name not in model.defaults for name in model.names):
+        return even(samples=samples)
+    dense = even(samples=DENSE * samples)
+    with torch.no_grad():
+        modes = waves(model, measurement, dense, keep=False)(model.pack())
+    if not bool(modes.stable.all()):
+        return even(samples=samples)
+    span = float(measurement.energy[0]) - MARGIN, float(measurement.energy[-1]) + MARGIN
+    return concentrate(dense, modes.energy[0], modes.intensity[0], span, samples=samples, seed=seed)
+
+
+def waves(model: SpinModel, measurement: Measurement, where: Sampling, *, keep: bool = True) -> SpinWaves:
+    """The spin waves at the points, under the conditions of the measurement."""
+    temperature = measurement.temperature or 0.0
+    return SpinWaves(model, where.q, temperature=temperature, field=measurement.field, keep=keep)
+
+
+def deposit(
+    modes: Modes, weight: Float[Tensor, " sample"], cells: Int[Tensor, " sample"], line: Float[Tensor, " line"]
+) -> Float[Tensor, "batch cell line"]:
+    """Intensity of all modes shared between cells and the lines of the fine energy grid, by quadratic B-splines.
+
+    These keep the mean energy, add the same variance wherever a mode lies (see `resolution`), and have no kinks.
+    Modes of unstable wavevectors are left out.
+    """
+    step, n = line[1] - line[0], len(line)
+    place = (modes.energy - line[0]) / step
+    inside = (place >= 1) & (place < n - 2) & modes.stable[..., None]
+    nearest = torch.where(inside, place, 1.0).detach().round()
+    strength = torch.where(inside, modes.intensity * weight[:, None], 0.0)
+    away = torch.where(inside, place - nearest, 0.0)
+    below, above = strength * (0.5 - away) ** 2 / 2, strength * (0.5 + away) ** 2 / 2
+    index = (cells[:, None] * n + nearest.long()).flatten(1)
+    grid = strength.new_zeros(len(strength), (int(cells[-1]) + 1) * n)
+    for offset, part in ((-1, below), (0, strength - below - above), (1, above)):
+        grid = grid.scatter_add(1, index + offset, part.flatten(1))
+    return grid.reshape(len(grid), -1, n)
