@@ -4,11 +4,11 @@
 
 The bins, coverage and counts per unit of intensity are those of `../shared/data/mnf2/mnf2_powder.mat` as
 `examples/mnf2.toml` prepares it. Each truth is drawn from the priors of that file (uniform ones narrowed to `TRUTH`);
-its spectrum is averaged over 16 x 768 quadrature points a cell that the fit does not share, counted (Poisson), and reduced:
-intensity = counts / exposure, error = sqrt(counts) / exposure, so that a bin without counts claims no error, as in the
-measured file. Then `infer` sees it as it would a file. Reported per parameter: share of truths inside the 68 % and 90 %
-intervals, root mean square error over the root mean square Cramer-Rao limit (rho), and median error over the median
-that a Gaussian at the limit would give (target at most 1.2).
+its spectrum is averaged over 16 x 768 quadrature points a cell that the fit does not share, counted (Poisson), and
+reduced: intensity = counts / exposure, error = sqrt(counts) / exposure, so that a bin without counts claims no error,
+as in the measured file. Then `infer` sees it as it would a file. Reported per parameter: share of truths inside the
+68 % and 90 % intervals, root mean square error over the root mean square Cramer-Rao limit (rho), and median error over
+the median that a Gaussian at the limit would give (target at most 1.2).
 
 Finished spectra are kept in FILE.partial and not run again.
 """

@@ -22,7 +22,7 @@ myst_enable_extensions = ["colon_fence", "deflist", "substitution"]
 myst_heading_anchors = 3
 thresholds = ("DEVIANCE", "MISFIT", "PARETO", "EFFECTIVE", "QUADRATURE", "EDGE", "WIDE")
 myst_substitutions = {name: str(getattr(checks, name)) for name in thresholds}
-myst_substitutions |= {"BLOCK_Q": str(checks.BLOCK[0]), "BLOCK_E": str(checks.BLOCK[1])}
+myst_substitutions |= {"WINDOW_Q": str(checks.WINDOW[0]), "WINDOW_E": str(checks.WINDOW[1])}
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"

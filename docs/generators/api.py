@@ -1,4 +1,4 @@
-"""The API page: the public names of the package where it has them, else those of its main modules."""
+"""The API page: the public names of the package, then those of modules that are used by their own name."""
 
 import inspect
 from importlib import import_module
@@ -6,14 +6,10 @@ from importlib import import_module
 import sqwirrel
 
 MODULES = (
-    ("What was measured", "sqwirrel.spectra"),
     ("What might be true", "sqwirrel.model.library"),
     ("", "sqwirrel.model.spin"),
     ("", "sqwirrel.model.crystal"),
-    ("", "sqwirrel.model.prior"),
-    ("Modes", "sqwirrel.simulate"),
-    ("From modes to a spectrum", "sqwirrel.observe"),
-    ("What the data say", "sqwirrel.infer"),
+    ("What a run is asked to do", "sqwirrel.config"),
     ("Telling people", "sqwirrel.report.figures"),
     ("What a result came from", "sqwirrel.record"),
 )
@@ -21,10 +17,8 @@ MODULES = (
 
 def names() -> list[tuple[str, str, list[str]]]:
     """Title, module and names."""
-    public = getattr(sqwirrel, "__all__", ())
-    if public:
-        return [("", "sqwirrel", [name for name in public if callable(getattr(sqwirrel, name))])]
-    return [(title, module, _public(module)) for title, module in MODULES]
+    own = [name for name in sqwirrel.__all__ if callable(getattr(sqwirrel, name))]
+    return [("", "sqwirrel", own), *((title, module, _public(module)) for title, module in MODULES)]
 
 
 def page() -> str:

@@ -1,3 +1,64 @@
 """Parameters of a magnetic Hamiltonian, with error bars, from measured neutron spectra."""
 
 __version__ = "0.1.0.dev0"
+
+from sqwirrel.errors import InputError
+from sqwirrel.infer import Posterior, Settings, infer
+from sqwirrel.lattice import Lattice
+from sqwirrel.model import library
+from sqwirrel.model.prior import Fixed, LogUniform, Normal, Prior, Uniform
+from sqwirrel.model.spin import SpinModel
+from sqwirrel.observe import (
+    AngularQWidth,
+    ConstantBackground,
+    ConstantQWidth,
+    Experiment,
+    Gaussian,
+    GaussianResolution,
+    Instrument,
+    PlanarBackground,
+    Poisson,
+    PolynomialResolution,
+    SlopedBackground,
+    TableResolution,
+    TailedResolution,
+)
+from sqwirrel.report import figures
+from sqwirrel.simulate import SpinWaves
+from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum, read, write
+
+__all__ = [
+    "AngularQWidth",
+    "ConstantBackground",
+    "ConstantQWidth",
+    "Experiment",
+    "Fixed",
+    "Gaussian",
+    "GaussianResolution",
+    "InputError",
+    "Instrument",
+    "Lattice",
+    "LogUniform",
+    "Measurement",
+    "Normal",
+    "PlanarBackground",
+    "Poisson",
+    "PolynomialResolution",
+    "Posterior",
+    "Prior",
+    "QPath",
+    "QShells",
+    "Settings",
+    "SlopedBackground",
+    "Spectrum",
+    "SpinModel",
+    "SpinWaves",
+    "TableResolution",
+    "TailedResolution",
+    "Uniform",
+    "figures",
+    "infer",
+    "library",
+    "read",
+    "write",
+]

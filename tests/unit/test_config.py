@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from sqwirrel import infer
 from sqwirrel.config import Config, dumps, load, study
 from sqwirrel.config.build import check_kinematics, planned
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import InferSection
 from sqwirrel.errors import InputError
+from sqwirrel.infer import Settings
 from sqwirrel.model.prior import LogUniform, Uniform
 from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum, read, write
 
@@ -135,9 +135,9 @@ def test_a_path_meets_its_corners_with_even_steps_on_each_leg(tmp_path):
 
 def test_settings_of_the_config_are_those_of_infer():
     assert {name: each.default for name, each in InferSection.model_fields.items()} == {
-        each.name: each.default for each in dataclasses.fields(infer.Settings)
+        each.name: each.default for each in dataclasses.fields(Settings)
     }
-    assert InferSection().build() == infer.Settings()
+    assert InferSection().build() == Settings()
 
 
 def test_sections_are_frozen(tmp_path):

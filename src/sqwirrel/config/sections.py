@@ -8,12 +8,12 @@ from jaxtyping import Float
 from pydantic import BeforeValidator, Field, PositiveInt
 from torch import Tensor
 
-from sqwirrel import infer
 from sqwirrel.config.instrument import InstrumentSection
 from sqwirrel.config.quantity import Energy, Temperature, Wavenumber
 from sqwirrel.config.quantity import Field as Tesla
 from sqwirrel.config.table import Section
 from sqwirrel.errors import InputError
+from sqwirrel.infer import Settings
 from sqwirrel.lattice import Lattice
 from sqwirrel.spectra import QPath, QShells, Spectrum
 
@@ -113,15 +113,15 @@ class Measurement(Section):
 class InferSection(Section):
     """How hard to look."""
 
-    screen: int = infer.Settings.screen
-    starts: int = infer.Settings.starts
-    draws: int = infer.Settings.draws
-    rounds: int = infer.Settings.rounds
-    seed: int = infer.Settings.seed
+    screen: int = Settings.screen
+    starts: int = Settings.starts
+    draws: int = Settings.draws
+    rounds: int = Settings.rounds
+    seed: int = Settings.seed
 
-    def build(self) -> infer.Settings:
+    def build(self) -> Settings:
         """The settings."""
-        return infer.Settings(**self.model_dump())
+        return Settings(**self.model_dump())
 
 
 class Simulate(Section):

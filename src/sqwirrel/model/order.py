@@ -77,32 +77,6 @@ class MagneticCell:
             bonds.append(((m, b, (x, y, z)), M))
         return bonds
 
-    def laue(self) -> Float[Tensor, "operation 3 3"]:
-        """Cartesian operations on Q that leave S(Q, E) unchanged.
-
-        A crystal operation with any chemical translation is kept if it reproduces the directions (axial vectors:
-        det R R d), as R, or reverses them all, as -R, because S(Q) of the time-reversed order is that of -Q.
-        Operations that do not preserve the lattice of the given magnetic cell are left out.
-        """
-        found: list[Tensor] = []
-        for W, t, R in zip(self.crystal.rotations, self.crystal.translations, self.crystal.action.R, strict=True):
-            for sign in self._signs(W.to(t), t, R):
-                if not any(torch.allclose(sign * R, each, atol=1e-6) for each in found):
-                    found.append(sign * R)
-        return torch.stack(found)
-
-    def _signs(self, W: Float[Tensor, "3 3"], t: Float[Tensor, "3"], R: Float[Tensor, "3 3"]) -> list[int]:
-        """1 if the operation with some translation reproduces the order, -1 if it reverses it."""
-        inverse = torch.linalg.inv(self.supercell)
-        rows = self.supercell @ W.T @ inverse
-        if not torch.allclose(rows, rows.round(), atol=CLOSE):
-            return []
-        points = (self.chemical @ W.T + t + torch.unique(self.cell, dim=0)[:, None]) @ inverse
-        atom, _, _ = symmetry.locate(points, self.positions, self.vectors)
-        turned = torch.linalg.det(R) * self.directions @ R.T
-        overlap = torch.einsum("tac,ac->ta", self.directions[atom], turned)
-        return [sign for sign in (1, -1) if bool((sign * overlap > 1 - 1e-6).all(-1).any())]
-
 
 def magnetic_cell(crystal: Crystal, order: Mapping[str, object]) -> MagneticCell:
     """From the [order] table of a model file, with the keys `supercell`, `propagation` and `spins`.

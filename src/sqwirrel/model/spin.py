@@ -80,8 +80,7 @@ class SpinModel:
 
     `lattice` is the chemical cell; rows of `supercell` are the magnetic cell in chemical lattice vectors; `positions`
     are fractional in the magnetic cell; `directions` are Cartesian (made unit vectors here); `spins` are lengths S.
-    A `relaxed` order is a start that follows theta. `symmetry` holds the operations that `laue()` returns;
-    `prior` is a suggestion for the parameters, meV.
+    A `relaxed` order is a start that follows theta. `prior` is a suggestion for the parameters, meV.
     """
 
     name: str
@@ -99,7 +98,6 @@ class SpinModel:
     relaxed: bool = False
     defaults: Mapping[str, float] = field(default_factory=dict)
     papers: tuple[str, ...] = ()
-    symmetry: Float[Tensor, "operation 3 3"] = field(default_factory=lambda: torch.eye(3, dtype=torch.float64)[None])
     prior: Prior = field(default_factory=Prior)
 
     def __post_init__(self) -> None:
@@ -107,7 +105,6 @@ class SpinModel:
         object.__setattr__(self, "positions", inputs.floats(self.positions).reshape(-1, 3))
         n = len(self.positions)
         object.__setattr__(self, "supercell", inputs.floats(self.supercell))
-        object.__setattr__(self, "symmetry", inputs.floats(self.symmetry))
         object.__setattr__(self, "spins", inputs.floats(self.spins).expand(n).clone())
         object.__setattr__(self, "g", inputs.tensors(self.g, n, f"g in model '{self.name}'"))
         object.__setattr__(self, "directions", inputs.unit_vectors(self.directions, n, f"model '{self.name}'"))
@@ -138,12 +135,6 @@ class SpinModel:
         if missing := [name for name in self.names if name not in known]:
             raise InputError(f"model '{self.name}' has no default for '{missing[0]}': give pack({missing[0]}=...)")
         return torch.tensor([[float(known[name]) for name in self.names]], dtype=torch.float64)
-
-    def laue(self) -> Float[Tensor, "operation 3 3"]:
-        """Cartesian operations on Q that leave S(Q, E) unchanged in zero field: the magnetic point group with
-        time-reversed operations times -1. Only the identity for a relaxed order, or without a crystal.
-        """
-        return self.symmetry
 
 
 def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
@@ -178,7 +169,6 @@ def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
         relaxed=relaxed,
         defaults=_defaults(file),
         papers=inputs.words(file.get("papers", []), "papers"),
-        symmetry=torch.eye(3, dtype=torch.float64)[None] if relaxed else cell.laue(),
         prior=Prior.from_mapping(inputs.mapping(file.get("prior", {}), "[prior]")),
     )
 

@@ -104,16 +104,16 @@ def test_sampling_checks() -> None:
     assert not checks.complete_check(weighted(0.1, 199), 200).passed
 
 
-@pytest.mark.parametrize(("shift", "passed"), [(0.0, True), (0.3, True), (2.0, False)])
-def test_quadrature_is_the_shift_of_the_optimum(shift: float, passed: bool) -> None:
-    """The other average has bins that are higher by `shift` standard deviations of the background, over sqrt(2)."""
+@pytest.mark.parametrize(("size", "passed"), [(0.0, True), (0.3, True), (2.0, False)])
+def test_quadrature_is_the_scatter_of_the_optimum(size: float, passed: bool) -> None:
+    """Two repeats whose bins are higher or lower by `size` standard deviations of the background."""
     target = line(20 * SLOPE + 30 + noise(BINS, 1))
     (best,) = refine(target, AT[None])
     sd = float(best.covariance.diagonal().sqrt()[1] * target.stretch(best.z[None])[0, 1])
-    moved = Toy(("a",), lambda theta: theta * SLOPE + shift * sd * 2**0.5, BINS)
-    check = checks.quadrature_check(target, Target(moved, target.prior, target.observed), best)
+    scatter = size * sd * torch.tensor([1.0, -1.0], dtype=torch.float64)[:, None, None].expand(2, 1, BINS)
+    check = checks.quadrature_check(target, best, scatter)
     assert check.passed is passed
-    assert check.value == pytest.approx(shift, rel=1e-6, abs=1e-9)
+    assert check.value == pytest.approx(size, rel=1e-6, abs=1e-9)
     assert passed or "'background'" in check.meaning
 
 

@@ -40,15 +40,6 @@ def test_strongest_coupling_joins_opposite_spins(name):
     assert torch.allclose(product, torch.tensor(-1.0, dtype=torch.float64))
 
 
-@pytest.mark.parametrize(("name", "order"), [("fm_chain", 8), ("mnf2", 16), ("rb2mnf4", 8), ("la2nio4", 8)])
-def test_laue_group_has_the_order_of_the_magnetic_point_group(name, order):
-    # K2NiF4-type stacking breaks the fourfold axis of I4/mmm; rutile order keeps it, combined with time reversal.
-    laue = library.load(name).laue()
-    assert len(laue) == order
-    products = torch.einsum("aij,bjk->abik", laue, laue).reshape(-1, 1, 3, 3)
-    assert bool(((products - laue).abs() < 1e-9).all(-1).all(-1).any(-1).all())
-
-
 def test_unknown_names_and_broken_files(tmp_path):
     with pytest.raises(InputError, match="there is no model 'mnf3'; the library has fm_chain"):
         library.load("mnf3")

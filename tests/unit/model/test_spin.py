@@ -50,7 +50,6 @@ def test_directions_become_unit_vectors():
     assert model.names == ("J", "D")
     assert model.g.shape == (1, 3, 3)
     assert model.directions.tolist() == [[0, 0, 1]]
-    assert model.laue().tolist() == [torch.eye(3).tolist()]
     assert model.cell.volume == pytest.approx(192)
 
 
@@ -120,11 +119,6 @@ def test_a_wrong_entry_is_one_sentence(mapping, message):
     assert "\n" not in str(caught.value)
 
 
-def test_relaxed_order_keeps_only_the_identity():
-    assert len(parse(MNF2).laue()) == 16
-    assert len(parse(changed("order", "relaxed", True)).laue()) == 1
-
-
 def test_cif_gives_the_same_model_as_the_space_group(tmp_path):
     (tmp_path / "m.cif").write_text(
         "data_m\n_cell_length_a 4.8736\n_cell_length_b 4.8736\n_cell_length_c 3.2998\n_cell_angle_alpha 90\n"
@@ -136,4 +130,3 @@ def test_cif_gives_the_same_model_as_the_space_group(tmp_path):
     model, reference = parse(mapping, tmp_path), parse(MNF2)
     assert torch.allclose(model.positions, reference.positions)
     assert [len(c.i) for c in model.couplings] == [len(c.i) for c in reference.couplings]
-    assert len(model.laue()) == 16

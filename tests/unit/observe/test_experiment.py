@@ -162,6 +162,28 @@ def test_values_are_given_by_name() -> None:
     assert packed[0].tolist() == [1, MODEL.defaults["J2"], MODEL.defaults["D"], 2, 0.1, 3, 4]
 
 
+def test_an_anchored_average_is_that_of_many_points_and_tells_its_scatter() -> None:
+    """Two experiments with different points agree where both are anchored, to the scatter that they tell; elsewhere nearly."""
+    theta = SIMPLE.pack(fwhm=0.5, fwhm_q=0.05, scale=200, background=20)
+    near = theta * torch.tensor([1.01, 1, 1, 1.02, 1, 1.03, 1], dtype=torch.float64)
+    one, other = (Experiment(MODEL, MAP, SIMPLE.instrument, samples=32, cell=0.25, seed=seed) for seed in (0, 100))
+    (better, scatter), (also, _) = one.anchored(theta), other.anchored(theta)
+    error = scatter.square().mean(0).sqrt()
+    pull = (better(theta) - also(theta))[0] / error / 2**0.5
+    assert float(pull.square().mean()) == pytest.approx(1, abs=0.7)  # neighbouring bins share their points
+    assert float((one(theta) - other(theta)).norm()) > 2 * float((better(theta) - also(theta)).norm())
+    assert float((one(near) - other(near)).norm()) > 2 * float((better(near) - also(near)).norm())
+    assert torch.allclose(better.linearise(theta).expected, better(theta), rtol=1e-9, atol=1e-9)
+    assert not bool(one.correction.any())  # the experiment itself stays as it was
+
+
+def test_a_sharp_path_has_nothing_to_correct() -> None:
+    path = Experiment(CHAIN, PATH, Instrument(GaussianResolution()), samples=1)
+    better, scatter = path.anchored(path.pack(fwhm=0.2, scale=3, background=1))
+    assert float(better.correction.abs().max()) < 1e-12
+    assert float(scatter.abs().max()) < 1e-12
+
+
 def test_measurement_needs_a_temperature() -> None:
     with pytest.raises(InputError, match="no temperature"):
         Experiment(MODEL, Measurement(MAP.points, ENERGY, None), Instrument())
