@@ -23,6 +23,7 @@ def simulate_into(folder: Path, config: Config) -> Spectrum:
     like = measured(config) if config.measurement.file else None
     simulator = experiment(config, planned(config) if like is None else like.measurement)
     theta, section = parameters(config, simulator), config.simulate
+    simulator, _ = simulator.anchored(theta)
     spectrum = simulator.sample(theta, section.seed, like) if section.noise else noiseless(simulator, theta, like)
     _make(folder)
     write(folder / SPECTRUM, spectrum)

@@ -29,7 +29,7 @@ from sqwirrel.infer.target import Target
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment
 from sqwirrel.record import Record
-from sqwirrel.spectra import Spectrum
+from sqwirrel.spectra import QShells, Spectrum
 
 Progress = Callable[[str, int, int], None]
 PAPERS = (
@@ -56,7 +56,7 @@ class Settings:
 
 
 COARSE_BINS = (40, 80)
-"""The coarse spectrum has at most about this many bins along |Q| and energy."""
+"""The coarse spectrum has at most this many bins along |Q| and energy; the points of a path are not merged."""
 COARSE_SAMPLES = 4
 """The coarse average has this many times fewer quadrature points per cell."""
 MARGIN = 30.0
@@ -77,16 +77,16 @@ class Averages:
     @classmethod
     def of(cls, experiment: Experiment, spectrum: Spectrum) -> "Averages":
         """The averages of an experiment on the bins of `spectrum`."""
-        merge = [-(-n // most) for n, most in zip(spectrum.measurement.shape, COARSE_BINS, strict=True)]
-        bins = spectrum.rebin(q=merge[0], energy=merge[1]).measurement
-        samples = max(8, experiment.samples // COARSE_SAMPLES)
-        e = experiment
+        q, energy = (-(-n // most) for n, most in zip(spectrum.measurement.shape, COARSE_BINS, strict=True))
+        q = q if isinstance(spectrum.measurement.points, QShells) else 1
+        e, bins = experiment, spectrum.rebin(q=q, energy=energy).measurement
+        samples = max(8, e.samples // COARSE_SAMPLES)
         coarse = Experiment(e.model, bins, e.instrument, samples=samples, cell=2 * e.cell, seed=e.seed)
-        return cls(experiment, coarse, (merge[0], merge[1]))
+        return cls(experiment, coarse, (q, energy))
 
     def rough(self, prior: Prior, spectrum: Spectrum) -> Target:
-        """The coarse target of a spectrum."""
-        return Target.of(self.coarse, prior, spectrum.rebin(q=self.merge[0], energy=self.merge[1]))
+        """The coarse target of a spectrum; merged counts are averaged, so that scale and background mean the same."""
+        return Target.of(self.coarse, prior, spectrum.rebin(q=self.merge[0], energy=self.merge[1], mean=True))
 
 
 def infer(

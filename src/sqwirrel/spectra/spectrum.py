@@ -105,11 +105,12 @@ class Spectrum:
         data.masks[UNMEASURED] = sc.array(dims=data.dims, values=~inner)
         return Spectrum(data, self.measurement)
 
-    def rebin(self, *, q: int = 1, energy: int = 1) -> "Spectrum":
+    def rebin(self, *, q: int = 1, energy: int = 1, mean: bool = False) -> "Spectrum":
         """Every `q` adjacent shells or points and every `energy` adjacent energy bins merged into one.
 
-        Counts are summed; reduced data are averaged over the valid bins, with equal weights. A merged bin is
-        unmeasured only if all of its bins were; one that was partly covered holds the counts of that part.
+        Counts are summed, unless their `mean` is asked for; reduced data are averaged over the valid bins, with equal
+        weights. A merged bin is unmeasured only if all of its bins were; one that was partly covered holds the counts
+        of that part.
         """
         if q < 1 or energy < 1:
             raise InputError(f"rebin takes factors of at least 1, got q={q}, energy={energy}")
@@ -118,8 +119,9 @@ class Spectrum:
             points=self.measurement.points.merge(q),
             energy=merge_edges(self.measurement.energy, energy),
         )
+        total = self.is_counts and not mean
         data, variances, valid = merge_bins(
-            self.data.values, self.data.variances, self.valid.numpy(), factors=(q, energy), is_counts=self.is_counts
+            self.data.values, self.data.variances, self.valid.numpy(), factors=(q, energy), is_counts=total
         )
         return Spectrum(_data_array(data, variances, valid, self.data.dims, self.is_counts), measurement)
 

@@ -78,6 +78,12 @@ def test_rebinned_counts_are_summed():
     assert merged.measurement.energy.tolist() == [0, 2, 3]
 
 
+def test_mean_counts_keep_their_scale():
+    merged = spectrum(is_counts=True).rebin(q=2, energy=2, mean=True)
+    assert merged.is_counts
+    assert merged.intensity.tolist() == [[1, 4.5]]
+
+
 def test_rebinned_intensity_is_averaged_over_what_was_measured():
     merged = spectrum().rebin(q=2, energy=2)
     assert merged.intensity.tolist() == [[1, 4.5]]
