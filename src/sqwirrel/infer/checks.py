@@ -63,14 +63,19 @@ def sampling_checks(weighted: Weighted) -> list[Check]:
     ]
 
 
-def quadrature_check(target: Target, optimum: Optimum, scatter: Float[Tensor, "repeat point energy"]) -> Check:
+def quadrature_check(
+    target: Target, other: Target, optimum: Optimum, scatter: Float[Tensor, "repeat point energy"]
+) -> Check:
     """Standard error that the average over |Q| and direction brings to the optimum, in standard deviations.
 
-    `scatter` is that of `Experiment.anchored`.
+    From `scatter`, that of `Experiment.anchored`, and from where the optimum of `other` would be, which has the same
+    average there but derivatives from other points.
     """
     covariance = optimum.covariance
-    shift = target.push(optimum.z, scatter) @ covariance / covariance.diagonal().sqrt()
-    error = shift.square().mean(0).sqrt()
+    shift = target.push(optimum.z, scatter) @ covariance
+    moved = other.slope(optimum.z[None])
+    step = torch.linalg.solve(moved.information[0] + torch.diag(moved.prior_information[0]), moved.gradient[0])
+    error = ((shift.square().mean(0) + step**2 / 2) / covariance.diagonal()).sqrt()
     k = int(error.argmax())
     meaning = (
         f"error of the average over |Q| and direction, in standard deviations of '{target.names[k]}', "

@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.infer.checks import (
@@ -61,6 +59,8 @@ COARSE_SAMPLES = 4
 """The coarse average has this many times fewer quadrature points per cell."""
 MARGIN = 30.0
 """A basin this much worse than the best (log posterior, on the coarse average) is reported but not sampled."""
+ANCHORS, HELD = 3, 0.3
+"""The fine average is anchored this often, or until the best fit moves less (root mean square standard deviations)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,10 +109,10 @@ def infer(
     tell("preparing", 0, 1)
     averages = experiment if isinstance(experiment, Averages) else Averages.of(experiment, spectrum)
     found = search(averages.rough(prior, spectrum), settings, tell)
-    target, fine, scatter = _fine(target, spectrum, found, tell)
+    fine = _fine(target, spectrum, found, tell)
     weighted = importance(
-        target,
-        fine,
+        fine.target,
+        fine.basins,
         draws=settings.draws,
         rounds=settings.rounds,
         seed=settings.seed,
@@ -120,8 +120,8 @@ def infer(
     )
     seconds = time.perf_counter() - clock
     record = record or Record.start(seeds={"infer": settings.seed})
-    checks = [complete_check(weighted, settings.draws), quadrature_check(target, fine[0], scatter)]
-    return _posterior(target, found, fine, weighted, checks, seconds, record)
+    checks = [complete_check(weighted, settings.draws), fine.quadrature]
+    return _posterior(fine.target, found, fine.basins, weighted, checks, seconds, record)
 
 
 def search(coarse: Target, settings: Settings, tell: Progress) -> list[Optimum]:
@@ -137,20 +137,30 @@ def random_starts(coarse: Target, *, starts: int, seed: int) -> list[Optimum]:
     return basins(refine(coarse, theta[value.isfinite()][:starts]))
 
 
-def _fine(
-    target: Target, spectrum: Spectrum, found: list[Optimum], tell: Progress
-) -> tuple[Target, list[Optimum], Float[Tensor, "repeat point energy"]]:
-    """The basins worth sampling, refined twice, the second time with average and variances anchored at the best fit.
+@dataclass(frozen=True, eq=False)
+class _Fine:
+    """What the fine average says: the anchored target, the basins worth sampling, and how far to trust the average."""
 
-    Returns the anchored target, its basins, and the scatter of its average.
-    """
+    target: Target
+    basins: list[Optimum]
+    quadrature: Check
+
+
+def _fine(target: Target, spectrum: Spectrum, found: list[Optimum], tell: Progress) -> _Fine:
+    """The basins worth sampling, refined again until average and variances are those of the best fit."""
     near = [b for b in found if b.log_posterior > found[0].log_posterior - MARGIN]
-    first = _refined(target, near, tell)
-    tell("averaging", 0, 1)
-    best = first[0].z
-    experiment, scatter = target.experiment.anchored(target.full(target.prior.constrain(best[None])))
-    target = replace(target, experiment=experiment).reweighed(spectrum, best)
-    return target, _refined(target, first, tell), scatter
+    basins = _refined(target, near, tell)
+    for _ in range(ANCHORS):
+        anchor = basins[0]
+        tell("averaging", 0, 1)
+        theta = target.full(target.prior.constrain(anchor.z[None]))
+        experiment, scatter = target.experiment.anchored(theta)
+        target = replace(target, experiment=experiment).reweighed(spectrum, anchor.z)
+        basins = _refined(target, basins, tell)
+        if basins[0].distance(anchor) < HELD:
+            break
+    other = replace(target, experiment=experiment.elsewhere(theta))
+    return _Fine(target, basins, quadrature_check(target, other, basins[0], scatter))
 
 
 def _refined(target: Target, near: list[Optimum], tell: Progress) -> list[Optimum]:

@@ -33,6 +33,11 @@ class Optimum:
         """Inverse of the precision; directions that nothing determines are cut at 1e12 of the best determined one."""
         return _inverse(self.precision)
 
+    def distance(self, other: "Optimum") -> float:
+        """Root mean square distance per parameter, in standard deviations."""
+        away = self.z - other.z
+        return float((away @ self.precision @ away / len(away)).clamp(min=0).sqrt())
+
 
 def refine(
     target: Target,
@@ -60,7 +65,7 @@ def basins(optima: list[Optimum]) -> list[Optimum]:
     """One optimum per basin, best first, each with the number of starts that ended there."""
     found: list[Optimum] = []
     for optimum in sorted(optima, key=lambda o: -o.log_posterior):
-        home = next((k for k, known in enumerate(found) if _distance(known, optimum) < SAME_BASIN), None)
+        home = next((k for k, known in enumerate(found) if known.distance(optimum) < SAME_BASIN), None)
         if home is None:
             found.append(optimum)
         else:
@@ -110,8 +115,3 @@ def _inverse(precision: Tensor) -> Tensor:
     value, axes = torch.linalg.eigh(precision / scale[:, None] / scale)
     inverse: Tensor = (axes / value.clamp(min=1e-12 * float(value[-1]))) @ axes.T / scale[:, None] / scale
     return inverse
-
-
-def _distance(a: Optimum, b: Optimum) -> float:
-    away = a.z - b.z
-    return float((away @ a.precision @ away / len(away)).clamp(min=0).sqrt())

@@ -154,6 +154,15 @@ class Experiment(nn.Module):
             scatter = self._smear(dense - dense.mean(0), nuisance) * nuisance[:, self._column(SCALE), None, None]
         return better, scatter / (REPEATS - 1) ** 0.5
 
+    def elsewhere(self, theta: Float[Tensor, "1 parameter"]) -> "Experiment":
+        """The same average at `theta` with other points, which show how far to trust the derivatives."""
+        model, where, seed = self.model, self.measurement, self.seed + REPEATS + 1
+        other = Experiment(model, where, self.instrument, samples=self.samples, cell=self.cell, seed=seed)
+        values = theta[:, : len(model.names)]
+        with torch.no_grad():
+            other.correction = (self._deposit(values)[0] - other._deposit(values)[0])[0]
+        return other
+
     def sample(self, theta: Float[Tensor, "1 parameter"], seed: int, like: Spectrum | None = None) -> Spectrum:
         """One noisy spectrum: Poisson counts, or reduced data with the coverage and errors of `like`."""
         expected, stable = self.predict(theta)

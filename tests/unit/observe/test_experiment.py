@@ -175,6 +175,9 @@ def test_an_anchored_average_is_that_of_many_points_and_tells_its_scatter() -> N
     assert float((one(near) - other(near)).norm()) > 2 * float((better(near) - also(near)).norm())
     assert torch.allclose(better.linearise(theta).expected, better(theta), rtol=1e-9, atol=1e-9)
     assert not bool(one.correction.any())  # the experiment itself stays as it was
+    elsewhere = better.elsewhere(theta)
+    assert torch.allclose(elsewhere(theta), better(theta), rtol=1e-9)
+    assert not torch.allclose(elsewhere(near), better(near), rtol=1e-4)
 
 
 def test_a_sharp_path_has_nothing_to_correct() -> None:
