@@ -20,6 +20,8 @@ from sqwirrel.seeds import stream
 
 FREEDOM = 16
 """Degrees of freedom of the proposals: tails heavier than a posterior's, at little cost."""
+EQUAL = 0.01
+"""Largest weights that differ by less than this share have no tail that could matter."""
 FEWEST = 50
 """Draws that an interrupted run must have to be worth keeping."""
 BLOCK = 16
@@ -166,7 +168,7 @@ def pareto_smooth(log_weight: Float[Tensor, " draw"]) -> tuple[Float[Tensor, " d
         return log_weight, math.inf
     top = log_weight.argsort(descending=True)[: tail + 1].flip(0)
     excess = torch.exp(log_weight[top] - log_weight[top[-1]])
-    if float(excess[-1] - excess[0]) < 1e-9:
+    if float(excess[-1] - excess[0]) < EQUAL:
         return log_weight, 0.0
     k, _, scale = genpareto.fit((excess[1:] - excess[0]).numpy(), floc=0)
     quantile = genpareto.ppf((torch.arange(tail) + 0.5).numpy() / tail, k, scale=scale)

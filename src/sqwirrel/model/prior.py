@@ -47,8 +47,8 @@ class Distribution(Protocol):
 
 
 @dataclass(frozen=True)
-class Uniform:
-    """Constant density between `lo` and `hi`, given in `unit` and kept in the internal one."""
+class _Interval:
+    """A law of x(u) for even u in (0, 1), between `lo` and `hi`, given in `unit` and kept in the internal one."""
 
     lo: float
     hi: float
@@ -60,49 +60,63 @@ class Uniform:
         _check_interval(self.lo, self.hi)
 
     @property
-    def sd(self) -> float:
-        """Standard deviation, (hi - lo) / sqrt(12)."""
-        return (self.hi - self.lo) / math.sqrt(12)
-
-    @property
     def bounds(self) -> tuple[float, float]:
         """The interval."""
         return self.lo, self.hi
 
     def sample(self, n: int, generator: torch.Generator) -> Float[Tensor, " draw"]:
         """`n` independent draws."""
-        return self.lo + (self.hi - self.lo) * torch.rand(n, generator=generator, dtype=torch.float64)
+        return self._value(torch.rand(n, generator=generator, dtype=torch.float64))
+
+    def constrain(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """x(u(z)), u linear but near the ends (see `share`)."""
+        return self._value(share(z))
+
+    def unconstrain(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """The inverse of `constrain`."""
+        return coordinate(self._share(x))
+
+    def log_density(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """Log density of z: even, with logistic ends."""
+        return log_slope(z)
+
+    def _value(self, u: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """x(u)."""
+        raise NotImplementedError
+
+    def _share(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """u(x)."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Uniform(_Interval):
+    """Constant density between `lo` and `hi`, given in `unit` and kept in the internal one."""
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation, (hi - lo) / sqrt(12)."""
+        return (self.hi - self.lo) / math.sqrt(12)
 
     def log_prob(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Log density; both ends belong to the interval."""
         inside = (x >= self.lo) & (x <= self.hi)
         return torch.where(inside, -math.log(self.hi - self.lo), -math.inf).to(x)
 
-    def constrain(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """x = lo + (hi - lo) u(z), linear but near the ends (see `share`)."""
-        return self.lo + (self.hi - self.lo) * share(z)
+    def _value(self, u: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        return self.lo + (self.hi - self.lo) * u
 
-    def unconstrain(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """The inverse of `constrain`."""
-        return coordinate((x - self.lo) / (self.hi - self.lo))
-
-    def log_density(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """Log density of z: even, with logistic ends."""
-        return log_slope(z)
+    def _share(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        return (x - self.lo) / (self.hi - self.lo)
 
 
 @dataclass(frozen=True)
-class LogUniform:
+class LogUniform(_Interval):
     """Constant density in log x between `lo` > 0 and `hi`: the scale of x is not known."""
 
-    lo: float
-    hi: float
-    unit: str = ""
-
     def __post_init__(self) -> None:
-        """Converts to the internal unit and refuses an empty or non-positive interval."""
-        _convert(self, "lo", "hi")
-        _check_interval(self.lo, self.hi)
+        """Refuses a non-positive interval too."""
+        super().__post_init__()
         if self.lo <= 0:
             raise InputError(f"a log-uniform prior needs lo > 0, got [{self.lo:g}, {self.hi:g}]")
 
@@ -113,32 +127,17 @@ class LogUniform:
         mean = (self.hi - self.lo) / span
         return math.sqrt(max((self.hi**2 - self.lo**2) / (2 * span) - mean**2, 0.0))
 
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """The interval."""
-        return self.lo, self.hi
-
-    def sample(self, n: int, generator: torch.Generator) -> Float[Tensor, " draw"]:
-        """`n` independent draws."""
-        return self.lo * (self.hi / self.lo) ** torch.rand(n, generator=generator, dtype=torch.float64)
-
     def log_prob(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Log density of x, -log x - log log(hi / lo)."""
         inside = (x >= self.lo) & (x <= self.hi)
         density = -torch.log(torch.where(inside, x, self.lo)) - math.log(math.log(self.hi / self.lo))
         return torch.where(inside, density, -math.inf)
 
-    def constrain(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """x = lo (hi / lo)^u(z), log-linear but near the ends (see `share`)."""
-        return self.lo * (self.hi / self.lo) ** share(z)
+    def _value(self, u: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        return self.lo * (self.hi / self.lo) ** u
 
-    def unconstrain(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """The inverse of `constrain`."""
-        return coordinate(torch.log(x / self.lo) / math.log(self.hi / self.lo))
-
-    def log_density(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-        """Log density of z: even, with logistic ends."""
-        return log_slope(z)
+    def _share(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        return torch.log(x / self.lo) / math.log(self.hi / self.lo)
 
 
 @dataclass(frozen=True)

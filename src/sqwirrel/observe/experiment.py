@@ -18,15 +18,11 @@ from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.counting import Observed
 from sqwirrel.observe.instrument import MULTIPLE, SCALE, Instrument
 from sqwirrel.observe.momentum import shell_kernels, smear_momentum
-from sqwirrel.observe.place import deposit, points, waves
-from sqwirrel.observe.sampling import Sampling, sampling
+from sqwirrel.observe.place import deposit, fine_grid, points, sphere, waves
+from sqwirrel.observe.sampling import sampling
 from sqwirrel.seeds import stream
 from sqwirrel.spectra import Measurement, QShells, Spectrum
 
-FINE = 3
-"""Lines of the fine energy grid per bin of the spectrum."""
-REACH = 1.5
-"""The fine grid reaches this many meV beyond the bins, at most half of the energy range; lines further out are lost."""
 DENSER, REPEATS = 6, 16
 """`anchored` uses this many times more points, this often."""
 ROWS_BYTES = 64 * 2**20
@@ -86,10 +82,10 @@ class Experiment(nn.Module):
         self.register_buffer("weight", where.weight)
         self.register_buffer("cells", where.cell)
         self.register_buffer("cell_edges", where.edges)
-        self.register_buffer("sphere", _sphere(where))
+        self.register_buffer("sphere", sphere(where, measurement))
         self.register_buffer("energy", measurement.energy)
         self.register_buffer("nodes", instrument.q_width.nodes(measurement))
-        self.register_buffer("line", _fine_grid(measurement.energy))
+        self.register_buffer("line", fine_grid(measurement.energy))
         self.register_buffer("templates", instrument.background.templates(measurement))
         self.waves = waves(model, measurement, where)
         self.correction = torch.zeros((), dtype=torch.float64)
@@ -268,19 +264,6 @@ class Experiment(nn.Module):
     def _column(self, name: str) -> int:
         """Place of a nuisance among the nuisances."""
         return self.names.index(name) - len(self.model.names)
-
-
-def _sphere(where: Sampling) -> Float[Tensor, "one cell"]:
-    """Weights of the average over the measured solid angle: |Q| d|Q| for a powder, equal for the points of a path."""
-    area = torch.ones(int(where.cell[-1]) + 1, dtype=torch.float64) if where.edges is None else (where.edges**2).diff()
-    return (area / area.sum())[None]
-
-
-def _fine_grid(edges: Float[Tensor, " edge"]) -> Float[Tensor, " line"]:
-    step = float(edges.diff().min()) / FINE
-    reach = min(REACH, float(edges[-1] - edges[0]) / 2)
-    count = int((float(edges[-1] - edges[0]) + 2 * reach) / step) + 2
-    return float(edges[0]) - reach + step * torch.arange(count, dtype=torch.float64)
 
 
 def _noisy(expected: Tensor, experiment: Experiment, seed: torch.Generator, like: Spectrum | None) -> Spectrum:

@@ -10,12 +10,16 @@ from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.sampling import Sampling, concentrate, sampling
 from sqwirrel.simulate import SpinWaves
 from sqwirrel.simulate.modes import Modes
-from sqwirrel.spectra import Measurement
+from sqwirrel.spectra import Measurement, QShells
 
 DENSE = 16
 """Candidates for each quadrature point, of which `concentrate` keeps one."""
 MARGIN = 0.5
 """Points are concentrated on modes up to this many meV beyond the bins."""
+FINE = 3
+"""Lines of the fine energy grid per bin of the spectrum."""
+REACH = 1.5
+"""The fine grid reaches this many meV beyond the bins, at most half of the energy range; lines further out are lost."""
 
 
 def points(model: SpinModel, measurement: Measurement, samples: int, cell: float, seed: int) -> Sampling:
@@ -58,3 +62,21 @@ def deposit(
     for offset, part in ((-1, below), (0, strength - below - above), (1, above)):
         grid = grid.scatter_add(1, index + offset, part.flatten(1))
     return grid.reshape(len(grid), -1, n)
+
+
+def sphere(where: Sampling, measurement: Measurement) -> Float[Tensor, "one cell"]:
+    """Weights of the average over the measured solid angle: |Q| d|Q| for a powder, equal for the points of a path."""
+    if where.edges is None or not isinstance(measurement.points, QShells):
+        area = torch.ones(int(where.cell[-1]) + 1, dtype=torch.float64)
+    else:
+        low, high = measurement.points.edges[[0, -1]]
+        area = (where.edges.clamp(low, high) ** 2).diff()
+    return (area / area.sum())[None]
+
+
+def fine_grid(edges: Float[Tensor, " edge"]) -> Float[Tensor, " line"]:
+    """Even energies of the lines that modes are deposited on, meV."""
+    step = float(edges.diff().min()) / FINE
+    reach = min(REACH, float(edges[-1] - edges[0]) / 2)
+    count = int((float(edges[-1] - edges[0]) + 2 * reach) / step) + 2
+    return float(edges[0]) - reach + step * torch.arange(count, dtype=torch.float64)

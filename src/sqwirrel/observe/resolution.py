@@ -179,7 +179,7 @@ def _sigma(line: Float[Tensor, " line"], fwhm: Float[Tensor, "batch line"]) -> F
     """Standard deviation of a kernel on an even grid.
 
     Modes are shared between three lines of the grid by a quadratic B-spline, which adds step^2 / 4 to their variance;
-    that is taken off here.
+    that is taken off here. A width below the grid's, or below zero, is that of the grid.
     """
     step = line[1] - line[0]
-    return ((SIGMA * fwhm) ** 2 - step**2 / 4).clamp(min=(step / 10) ** 2).sqrt()
+    return ((SIGMA * fwhm.clamp(min=0)) ** 2 - step**2 / 4).clamp(min=(step / 10) ** 2).sqrt()

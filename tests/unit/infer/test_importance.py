@@ -161,6 +161,8 @@ def test_smoothing_at_the_ends_of_its_domain() -> None:
     assert pareto_smooth(few)[1] == math.inf
     equal, k = pareto_smooth(torch.zeros(100).double())
     assert (k, equal.tolist()) == (0.0, [0.0] * 100)
+    close = -0.009 * torch.rand(100, generator=torch.Generator().manual_seed(1), dtype=torch.float64) ** 9
+    assert pareto_smooth(close)[1] == 0
     holes = torch.randn(400, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     holes[::3] = -math.inf
     smoothed, k = pareto_smooth(holes)
