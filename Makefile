@@ -3,7 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.setup-done
 
-.PHONY: setup demo test check bench docs clean
+.PHONY: setup demo test check smoke bench docs clean
+
+BENCH := .venv/.bench-done
+BENCHMARKS := lswt_speed mnf2 mnf2_coverage
 
 setup: $(STAMP)
 
@@ -28,8 +31,15 @@ check: setup
 	$(BIN)/codespell
 	$(MAKE) docs
 
-bench: setup
+$(BENCH): $(STAMP)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[bench]'
+	touch $@
+
+smoke: $(BENCH)
+	test -d ../shared || { echo "there is no ../shared here: no benchmark was run"; exit 0; }; \
+	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name --quick || exit 1; done
+
+bench: $(BENCH)
 	$(BIN)/python -m benchmarks.lswt_speed
 
 docs: setup

@@ -157,8 +157,52 @@ def _draw_coverage(result: Result, axes: Axes) -> None:
     axes.legend(frameon=False, loc="lower right")
 
 
+def _mnf2(result: Result) -> str:
+    published = result["published"]
+    rows = [
+        (
+            f"`{row['name']}`",
+            number(row["median"]),
+            " to ".join(map(number, row["interval68"])),
+            number(row["limit"]),
+            ", ".join(map(str, published.get(row["name"], []))),
+            row["unit"],
+        )
+        for row in result["parameters"]
+    ]
+    heads = ("parameter", "median", "68 %", "limit", "published", "unit")
+    return f"{_mnf2_words(result)}\n\n{table(heads, rows)}"
+
+
+def _mnf2_words(result: Result) -> str:
+    (top, gap), starts = (result[key] for key in ("band_top", "gap")), result["random_starts"]
+    failed = ", ".join(check["name"] for check in result["checks"] if not check["passed"]) or "none"
+    per_bin = next(check["value"] for check in result["checks"] if check["name"] == "deviance_per_bin")
+    return (
+        f"Highest mode at (1/2 1/2 1/2): {number(top['median'])} meV "
+        f"[68 %: {number(top['low'])}, {number(top['high'])}], published {result['published']['band_top'][0]}; "
+        f"gap at (1 0 0): {number(gap['median'])} meV. Deviance per bin {number(per_bin)}; failed checks: {failed}. "
+        f"Of {sum(o['starts'] for o in starts)} prior draws that nobody selected, {starts[0]['starts']} end in the best basin. "
+        f"{number(result['seconds'])} s, {number(result['peak_memory_gb'])} GB."
+    )
+
+
+def _draw_mnf2(result: Result, axes: Axes) -> None:
+    rows = [row for row in result["parameters"] if row["name"] in ("J1", "J2", "J3", "D")]
+    for k, row in enumerate(rows):
+        for interval, width in (("interval95", 2.0), ("interval68", 5.0)):
+            axes.plot([end - row["median"] for end in row[interval]], [k, k], color="#2166ac", lw=width)
+        known = result["published"].get(row["name"], [])
+        axes.plot([value - row["median"] for value in known], [k] * len(known), "x", color="#b2182b")
+    axes.set_yticks(range(len(rows)), [row["name"] for row in rows])
+    axes.axvline(0, color="#333333", lw=0.6)
+    axes.set(
+        xlabel="difference from the median (meV); bars 68 and 95 %, crosses published", ylim=(len(rows) - 0.5, -0.5)
+    )
+
+
 DRAWINGS = {
-    "mnf2": Drawing("MnF2 powder map", flat, _nothing),
+    "mnf2": Drawing("MnF2 powder map", _mnf2, _draw_mnf2, (6.0, 2.6)),
     "mnf2_coverage": Drawing("Coverage on simulated MnF2-like measurements", _coverage, _draw_coverage, (6.0, 3.8)),
     "lswt_speed": Drawing("Speed of spin waves against pyspinw", _speed, _draw_speed),
 }
