@@ -182,8 +182,8 @@ def _mnf2_words(result: Result) -> str:
         f"Highest mode at (1/2 1/2 1/2): {number(top['median'])} meV "
         f"[68 %: {number(top['low'])}, {number(top['high'])}], published {result['published']['band_top'][0]}; "
         f"gap at (1 0 0): {number(gap['median'])} meV. Deviance per bin {number(per_bin)}; failed checks: {failed}. "
-        f"Of {sum(o['starts'] for o in starts)} prior draws that nobody selected, {starts[0]['starts']} end in the best basin. "
-        f"{number(result['seconds'])} s, {number(result['peak_memory_gb'])} GB."
+        f"{starts[0]['starts']} of {sum(o['starts'] for o in starts)} prior draws that nobody selected end in the best "
+        f"basin. {number(result['seconds'])} s, {number(result['peak_memory_gb'])} GB."
     )
 
 
