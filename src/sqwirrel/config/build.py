@@ -41,10 +41,11 @@ def model(config: Config) -> SpinModel:
     return library.load(config.model) if isinstance(config.model, str) else parse(config.model)
 
 
-def experiment(config: Config, measurement: Measurement) -> Experiment:
-    """The simulator of a measurement."""
+def experiment(config: Config, measurement: Measurement, seed: int = 0) -> Experiment:
+    """The simulator of a measurement, with the quadrature points of `seed`."""
     section = config.instrument
-    return Experiment(model(config), measurement, section.build(), samples=section.samples, cell=section.cell)
+    how = section.build()
+    return Experiment(model(config), measurement, how, samples=section.samples, cell=section.cell, seed=seed)
 
 
 def measured(config: Config) -> Spectrum:

@@ -15,15 +15,19 @@ from sqwirrel.report import page
 from sqwirrel.report.result import Result
 from sqwirrel.spectra import Spectrum, read, write
 
+POINTS = 1000
+"""Seed of the quadrature points of a simulation: none of them serves an inference of it, too."""
 SPECTRUM, POSTERIOR, TRUTH, CONFIG, RECORD = "spectrum.h5", "posterior.h5", "truth.json", "config.toml", "record.json"
 
 
 def simulate_into(folder: Path, config: Config) -> Spectrum:
     """Simulates a spectrum and leaves spectrum.h5, and truth.json with the parameters behind it."""
     like = measured(config) if config.measurement.file else None
-    simulator = experiment(config, planned(config) if like is None else like.measurement)
+    simulator = experiment(config, planned(config) if like is None else like.measurement, seed=POINTS)
     theta, section = parameters(config, simulator), config.simulate
-    simulator, _ = simulator.anchored(theta)
+    simulator, _, unstable = simulator.anchored(theta)
+    if len(unstable):
+        raise InputError(simulator.why_unstable(theta, unstable))
     spectrum = simulator.sample(theta, section.seed, like) if section.noise else noiseless(simulator, theta, like)
     _make(folder)
     write(folder / SPECTRUM, spectrum)

@@ -14,7 +14,7 @@ DEVIANCE = 1.25
 EFFECTIVE = 100
 PARETO = 0.7
 QUADRATURE = 0.5
-"""Largest shift of a parameter by the powder average, in units of its own standard deviation."""
+"""Largest standard error that the average over |Q| and direction may bring, in units of the parameter's own."""
 EDGE = 0.05
 """A 95 % interval this close to a bound, in units of its width, is made by the prior: it cuts off 6 % or more."""
 WIDE = 0.9
@@ -64,24 +64,35 @@ def sampling_checks(weighted: Weighted) -> list[Check]:
 
 
 def quadrature_check(
-    target: Target, other: Target, optimum: Optimum, scatter: Float[Tensor, "repeat point energy"]
+    target: Target, other: Target, optimum: Optimum, scatter: Float[Tensor, "repeat point energy"], *, settled: bool
 ) -> Check:
     """Standard error that the average over |Q| and direction brings to the optimum, in standard deviations.
 
     From `scatter`, that of `Experiment.anchored`, and from where the optimum of `other` would be, which has the same
-    average there but derivatives from other points.
+    average at the anchor but derivatives from other points. It fails, too, if the anchor has not `settled`.
     """
     covariance = optimum.covariance
     shift = target.push(optimum.z, scatter) @ covariance
-    moved = other.slope(optimum.z[None])
-    step = torch.linalg.solve(moved.information[0] + torch.diag(moved.prior_information[0]), moved.gradient[0])
+    here, there = target.slope(optimum.z[None]), other.slope(optimum.z[None])
+    precision = there.information[0] + torch.diag(there.prior_information[0])
+    step = torch.linalg.solve(precision, (there.gradient - here.gradient)[0])
     error = ((shift.square().mean(0) + step**2 / 2) / covariance.diagonal()).sqrt()
     k = int(error.argmax())
     meaning = (
         f"error of the average over |Q| and direction, in standard deviations of '{target.names[k]}', "
         "which it moves most"
     )
-    return Check("quadrature", float(error[k]) <= QUADRATURE, float(error[k]), meaning)
+    moving = "" if settled else "; the best fit still moves when the average is improved there"
+    return Check("quadrature", settled and float(error[k]) <= QUADRATURE, float(error[k]), meaning + moving)
+
+
+def order_check(target: Target, theta: Float[Tensor, "1 full"], unstable: Float[Tensor, "q 3"]) -> Check:
+    """Whether the order is a minimum at all wavevectors of the dense average at `theta`."""
+    n = len(unstable)
+    meaning = "wavevectors of the dense average where the assumed order is no minimum of the energy"
+    if n:
+        meaning += f": {target.experiment.why_unstable(theta, unstable)}"
+    return Check("stable_order", n == 0, n, meaning)
 
 
 def parameter_checks(

@@ -11,14 +11,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from sqwirrel.errors import InputError
-from sqwirrel.infer.checks import (
-    basin_check,
-    complete_check,
-    fit_checks,
-    parameter_checks,
-    quadrature_check,
-    sampling_checks,
-)
+from sqwirrel.infer.anchor import Fine, anchor
+from sqwirrel.infer.checks import basin_check, complete_check, fit_checks, parameter_checks, sampling_checks
 from sqwirrel.infer.importance import Weighted, importance
 from sqwirrel.infer.posterior import Basin, Check, Posterior
 from sqwirrel.infer.refine import Optimum, basins, refine
@@ -57,10 +51,6 @@ COARSE_BINS = (40, 80)
 """The coarse spectrum has at most this many bins along |Q| and energy; the points of a path are not merged."""
 COARSE_SAMPLES = 4
 """The coarse average has this many times fewer quadrature points per cell."""
-MARGIN = 30.0
-"""A basin this much worse than the best (log posterior, on the coarse average) is reported but not sampled."""
-ANCHORS, HELD = 3, 0.3
-"""The fine average is anchored this often, or until the best fit moves less (root mean square standard deviations)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +78,12 @@ class Averages:
         """The coarse target of a spectrum; merged counts are averaged, so that scale and background mean the same."""
         return Target.of(self.coarse, prior, spectrum.rebin(q=self.merge[0], energy=self.merge[1], mean=True))
 
+    def search(self, prior: Prior, spectrum: Spectrum, settings: Settings, tell: Progress) -> list[Optimum]:
+        """The basins of the coarse target; averaged counts tell too little by the number of bins merged."""
+        share = self.merge[0] * self.merge[1] if spectrum.is_counts else 1
+        found = search(self.rough(prior, spectrum), settings, tell)
+        return [replace(basin, log_posterior=share * basin.log_posterior) for basin in found]
+
 
 def infer(
     experiment: Experiment | Averages,
@@ -101,15 +97,14 @@ def infer(
     """The posterior of the prior's free parameters given `spectrum`, with every basin found.
 
     `progress(stage, done, total)` is called as the work goes on. An interruption while sampling leaves a posterior of
-    the draws made so far, with a failed check that says so.
+    the draws made so far, with a failed check that says so; one before that leaves nothing.
     """
     settings, tell, clock = settings or Settings(), progress or (lambda *_: None), time.perf_counter()
     fine_only = experiment.fine if isinstance(experiment, Averages) else experiment
     target = Target.of(fine_only, prior, spectrum)
     tell("preparing", 0, 1)
     averages = experiment if isinstance(experiment, Averages) else Averages.of(experiment, spectrum)
-    found = search(averages.rough(prior, spectrum), settings, tell)
-    fine = _fine(target, spectrum, found, tell)
+    fine = anchor(target, spectrum, averages.search(prior, spectrum, settings, tell), tell)
     weighted = importance(
         fine.target,
         fine.basins,
@@ -120,8 +115,8 @@ def infer(
     )
     seconds = time.perf_counter() - clock
     record = record or Record.start(seeds={"infer": settings.seed})
-    checks = [complete_check(weighted, settings.draws), fine.quadrature]
-    return _posterior(fine.target, found, fine.basins, weighted, checks, seconds, record)
+    checks = [complete_check(weighted, settings.draws), *fine.checks]
+    return _posterior(fine, weighted, checks, seconds, record)
 
 
 def search(coarse: Target, settings: Settings, tell: Progress) -> list[Optimum]:
@@ -137,49 +132,9 @@ def random_starts(coarse: Target, *, starts: int, seed: int) -> list[Optimum]:
     return basins(refine(coarse, theta[value.isfinite()][:starts]))
 
 
-@dataclass(frozen=True, eq=False)
-class _Fine:
-    """What the fine average says: the anchored target, the basins worth sampling, and how far to trust the average."""
-
-    target: Target
-    basins: list[Optimum]
-    quadrature: Check
-
-
-def _fine(target: Target, spectrum: Spectrum, found: list[Optimum], tell: Progress) -> _Fine:
-    """The basins worth sampling, refined again until average and variances are those of the best fit."""
-    near = [b for b in found if b.log_posterior > found[0].log_posterior - MARGIN]
-    basins = _refined(target, near, tell)
-    for _ in range(ANCHORS):
-        anchor = basins[0]
-        tell("averaging", 0, 1)
-        theta = target.full(target.prior.constrain(anchor.z[None]))
-        experiment, scatter = target.experiment.anchored(theta)
-        target = replace(target, experiment=experiment).reweighed(spectrum, anchor.z)
-        basins = _refined(target, basins, tell)
-        if basins[0].distance(anchor) < HELD:
-            break
-    other = replace(target, experiment=experiment.elsewhere(theta))
-    return _Fine(target, basins, quadrature_check(target, other, basins[0], scatter))
-
-
-def _refined(target: Target, near: list[Optimum], tell: Progress) -> list[Optimum]:
-    starts = target.prior.constrain(torch.stack([b.z for b in near]))
-    refined = refine(target, starts, progress=lambda k, n: tell("refining", k, n))
-    return basins([replace(new, starts=old.starts) for new, old in zip(refined, near, strict=True)])
-
-
-def _posterior(
-    target: Target,
-    found: list[Optimum],
-    fine: list[Optimum],
-    weighted: Weighted,
-    known: list[Check],
-    seconds: float,
-    record: Record,
-) -> Posterior:
-    draws, weight = target.prior.constrain(weighted.z), weighted.log_weight.exp()
-    reported = _reported(target, found, fine, weighted)
+def _posterior(fine: Fine, weighted: Weighted, known: list[Check], seconds: float, record: Record) -> Posterior:
+    target, draws, weight = fine.target, fine.target.prior.constrain(weighted.z), weighted.log_weight.exp()
+    reported = _reported(fine, weighted)
     per_bin, checks = fit_checks(target, reported[0].theta)
     checks += [*known, *sampling_checks(weighted), *parameter_checks(target, draws, weight), basin_check(reported)]
     return Posterior(
@@ -188,7 +143,7 @@ def _posterior(
         priors=tuple(str(target.prior.free[name]) for name in target.names),
         draws=draws,
         log_weight=weighted.log_weight,
-        limit=_limit(target, fine[0]),
+        limit=_limit(target, fine.basins[0]),
         basins=reported,
         checks=tuple(checks),
         log_evidence=weighted.log_evidence,
@@ -204,15 +159,13 @@ def _limit(target: Target, optimum: Optimum) -> torch.Tensor:
     return bound * target.stretch(optimum.z[None])[0]
 
 
-def _reported(target: Target, found: list[Optimum], fine: list[Optimum], weighted: Weighted) -> tuple[Basin, ...]:
-    """Sampled basins with the probability of the draws nearest to them, then the poorer ones of the coarse search."""
-    away = weighted.z - torch.stack([b.z for b in fine])[:, None]
-    nearest = torch.stack([((d @ b.precision) * d).sum(-1) for d, b in zip(away, fine, strict=True)]).argmin(0)
+def _reported(fine: Fine, weighted: Weighted) -> tuple[Basin, ...]:
+    """Sampled basins with the probability of the draws nearest to them, then the poorer ones."""
+    away = weighted.z - torch.stack([b.z for b in fine.basins])[:, None]
+    near = torch.stack([((d @ b.precision) * d).sum(-1) for d, b in zip(away, fine.basins, strict=True)]).argmin(0)
     weight = weighted.log_weight.exp()
-    share = [float(weight[nearest == k].sum()) for k in range(len(fine))]
-    poor = [b for b in found if b.log_posterior <= found[0].log_posterior - MARGIN]
-    drop = fine[0].log_posterior - found[0].log_posterior
-    poor = [replace(b, log_posterior=b.log_posterior + drop) for b in poor]
-    theta = target.prior.constrain(torch.stack([b.z for b in (*fine, *poor)]))
-    rows = zip(theta, (*fine, *poor), share + [0.0] * len(poor), strict=True)
+    share = [float(weight[near == k].sum()) for k in range(len(fine.basins))] + [0.0] * len(fine.poor)
+    every = (*fine.basins, *fine.poor)
+    theta = fine.target.prior.constrain(torch.stack([b.z for b in every]))
+    rows = zip(theta, every, share, strict=True)
     return tuple(Basin(row, b.log_posterior, b.starts, probability) for row, b, probability in rows)

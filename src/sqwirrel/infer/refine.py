@@ -1,7 +1,7 @@
 """Refinement: Fisher scoring from many starts at once, and the basins they end in."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -69,10 +69,7 @@ def basins(optima: list[Optimum]) -> list[Optimum]:
         if home is None:
             found.append(optimum)
         else:
-            known = found[home]
-            found[home] = Optimum(
-                known.z, known.log_posterior, known.information, known.precision, known.starts + optimum.starts
-            )
+            found[home] = replace(found[home], starts=found[home].starts + optimum.starts)
     return found
 
 

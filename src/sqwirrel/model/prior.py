@@ -1,6 +1,7 @@
 """Priors: what is believed about each parameter before the data, one independent distribution a name."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -47,7 +48,7 @@ class Distribution(Protocol):
 
 
 @dataclass(frozen=True)
-class _Interval:
+class _Interval(ABC):
     """A law of x(u) for even u in (0, 1), between `lo` and `hi`, given in `unit` and kept in the internal one."""
 
     lo: float
@@ -80,13 +81,13 @@ class _Interval:
         """Log density of z: even, with logistic ends."""
         return log_slope(z)
 
+    @abstractmethod
     def _value(self, u: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """x(u)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _share(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """u(x)."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -287,7 +288,7 @@ def _check_interval(lo: float, hi: float) -> None:
 
 def _convert(distribution: object, *fields: str) -> None:
     """Energies to meV; numbers without a unit, and wavevectors in 1/angstrom, stay as they are."""
-    unit = getattr(distribution, "unit")  # noqa: B009 (the three classes share no base)
+    unit = getattr(distribution, "unit")  # noqa: B009 (an interval or a normal law)
     internal = unit in {"", "1/angstrom"}
     for field in fields:
         value = float(getattr(distribution, field))

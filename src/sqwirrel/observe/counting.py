@@ -44,6 +44,10 @@ class Counting(Protocol):
         """One draw of every bin."""
 
 
+STRAY = 1e-3
+"""Least expectation of a bin: one stray count in a thousand bins does not rule a model out."""
+
+
 @dataclass(frozen=True)
 class Poisson:
     """Raw counts: log L = sum n log mu - mu - log n!. The spectrum must be in counts."""
@@ -64,8 +68,9 @@ class Poisson:
         return Observed(counts, counts.clamp(min=1), spectrum.valid)
 
     def deviance(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, " batch"]:
-        """2 sum (mu - n + n log(n / mu)); an expectation below 1e-9 counts as that."""
-        mu, n = expected.clamp(min=1e-9), observed.intensity
+        """2 sum (mu - n + n log(n / mu)), mu at least 0, and at least `STRAY` where something was counted."""
+        n = observed.intensity
+        mu = torch.maximum(expected, STRAY * (n > 0))
         return 2 * (mu - n - torch.xlogy(n, mu) + torch.xlogy(n, n)).sum(-1)
 
     def log_normalisation(self, observed: Observed) -> float:
@@ -79,7 +84,7 @@ class Poisson:
         observed: Observed,  # noqa: ARG002 (the expectation alone says it)
     ) -> Float[Tensor, "batch bin"]:
         """One over the expectation."""
-        return 1 / expected.clamp(min=1e-9)
+        return 1 / expected.clamp(min=STRAY)
 
     def sample(
         self,
@@ -87,12 +92,14 @@ class Poisson:
         observed: Observed,  # noqa: ARG002 (the expectation alone says it)
         seed: torch.Generator,
     ) -> Float[Tensor, " bin"]:
-        """Counts."""
-        return torch.poisson(expected, generator=seed)
+        """Counts; none where the expectation is below zero."""
+        return torch.poisson(expected.clamp(min=0), generator=seed)
 
 
 WINDOW = 5
 """Bins along |Q| and energy over which `Gaussian` averages the variance."""
+POORLY = 10.0
+"""Bins with a variance this many times the median do not say what was subtracted in reduction."""
 
 
 @dataclass(frozen=True)
@@ -169,11 +176,13 @@ def _contrast(
 ) -> Float[Tensor, "point energy"]:
     """(expected + level) / its mean over the neighbours.
 
-    The level solves sum (expected - mean) (claimed (mean + level) - around (expected + level)) = 0: no term knows the
-    noise of its own bin twice, so that noise does not bias it. Infinite, and the ratio 1, if errors do not grow.
+    The level solves sum (expected - mean) (claimed (mean + level) - around (expected + level)) = 0 over the bins
+    that are not much worse measured than most: no term knows the noise of its own bin twice, so that noise does not
+    bias it. Infinite, and the ratio 1, if errors do not grow.
     """
     mean = _neighbours(expected, valid)
-    rise = torch.where(valid, expected - mean, 0.0)
+    usual = valid & (around <= POORLY * around[valid].median())
+    rise = torch.where(usual, expected - mean, 0.0)
     growth = float((rise * (claimed - around)).sum())
     level = float((rise * (around * expected - claimed * mean)).sum()) / growth if growth > 0 else torch.inf
     if level == torch.inf:

@@ -18,7 +18,7 @@ from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.counting import Observed
 from sqwirrel.observe.instrument import MULTIPLE, SCALE, Instrument
 from sqwirrel.observe.momentum import shell_kernels, smear_momentum
-from sqwirrel.observe.place import deposit, fine_grid, points, sphere, waves
+from sqwirrel.observe.place import deposit, fine_grid, is_sharp, points, sphere, waves
 from sqwirrel.observe.sampling import sampling
 from sqwirrel.seeds import stream
 from sqwirrel.spectra import Measurement, QShells, Spectrum
@@ -44,6 +44,18 @@ class Linearised(NamedTuple):
     stable: Bool[Tensor, " batch"]
 
 
+class Anchored(NamedTuple):
+    """An experiment with a better average at some parameters, and what that average is worth.
+
+    `scatter`, in units of the spectrum, has one row for each of `REPEATS` independent sets of points: how far the mean
+    of all would move in a repetition. `unstable` are the wavevectors (rlu) where the order is no minimum.
+    """
+
+    experiment: "Experiment"
+    scatter: Float[Tensor, "repeat point energy"]
+    unstable: Float[Tensor, "unstable 3"]
+
+
 class Experiment(nn.Module):
     """A simulator: expected intensities on the bins of `measurement`, for rows of parameters in the order of `names`.
 
@@ -59,7 +71,7 @@ class Experiment(nn.Module):
     nodes: Tensor
     line: Tensor
     templates: Tensor
-    correction: Tensor
+    correction: Tensor  # not a buffer: copies share those
 
     def __init__(
         self,
@@ -132,23 +144,20 @@ class Experiment(nn.Module):
             pieces.append((self._smear(deposit, rows[:, len(self.model.names) :]), stable))
         return Prediction(*(torch.cat(part) for part in zip(*pieces, strict=True)))
 
-    def anchored(
-        self, theta: Float[Tensor, "1 parameter"]
-    ) -> tuple["Experiment", Float[Tensor, "repeat point energy"]]:
-        """The same with the average at `theta` that 100 times more points give, and the scatter of that average.
+    def anchored(self, theta: Float[Tensor, "1 parameter"]) -> Anchored:
+        """The same with the average at `theta` that 100 times more points give.
 
         What the points add to the deposit at `theta` is added to that of all parameters (a control variate): what is
-        left of the error vanishes at `theta`. The scatter has one row for each of `REPEATS` independent sets of points:
-        how far the mean of all would move in a repetition, in units of the spectrum.
+        left of the error vanishes at `theta`.
         """
-        n = len(self.model.names)
-        better = copy.copy(self)
+        n, better = len(self.model.names), copy.copy(self)
         with torch.no_grad():
-            dense = torch.cat([self._dense(theta[:, :n], k) for k in range(REPEATS)])
+            parts = [self._dense(theta[:, :n], k) for k in range(REPEATS)]
+            dense = torch.cat([deposit for deposit, _ in parts])
             better.correction = self.correction + dense.mean(0) - self._deposit(theta[:, :n])[0][0]
             nuisance = theta[:, n:].expand(REPEATS, -1)
             scatter = self._smear(dense - dense.mean(0), nuisance) * nuisance[:, self._column(SCALE), None, None]
-        return better, scatter / (REPEATS - 1) ** 0.5
+        return Anchored(better, scatter / (REPEATS - 1) ** 0.5, torch.cat([q for _, q in parts]))
 
     def elsewhere(self, theta: Float[Tensor, "1 parameter"]) -> "Experiment":
         """The same average at `theta` with other points, which show how far to trust the derivatives."""
@@ -166,15 +175,15 @@ class Experiment(nn.Module):
             raise InputError(self.why_unstable(theta))
         return _noisy(expected[0], self, stream(seed, "counting"), like)
 
-    def why_unstable(self, theta: Float[Tensor, "1 parameter"]) -> str:
-        """One sentence: where the assumed order fails."""
+    def why_unstable(self, theta: Float[Tensor, "1 parameter"], at: Float[Tensor, "q 3"] | None = None) -> str:
+        """One sentence: where the assumed order fails, `at` some of the wavevectors (rlu) given or found here."""
         head, values = f"the assumed order of model '{self.model.name}' is not", theta[:, : len(self.model.names)]
         if not bool(self.waves.is_stationary(values).all()):
             return (
                 f"{head} stationary with these parameters (a torque acts on the moments); set relaxed = true in [order]"
             )
-        bad = ~self.waves(values).stable[0]
-        q = ", ".join(f"{x:.3f}" for x in self.waves.get_buffer("q")[bad][0].tolist()) if bool(bad.any()) else "?"
+        bad = self.waves.get_buffer("q")[~self.waves(values).stable[0]] if at is None else at
+        q = ", ".join(f"{x:.3f}" for x in bad[0].tolist()) if len(bad) else "?"
         return (
             f"{head} a minimum of the energy with these parameters: it is unstable at q = ({q}); "
             "change the parameters or the order"
@@ -225,12 +234,13 @@ class Experiment(nn.Module):
         modes = self.waves(theta)
         return deposit(modes, self.weight, self.cells, self.line) + self.correction, modes.stable.all(-1)
 
-    def _dense(self, theta: Tensor, repeat: int) -> Float[Tensor, "1 cell line"]:
-        """The deposit of points that no other repeat shares."""
+    def _dense(self, theta: Tensor, repeat: int) -> tuple[Float[Tensor, "1 cell line"], Float[Tensor, "unstable 3"]]:
+        """The deposit of points that no other repeat shares, and those of them where the order is unstable."""
         model, measurement, seed = self.model, self.measurement, self.seed + 1 + repeat
-        where = sampling(measurement, model.lattice, samples=DENSER * self.samples, width=self.cell, seed=seed)
+        samples = self.samples if is_sharp(measurement) else DENSER * self.samples
+        where = sampling(measurement, model.lattice, samples=samples, width=self.cell, seed=seed)
         modes = waves(model, measurement, where, keep=False)(theta)
-        return deposit(modes, where.weight, where.cell, self.line)
+        return deposit(modes, where.weight, where.cell, self.line), where.q[~modes.stable[0]]
 
     def _smear(
         self, deposit: Float[Tensor, "batch cell line"], nuisance: Tensor
@@ -273,9 +283,10 @@ def _noisy(expected: Tensor, experiment: Experiment, seed: torch.Generator, like
         )
     valid = torch.ones_like(expected, dtype=torch.bool) if like is None else like.valid
     counting = experiment.instrument.counting
-    observed = counting.observe(like) if like is not None else Observed(expected[valid], expected[valid], valid)
+    mean = expected[valid]
+    observed = counting.observe(like, expected) if like is not None else Observed(mean, mean, valid)
     drawn = torch.zeros_like(expected)
-    drawn[valid] = counting.sample(expected[valid], observed, seed)
+    drawn[valid] = counting.sample(mean, observed, seed)
     error = torch.zeros_like(expected)
     error[valid] = drawn[valid].sqrt() if counting.is_poisson else observed.variance.sqrt()
     return Spectrum.from_arrays(drawn, error, experiment.measurement, valid=valid, is_counts=counting.is_poisson)

@@ -64,6 +64,11 @@ def deposit(
     return grid.reshape(len(grid), -1, n)
 
 
+def is_sharp(measurement: Measurement) -> bool:
+    """Whether every bin is a point of reciprocal space, so that there is nothing to average."""
+    return not isinstance(measurement.points, QShells) and not bool(measurement.points.box.any())
+
+
 def sphere(where: Sampling, measurement: Measurement) -> Float[Tensor, "one cell"]:
     """Weights of the average over the measured solid angle: |Q| d|Q| for a powder, equal for the points of a path."""
     if where.edges is None or not isinstance(measurement.points, QShells):

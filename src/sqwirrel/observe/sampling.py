@@ -1,8 +1,7 @@
 """Where in reciprocal space a bin looks: quadrature points for powder shells and for single-crystal boxes.
 
 Points come from an additive recurrence (an R-sequence: powers of the generalised golden ratio), shifted at random from
-cell to cell, so that they are spread evenly within a cell and independently between cells. For a powder only one wedge
-of the sphere is sampled: the directions that no symmetry operation of the model brings closer to a reference axis.
+cell to cell, so that they are spread evenly within a cell and independently between cells.
 
 `concentrate` then keeps the points that matter: a steep cone near a Bragg point fills an energy bin with a few strong
 modes out of thousands of points, and would be noisy where the flat top of the band is not.

@@ -50,6 +50,11 @@ class Result:
         return self.posterior.basins[0].theta
 
     @cached_property
+    def simulator(self) -> Experiment:
+        """The experiment with a dense average at `best`, as the fit had it."""
+        return self.experiment.anchored(self._full(self.best[None])).experiment
+
+    @cached_property
     def expected(self) -> Float[Tensor, "point energy"]:
         """The model at `best`."""
         return self._predict(self.best[None])[0]
@@ -87,7 +92,7 @@ class Result:
     def limit_covariance(self) -> Float[Tensor, "parameter parameter"]:
         """Cramer-Rao bound of all free parameters at `best`."""
         names = self.experiment.names
-        linear = self.experiment.linearise(self._full(self.best[None]))
+        linear = self.simulator.linearise(self._full(self.best[None]))
         columns = [names.index(name) for name in self.posterior.names]
         slope = linear.slope[0, columns][:, self.valid]
         information = (slope * self._weight(linear.expected[0][self.valid])) @ slope.T
@@ -101,7 +106,7 @@ class Result:
 
     def _predict(self, free: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch point energy"]:
         with torch.no_grad():
-            return self.experiment.predict(self._full(free)).expected
+            return self.simulator.predict(self._full(free)).expected
 
     def _full(self, free: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch full"]:
         """Every parameter of the experiment, the fixed ones filled in."""

@@ -111,10 +111,18 @@ def test_quadrature_is_the_scatter_of_the_optimum(size: float, passed: bool) -> 
     (best,) = refine(target, AT[None])
     sd = float(best.covariance.diagonal().sqrt()[1] * target.stretch(best.z[None])[0, 1])
     scatter = size * sd * torch.tensor([1.0, -1.0], dtype=torch.float64)[:, None, None].expand(2, 1, BINS)
-    check = checks.quadrature_check(target, target, best, scatter)
+    check = checks.quadrature_check(target, target, best, scatter, settled=True)
     assert check.passed is passed
-    assert check.value == pytest.approx(size, rel=1e-4, abs=5e-3)
+    assert check.value == pytest.approx(size, rel=1e-6, abs=1e-9)
     assert passed or "'background'" in check.meaning
+
+
+def test_quadrature_fails_while_the_anchor_moves() -> None:
+    target = line(20 * SLOPE + 30 + noise(BINS, 1))
+    (best,) = refine(target, AT[None])
+    check = checks.quadrature_check(target, target, best, torch.zeros(2, 1, BINS).double(), settled=False)
+    assert (check.passed, check.value) == (False, 0)
+    assert "still moves" in check.meaning
 
 
 def test_quadrature_counts_where_other_points_would_put_the_optimum() -> None:
@@ -124,7 +132,7 @@ def test_quadrature_counts_where_other_points_would_put_the_optimum() -> None:
     sd = float(best.covariance.diagonal().sqrt()[1] * target.stretch(best.z[None])[0, 1])
     moved = Toy(("a",), lambda theta: theta * SLOPE + 3 * sd * 2**0.5, BINS)
     still = torch.zeros(2, 1, BINS, dtype=torch.float64)
-    check = checks.quadrature_check(target, Target(moved, target.prior, target.observed), best, still)
+    check = checks.quadrature_check(target, Target(moved, target.prior, target.observed), best, still, settled=True)
     assert not check.passed
     assert check.value == pytest.approx(3, rel=1e-3)
 

@@ -49,6 +49,7 @@ def test_truth_is_found_and_checks_pass(answer: Posterior) -> None:
         "inside_prior",
         "identified",
         "one_basin",
+        "stable_order",
     }
 
 

@@ -55,9 +55,27 @@ def test_deviance_is_zero_at_the_data_and_positive_elsewhere() -> None:
     for kind, observed in ((Poisson(), poisson), (Gaussian(), gaussian)):
         rows = torch.stack((observed.intensity, observed.intensity + 0.1, (observed.intensity - 0.1).abs()))
         at, above, below = kind.deviance(rows, observed).tolist()
-        # An expectation of zero counts as 1e-9.
         assert at == pytest.approx(0, abs=1e-7)
         assert min(above, below) > 0.1
+
+
+def test_no_bin_rules_a_model_out_alone() -> None:
+    """Expectations at and below zero, as an anchored average may give, count as one in a thousand where there is a count."""
+    observed = Poisson().observe(
+        spectrum(torch.tensor([[1.0, 0.0]]).double(), torch.zeros(1, 2).double(), is_counts=True)
+    )
+    rows = torch.tensor([[-5.0, -5.0], [0.0, 0.0], [1e-3, 0.0]], dtype=torch.float64)
+    found = Poisson().deviance(rows, observed)
+    assert torch.equal(found, found[:1].expand(3))
+    assert float(found[0]) == pytest.approx(2 * (1e-3 - 1 + math.log(1e3)))
+    assert float(Poisson().weight(rows, observed).max()) == pytest.approx(1e3)
+
+
+def test_counts_of_a_bin_without_expectation_are_none() -> None:
+    expected = torch.tensor([-4e-14, 0.0, 50.0], dtype=torch.float64)
+    seed = torch.Generator().manual_seed(1)
+    observed = Poisson().observe(spectrum(torch.ones(1, 3).double(), torch.ones(1, 3).double(), is_counts=True))
+    assert Poisson().sample(expected, observed, seed)[:2].tolist() == [0, 0]
 
 
 def test_weight_is_the_fisher_information_of_a_bin() -> None:

@@ -1,0 +1,80 @@
+"""The fine average: basins refined with it, and anchored at the best fit until that holds.
+
+Where the best fit is, more points can be afforded than at every step (`Experiment.anchored`), and the variance of
+reduced data can follow the signal (`Target.reweighed`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+
+from sqwirrel.errors import InputError
+from sqwirrel.infer.checks import order_check, quadrature_check
+from sqwirrel.infer.posterior import Check
+from sqwirrel.infer.refine import Optimum, basins, refine
+from sqwirrel.infer.target import Target
+from sqwirrel.spectra import Spectrum
+
+MARGIN = 30.0
+"""A basin this much worse than the best (log posterior) is reported but not sampled."""
+ANCHORS, HELD = 3, 0.3
+"""The average is anchored at most so often, until the best fit moves less (root mean square standard deviations)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fine:
+    """The anchored target, its basins worth sampling, those too poor, and how far to trust the average."""
+
+    target: Target
+    basins: list[Optimum]
+    poor: list[Optimum]
+    checks: list[Check]
+
+
+def anchor(target: Target, spectrum: Spectrum, found: list[Optimum], tell: Callable[[str, int, int], None]) -> Fine:
+    """The basins of a coarse search on the fine average, anchored.
+
+    Average and variance are those of the best basin; others are compared with them as they are.
+    """
+    near, far = _split(found)
+    optima, worse = _split(_refined(target, near, tell))
+    raw = optima[0].log_posterior
+    for _ in range(ANCHORS):
+        before = optima[0]
+        tell("averaging", 0, 1)
+        theta = target.full(target.prior.constrain(before.z[None]))
+        better = target.experiment.anchored(theta)
+        target = replace(target, experiment=better.experiment).reweighed(spectrum, before.z)
+        optima = _refined(target, optima, tell)
+        if settled := optima[0].distance(before) < HELD:
+            break
+    other = replace(target, experiment=better.experiment.elsewhere(theta))
+    best = optima[0]
+    poor = [_moved(basin, best.log_posterior - raw) for basin in worse]
+    poor += [_moved(basin, best.log_posterior - found[0].log_posterior) for basin in far]
+    checks = [
+        quadrature_check(target, other, best, better.scatter, settled=settled),
+        order_check(target, theta, better.unstable),
+    ]
+    return Fine(target, optima, poor, checks)
+
+
+def _refined(target: Target, near: list[Optimum], tell: Callable[[str, int, int], None]) -> list[Optimum]:
+    starts = target.prior.constrain(torch.stack([basin.z for basin in near]))
+    refined = refine(target, starts, progress=lambda done, total: tell("refining", done, total))
+    stable = [new for new in refined if torch.isfinite(torch.tensor(new.log_posterior))]
+    if not stable:
+        raise InputError(target.experiment.why_unstable(target.full(starts[:1])))
+    return basins([replace(new, starts=old.starts) for new, old in zip(refined, near, strict=True) if new in stable])
+
+
+def _split(optima: list[Optimum]) -> tuple[list[Optimum], list[Optimum]]:
+    """Basins within `MARGIN` of the best, and the others."""
+    least = optima[0].log_posterior - MARGIN
+    return [b for b in optima if b.log_posterior > least], [b for b in optima if b.log_posterior <= least]
+
+
+def _moved(basin: Optimum, by: float) -> Optimum:
+    """With its log posterior on the scale of the anchored average."""
+    return replace(basin, log_posterior=basin.log_posterior + by)

@@ -1,0 +1,104 @@
+"""The anchored fine average: what the coarse search and the fine basins hand on, and targets that follow the fit."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from sqwirrel.errors import InputError
+from sqwirrel.infer import Settings
+from sqwirrel.infer.anchor import MARGIN, anchor
+from sqwirrel.infer.inference import Averages
+from sqwirrel.infer.refine import Optimum, refine
+from sqwirrel.infer.target import Target
+from sqwirrel.model import library
+from sqwirrel.model.prior import Prior, Uniform
+from sqwirrel.observe import Experiment, Gaussian, Instrument, Poisson
+from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum
+
+CHAIN = library.load("fm_chain")
+MAP = Measurement(
+    QShells(torch.linspace(0.3, 1.5, 13, dtype=torch.float64)), torch.linspace(0.5, 5, 161, dtype=torch.float64), 5.0
+)
+PRIOR = Prior(
+    J=Uniform(-1.5, -0.6, "meV"),
+    fwhm=Uniform(0.2, 1, "meV"),
+    fwhm_q=Uniform(0.01, 0.2),
+    scale=Uniform(2, 50),
+    background=Uniform(0, 10),
+)
+COUNTS = Instrument(counting=Poisson())
+EXPERIMENT = Experiment(CHAIN, MAP, COUNTS, samples=32, cell=0.1)
+TRUTH = EXPERIMENT.pack(J=-1.0, fwhm=0.4, fwhm_q=0.05, scale=10, background=2)
+DATA = EXPERIMENT.anchored(TRUTH).experiment.sample(TRUTH, 1)
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    del stage, done, total
+
+
+def test_merged_counts_weigh_basins_as_all_counts_do() -> None:
+    """Two bins are merged, lines are 13 wide: a wrong J costs the same log posterior on the merged and on all bins."""
+    q = [[h, 0, 0] for h in (0.15, 0.25, 0.35, 0.5)]
+    path = Experiment(
+        CHAIN, Measurement(QPath(CHAIN.lattice, q, torch.zeros(3, 3)), MAP.energy, 5.0), COUNTS, samples=1
+    )
+    prior = Prior(**{name: law for name, law in PRIOR.free.items() if name != "fwhm_q"})
+    truth = path.pack(J=-1.0, fwhm=0.4, scale=30, background=2)
+    data, z = (
+        path.sample(truth, 1),
+        prior.unconstrain(torch.cat((truth, path.pack(J=-1.02, fwhm=0.4, scale=30, background=2)))),
+    )
+    averages = Averages.of(path, data)
+    assert averages.merge == (1, 2)
+    coarse, fine = averages.rough(prior, data).log_posterior(z), Target.of(path, prior, data).log_posterior(z)
+    assert 2 * float(coarse[0] - coarse[1]) == pytest.approx(float(fine[0] - fine[1]), rel=0.1)
+    (found, *_) = averages.search(prior, data, Settings(screen=32, starts=2), silent)
+    raw = averages.rough(prior, data).log_posterior(found.z[None])
+    assert found.log_posterior == pytest.approx(2 * float(raw), rel=1e-9)
+
+
+def test_poor_basins_are_reported_on_the_scale_of_the_fine_average() -> None:
+    (best,) = refine(Target.of(EXPERIMENT, PRIOR, DATA), TRUTH)
+    far = Optimum(best.z + 3, best.log_posterior - MARGIN - 100, best.information, best.precision)
+    fine = anchor(Target.of(EXPERIMENT, PRIOR, DATA), DATA, [best, far], silent)
+    assert len(fine.basins) == 1
+    assert fine.basins[0].log_posterior - fine.poor[0].log_posterior == pytest.approx(MARGIN + 100, abs=30)
+    # 32 points a cell are too few for these counts.
+    assert [(check.name, check.passed) for check in fine.checks] == [("quadrature", False), ("stable_order", True)]
+
+
+def test_an_order_that_the_fine_average_finds_unstable_is_one_sentence() -> None:
+    model = library.load("rb2mnf4")
+    line = Measurement(QPath(model.lattice, [[0.5, 0.45, 0.0]], torch.zeros(3, 3)), torch.linspace(0.5, 8, 31), 5.0)
+    experiment = Experiment(model, line, Instrument(counting=Poisson()), samples=1)
+    prior = Prior(
+        J1=Uniform(0.3, 1, "meV"),
+        J2=Uniform(-0.1, 0.1, "meV"),
+        D=Uniform(-0.05, 0.1, "meV"),
+        fwhm=Uniform(0.1, 1, "meV"),
+        scale=Uniform(1, 100),
+        background=Uniform(0, 5),
+    )
+    theta = experiment.pack(D=0.09, fwhm=0.5, scale=20, background=1)
+    data = experiment.sample(experiment.pack(fwhm=0.5, scale=20, background=1), 1)
+    eye = torch.eye(6, dtype=torch.float64)
+    start = Optimum(prior.unconstrain(theta)[0], 0.0, eye, eye)
+    with pytest.raises(InputError, match="not a minimum"):
+        anchor(Target.of(experiment, prior, data), data, [start], silent)
+
+
+def test_reweighed_targets_have_the_variance_of_the_fit_and_push_is_the_change_of_the_gradient() -> None:
+    experiment = Experiment(CHAIN, MAP, Instrument(counting=Gaussian()), samples=8, cell=0.2)
+    data = Spectrum.from_arrays(DATA.intensity, DATA.error, MAP)
+    z = PRIOR.unconstrain(TRUTH)
+    target = Target.of(experiment, PRIOR, data)
+    expected = experiment(TRUTH)[0]
+    again = target.reweighed(data, z[0])
+    assert torch.allclose(again.observed.variance, Gaussian().observe(data, expected).variance)
+    assert not torch.allclose(again.observed.variance, target.observed.variance)
+    change = torch.randn(3, *MAP.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for row, push in zip(change, again.push(z[0], change), strict=True):
+        intensity = again.observed.intensity + row.flatten()
+        moved = replace(again, observed=replace(again.observed, intensity=intensity))
+        assert torch.allclose(moved.slope(z).gradient[0] - again.slope(z).gradient[0], push, rtol=1e-6, atol=1e-8)
