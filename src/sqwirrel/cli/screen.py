@@ -1,6 +1,5 @@
 """What the commands print: tables for people, one JSON object for machines, complaints in one sentence."""
 
-import inspect
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from sqwirrel.cli.doctor import Finding
 from sqwirrel.config import kinds
+from sqwirrel.config.instrument import first_sentence
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior
 from sqwirrel.model import library
@@ -53,6 +53,8 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
 
         def tell(stage: str, done: int, total: int) -> None:
             if stage not in stages:
+                if not console.is_terminal:
+                    console.print(stage, highlight=False)
                 for known in stages.values():
                     bars.stop_task(known)
                 stages[stage] = bars.add_task(stage, total=total)
@@ -100,9 +102,7 @@ def print_families() -> None:
     """Models, readers and kinds of instrument, one line each."""
     models = [library.load(name) for name in library.names()]
     _print_table(("model", "", "parameters"), [(m.name, m.title, ", ".join(m.names)) for m in models])
-    _print_table(
-        ("reader", ""), [(name, (inspect.getdoc(reader) or "").partition("\n")[0]) for name, reader in READERS.items()]
-    )
+    _print_table(("reader", ""), [(name, first_sentence(reader)) for name, reader in READERS.items()])
     _print_table(("instrument", "kind", ""), kinds())
 
 

@@ -1,5 +1,6 @@
 """The section [instrument] of a config file, with the kinds that each of its parts can be of."""
 
+import inspect
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field, PositiveInt
@@ -145,7 +146,12 @@ def kinds() -> list[tuple[str, str, str]]:
     for family, field in InstrumentSection.model_fields.items():
         for section in (field.annotation, *get_args(field.annotation)):
             if isinstance(section, type) and issubclass(section, Section):
-                for kind in get_args(section.model_fields["kind"].annotation):
-                    words = FAMILIES.get(section, {}).get(kind, section).__doc__ or ""
-                    found.append((family, str(kind), words.partition("\n")[0].replace("`", "")))
+                known, names = FAMILIES.get(section, {}), get_args(section.model_fields["kind"].annotation)
+                found += [(family, str(kind), first_sentence(known.get(kind, section))) for kind in names]
     return found
+
+
+def first_sentence(thing: object) -> str:
+    """What the documentation of a class or module says first."""
+    words = " ".join((inspect.getdoc(thing) or "").partition("\n\n")[0].split())
+    return words.partition(". ")[0].rstrip(".").replace("`", "")

@@ -44,7 +44,10 @@ class Settings:
 
     def __post_init__(self) -> None:
         if min(self.screen, self.starts, self.rounds) < 1 or self.draws < 50:
-            raise InputError(f"infer needs at least 1 screened draw, start and round and 50 draws, got {self}")
+            raise InputError(
+                "infer needs screen, starts and rounds of at least 1 and draws of at least 50, got "
+                f"screen = {self.screen}, starts = {self.starts}, rounds = {self.rounds}, draws = {self.draws}"
+            )
 
 
 COARSE_BINS = (40, 80)

@@ -119,7 +119,10 @@ class Experiment(nn.Module):
         if unknown := [name for name in values if name not in self.names]:
             raise InputError(f"this experiment has parameters {self.names}, got '{unknown[0]}'")
         if missing := [name for name in self.names if name not in known]:
-            raise InputError(f"this experiment needs a value for '{missing[0]}'; its parameters are {self.names}")
+            raise InputError(
+                f"this experiment needs a value for '{missing[0]}' (in a config: [simulate] parameters); "
+                f"its parameters are {self.names}"
+            )
         return torch.tensor([[float(known[name]) for name in self.names]], dtype=torch.float64)
 
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch point energy"]:

@@ -79,8 +79,15 @@ def verdict(posterior: Posterior, names: tuple[str, ...]) -> str:
     failed = [MEANING_OF.get(check.name, check.name) for check in posterior.checks if not check.passed]
     count = len(posterior.checks)
     if failed:
-        return f"{len(failed)} of {count} checks failed ({', '.join(failed)}); with that in mind: {values}."
+        only = "; the errors are statistical and do not cover the misfit" if _misfits(posterior) else ""
+        return f"{len(failed)} of {count} checks failed ({', '.join(failed)}); with that in mind: {values}{only}."
     return f"{values}; all {count} checks passed."
+
+
+def _misfits(posterior: Posterior) -> bool:
+    """Whether the model does not describe the data."""
+    failed = {check.name for check in posterior.checks if not check.passed}
+    return bool(failed & {"deviance_per_bin", "residual_structure"})
 
 
 def measured(result: Result) -> dict[str, Any]:

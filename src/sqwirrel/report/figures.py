@@ -143,7 +143,7 @@ def _map(
 ) -> Figure:
     figure = Figure(figsize=MAP_SIZE)
     FigureCanvasAgg(figure)
-    axes, axis = figure.add_axes((0.115, 0.135, 0.69, 0.79)), across(measurement)
+    axes, axis = figure.add_axes((0.135, 0.135, 0.67, 0.79)), across(measurement)
     shown = np.ma.masked_array(values.numpy(), ~valid.numpy()).T
     edges = (axis.edges.numpy(), measurement.energy.numpy())
     mesh = axes.pcolormesh(*edges, shown, cmap=colours[0], norm=colours[1], rasterized=True)

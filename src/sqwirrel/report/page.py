@@ -59,7 +59,8 @@ pepper in the first map and rarely beyond ±4 in the second; what the model miss
 measured than the model gives."""
 ABOUT_CUTS = f"""Points: data with the standard deviations that the likelihood uses. Dark blue: 68 and 95 % of the model
 alone, over {DRAWS} posterior draws. Light blue: 68 and 95 % of what a new measurement would give, counting noise
-included."""
+included. Bins beside badly covered ones have large errors, because the likelihood takes the variance of reduced data
+from neighbours."""
 ABOUT_CORNER = """Blue: 68 and 95 % of the posterior, nuisances marginalised; dots are weighted draws. Dashed red: the
 Cramér–Rao bound at the best fit (68 %), which no unbiased estimate beats."""
 

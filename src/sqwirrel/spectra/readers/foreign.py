@@ -10,7 +10,7 @@ EXPECTED = "expected a powder .mat struct, NXSPE, a Mantid workspace of energy t
 
 _STARTS = {
     b"MATLAB 7.3": "a MATLAB 7.3 file; save it with the option -v7",
-    b"\x06\x00\x00\x00horace": "a Horace sqw or dnd file, which is not read yet; cut it and save NXSPE or CSV",
+    b"\x06\x00\x00\x00horace": "a Horace sqw or dnd file, which is not read yet; save a powder map as NXSPE or CSV",
     b"PK": "a zip archive (perhaps a torch or numpy file); unpack it or write the table as CSV",
     b"\x93NUMPY": "a numpy array without axes; write it as CSV with Q, energy, intensity and error",
 }
