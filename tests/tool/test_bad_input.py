@@ -154,7 +154,10 @@ def test_impossible_cell(refused, tmp_path, cell, sentence):
 SIMULATE = {
     "nowhere": (PLANNED, "[measurement] needs a file, or one of shells and path, with energy ="),
     "kinematics": (SHELLS + "incident_energy = 5\n", "[measurement] energy reaches 8 meV, outside the kinematics"),
-    "missing value": (SHELLS, "this experiment needs a value for 'fwhm'; its parameters are"),
+    "missing value": (
+        SHELLS,
+        "this experiment needs a value for 'fwhm' (in a config: [simulate] parameters); its parameters are",
+    ),
     "unknown value": (
         SHELLS + "[simulate.parameters]\nJ7 = 1\n",
         "[simulate.parameters] names 'J7', but the experiment has parameters",

@@ -53,8 +53,6 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
 
         def tell(stage: str, done: int, total: int) -> None:
             if stage not in stages:
-                if not console.is_terminal:
-                    console.print(stage, highlight=False)
                 for known in stages.values():
                     bars.stop_task(known)
                 stages[stage] = bars.add_task(stage, total=total)
