@@ -50,7 +50,7 @@ def _provenance(name: str, result: Result) -> str:
     words = [f"`python -m benchmarks.{name}`", record.get("created", "")[:10]]
     words += [record.get("machine", ""), result.get("processor", "")]
     words += [versions, f"seeds: {seeds}" if seeds else "", "**quick run**" if result.get("quick") else ""]
-    return "Made by " + "; ".join(word for word in words if word) + "."
+    return "Made by " + "; ".join(word for word in words if word) + ". " + result.get("remark", "")
 
 
 def _picture(name: str, drawing: Drawing, result: Result, pictures: Path) -> str:
