@@ -25,9 +25,10 @@ def simulate_into(folder: Path, config: Config) -> Spectrum:
     like = measured(config) if config.measurement.file else None
     simulator = experiment(config, planned(config) if like is None else like.measurement, seed=POINTS)
     theta, section = parameters(config, simulator), config.simulate
-    simulator, _, unstable = simulator.anchored(theta)
-    if len(unstable):
-        raise InputError(simulator.why_unstable(theta, unstable))
+    dense = simulator.anchored(theta)
+    if len(dense.unstable):
+        raise InputError(simulator.why_unstable(theta, dense.unstable))
+    simulator = dense.experiment
     spectrum = simulator.sample(theta, section.seed, like) if section.noise else noiseless(simulator, theta, like)
     _make(folder)
     write(folder / SPECTRUM, spectrum)

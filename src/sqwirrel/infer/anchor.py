@@ -18,7 +18,7 @@ from sqwirrel.spectra import Spectrum
 
 MARGIN = 30.0
 """A basin this much worse than the best (log posterior) is reported but not sampled."""
-ANCHORS, HELD = 3, 0.3
+ANCHORS, HELD = 3, 1.0
 """The average is anchored at most so often, until the best fit moves less (root mean square standard deviations)."""
 
 
@@ -44,17 +44,16 @@ def anchor(target: Target, spectrum: Spectrum, found: list[Optimum], tell: Calla
         before = optima[0]
         tell("averaging", 0, 1)
         theta = target.full(target.prior.constrain(before.z[None]))
-        better = target.experiment.anchored(theta)
+        better = target.experiment.anchored(theta, target.spread(before.z, before.covariance))
         target = replace(target, experiment=better.experiment).reweighed(spectrum, before.z)
         optima = _refined(target, optima, tell)
         if settled := optima[0].distance(before) < HELD:
             break
-    other = replace(target, experiment=better.experiment.elsewhere(theta))
     best = optima[0]
     poor = [_moved(basin, best.log_posterior - raw) for basin in worse]
     poor += [_moved(basin, best.log_posterior - found[0].log_posterior) for basin in far]
     checks = [
-        quadrature_check(target, other, best, better.scatter, settled=settled),
+        quadrature_check(target, best, better, settled=settled),
         order_check(target, theta, better.unstable),
     ]
     return Fine(target, optima, poor, checks)

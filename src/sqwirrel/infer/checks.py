@@ -8,6 +8,7 @@ from sqwirrel.infer.importance import Weighted
 from sqwirrel.infer.posterior import LEVELS, Basin, Check, weighted_quantile
 from sqwirrel.infer.refine import Optimum
 from sqwirrel.infer.target import Target
+from sqwirrel.observe.experiment import Anchored
 
 DEVIANCE = 1.25
 """Deviance per bin above which the model does not describe the data."""
@@ -63,20 +64,15 @@ def sampling_checks(weighted: Weighted) -> list[Check]:
     ]
 
 
-def quadrature_check(
-    target: Target, other: Target, optimum: Optimum, scatter: Float[Tensor, "repeat point energy"], *, settled: bool
-) -> Check:
+def quadrature_check(target: Target, optimum: Optimum, average: Anchored, *, settled: bool) -> Check:
     """Standard error that the average over |Q| and direction brings to the optimum, in standard deviations.
 
-    From `scatter`, that of `Experiment.anchored`, and from where the optimum of `other` would be, which has the same
-    average at the anchor but derivatives from other points. It fails, too, if the anchor has not `settled`.
+    From the scatter of the average and of its derivatives, which the data's residuals weigh. It fails, too, if the
+    anchor has not `settled`.
     """
     covariance = optimum.covariance
-    shift = target.push(optimum.z, scatter) @ covariance
-    here, there = target.slope(optimum.z[None]), other.slope(optimum.z[None])
-    precision = there.information[0] + torch.diag(there.prior_information[0])
-    step = torch.linalg.solve(precision, (there.gradient - here.gradient)[0])
-    error = ((shift.square().mean(0) + step**2 / 2) / covariance.diagonal()).sqrt()
+    shift = target.push(optimum.z, average) @ covariance
+    error = (shift.square().mean(0) / covariance.diagonal()).sqrt()
     k = int(error.argmax())
     meaning = (
         f"error of the average over |Q| and direction, in standard deviations of '{target.names[k]}', "

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sqwirrel.observe import Experiment
 from sqwirrel.record import Record
 from sqwirrel.seeds import stream
 
@@ -50,7 +51,8 @@ class Posterior:
     """Weighted draws of the free parameters `names`.
 
     `log_weight` is normalised; `limit` is the Cramer-Rao bound of each parameter (all others free) at the best basin;
-    `deviance_per_bin` is -2 log likelihood ratio to a model that meets every bin, over the number of bins.
+    `deviance_per_bin` is -2 log likelihood ratio to a model that meets every bin, over the number of bins. `simulator`
+    has the average that the draws were weighed with; None after loading.
     """
 
     names: tuple[str, ...]
@@ -65,6 +67,7 @@ class Posterior:
     deviance_per_bin: float
     seconds: float
     record: Record
+    simulator: Experiment | None = None
 
     def sample(self, n: int, seed: int) -> Float[Tensor, "n parameter"]:
         """Equally weighted draws (with replacement)."""

@@ -14,6 +14,8 @@ SETTLED = 0.01
 """A start has converged when the next step promises less than this in log posterior."""
 LONGEST = 1.0
 """Longest step in an unconstrained coordinate, in which every prior has unit standard deviation."""
+WARY = 0.01
+"""Least damping after a step that made things worse: below, it would hardly change the next one."""
 SAME_BASIN = 1.0
 """Two optima closer than this many standard deviations per parameter (root mean square) are one basin."""
 
@@ -82,7 +84,8 @@ def _advance(
     new = target.slope(trial)
     better = new.log_posterior > slope.log_posterior[index]
     moved = index[better]
-    damping = _replaced(damping, index, torch.where(better, (damping[index] / 5).clamp(min=1e-9), damping[index] * 8))
+    bolder, warier = (damping[index] / 5).clamp(min=1e-9), (damping[index] * 8).clamp(min=WARY)
+    damping = _replaced(damping, index, torch.where(better, bolder, warier))
     merged = [_replaced(old, moved, value[better]) for old, value in zip(slope, new, strict=True)]
     return _replaced(z, moved, trial[better]), Slope(*merged), damping
 

@@ -16,6 +16,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment
 from sqwirrel.observe.counting import Observed
+from sqwirrel.observe.experiment import Anchored
 from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum
 
 
@@ -100,13 +101,27 @@ class Target:
         score = _diagonal(self.prior.log_density)
         return Slope(value, gradient + score(z), weighted @ J.mT, -_diagonal(score)(z))
 
-    def push(
-        self, z: Float[Tensor, " parameter"], change: Float[Tensor, "change point energy"]
-    ) -> Float[Tensor, "change parameter"]:
-        """How the gradient at `z` changes if the data change."""
+    def push(self, z: Float[Tensor, " parameter"], average: Anchored) -> Float[Tensor, "repeat parameter"]:
+        """How the gradient at `z` moves with the scatter of an average and of its derivatives."""
+        valid = self.observed.valid
         expected, J, _ = self._linearise(z[None])
-        weight = self.experiment.instrument.counting.weight(expected[:, self.observed.valid], self.observed)
-        return change[:, self.observed.valid] @ (J[0] * weight).mT
+        mu = expected[:, valid]
+        weight = self.experiment.instrument.counting.weight(mu, self.observed)[0]
+        columns = [self.free.index(k) for k in range(average.rise.shape[1]) if k in self.free]
+        change = -average.scatter[:, valid] @ (J[0] * weight).mT
+        turned = average.rise[:, [self.free[k] for k in columns]][..., valid] @ (
+            weight * (self.observed.intensity - mu[0])
+        )
+        change[:, columns] += turned * self.stretch(z[None])[0, columns]
+        return change
+
+    def spread(
+        self, z: Float[Tensor, " parameter"], covariance: Float[Tensor, "parameter parameter"]
+    ) -> Float[Tensor, " full"]:
+        """Standard deviations of all parameters of the experiment, 1 for those that are fixed."""
+        full = torch.ones(len(self.experiment.names), dtype=z.dtype)
+        full[self.free] = covariance.diagonal().sqrt() * self.stretch(z[None])[0]
+        return full
 
     def _linearise(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Expectation, its derivatives in z at the valid bins, and stability."""

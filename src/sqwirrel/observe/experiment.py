@@ -6,7 +6,6 @@ after it.
 """
 
 import copy
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -16,15 +15,14 @@ from torch import Tensor, nn
 from sqwirrel.errors import InputError
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.counting import Observed
-from sqwirrel.observe.instrument import MULTIPLE, SCALE, Instrument
+from sqwirrel.observe.instrument import SCALE, Instrument
 from sqwirrel.observe.momentum import shell_kernels, smear_momentum
-from sqwirrel.observe.place import deposit, fine_grid, is_sharp, points, sphere, waves
-from sqwirrel.observe.sampling import sampling
+from sqwirrel.observe.place import REPEATS, Control, dense, deposit, fine_grid, points, slopes, sphere, waves
 from sqwirrel.seeds import stream
 from sqwirrel.spectra import Measurement, QShells, Spectrum
 
-DENSER, REPEATS = 6, 16
-"""`anchored` uses this many times more points, this often."""
+REACH = 10.0
+"""Standard deviations round an anchor within which its derivatives serve."""
 ROWS_BYTES = 64 * 2**20
 """Parameter rows are worked on together as long as their modes take no more than this."""
 
@@ -53,6 +51,7 @@ class Anchored(NamedTuple):
 
     experiment: "Experiment"
     scatter: Float[Tensor, "repeat point energy"]
+    rise: Float[Tensor, "repeat parameter point energy"]
     unstable: Float[Tensor, "unstable 3"]
 
 
@@ -71,7 +70,6 @@ class Experiment(nn.Module):
     nodes: Tensor
     line: Tensor
     templates: Tensor
-    correction: Tensor  # not a buffer: copies share those
 
     def __init__(
         self,
@@ -100,7 +98,7 @@ class Experiment(nn.Module):
         self.register_buffer("line", fine_grid(measurement.energy))
         self.register_buffer("templates", instrument.background.templates(measurement))
         self.waves = waves(model, measurement, where)
-        self.correction = torch.zeros((), dtype=torch.float64)
+        self.control: Control | None = None
 
     @property
     def units(self) -> dict[str, str]:
@@ -144,32 +142,34 @@ class Experiment(nn.Module):
         pieces = []
         for rows in torch.split(theta, self._rows()):
             deposit, stable = self._deposit(rows[:, : len(self.model.names)])
-            pieces.append((self._smear(deposit, rows[:, len(self.model.names) :]), stable))
+            pieces.append((self._smear(deposit, *self._kernels(rows[:, len(self.model.names) :])), stable))
         return Prediction(*(torch.cat(part) for part in zip(*pieces, strict=True)))
 
-    def anchored(self, theta: Float[Tensor, "1 parameter"]) -> Anchored:
-        """The same with the average at `theta` that 100 times more points give.
+    def anchored(
+        self, theta: Float[Tensor, "1 parameter"], spread: Float[Tensor, " parameter"] | None = None
+    ) -> Anchored:
+        """The same with the average at `theta` that 100 times more points give, and its derivatives if within `spread`.
 
         What the points add to the deposit at `theta` is added to that of all parameters (a control variate): what is
-        left of the error vanishes at `theta`.
+        left of the error vanishes at `theta`, with its derivatives if `spread` is given: the standard deviations with
+        which parameters will move round `theta`; beyond ten of them, derivatives are again those of few points.
         """
         n, better = len(self.model.names), copy.copy(self)
-        with torch.no_grad():
-            parts = [self._dense(theta[:, :n], k) for k in range(REPEATS)]
-            dense = torch.cat([deposit for deposit, _ in parts])
-            better.correction = self.correction + dense.mean(0) - self._deposit(theta[:, :n])[0][0]
-            nuisance = theta[:, n:].expand(REPEATS, -1)
-            scatter = self._smear(dense - dense.mean(0), nuisance) * nuisance[:, self._column(SCALE), None, None]
-        return Anchored(better, scatter / (REPEATS - 1) ** 0.5, torch.cat([q for _, q in parts]))
-
-    def elsewhere(self, theta: Float[Tensor, "1 parameter"]) -> "Experiment":
-        """The same average at `theta` with other points, which show how far to trust the derivatives."""
-        model, where, seed = self.model, self.measurement, self.seed + REPEATS + 1
-        other = Experiment(model, where, self.instrument, samples=self.samples, cell=self.cell, seed=seed)
-        values = theta[:, : len(model.names)]
-        with torch.no_grad():
-            other.correction = (self._deposit(values)[0] - other._deposit(values)[0])[0]
-        return other
+        better.control, at, sloped = None, theta[:, :n], spread is not None
+        sets = dense(self.model, self.measurement, at, self.line, self.samples, self.cell, self.seed, sloped=sloped)
+        here, rise, _ = slopes(better._deposit, at)
+        better.control = Control(
+            at[0],
+            torch.full((n,), torch.inf, dtype=theta.dtype) if spread is None else REACH * spread[:n],
+            sets.value.mean(0) - here[0],
+            sets.slope.mean(0) - rise[:, 0] if sloped else torch.zeros_like(rise[:, 0]),
+        )
+        kernels, scale = self._kernels(theta[:, n:]), float(theta[0, n + self._column(SCALE)])
+        scatter, *slope = [
+            self._smear(each - each.mean(0), *kernels) * scale / (REPEATS - 1) ** 0.5
+            for each in (sets.value, *sets.slope.unbind(1))
+        ]
+        return Anchored(better, scatter, torch.stack(slope, 1) if sloped else scatter[:, None][:, :0], sets.unstable)
 
     def sample(self, theta: Float[Tensor, "1 parameter"], seed: int, like: Spectrum | None = None) -> Spectrum:
         """One noisy spectrum: Poisson counts, or reduced data with the coverage and errors of `like`."""
@@ -201,75 +201,61 @@ class Experiment(nn.Module):
         return self._observe(deposit, theta[:, n:]), stable
 
     def _linearise(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Forward mode: the deposit along each model parameter, then the kernels along each nuisance."""
-        n = len(self.model.names)
-        deposit, rise, stable = self._deposit_slopes(theta[:, :n])
-        nuisance = theta[:, n:]
-        scaled = nuisance[:, self._column(SCALE), None, None]
-        model = [scaled * self._smear(part, nuisance) for part in rise]
-        k = self._column(SCALE)
-        width = [self._along(lambda x: self._smear(deposit, x), nuisance, column) for column in range(k)]
-        signal = self._smear(deposit, nuisance)
-        expected = scaled * signal + self._background(nuisance)
+        """Forward mode: the deposit along each model parameter, then either kernel along each of its nuisances."""
+        n, w, k = len(self.model.names), len(self.instrument.resolution.names), self._column(SCALE)
+        (deposit, rise, stable), nuisance = slopes(self._deposit, theta[:, :n]), theta[:, n:]
+        energy, wider, _ = slopes(lambda x: (self._energy_kernel(x), x), nuisance[:, :w])
+        momentum, farther, _ = slopes(lambda x: (self._momentum_kernel(x), x), nuisance[:, w:k])
+        parts = [self._smear(part, energy, momentum) for part in rise]
+        parts += [self._smear(deposit, part, momentum) for part in wider]
+        parts += [self._smear(deposit, energy, part) for part in farther]
+        signal, scale = self._smear(deposit, energy, momentum), nuisance[:, k, None, None]
         linear = [signal, *(template.expand_as(signal) for template in self.templates)]
-        return expected, torch.stack((*model, *(scaled * part for part in width), *linear), dim=1), stable
-
-    def _along(self, function: Callable[[Tensor], Tensor], nuisance: Tensor, column: int) -> Tensor:
-        """Derivative of a function of the nuisances along one of them, for all rows."""
-        tangent = torch.zeros_like(nuisance)
-        tangent[:, column] = 1
-        slope: Tensor = torch.func.jvp(function, (nuisance,), (tangent,))[1]
-        return slope
-
-    def _deposit_slopes(self, theta: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
-        one = torch.eye(theta.shape[1], dtype=theta.dtype)
-
-        def push(tangent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            tangents = (tangent.expand_as(theta),)
-            return torch.func.jvp(self._deposit, (theta,), tangents, has_aux=True)  # type: ignore[return-value]
-
-        with torch.enable_grad():
-            value, slope, stable = torch.func.vmap(push, out_dims=(None, 0, None))(one)  # type: ignore[arg-type]
-        return value, list(slope), stable
+        slope = torch.stack((*(scale * part for part in parts), *linear), dim=1)
+        return scale * signal + self._background(nuisance), slope, stable
 
     def _deposit(self, theta: Tensor) -> tuple[Float[Tensor, "batch cell line"], Bool[Tensor, " batch"]]:
         """All modes on cells and fine energy grid."""
         modes = self.waves(theta)
-        return deposit(modes, self.weight, self.cells, self.line) + self.correction, modes.stable.all(-1)
-
-    def _dense(self, theta: Tensor, repeat: int) -> tuple[Float[Tensor, "1 cell line"], Float[Tensor, "unstable 3"]]:
-        """The deposit of points that no other repeat shares, and those of them where the order is unstable."""
-        model, measurement, seed = self.model, self.measurement, self.seed + 1 + repeat
-        samples = self.samples if is_sharp(measurement) else DENSER * self.samples
-        where = sampling(measurement, model.lattice, samples=samples, width=self.cell, seed=seed)
-        modes = waves(model, measurement, where, keep=False)(theta)
-        return deposit(modes, where.weight, where.cell, self.line), where.q[~modes.stable[0]]
+        raw = deposit(modes, self.weight, self.cells, self.line)
+        return raw if self.control is None else raw + self.control.add(theta), modes.stable.all(-1)
 
     def _smear(
-        self, deposit: Float[Tensor, "batch cell line"], nuisance: Tensor
+        self,
+        deposit: Float[Tensor, "batch cell line"],
+        energy: Float[Tensor, "#batch line bin"],
+        momentum: Float[Tensor, "#batch node seen source"],
     ) -> Float[Tensor, "batch point energy"]:
-        """Resolution in energy, then along |Q|."""
-        n = len(self.instrument.resolution.names)
-        blurred = deposit @ self.instrument.resolution.kernel(self.line, nuisance[:, :n], self.energy)
-        if MULTIPLE in self.names:
-            blurred = blurred + nuisance[:, self._column(MULTIPLE), None, None] * (self.sphere @ blurred)
-        if self.cell_edges is None:
+        """Resolution in energy, then what is mixed along |Q|."""
+        blurred = deposit @ energy
+        if momentum.shape[-1] == 0:
             return blurred
-        shells = self._shells(self.cell_edges, nuisance)
-        return smear_momentum(blurred, shells, self.nodes, self.measurement.energy_centres)
+        return smear_momentum(blurred, momentum, self.nodes, self.measurement.energy_centres)
 
-    def _shells(self, cells: Float[Tensor, " cell_edge"], nuisance: Tensor) -> Float[Tensor, "batch node shell cell"]:
-        """Kernels along |Q| at the nodes of the width."""
-        points = self.measurement.points
-        assert isinstance(points, QShells)  # only they have cells
-        width, centres = self.instrument.q_width, (cells[1:] + cells[:-1]) / 2
-        column = self._column(width.names[0])
-        fwhm = width.fwhm(centres, self.nodes, self.measurement, nuisance[:, column : column + len(width.names)])
-        return shell_kernels(cells, points.edges, fwhm)
+    def _kernels(self, nuisance: Tensor) -> tuple[Tensor, Tensor]:
+        w = len(self.instrument.resolution.names)
+        return self._energy_kernel(nuisance[:, :w]), self._momentum_kernel(nuisance[:, w : self._column(SCALE)])
+
+    def _energy_kernel(self, theta: Tensor) -> Float[Tensor, "batch line bin"]:
+        return self.instrument.resolution.kernel(self.line, theta, self.energy)
+
+    def _momentum_kernel(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch node seen source"]:
+        """Resolution along |Q| at the nodes of the width, and multiple scattering; empty where there is neither."""
+        points, width, cells = self.measurement.points, self.instrument.q_width, self.cell_edges
+        if isinstance(points, QShells) and cells is not None:
+            centres = (cells[1:] + cells[:-1]) / 2
+            fwhm = width.fwhm(centres, self.nodes, self.measurement, theta[:, : len(width.names)])
+            kernel = shell_kernels(cells, points.edges, fwhm)
+        else:
+            n = len(points) if self.instrument.multiple_scattering else 0
+            kernel = torch.eye(n, dtype=theta.dtype, device=theta.device).expand(len(theta), 1, -1, -1)
+        if not self.instrument.multiple_scattering:
+            return kernel
+        return kernel + theta[:, -1, None, None, None] * kernel.sum(-1, keepdim=True) * self.sphere
 
     def _observe(self, deposit: Tensor, nuisance: Tensor) -> Float[Tensor, "batch point energy"]:
         scale = nuisance[:, self._column(SCALE), None, None]
-        return scale * self._smear(deposit, nuisance) + self._background(nuisance)
+        return scale * self._smear(deposit, *self._kernels(nuisance)) + self._background(nuisance)
 
     def _background(self, nuisance: Tensor) -> Float[Tensor, "batch point energy"]:
         return torch.einsum("bk,kne->bne", nuisance[:, self._column(SCALE) + 1 :], self.templates)

@@ -113,12 +113,12 @@ SMALL_ANGLE = 0.5
 
 def smear_momentum(
     blurred: Float[Tensor, "batch cell bin"],
-    kernels: Float[Tensor, "batch node shell cell"],
+    kernels: Float[Tensor, "#batch node shell cell"],
     nodes: Float[Tensor, " node"],
     energy: Tensor,
 ) -> Float[Tensor, "batch shell bin"]:
     """Each energy bin smeared along |Q| by the kernels of the two nodes round it."""
-    if len(nodes) == 1:
+    if kernels.shape[1] == 1:
         return kernels[:, 0] @ blurred
     place = ((energy - nodes[0]) / (nodes[1] - nodes[0])).clamp(0, len(nodes) - 1)
     away = place - torch.arange(len(nodes), dtype=energy.dtype, device=energy.device)[:, None]

@@ -1,6 +1,8 @@
 """Where the modes of a model are looked at, and how they come onto the grid that kernels smear."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -18,8 +20,35 @@ MARGIN = 0.5
 """Points are concentrated on modes up to this many meV beyond the bins."""
 FINE = 3
 """Lines of the fine energy grid per bin of the spectrum."""
+DENSER, REPEATS = 6, 16
+"""`dense` uses this many times more points, this often."""
+SPARSER = 2
+"""Derivatives come from this many times fewer, concentrated points, as often."""
 REACH = 1.5
 """The fine grid reaches this many meV beyond the bins, at most half of the energy range; lines further out are lost."""
+
+
+class Dense(NamedTuple):
+    """Deposits of `REPEATS` independent sets of many points, derivatives if asked for, and unstable points (rlu)."""
+
+    value: Float[Tensor, "repeat cell line"]
+    slope: Float[Tensor, "repeat parameter cell line"]
+    unstable: Float[Tensor, "unstable 3"]
+
+
+class Control(NamedTuple):
+    """What better points add to the deposit: `value`, and `slope` times the way from `at`, within about `reach`."""
+
+    at: Float[Tensor, " parameter"]
+    reach: Float[Tensor, " parameter"]
+    value: Float[Tensor, "cell line"]
+    slope: Float[Tensor, "parameter cell line"]
+
+    def add(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch cell line"]:
+        """To be added to the deposit at `theta`."""
+        away = theta - self.at
+        fade = torch.exp(-((away / self.reach) ** 2).sum(1, keepdim=True) / 2)
+        return self.value + torch.einsum("bp,pcl->bcl", away * fade, self.slope)
 
 
 def points(model: SpinModel, measurement: Measurement, samples: int, cell: float, seed: int) -> Sampling:
@@ -32,8 +61,13 @@ def points(model: SpinModel, measurement: Measurement, samples: int, cell: float
         modes = waves(model, measurement, dense, keep=False)(model.pack())
     if not bool(modes.stable.all()):
         return even(samples=samples)
+    return _kept(dense, modes, measurement, samples, seed)
+
+
+def _kept(where: Sampling, modes: Modes, measurement: Measurement, samples: int, seed: int) -> Sampling:
+    """Points concentrated on the modes in and near the measured energies."""
     span = float(measurement.energy[0]) - MARGIN, float(measurement.energy[-1]) + MARGIN
-    return concentrate(dense, modes.energy[0], modes.intensity[0], span, samples=samples, seed=seed)
+    return concentrate(where, modes.energy[0], modes.intensity[0], span, samples=samples, seed=seed)
 
 
 def waves(model: SpinModel, measurement: Measurement, where: Sampling, *, keep: bool = True) -> SpinWaves:
@@ -62,6 +96,55 @@ def deposit(
     for offset, part in ((-1, below), (0, strength - below - above), (1, above)):
         grid = grid.scatter_add(1, index + offset, part.flatten(1))
     return grid.reshape(len(grid), -1, n)
+
+
+def slopes(
+    function: Callable[[Tensor], tuple[Tensor, Tensor]], theta: Float[Tensor, "batch parameter"]
+) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, "parameter batch *shape"], Tensor]:
+    """Value and exact derivatives (forward mode) of a function of rows, and what else it returns."""
+
+    def push(tangent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return torch.func.jvp(function, (theta,), (tangent.expand_as(theta),), has_aux=True)  # type: ignore[return-value]
+
+    if theta.shape[1] == 0:
+        value, other = function(theta)
+        return value, value[None][:0], other
+    with torch.enable_grad():
+        every = torch.eye(theta.shape[1], dtype=theta.dtype)
+        value, slope, other = torch.func.vmap(push, out_dims=(None, 0, None))(every)  # type: ignore[arg-type]
+    return value, slope, other
+
+
+def dense(
+    model: SpinModel,
+    measurement: Measurement,
+    theta: Float[Tensor, "1 parameter"],
+    line: Float[Tensor, " line"],
+    samples: int,
+    cell: float,
+    seed: int,
+    *,
+    sloped: bool,
+) -> Dense:
+    """Averages at `theta` over sets of `DENSER` x `samples` points a cell; derivatives from few of each set."""
+
+    def one(k: int) -> tuple[Tensor, Tensor, Tensor]:
+        where = sampling(measurement, model.lattice, samples=DENSER * samples, width=cell, seed=seed + 1 + k)
+        with torch.no_grad():
+            modes = waves(model, measurement, where, keep=False)(theta)
+        value, unstable = deposit(modes, where.weight, where.cell, line), where.q[~modes.stable[0]]
+        if not sloped:
+            return value, value[:, None][:, :0], unstable
+        kept = _kept(where, modes, measurement, max(1, samples // SPARSER), seed + 1 + k)
+        few = waves(model, measurement, kept, keep=False)
+
+        def deposited(theta: Tensor) -> tuple[Tensor, Tensor]:
+            modes = few(theta)
+            return deposit(modes, kept.weight, kept.cell, line), modes.stable
+
+        return value, slopes(deposited, theta)[1].movedim(1, 0), unstable
+
+    return Dense(*(torch.cat(parts) for parts in zip(*map(one, range(REPEATS)), strict=True)))
 
 
 def is_sharp(measurement: Measurement) -> bool:

@@ -52,7 +52,9 @@ class Result:
     @cached_property
     def simulator(self) -> Experiment:
         """The experiment with a dense average at `best`, as the fit had it."""
-        return self.experiment.anchored(self._full(self.best[None])).experiment
+        spread = dict(zip(self.posterior.names, self.posterior.covariance.diagonal().sqrt(), strict=True))
+        sd = torch.stack([spread.get(name, torch.ones((), dtype=torch.float64)) for name in self.experiment.names])
+        return self.posterior.simulator or self.experiment.anchored(self._full(self.best[None]), sd).experiment
 
     @cached_property
     def expected(self) -> Float[Tensor, "point energy"]:

@@ -14,6 +14,7 @@ from sqwirrel.infer.target import Target
 from sqwirrel.model import library
 from sqwirrel.model.prior import Prior, Uniform
 from sqwirrel.observe import Experiment, Gaussian, Instrument, Poisson
+from sqwirrel.observe.experiment import Anchored, Linearised
 from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum
 
 CHAIN = library.load("fm_chain")
@@ -97,8 +98,24 @@ def test_reweighed_targets_have_the_variance_of_the_fit_and_push_is_the_change_o
     again = target.reweighed(data, z[0])
     assert torch.allclose(again.observed.variance, Gaussian().observe(data, expected).variance)
     assert not torch.allclose(again.observed.variance, target.observed.variance)
-    change = torch.randn(3, *MAP.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    for row, push in zip(change, again.push(z[0], change), strict=True):
-        intensity = again.observed.intensity + row.flatten()
-        moved = replace(again, observed=replace(again.observed, intensity=intensity))
-        assert torch.allclose(moved.slope(z).gradient[0] - again.slope(z).gradient[0], push, rtol=1e-6, atol=1e-8)
+    generator = torch.Generator().manual_seed(1)
+    scatter = 0.01 * torch.randn(3, *MAP.shape, generator=generator, dtype=torch.float64)
+    rise = 0.01 * torch.randn(3, 1, *MAP.shape, generator=generator, dtype=torch.float64)
+    pushed = again.push(z[0], Anchored(experiment, scatter, rise, torch.zeros(0, 3)))
+    for change, slope, push in zip(scatter, rise, pushed, strict=True):
+        moved = replace(again, experiment=Moved(experiment, change, slope))
+        both = replace(again, experiment=Moved(experiment, -change, -slope))
+        assert torch.allclose((moved.slope(z).gradient[0] - both.slope(z).gradient[0]) / 2, push, rtol=1e-6, atol=1e-6)
+    assert not bool((pushed == 0).all())
+
+
+class Moved(Experiment):
+    """An experiment whose average and first derivative are others."""
+
+    def __init__(self, like: Experiment, change: torch.Tensor, slope: torch.Tensor) -> None:
+        super().__init__(like.model, like.measurement, like.instrument, samples=like.samples, cell=like.cell)
+        self.change, self.slope = change, slope
+
+    def linearise(self, theta: torch.Tensor) -> Linearised:
+        expected, slope, stable = super().linearise(theta)
+        return Linearised(expected + self.change, torch.cat((slope[:, :1] + self.slope, slope[:, 1:]), 1), stable)

@@ -15,6 +15,7 @@ from sqwirrel.infer.refine import refine
 from sqwirrel.infer.target import Target
 from sqwirrel.model.prior import Fixed, Normal, Prior, Uniform
 from sqwirrel.observe import Gaussian, Poisson
+from sqwirrel.observe.experiment import Anchored
 from sqwirrel.spectra import Measurement, QShells, Spectrum
 from tests.unit.infer.toy import Toy, noise, spectrum
 
@@ -111,7 +112,7 @@ def test_quadrature_is_the_scatter_of_the_optimum(size: float, passed: bool) -> 
     (best,) = refine(target, AT[None])
     sd = float(best.covariance.diagonal().sqrt()[1] * target.stretch(best.z[None])[0, 1])
     scatter = size * sd * torch.tensor([1.0, -1.0], dtype=torch.float64)[:, None, None].expand(2, 1, BINS)
-    check = checks.quadrature_check(target, target, best, scatter, settled=True)
+    check = checks.quadrature_check(target, best, average(scatter), settled=True)
     assert check.passed is passed
     assert check.value == pytest.approx(size, rel=1e-6, abs=1e-9)
     assert passed or "'background'" in check.meaning
@@ -120,21 +121,29 @@ def test_quadrature_is_the_scatter_of_the_optimum(size: float, passed: bool) -> 
 def test_quadrature_fails_while_the_anchor_moves() -> None:
     target = line(20 * SLOPE + 30 + noise(BINS, 1))
     (best,) = refine(target, AT[None])
-    check = checks.quadrature_check(target, target, best, torch.zeros(2, 1, BINS).double(), settled=False)
+    check = checks.quadrature_check(target, best, average(torch.zeros(2, 1, BINS).double()), settled=False)
     assert (check.passed, check.value) == (False, 0)
     assert "still moves" in check.meaning
 
 
-def test_quadrature_counts_where_other_points_would_put_the_optimum() -> None:
-    """Their bins are higher by 3 standard deviations of the background, over sqrt(2)."""
+def test_quadrature_counts_what_the_scatter_of_derivatives_does_with_the_residuals() -> None:
+    """d expected / d a of two repeats is off by as much as the residuals in one bin: the gradient by their square."""
     target = line(20 * SLOPE + 30 + noise(BINS, 1))
     (best,) = refine(target, AT[None])
-    sd = float(best.covariance.diagonal().sqrt()[1] * target.stretch(best.z[None])[0, 1])
-    moved = Toy(("a",), lambda theta: theta * SLOPE + 3 * sd * 2**0.5, BINS)
+    theta = target.prior.constrain(best.z[None])
+    residual = target.observed.intensity - target.experiment.predict(target.full(theta)).expected[0].flatten()
+    rise = torch.zeros(2, 1, 1, BINS, dtype=torch.float64)
+    rise[:, 0, 0, 5] = torch.tensor([1.0, -1.0]) * residual[5]
     still = torch.zeros(2, 1, BINS, dtype=torch.float64)
-    check = checks.quadrature_check(target, Target(moved, target.prior, target.observed), best, still, settled=True)
-    assert not check.passed
-    assert check.value == pytest.approx(3, rel=1e-3)
+    check = checks.quadrature_check(target, best, average(still, rise), settled=True)
+    gradient = residual[5] ** 2 / target.observed.variance[5] * target.stretch(best.z[None])[0, 0]
+    assert check.value == pytest.approx(float((gradient * best.covariance[0, 0].sqrt()).abs()), rel=1e-6)
+    assert "'a'" in check.meaning
+
+
+def average(scatter: torch.Tensor, rise: torch.Tensor | None = None) -> Anchored:
+    """An average with that scatter, and that scatter of its derivatives."""
+    return Anchored(None, scatter, scatter[:, None][:, :0] if rise is None else rise, torch.zeros(0, 3))
 
 
 PRIOR = Prior(a=Uniform(-100, 100), scale=Fixed(1), background=Uniform(0, 50))

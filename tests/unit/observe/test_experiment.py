@@ -175,25 +175,46 @@ def test_an_anchored_average_is_that_of_many_points_and_tells_its_scatter() -> N
     assert float(before.var(0).sum()) > 6 * float(beside.var(0).sum())
     better = found[0].experiment
     assert torch.allclose(better.linearise(theta).expected, better(theta), rtol=1e-9, atol=1e-9)
-    assert not bool(raw[0].correction.any())  # the experiment itself stays as it was
-    elsewhere = better.elsewhere(theta)
-    assert torch.allclose(elsewhere(theta), better(theta), rtol=1e-9)
-    assert not torch.allclose(elsewhere(near), better(near), rtol=1e-4)
+    assert raw[0].control is None  # the experiment itself stays as it was
+
+
+def test_anchored_derivatives_are_those_of_many_points_and_tell_their_scatter() -> None:
+    """As for the average itself; far from the anchor nothing is left of them."""
+    theta = SIMPLE.pack(fwhm=0.5, fwhm_q=0.05, scale=200, background=20)
+    spread = torch.full((len(SIMPLE.names),), 0.01, dtype=torch.float64)
+    raw = [Experiment(MODEL, MAP, SIMPLE.instrument, samples=8, cell=0.25, seed=100 * k) for k in range(12)]
+    found = [each.anchored(theta, spread) for each in raw]
+    before, at = (
+        torch.stack([each.linearise(theta).slope[0, :3] for each in group])
+        for group in (raw, [f.experiment for f in found])
+    )
+    told = torch.stack([f.rise.square().mean(0) for f in found]).mean(0)
+    assert float((at.var(0) / told).mean()) == pytest.approx(1, abs=0.25)
+    assert float(before.var(0).sum()) > 4 * float(at.var(0).sum())
+    # The derivative is that of the expectation, with and without the anchor.
+    step = torch.zeros_like(theta)
+    step[0, 0] = 1e-5
+    each = found[0].experiment
+    assert torch.allclose((each(theta + step) - each(theta - step))[0] / 2e-5, at[0][0], rtol=1e-4, atol=1e-3)
+    far = theta + 20 * step * 1e5
+    assert torch.allclose(each(far), raw[0].anchored(theta).experiment(far), rtol=1e-9, atol=1e-9)
 
 
 def test_a_sharp_path_has_nothing_to_correct() -> None:
     path = Experiment(CHAIN, PATH, Instrument(GaussianResolution()), samples=1)
-    better, scatter, unstable = path.anchored(path.pack(fwhm=0.2, scale=3, background=1))
-    assert float(better.correction.abs().max()) < 1e-12
-    assert float(scatter.abs().max()) < 1e-12
-    assert len(unstable) == 0
+    theta = path.pack(fwhm=0.2, scale=3, background=1)
+    dense = path.anchored(theta, torch.ones(len(path.names), dtype=torch.float64))
+    assert torch.allclose(dense.experiment(theta), path(theta), rtol=1e-9, atol=1e-12)
+    assert torch.allclose(dense.experiment.linearise(theta).slope, path.linearise(theta).slope, rtol=1e-9, atol=1e-9)
+    assert float(dense.scatter.abs().max()) < 1e-12
+    assert len(dense.unstable) == 0
 
 
 def test_dense_points_find_an_instability_that_few_points_miss() -> None:
     """An easy plane makes the easy-axis order unstable, but only near the ordering vector."""
     theta = SIMPLE.pack(J2=-0.05, D=1e-3, fwhm=0.5, fwhm_q=0.05, scale=200, background=20)
     assert bool(SIMPLE.predict(theta).stable.all())
-    _, _, unstable = SIMPLE.anchored(theta)
+    unstable = SIMPLE.anchored(theta).unstable
     assert len(unstable) > 0
     q = ", ".join(f"{x:.3f}" for x in unstable[0].tolist())
     assert f"unstable at q = ({q})" in SIMPLE.why_unstable(theta, unstable)
