@@ -6,7 +6,7 @@ STAMP := .venv/.setup-done
 .PHONY: setup demo test check smoke bench docs clean
 
 BENCH := .venv/.bench-done
-BENCHMARKS := lswt_speed mnf2 mnf2_coverage
+BENCHMARKS := lswt_speed mnf2 mnf2_coverage quadrature
 
 setup: $(STAMP)
 
