@@ -201,9 +201,19 @@ def _draw_mnf2(result: Result, axes: Axes) -> None:
     )
 
 
+def _quadrature(result: Result) -> str:
+    said = (
+        f"How far other quadrature points move the best fit, in standard deviations of each parameter (over "
+        f"{result['sets']} sets of points, root mean square over {result['truths']} simulated spectra)."
+    )
+    rows = [(kind, *(f"{x:.2f}" for x in shift)) for kind, shift in result["shift"].items()]
+    return f"{said}\n\n{table(('points a cell', *(f'`{name}`' for name in result['names'])), rows)}"
+
+
 DRAWINGS = {
     "mnf2": Drawing("MnF2 powder map", _mnf2, _draw_mnf2, (6.0, 2.6)),
     "mnf2_coverage": Drawing("Coverage on simulated MnF2-like measurements", _coverage, _draw_coverage, (6.0, 3.8)),
+    "quadrature": Drawing("Noise of the powder average on MnF2", _quadrature, _nothing),
     "lswt_speed": Drawing("Speed of spin waves against pyspinw", _speed, _draw_speed),
 }
 """Results that are drawn, in the order of the page."""

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.infer.checks import order_check, quadrature_check
@@ -24,9 +26,13 @@ ANCHORS, HELD = 3, 1.0
 
 @dataclass(frozen=True, eq=False)
 class Fine:
-    """The anchored target, its basins worth sampling, those too poor, and how far to trust the average."""
+    """The anchored target, its basins worth sampling, those too poor, and how far to trust the average.
+
+    `anchor` has the parameters of the anchor and their spread as its rows (`Experiment.anchored`).
+    """
 
     target: Target
+    anchor: Float[Tensor, "2 parameter"]
     basins: list[Optimum]
     poor: list[Optimum]
     checks: list[Check]
@@ -44,7 +50,8 @@ def anchor(target: Target, spectrum: Spectrum, found: list[Optimum], tell: Calla
         before = optima[0]
         tell("averaging", 0, 1)
         theta = target.full(target.prior.constrain(before.z[None]))
-        better = target.experiment.anchored(theta, target.spread(before.z, before.covariance))
+        spread = target.spread(before.z, before.covariance)
+        better = target.experiment.anchored(theta, spread)
         target = replace(target, experiment=better.experiment).reweighed(spectrum, before.z)
         optima = _refined(target, optima, tell)
         if settled := optima[0].distance(before) < HELD:
@@ -56,7 +63,7 @@ def anchor(target: Target, spectrum: Spectrum, found: list[Optimum], tell: Calla
         quadrature_check(target, best, better, settled=settled),
         order_check(target, theta, better.unstable),
     ]
-    return Fine(target, optima, poor, checks)
+    return Fine(target, torch.cat((theta, spread[None])), optima, poor, checks)
 
 
 def _refined(target: Target, near: list[Optimum], tell: Callable[[str, int, int], None]) -> list[Optimum]:

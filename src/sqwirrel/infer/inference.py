@@ -153,6 +153,7 @@ def _posterior(fine: Fine, weighted: Weighted, known: list[Check], seconds: floa
         deviance_per_bin=per_bin,
         seconds=seconds,
         record=record.with_seconds(infer=seconds).with_papers(*target.experiment.model.papers, *PAPERS),
+        anchor=fine.anchor,
         simulator=target.experiment,
     )
 

@@ -51,8 +51,8 @@ class Posterior:
     """Weighted draws of the free parameters `names`.
 
     `log_weight` is normalised; `limit` is the Cramer-Rao bound of each parameter (all others free) at the best basin;
-    `deviance_per_bin` is -2 log likelihood ratio to a model that meets every bin, over the number of bins. `simulator`
-    has the average that the draws were weighed with; None after loading.
+    `deviance_per_bin` is -2 log likelihood ratio to a model that meets every bin, over the number of bins. `anchor`
+    are parameters and spread that the average was anchored with; `simulator` has that average, None after loading.
     """
 
     names: tuple[str, ...]
@@ -67,6 +67,7 @@ class Posterior:
     deviance_per_bin: float
     seconds: float
     record: Record
+    anchor: Float[Tensor, "2 full"]
     simulator: Experiment | None = None
 
     def sample(self, n: int, seed: int) -> Float[Tensor, "n parameter"]:

@@ -1,7 +1,7 @@
 """A posterior on disk: `posterior.h5` with everything in it, exact, whole or not at all.
 
-Root attributes: format = "sqwirrel posterior", version = 1, and the scalars of the posterior. Datasets: `draws`,
-`log_weight`, `limit`; `names`, `units`, `priors` as strings; groups `basins` and `checks`; `record` as JSON.
+Root attributes: format = "sqwirrel posterior", version = 2, and the scalars of the posterior. Datasets: `draws`,
+`log_weight`, `limit`, `anchor`; `names`, `units`, `priors` as strings; groups `basins` and `checks`; `record` as JSON.
 """
 
 import os
@@ -18,10 +18,10 @@ from sqwirrel.infer.posterior import Basin, Check, Posterior
 from sqwirrel.record import Record
 
 FORMAT = "sqwirrel posterior"
-VERSION = 1
+VERSION = 2
 SCALARS = ("log_evidence", "deviance_per_bin", "seconds")
 STRINGS = ("names", "units", "priors")
-TENSORS = ("draws", "log_weight", "limit")
+TENSORS = ("draws", "log_weight", "limit", "anchor")
 
 
 def save(path: Path, posterior: Posterior) -> None:

@@ -51,10 +51,9 @@ class Result:
 
     @cached_property
     def simulator(self) -> Experiment:
-        """The experiment with a dense average at `best`, as the fit had it."""
-        spread = dict(zip(self.posterior.names, self.posterior.covariance.diagonal().sqrt(), strict=True))
-        sd = torch.stack([spread.get(name, torch.ones((), dtype=torch.float64)) for name in self.experiment.names])
-        return self.posterior.simulator or self.experiment.anchored(self._full(self.best[None]), sd).experiment
+        """The experiment with the dense average that the fit had."""
+        theta, spread = self.posterior.anchor
+        return self.posterior.simulator or self.experiment.anchored(theta[None], spread).experiment
 
     @cached_property
     def expected(self) -> Float[Tensor, "point energy"]:

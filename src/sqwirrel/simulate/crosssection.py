@@ -5,17 +5,22 @@ S_perp = sum_ab (delta_ab - q_a q_b) S^ab with q the unit vector along the momen
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from sqwirrel.units import K_B
 
 
-def transverse(q: Float[Tensor, "q 3"]) -> Float[Tensor, "q 3 3"]:
-    """The projector perpendicular to `q` (Cartesian); the identity at q = 0, where no direction is defined."""
-    length = q.norm(dim=-1, keepdim=True)
-    unit = torch.where(length > 0, q / torch.where(length > 0, length, 1.0), 0.0)
-    return torch.eye(3, dtype=q.dtype, device=q.device) - unit[:, :, None] * unit[:, None, :]
+def observable(
+    moment: Complex[Tensor, "order boson column"], form: Float[Tensor, "q boson"], unit: Float[Tensor, "q 3"]
+) -> Complex[Tensor, "order q boson column"]:
+    """Moments times form factors, perpendicular to the wavevector where they are vectors."""
+    if moment.shape[-1] == 3:
+        along = torch.einsum("qc,xbc->xqb", unit + 0j, moment)
+        moment = moment[:, None] - along[..., None] * unit[:, None, :]
+    else:
+        moment = moment[:, None]
+    return moment * form[..., None]
 
 
 def bose(energy: Float[Tensor, "*mode"], temperature: float) -> Float[Tensor, "*mode"]:

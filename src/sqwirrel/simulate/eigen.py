@@ -19,9 +19,9 @@ DEGENERATE = 1e-9
 """Two modes closer than this, relative to the largest energy, are one set: the error is of the same order."""
 
 
-def metric(n: int) -> Float[Tensor, " boson"]:
-    """The signs (+1 for b, -1 for b^dagger) of the commutators of 2n boson operators."""
-    return torch.cat((torch.ones(n, dtype=torch.float64), -torch.ones(n, dtype=torch.float64)))
+def metric(n: int, positive: int) -> Float[Tensor, " boson"]:
+    """The signs of the commutators of n boson operators: +1 for b, the first `positive`, and -1 for b^dagger."""
+    return torch.where(torch.arange(n) < positive, 1.0, -1.0).to(torch.float64)
 
 
 def factorise(
@@ -38,27 +38,34 @@ def factorise(
 
 
 def eigenmodes(
-    hamiltonian: Complex[Tensor, "*batch boson boson"], observable: Complex[Tensor, "*#batch boson column"]
+    hamiltonian: Complex[Tensor, "*batch boson boson"],
+    observable: Complex[Tensor, "*#batch boson column"],
+    positive: int | None = None,
 ) -> tuple[Float[Tensor, "*batch boson"], Complex[Tensor, "*batch boson column"], Bool[Tensor, "*batch"]]:
     """Signed energies (positive first, descending), amplitudes T^dagger V of the observables, and stability.
 
+    The first `positive` operators (half of them unless given) are b, the others b^dagger.
     Differentiable where gradients are enabled; under `torch.no_grad` only the observable columns are formed.
     """
+    n = hamiltonian.shape[-1]
+    g = metric(n, n // 2 if positive is None else positive).to(hamiltonian.device)
     if not torch.is_grad_enabled():
-        energy, _, amplitude, stable = _solve(hamiltonian, observable)
+        energy, _, amplitude, stable = _solve(hamiltonian, observable, g)
         return energy, amplitude, stable
     with torch.no_grad():
-        energy, T, amplitude, stable = _solve(hamiltonian.detach(), observable.detach(), transform=True)
+        energy, T, amplitude, stable = _solve(hamiltonian.detach(), observable.detach(), g, transform=True)
         T = T @ _alignment(energy, amplitude)
-    return *_perturbed(hamiltonian, observable, energy, T, stable), stable
+    return *_perturbed(hamiltonian, observable, g, energy, T, stable), stable
 
 
 def _solve(
-    H: Complex[Tensor, "*batch boson boson"], V: Complex[Tensor, "*#batch boson column"], transform: bool = False
+    H: Complex[Tensor, "*batch boson boson"],
+    V: Complex[Tensor, "*#batch boson column"],
+    g: Tensor,
+    transform: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Energies, T (empty unless asked for), amplitudes and stability by Cholesky and a Hermitian eigensolver."""
     L, stable = factorise(H)
-    g = metric(H.shape[-1] // 2).to(H.device)
     energy, Y = torch.linalg.eigh((L.mH * g) @ L)
     energy, Y = energy.flip(-1), Y.flip(-1) * energy.abs().sqrt().flip(-1)[..., None, :]
     amplitude = Y.mH @ torch.linalg.solve_triangular(L, V.expand(*L.shape[:-1], -1), upper=False)
@@ -81,14 +88,12 @@ def _alignment(
 def _sets(energy: Float[Tensor, "*batch boson"]) -> Tensor:
     """A label per mode, equal within a degenerate set; creation and annihilation modes never share one."""
     tolerance = DEGENERATE * energy.abs().amax(-1, keepdim=True)
-    new = energy[..., :-1] - energy[..., 1:] > tolerance
-    new[..., energy.shape[-1] // 2 - 1] = True
+    new = (energy[..., :-1] - energy[..., 1:] > tolerance) | ((energy[..., :-1] > 0) & (energy[..., 1:] <= 0))
     return torch.nn.functional.pad(new.cumsum(-1), (1, 0))
 
 
-def _perturbed(H: Tensor, V: Tensor, energy: Tensor, T: Tensor, stable: Tensor) -> tuple[Tensor, Tensor]:
+def _perturbed(H: Tensor, V: Tensor, g: Tensor, energy: Tensor, T: Tensor, stable: Tensor) -> tuple[Tensor, Tensor]:
     """Energies and amplitudes to first order in H and V around the detached solution (energy, T)."""
-    g = metric(H.shape[-1] // 2).to(H.device)
     h = T.mH @ torch.where(stable[..., None, None], H, H.detach()) @ T
     gap = energy[..., None, :] - energy[..., :, None]
     label = _sets(energy)
@@ -96,3 +101,10 @@ def _perturbed(H: Tensor, V: Tensor, energy: Tensor, T: Tensor, stable: Tensor) 
     mixing = torch.where(apart, g[:, None] * h / torch.where(apart, gap, 1.0), 0.0)
     amplitude = T.mH @ V
     return g * h.diagonal(dim1=-2, dim2=-1).real, amplitude + mixing.mH @ amplitude
+
+
+def mirrored(energy: Tensor, intensity: Tensor) -> tuple[Tensor, Tensor]:
+    """All modes from those of a block: each energy with both signs."""
+    order = energy.abs().argsort(dim=-1, descending=True)
+    energy, intensity = energy.abs().gather(-1, order), intensity.gather(-1, order)
+    return torch.cat((energy, -energy.flip(-1)), dim=-1), torch.cat((intensity, intensity.flip(-1)), dim=-1)

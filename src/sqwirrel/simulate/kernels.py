@@ -2,9 +2,8 @@
 
 With H = L L^dagger (Cholesky) the Hermitian A = L^dagger g L has the signed energies as eigenvalues, Y as eigenvectors,
 and T = L^-dagger Y |E|^1/2 (Colpa, Physica A 93, 327 (1978), doi:10.1016/0378-4371(78)90160-7). The amplitudes of the
-observables are T^dagger V = |E|^1/2 Y^dagger W with W = L^-1 V. A is made real tridiagonal by Householder reflections,
-then diagonal by the implicit QL method (Golub & Van Loan, Matrix Computations, 4th ed., sec. 8.3); both act on the
-three columns of W only.
+observables are T^dagger V = |E|^1/2 Y^dagger W with W = L^-1 V. A is made real tridiagonal, then diagonal; both act on
+the columns of W only.
 
 Matrices are held as separate real and imaginary parts, so that the inner loops run over contiguous numbers. Sums may be
 reordered and fused by the compiler (`_ALGEBRA`), but NaN keeps its meaning: an indefinite H is found by its pivot.
@@ -12,37 +11,57 @@ reordered and fused by the compiler (`_ALGEBRA`), but NaN keeps its meaning: an 
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import no_type_check
+from typing import NamedTuple, no_type_check
 
 import numpy as np
 import torch
 from numba import njit
 from numpy.typing import NDArray
 
-from sqwirrel.simulate.tridiagonal import implicit_ql
+from sqwirrel.simulate.tridiagonal import implicit_ql, tridiagonalise, unphase
 
 _ALGEBRA = {"contract", "reassoc", "nsz"}
-_COLUMNS = 3
 _SMALL = 200_000
 """Work (matrix elements) below which starting a second thread costs more than it gains."""
 
 
-def bosonic_modes(
-    theta: NDArray[np.float64], basis: NDArray[np.complex128], observable: NDArray[np.complex128]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Energies, intensities (batch, q, 2N) and stability (batch, q) of H = sum_p theta[:, p] basis[p].
+class Problem(NamedTuple):
+    """Boson Hamiltonians of n operators, the first `positive` of them b, the others b^dagger, at every q.
 
-    `theta` is (batch, P), `basis` (P, q, 2N, 2N), `observable` V (1 or batch, q, 2N, 3); copied where not contiguous.
+    H[row, column] = sum of value[:, entry] phase[q, source], conjugated where `source` is ~source; upper triangle only.
+    V[operator] = form[q, kind] moment, three Cartesian columns made perpendicular to the unit vector `unit` or one
+    column as it is. Intensities are times `weight`. If `mirrored`, H is that of the operators left out, too, with the
+    opposite signs.
+    """
+
+    value: NDArray[np.complex128]  # (batch, entry)
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+    source: NDArray[np.int64]
+    phase: NDArray[np.complex128]  # (q, source)
+    moment: NDArray[np.complex128]  # (1 or batch, n, columns)
+    kind: NDArray[np.int64]  # (n,)
+    form: NDArray[np.float64]  # (q, kind)
+    unit: NDArray[np.float64]  # (q, 3)
+    weight: NDArray[np.float64]  # (q,)
+    positive: int
+    mirrored: bool
+
+
+def bosonic_modes(problem: Problem) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Energies, intensities (batch, q, modes) and stability (batch, q) on `torch.get_num_threads()` threads.
+
     Modes are in the order of `eigen.eigenmodes`: creation modes descending, then annihilation modes (negative energy)
     descending; intensity is the sum over the columns of |T^dagger V|^2. Where H is not positive definite, `stable` is
-    False and both are 0. Runs on `torch.get_num_threads()` threads.
+    False and both are 0. There are n modes, or 2n if mirrored.
     """
-    batch, q, size = len(theta), basis.shape[1], basis.shape[2]
-    energy, intensity = np.zeros((batch, q, size)), np.zeros((batch, q, size))
+    batch, q, n = len(problem.value), len(problem.phase), problem.moment.shape[1]
+    modes = 2 * n if problem.mirrored else n
+    energy, intensity = np.zeros((batch, q, modes)), np.zeros((batch, q, modes))
     stable = np.zeros((batch, q), dtype=np.bool_)
-    given = np.ascontiguousarray(theta), _real_pairs(basis), _real_pairs(observable)
-    solve = partial(_solve_range, *given, energy, intensity, stable)
-    workers = min(torch.get_num_threads(), 1 + batch * q * size**2 // _SMALL)
+    arrays = [np.ascontiguousarray(part) for part in problem[:-2]]
+    solve = partial(_solve_range, *arrays, problem.positive, problem.mirrored, energy, intensity, stable)
+    workers = min(torch.get_num_threads(), 1 + batch * q * n**2 // _SMALL)
     edges = [batch * q * k // workers for k in range(workers + 1)]
     if workers == 1:
         solve(*edges)
@@ -52,48 +71,62 @@ def bosonic_modes(
     return energy, intensity, stable
 
 
-def _real_pairs(array: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """The same numbers with real and imaginary parts side by side in the last axis."""
-    return np.ascontiguousarray(array).view(np.float64)
-
-
 @njit(nogil=True, cache=True)
 @no_type_check
-def _solve_range(theta, basis, observable, energy, intensity, stable, start, stop):
+def _solve_range(
+    value, row, column, source, phase, moment, kind, form, unit, weight, positive, mirrored, energy, intensity, stable,
+    start, stop,
+):  # fmt: skip
     """Items `start` to `stop` of all (q, batch row) pairs, the batch fastest."""
-    batch, n = theta.shape[0], basis.shape[2]
-    re, im = np.empty((n, n + _COLUMNS)), np.empty((n, n + _COLUMNS))
+    batch, n, columns = value.shape[0], moment.shape[1], moment.shape[2]
+    re, im = np.empty((n, n + columns)), np.empty((n, n + columns))
     a, b = np.empty((n, n)), np.empty((n, n))
-    wr, wi = np.empty((_COLUMNS, n)), np.empty((_COLUMNS, n))
-    work, z = np.empty((6, n)), np.empty((n, 2 * _COLUMNS))
+    wr, wi = np.empty((columns, n)), np.empty((columns, n))
+    work, z = np.empty((6, n)), np.empty((n, 2 * columns))
     for item in range(start, stop):
-        k, row = item // batch, item % batch
-        _assemble(theta[row], basis, observable[min(row, observable.shape[0] - 1), k], k, re, im)
+        q, k = item // batch, item % batch
+        _assemble(value[k], row, column, source, phase[q], re, im)
+        _observe(moment[min(k, moment.shape[0] - 1)], kind, form[q], unit[q], re, im)
         if _cholesky(re, im):
-            stable[row, k] = True
-            _signed_square(re, im, a, b, wr, wi)
-            _tridiagonalise(a, b, wr, wi, work)
-            _unphase(work, wr, wi, z)
+            stable[k, q] = True
+            _signed_square(re, im, positive, a, b, wr, wi)
+            tridiagonalise(a, b, wr, wi, work)
+            unphase(work, wr, wi, z)
             implicit_ql(work[0], work[1], z)
-            _sorted_modes(work[0], z, energy[row, k], intensity[row, k])
+            _sorted_modes(work[0], z, weight[q], mirrored, energy[k, q], intensity[k, q])
 
 
 @njit(nogil=True, cache=True, fastmath=_ALGEBRA)
 @no_type_check
-def _assemble(theta, basis, observable, k, re, im):
-    """Upper triangle of H = sum_p theta_p basis_p at wavevector `k`, the columns V appended: (re, im) = [H | V]."""
+def _assemble(value, row, column, source, phase, re, im):
+    """Upper triangle of H."""
     n = re.shape[0]
     for i in range(n):
         for j in range(i, n):
-            re[i, j] = theta[0] * basis[0, k, i, 2 * j]
-            im[i, j] = theta[0] * basis[0, k, i, 2 * j + 1]
-        for p in range(1, theta.shape[0]):
-            for j in range(i, n):
-                re[i, j] += theta[p] * basis[p, k, i, 2 * j]
-                im[i, j] += theta[p] * basis[p, k, i, 2 * j + 1]
-        for c in range(_COLUMNS):
-            re[i, n + c] = observable[i, 2 * c]
-            im[i, n + c] = observable[i, 2 * c + 1]
+            re[i, j], im[i, j] = 0.0, 0.0
+    for k in range(value.shape[0]):
+        x, y, s = value[k].real, value[k].imag, source[k]
+        p = phase[s] if s >= 0 else phase[~s]
+        c, d = p.real, p.imag if s >= 0 else -p.imag
+        re[row[k], column[k]] += x * c - y * d
+        im[row[k], column[k]] += x * d + y * c
+
+
+@njit(nogil=True, cache=True, fastmath=_ALGEBRA)
+@no_type_check
+def _observe(moment, kind, form, unit, re, im):
+    """The columns V, appended to H: (re, im) = [H | V]."""
+    n, columns = moment.shape
+    for i in range(n):
+        f, x, y = form[kind[i]], 0.0, 0.0
+        if columns == 3:
+            for c in range(3):
+                x += unit[c] * moment[i, c].real
+                y += unit[c] * moment[i, c].imag
+        for c in range(columns):
+            along = unit[c] if columns == 3 else 0.0
+            re[i, n + c] = f * (moment[i, c].real - along * x)
+            im[i, n + c] = f * (moment[i, c].imag - along * y)
 
 
 @njit(nogil=True, cache=True, fastmath=_ALGEBRA)
@@ -118,124 +151,36 @@ def _cholesky(re, im):
 
 @njit(nogil=True, cache=True, fastmath=_ALGEBRA)
 @no_type_check
-def _signed_square(re, im, a, b, wr, wi):
+def _signed_square(re, im, positive, a, b, wr, wi):
     """Lower triangle of A = U g U^dagger with U = L^dagger, and the columns W = L^-1 V as rows."""
     n = re.shape[0]
-    half = n // 2
     for i in range(n):
-        for c in range(_COLUMNS):
+        for c in range(wr.shape[0]):
             wr[c, i], wi[c, i] = re[i, n + c], im[i, n + c]
         for j in range(i + 1):
             x, y = 0.0, 0.0
-            for k in range(i, half):
+            for k in range(i, positive):
                 x += re[i, k] * re[j, k] + im[i, k] * im[j, k]
                 y += im[i, k] * re[j, k] - re[i, k] * im[j, k]
-            for k in range(max(i, half), n):
+            for k in range(max(i, positive), n):
                 x -= re[i, k] * re[j, k] + im[i, k] * im[j, k]
                 y -= im[i, k] * re[j, k] - re[i, k] * im[j, k]
             a[i, j], b[i, j] = x, y
 
 
-@njit(nogil=True, cache=True, fastmath=_ALGEBRA)
-@no_type_check
-def _tridiagonalise(a, b, wr, wi, work):
-    """A -> tridiagonal by reflections 1 - beta v v^dagger from the last row up, applied to W too.
-
-    On return work[0] is the diagonal, work[2] + i work[3] the elements (k - 1, k); work[2:6] is scratch.
-    """
-    n = a.shape[0]
-    vr, vi, pr, pi = work[2], work[3], work[4], work[5]
-    for i in range(n - 1, 0, -1):
-        tail, last = 0.0, i - 1
-        for j in range(i):
-            vr[j], vi[j] = a[i, j], -b[i, j]
-        for j in range(last):
-            tail += vr[j] ** 2 + vi[j] ** 2
-        if tail > 0:
-            size = np.sqrt(vr[last] ** 2 + vi[last] ** 2)
-            norm = np.sqrt(tail + size * size)
-            x, y = (vr[last] / size, vi[last] / size) if size > 0 else (1.0, 0.0)
-            vr[last], vi[last] = x * (size + norm), y * (size + norm)
-            beta = 1 / (norm * (norm + size))
-            _reflect(a, b, vr, vi, pr, pi, beta, i)
-            _reflect_columns(wr, wi, vr, vi, beta, i)
-            vr[last], vi[last] = -x * norm, -y * norm
-        vr[i], vi[i] = vr[last], vi[last]
-        work[0, i] = a[i, i]
-    work[0, 0] = a[0, 0]
-
-
-@njit(nogil=True, cache=True, fastmath=_ALGEBRA)
-@no_type_check
-def _reflect(a, b, vr, vi, pr, pi, beta, m):
-    """Leading m x m block of A -> P A P as A - v p^dagger - p v^dagger, p = beta A v - (beta^2 v^dagger A v / 2) v."""
-    for i in range(m):
-        x, y, s, t = 0.0, 0.0, vr[i], vi[i]
-        for j in range(i):
-            x += a[i, j] * vr[j] - b[i, j] * vi[j]
-            y += a[i, j] * vi[j] + b[i, j] * vr[j]
-            pr[j] += a[i, j] * s + b[i, j] * t
-            pi[j] += a[i, j] * t - b[i, j] * s
-        pr[i], pi[i] = x + a[i, i] * s, y + a[i, i] * t
-    overlap = 0.0
-    for j in range(m):
-        overlap += vr[j] * pr[j] + vi[j] * pi[j]
-    shift = 0.5 * beta * beta * overlap
-    for j in range(m):
-        pr[j] = beta * pr[j] - shift * vr[j]
-        pi[j] = beta * pi[j] - shift * vi[j]
-    for i in range(m):
-        s, t, x, y = vr[i], vi[i], pr[i], pi[i]
-        for j in range(i + 1):
-            a[i, j] -= s * pr[j] + t * pi[j] + x * vr[j] + y * vi[j]
-            b[i, j] -= t * pr[j] - s * pi[j] + y * vr[j] - x * vi[j]
-
-
-@njit(nogil=True, cache=True, fastmath=_ALGEBRA)
-@no_type_check
-def _reflect_columns(wr, wi, vr, vi, beta, m):
-    """The columns (held as rows) W -> W - beta v (v^dagger W)."""
-    for c in range(_COLUMNS):
-        x, y = 0.0, 0.0
-        for j in range(m):
-            x += vr[j] * wr[c, j] + vi[j] * wi[c, j]
-            y += vr[j] * wi[c, j] - vi[j] * wr[c, j]
-        x, y = beta * x, beta * y
-        for j in range(m):
-            wr[c, j] -= vr[j] * x - vi[j] * y
-            wi[c, j] -= vr[j] * y + vi[j] * x
-
-
-@njit(nogil=True, cache=True, fastmath=_ALGEBRA)
-@no_type_check
-def _unphase(work, wr, wi, z):
-    """Phases that make the off-diagonal elements real (work[1, k]: k to k + 1), applied to W on its way to z."""
-    n = work.shape[1]
-    x, y = 1.0, 0.0
-    for k in range(n - 1, -1, -1):
-        for c in range(_COLUMNS):
-            z[k, c] = x * wr[c, k] + y * wi[c, k]
-            z[k, _COLUMNS + c] = x * wi[c, k] - y * wr[c, k]
-        if k > 0:
-            s, t = work[2, k], work[3, k]
-            size = np.sqrt(s * s + t * t)
-            work[1, k - 1] = size
-            if size > 0:
-                x, y = (s * x - t * y) / size, (s * y + t * x) / size
-                norm = np.sqrt(x * x + y * y)
-                x, y = x / norm, y / norm
-    work[1, n - 1] = 0.0
-
-
 @njit(nogil=True, cache=True)
 @no_type_check
-def _sorted_modes(d, z, energy, intensity):
-    """Energies in descending order with the intensities |E| sum_c |Y^dagger W|^2."""
-    for k in range(d.shape[0]):
-        value, strength, place = d[k], 0.0, k
-        for c in range(2 * _COLUMNS):
+def _sorted_modes(d, z, weight, mirrored, energy, intensity):
+    """Energies in descending order with the intensities weight |E| sum_c |Y^dagger W|^2."""
+    n = d.shape[0]
+    for k in range(n):
+        value, strength, place = abs(d[k]) if mirrored else d[k], 0.0, k
+        for c in range(z.shape[1]):
             strength += z[k, c] ** 2
         while place > 0 and energy[place - 1] < value:
             energy[place], intensity[place] = energy[place - 1], intensity[place - 1]
             place -= 1
-        energy[place], intensity[place] = value, abs(value) * strength
+        energy[place], intensity[place] = value, weight * abs(value) * strength
+    if mirrored:
+        for k in range(n):
+            energy[2 * n - 1 - k], intensity[2 * n - 1 - k] = -energy[k], intensity[k]

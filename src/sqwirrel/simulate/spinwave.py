@@ -6,7 +6,6 @@ each site, u = e1 + i e2, S = n (s - b^dagger b) + sqrt(s/2) (u* b + u b^dagger)
 parameters.
 """
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -15,9 +14,10 @@ from torch import Tensor, nn
 
 from sqwirrel.model.ions import form_factor
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.simulate.crosssection import bose, transverse
-from sqwirrel.simulate.eigen import eigenmodes
-from sqwirrel.simulate.kernels import bosonic_modes
+from sqwirrel.simulate.bosons import Bosons, Elements, common_moment, one_sided, phases, raw, turns
+from sqwirrel.simulate.crosssection import bose, observable
+from sqwirrel.simulate.eigen import eigenmodes, mirrored
+from sqwirrel.simulate.kernels import Problem, bosonic_modes
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.simulate.order import is_stationary, local_frames, relax
 from sqwirrel.units import MU_B
@@ -27,7 +27,7 @@ REGULARISATION = 1e-9
 CHUNK_BYTES = 8 * 2**20
 """Size of the Hamiltonians worked on at once; about ten temporary arrays are as large. Fits the cache, for speed."""
 BASIS_BYTES = 256 * 2**20
-"""The basis of H is kept if it is no larger than this, else made again for each chunk."""
+"""The basis of H is kept if it is no larger than this, else H is made again for each chunk."""
 
 
 class _Terms(NamedTuple):
@@ -43,6 +43,15 @@ class _Terms(NamedTuple):
     quadratic: Float[Tensor, "parameter site 3 site 3"]
     """Classical energy n . quadratic . n / 2 + linear . n of unit moments n."""
     linear: Float[Tensor, "parameter site 3"]
+
+
+class _Seen(NamedTuple):
+    """What a neutron sees at some wavevectors, beside the moments."""
+
+    phase: Complex[Tensor, "q source"]
+    form: Float[Tensor, "q kind"]
+    unit: Float[Tensor, "q 3"]
+    weight: Float[Tensor, " q"]
 
 
 class SpinWaves(nn.Module):
@@ -64,9 +73,7 @@ class SpinWaves(nn.Module):
     q: Tensor
     spins: Tensor
     directions: Tensor
-    filter: Tensor
     basis: Tensor | None
-    seen: Tensor | None
 
     def __init__(
         self,
@@ -84,21 +91,24 @@ class SpinWaves(nn.Module):
         self.register_buffer("q", q.to(torch.float64))
         self.register_buffer("spins", model.spins)
         self.register_buffer("directions", model.directions[None])
-        self.register_buffer("filter", _filter(model, self.q))
-        keep = keep and not model.relaxed and len(q) * len(self.linear) * self._bytes_per_q() <= BASIS_BYTES
-        self.register_buffer("basis", self._basis(slice(None)) if keep else None)
-        self.register_buffer("seen", self._seen(self.directions, slice(None)) if keep else None)
+        vectors, self.source = phases(self.displacement)
+        self.vectors = vectors @ model.supercell
+        self._choose_operators()
+        self.keep = keep and len(q) * len(self.linear) * self._bytes_per_q() <= BASIS_BYTES
+        self.register_buffer("basis", None)
+        self.seen = self._look(slice(None)) if self.keep else None
 
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Modes:
         """Modes for every row of `theta` (in the order of `names`, meV).
 
-        Differentiable where gradients are enabled; under `torch.no_grad` a compiled kernel gives the same faster
-        (on the CPU, for an order that does not follow theta).
+        Differentiable where gradients are enabled; under `torch.no_grad` a compiled kernel gives the same faster, on
+        the CPU.
         """
         theta, directions, stationary = self._order(theta)
+        value, moment = self._values(theta, directions), self._moment(directions)
         step = max(1, CHUNK_BYTES // (len(theta) * self._bytes_per_q()))
-        parts = [slice(start, start + step) for start in range(0, len(self.q), step)]
-        chunks = [self._chunk(theta, directions, part) for part in parts]
+        parts = [slice(start, start + step) for start in range(0, max(1, len(self.q)), step)]
+        chunks = [self._chunk(theta, value, moment, part) for part in parts]
         energy, intensity, stable = (torch.cat(pieces, dim=1) for pieces in zip(*chunks, strict=True))
         return Modes(energy, intensity * bose(energy, self.temperature), stable & stationary[:, None])
 
@@ -107,9 +117,10 @@ class SpinWaves(nn.Module):
     ) -> tuple[Float[Tensor, "batch q mode"], Complex[Tensor, "batch q mode 3 3"]]:
         """Energies and S^ab of the creation modes per magnetic ion: spins only, zero temperature."""
         theta, directions, _ = self._order(theta)
-        observable = self._observable(local_frames(directions)[0][:, None])
-        energy, amplitude, _ = eigenmodes(self._hamiltonian(theta, directions, slice(None)), observable)
-        n = len(self.spins)
+        n, size = len(self.spins), (self.spins / (2 * len(self.spins))).sqrt()[:, None]
+        moment, elements = size * local_frames(directions)[0], Elements.of(Bosons.every(n), self.i, self.j, self.source)
+        H = elements.matrix(elements.values(self._raw(theta, directions)), turns(self.vectors, self.q), 2 * n)
+        energy, amplitude, _ = eigenmodes(H, torch.cat((moment, moment.conj()), dim=-2)[:, None])
         return energy[..., :n], amplitude[..., :n, :, None] * amplitude[..., :n, None, :].conj()
 
     def is_stationary(self, theta: Float[Tensor, "batch parameter"]) -> Bool[Tensor, " batch"]:
@@ -124,64 +135,116 @@ class SpinWaves(nn.Module):
         directions = relax(quadratic, linear, self.directions[0]) if self.model.relaxed else self.directions
         return theta, directions, is_stationary(quadratic.detach(), linear, directions.detach())
 
-    def _chunk(self, theta: Tensor, directions: Tensor, part: slice) -> tuple[Tensor, Tensor, Tensor]:
+    def _choose_operators(self) -> None:
+        """A block of its own where the order has one and the neutron sees one vector of it; else all operators."""
+        one = torch.eye(len(self.linear), dtype=torch.float64)
+        self.bosons, self.common, hops = Bosons.every(len(self.spins)), None, self._hops(self.directions)
+        if not self.model.relaxed:
+            onsite = self._onsite(one, self.directions)[1]
+            block = one_sided(self.directions[0], self.i, self.j, hops[0][0], hops[1][0], onsite)
+            common = None if block is None else common_moment(self._moments(self.directions)[0, block.operators])
+            if block is not None and common is not None:
+                self.bosons, self.common = block, common
+        self.elements = Elements.of(self.bosons, self.i, self.j, self.source)
+        self.coefficient = None
+        if not self.model.relaxed:
+            value = self.elements.values(self._raw(one, self.directions))
+            used = (value != 0).any(0)
+            self.elements, self.coefficient = self.elements.only(used), value[:, used]
+
+    def _values(self, theta: Tensor, directions: Tensor) -> Complex[Tensor, "batch element"]:
+        """Matrix elements of every row of `theta`, without their phases."""
+        if self.coefficient is None:
+            return self.elements.values(self._raw(theta, directions))
+        return torch.complex(theta @ self.coefficient.real, theta @ self.coefficient.imag)
+
+    def _chunk(self, theta: Tensor, value: Tensor, moment: Tensor, part: slice) -> tuple[Tensor, Tensor, Tensor]:
         """Energies, zero-temperature S_perp and stability at a slice of the wavevectors."""
-        observable = self._seen(directions, part) if self.seen is None else self.seen[:, part]
-        if not torch.is_grad_enabled() and not self.model.relaxed and self.q.device.type == "cpu":
-            if self.basis is None and len(theta) < theta.shape[1]:
-                one = torch.eye(len(theta), dtype=theta.dtype)
-                return _compiled(one, self._expand(theta, directions, part, torch.arange(len(self.i))), observable)
-            return _compiled(theta, self._kept(part), observable)
-        energy, amplitude, stable = eigenmodes(self._hamiltonian(theta, directions, part), observable)
-        return energy, (amplitude.real**2 + amplitude.imag**2).sum(-1), stable
+        seen = self._look(part) if self.seen is None else _Seen(*(kept[part] for kept in self.seen))
+        if not torch.is_grad_enabled() and self.q.device.type == "cpu":
+            return self._compiled(value, moment, seen)
+        H, form = self._hamiltonian(theta, value, seen.phase, part), seen.form[:, self.kind]
+        energy, amplitude, stable = eigenmodes(H, observable(moment, form, seen.unit), self.bosons.positive)
+        intensity = (amplitude.real**2 + amplitude.imag**2).sum(-1) * seen.weight[:, None]
+        return *(mirrored(energy, intensity) if self.bosons.mirrored else (energy, intensity)), stable
 
-    def _seen(self, directions: Tensor, part: slice) -> Complex[Tensor, "order q boson 3"]:
-        """What the neutron sees of the boson operators."""
-        return self._observable(torch.einsum("qsab,xsb->xqsa", self.filter[part] + 0j, local_frames(directions)[0]))
+    def _compiled(self, value: Tensor, moment: Tensor, seen: _Seen) -> tuple[Tensor, Tensor, Tensor]:
+        element, bosons = self.elements, self.bosons
+        problem = Problem(
+            value=value.resolve_conj().numpy(),
+            row=element.row.numpy(),
+            column=element.column.numpy(),
+            source=element.source.numpy(),
+            phase=seen.phase.numpy(),
+            moment=moment.resolve_conj().numpy(),
+            kind=self.kind.numpy(),
+            form=seen.form.numpy(),
+            unit=seen.unit.numpy(),
+            weight=seen.weight.numpy(),
+            positive=bosons.positive,
+            mirrored=bosons.mirrored,
+        )
+        energy, intensity, stable = (torch.from_numpy(x) for x in bosonic_modes(problem))
+        return energy, intensity, stable
 
-    def _observable(self, moment: Complex[Tensor, "order q site 3"]) -> Complex[Tensor, "order q boson 3"]:
-        """V: the spin operator per ion at q is V . (b, b^dagger)."""
-        moment = (self.spins / (2 * len(self.spins))).sqrt()[:, None] * moment
-        return torch.cat((moment, moment.conj()), dim=-2)
-
-    def _hamiltonian(self, theta: Tensor, directions: Tensor, part: slice) -> Complex[Tensor, "batch q boson boson"]:
-        if self.model.relaxed:
-            return self._expand(theta, directions, part, torch.arange(len(self.i)))
-        basis = self._kept(part)
+    def _hamiltonian(
+        self, theta: Tensor, value: Tensor, phase: Tensor, part: slice
+    ) -> Complex[Tensor, "batch q boson boson"]:
+        """H as matrices, from the kept basis if there is one."""
+        if self.coefficient is None or not self.keep:
+            return self.elements.matrix(value, phase, self.bosons.size)
+        if self.basis is None:
+            self.basis = self.elements.matrix(self.coefficient, turns(self.vectors, self.q), self.bosons.size)
+        basis = self.basis[:, part]
         flat = torch.view_as_real(basis).flatten(1)
         return torch.view_as_complex((theta @ flat).reshape(len(theta), *basis.shape[1:], 2))
 
-    def _kept(self, part: slice) -> Complex[Tensor, "parameter q boson boson"]:
-        """The basis at a slice of the wavevectors, as kept or made again."""
-        return self._basis(part) if self.basis is None else self.basis[:, part]
+    def _look(self, part: slice) -> _Seen:
+        """Phases, form factors, and directions of some wavevectors."""
+        wave = self.model.lattice.to_cartesian(self.q[part])
+        size = wave.norm(dim=-1)
+        unit = torch.where(size[:, None] > 0, wave / size.clamp(min=1e-300)[:, None], 0.0)
+        form = [form_factor(ion, size) if ion else torch.ones_like(size) for ion in dict.fromkeys(self.model.ions)]
+        weight = torch.ones_like(size)
+        if self.common is not None:
+            vector = self.common[1]
+            weight = (vector.abs() ** 2).sum() - (unit @ vector.real) ** 2 - (unit @ vector.imag) ** 2
+        return _Seen(turns(self.vectors, self.q[part]), torch.stack(form, dim=1), unit, weight)
 
-    def _basis(self, part: slice) -> Complex[Tensor, "parameter q boson boson"]:
-        """H of each parameter alone, for an order that does not follow the parameters."""
-        one = torch.eye(len(self.linear), dtype=torch.float64, device=self.q.device)
-        own = [(self.parameter == p).nonzero()[:, 0] for p in range(len(one))]
-        rows = [self._expand(one[p : p + 1], self.directions, part, bonds) for p, bonds in enumerate(own)]
-        return torch.cat(rows).contiguous()
+    def _moment(self, directions: Tensor) -> Complex[Tensor, "order boson column"]:
+        """What the neutron sees of the operators before the form factor: vectors, or factors of a common one."""
+        if self.common is not None:
+            return self.common[0][None, :, None] + 0j
+        return self._moments(directions)
 
-    def _expand(
-        self, theta: Tensor, directions: Tensor, part: slice, bonds: Tensor
-    ) -> Complex[Tensor, "batch q boson boson"]:
-        """The boson Hamiltonian of every row of `theta` in the local frames of `directions`, from these `bonds`."""
-        u, n = local_frames(directions)
-        N, i, j = len(self.spins), self.i[bonds], self.j[bonds]
-        left = (u[:, i, :, None] * self.matrix[bonds]).sum(-2)
-        size = 0.5 * (self.spins[i] * self.spins[j]).sqrt() * theta[:, self.parameter[bonds]]
-        hop = size * (left * u[:, j].conj()).sum(-1)
-        pair = size * (left * u[:, j]).sum(-1)
-        phase = torch.exp(2j * math.pi * (self.displacement[bonds] @ self.model.supercell @ self.q[part].T))
-        index = torch.cat([(i + r * N) * 2 * N + j + c * N for r in (0, 1) for c in (0, 1)])
-        value = torch.cat((hop, pair, pair.conj(), hop.conj()), dim=1)[..., None] * phase.repeat(4, 1)
-        H = value.new_zeros(len(theta), 4 * N * N, phase.shape[1]).index_add(1, index, value)
-        hopping: Tensor = H.mT.reshape(len(theta), -1, 2 * N, 2 * N)
-        return hopping + self._onsite(theta, u, n)[:, None]
+    def _moments(self, directions: Tensor) -> Complex[Tensor, "order boson 3"]:
+        """The spin operator per ion is the sum of these vectors times (b, b^dagger), with g / 2."""
+        moment = torch.einsum("sab,xsb->xsa", self.model.g / 2 + 0j, local_frames(directions)[0])
+        moment = (self.spins / (2 * len(self.spins))).sqrt()[:, None] * moment
+        return torch.cat((moment, moment.conj()), dim=-2)
 
-    def _onsite(self, theta: Tensor, u: Tensor, n: Tensor) -> Complex[Tensor, "batch boson boson"]:
-        """Anisotropy, and the exchange and applied fields along n (Toth & Lake eq. 26, each bond once)."""
-        u, n = u.expand(len(theta), -1, -1), n.expand(len(theta), -1, -1)
+    @property
+    def kind(self) -> Int[Tensor, " boson"]:
+        """Which form factor each operator has."""
+        kinds = list(dict.fromkeys(self.model.ions))
+        return torch.tensor([kinds.index(ion) for ion in self.model.ions]).repeat(2)[self.bosons.operators]
+
+    def _hops(self, directions: Tensor) -> tuple[Complex[Tensor, "order bond"], Complex[Tensor, "order bond"]]:
+        """Coefficients of b^dagger b and b^dagger b^dagger of each bond, for unit parameters."""
+        u, _ = local_frames(directions)
+        left = (u[:, self.i, :, None] * self.matrix).sum(-2)
+        size = 0.5 * (self.spins[self.i] * self.spins[self.j]).sqrt()
+        return size * (left * u[:, self.j].conj()).sum(-1), size * (left * u[:, self.j]).sum(-1)
+
+    def _raw(self, theta: Tensor, directions: Tensor) -> Complex[Tensor, "batch raw"]:
+        """All matrix elements in the local frames of `directions`."""
+        scale = theta[:, self.parameter]
+        (hop, pair), onsite = self._hops(directions), self._onsite(theta, directions)
+        return raw(scale * hop, scale * pair, *onsite)
+
+    def _onsite(self, theta: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        """b^dagger b and b^dagger b^dagger by anisotropy and fields along n (Toth & Lake eq. 26, each bond once)."""
+        u, n = (part.expand(len(theta), -1, -1) for part in local_frames(directions))
         turned = torch.einsum("bp,piac,bic->bia", theta + 0j, self.anisotropy + 0j, u)
         force = torch.einsum("bp,piajc,bjc->bia", theta, self.quadratic, n) + torch.einsum(
             "bp,pia->bia", theta, self.linear
@@ -189,20 +252,10 @@ class SpinWaves(nn.Module):
         hop = (
             (turned * u.conj()).sum(-1) * self.spins - (force * n).sum(-1) / self.spins + theta[:, -1:] * REGULARISATION
         )
-        pair = (turned * u).sum(-1) * self.spins
-        upper = torch.cat((torch.diag_embed(hop), torch.diag_embed(pair)), dim=-1)
-        lower = torch.cat((torch.diag_embed(pair.conj()), torch.diag_embed(hop.conj())), dim=-1)
-        return torch.cat((upper, lower), dim=-2)
+        return hop, (turned * u).sum(-1) * self.spins
 
     def _bytes_per_q(self) -> int:
-        return 16 * (2 * len(self.spins)) ** 2
-
-
-def _compiled(theta: Tensor, basis: Tensor, observable: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Modes from the compiled kernel."""
-    arrays = (x.contiguous().numpy() for x in (theta, basis, observable.resolve_conj()))
-    energy, intensity, stable = (torch.from_numpy(x) for x in bosonic_modes(*arrays))
-    return energy, intensity, stable
+        return 16 * self.bosons.size**2
 
 
 def _terms(model: SpinModel, field: Float[Tensor, "3"]) -> _Terms:
@@ -229,12 +282,3 @@ def _terms(model: SpinModel, field: Float[Tensor, "3"]) -> _Terms:
 
 def _joined(model: SpinModel, name: str) -> Tensor:
     return torch.cat([getattr(coupling, name) for coupling in model.couplings])
-
-
-def _filter(model: SpinModel, q: Float[Tensor, "q 3"]) -> Float[Tensor, "q site 3 3"]:
-    """What the neutron sees of each ion's spin: form factor x (g / 2), perpendicular to Q."""
-    wave = model.lattice.to_cartesian(q)
-    size = wave.norm(dim=-1)
-    table = {ion: form_factor(ion, size) if ion else torch.ones_like(size) for ion in set(model.ions)}
-    factor = torch.stack([table[ion] for ion in model.ions], dim=-1)
-    return torch.einsum("qs,qab,sbc->qsac", factor, transverse(wave), model.g / 2)

@@ -1,6 +1,6 @@
-"""Compiled implicit QL: eigenvalues of a real symmetric tridiagonal matrix, the rows of a few columns turned along.
+"""Compiled: a Hermitian matrix made real tridiagonal, then diagonal, a few columns turned along; no eigenvectors.
 
-Golub & Van Loan, Matrix Computations, 4th ed., sec. 8.3; no eigenvectors are formed.
+Householder reflections and the implicit QL method (Golub & Van Loan, Matrix Computations, 4th ed., sec. 8.3).
 """
 
 from typing import no_type_check
@@ -77,3 +77,94 @@ def _rotate(z, i, s, c):
         upper, lower = z[i, k], z[i + 1, k]
         z[i + 1, k] = s * upper + c * lower
         z[i, k] = c * upper - s * lower
+
+
+@njit(nogil=True, cache=True, fastmath=_ALGEBRA)
+@no_type_check
+def tridiagonalise(a, b, wr, wi, work):
+    """A -> tridiagonal by reflections 1 - beta v v^dagger from the last row up, applied to W too.
+
+    On return work[0] is the diagonal, work[2] + i work[3] the elements (k - 1, k); work[2:6] is scratch.
+    """
+    n = a.shape[0]
+    vr, vi, pr, pi = work[2], work[3], work[4], work[5]
+    for i in range(n - 1, 0, -1):
+        tail, last = 0.0, i - 1
+        for j in range(i):
+            vr[j], vi[j] = a[i, j], -b[i, j]
+        for j in range(last):
+            tail += vr[j] ** 2 + vi[j] ** 2
+        if tail > 0:
+            size = np.sqrt(vr[last] ** 2 + vi[last] ** 2)
+            norm = np.sqrt(tail + size * size)
+            x, y = (vr[last] / size, vi[last] / size) if size > 0 else (1.0, 0.0)
+            vr[last], vi[last] = x * (size + norm), y * (size + norm)
+            beta = 1 / (norm * (norm + size))
+            _reflect(a, b, vr, vi, pr, pi, beta, i)
+            _reflect_columns(wr, wi, vr, vi, beta, i)
+            vr[last], vi[last] = -x * norm, -y * norm
+        vr[i], vi[i] = vr[last], vi[last]
+        work[0, i] = a[i, i]
+    work[0, 0] = a[0, 0]
+
+
+@njit(nogil=True, cache=True, fastmath=_ALGEBRA)
+@no_type_check
+def _reflect(a, b, vr, vi, pr, pi, beta, m):
+    """Leading m x m block of A -> P A P as A - v p^dagger - p v^dagger, p = beta A v - (beta^2 v^dagger A v / 2) v."""
+    for i in range(m):
+        x, y, s, t = 0.0, 0.0, vr[i], vi[i]
+        for j in range(i):
+            x += a[i, j] * vr[j] - b[i, j] * vi[j]
+            y += a[i, j] * vi[j] + b[i, j] * vr[j]
+            pr[j] += a[i, j] * s + b[i, j] * t
+            pi[j] += a[i, j] * t - b[i, j] * s
+        pr[i], pi[i] = x + a[i, i] * s, y + a[i, i] * t
+    overlap = 0.0
+    for j in range(m):
+        overlap += vr[j] * pr[j] + vi[j] * pi[j]
+    shift = 0.5 * beta * beta * overlap
+    for j in range(m):
+        pr[j] = beta * pr[j] - shift * vr[j]
+        pi[j] = beta * pi[j] - shift * vi[j]
+    for i in range(m):
+        s, t, x, y = vr[i], vi[i], pr[i], pi[i]
+        for j in range(i + 1):
+            a[i, j] -= s * pr[j] + t * pi[j] + x * vr[j] + y * vi[j]
+            b[i, j] -= t * pr[j] - s * pi[j] + y * vr[j] - x * vi[j]
+
+
+@njit(nogil=True, cache=True, fastmath=_ALGEBRA)
+@no_type_check
+def _reflect_columns(wr, wi, vr, vi, beta, m):
+    """The columns (held as rows) W -> W - beta v (v^dagger W)."""
+    for c in range(wr.shape[0]):
+        x, y = 0.0, 0.0
+        for j in range(m):
+            x += vr[j] * wr[c, j] + vi[j] * wi[c, j]
+            y += vr[j] * wi[c, j] - vi[j] * wr[c, j]
+        x, y = beta * x, beta * y
+        for j in range(m):
+            wr[c, j] -= vr[j] * x - vi[j] * y
+            wi[c, j] -= vr[j] * y + vi[j] * x
+
+
+@njit(nogil=True, cache=True, fastmath=_ALGEBRA)
+@no_type_check
+def unphase(work, wr, wi, z):
+    """Phases that make the off-diagonal elements real (work[1, k]: k to k + 1), applied to W on its way to z."""
+    n = work.shape[1]
+    x, y = 1.0, 0.0
+    for k in range(n - 1, -1, -1):
+        for c in range(wr.shape[0]):
+            z[k, c] = x * wr[c, k] + y * wi[c, k]
+            z[k, wr.shape[0] + c] = x * wi[c, k] - y * wr[c, k]
+        if k > 0:
+            s, t = work[2, k], work[3, k]
+            size = np.sqrt(s * s + t * t)
+            work[1, k - 1] = size
+            if size > 0:
+                x, y = (s * x - t * y) / size, (s * y + t * x) / size
+                norm = np.sqrt(x * x + y * y)
+                x, y = x / norm, y / norm
+    work[1, n - 1] = 0.0
