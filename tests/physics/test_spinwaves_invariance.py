@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sqwirrel.lattice import Lattice
@@ -156,6 +157,49 @@ def test_chunks_and_a_basis_made_anew_give_the_same_modes(
         monkeypatch.setattr(spinwave, "BASIS_BYTES", 0)
         chunked = SpinWaves(model, Q)(theta)
     assert_same(whole, chunked)
+
+
+def ferrimagnet(turn: NDArray[np.float64]) -> SpinModel:
+    """Chains of spins 5/2 and 1, Fe3+ and Ni2+, opposite, with g-factors of their own: conserves the spin along them."""
+    cell, places = np.diag([5.0, 6, 7]), [[0, 0, 0], [0.4, 0.1, 0]]
+    near, far = ([0, 0], [1, 1], [[0, 0, 0], [-1, 0, 0]]), ([0, 1], [0, 1], [[0, 1, 0], [0, 0, 1]])
+    along = np.outer(turn[:, 2], turn[:, 2])
+    axial = np.eye(3) + 0.2 * along
+    model = build(
+        cell,
+        places,
+        [turn[:, 2], -turn[:, 2]],
+        {"J": (near, axial), "F": (far, np.array([-0.3, -0.2])[:, None, None] * np.eye(3))},
+        anisotropies={"D": -0.1 * along},
+        spin=[2.5, 1.0],
+        g=np.array([2.1, 1.9])[:, None, None] * np.eye(3),
+    )
+    return dataclasses.replace(model, ions=("Fe3+", "Ni2+"))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("gradients", [False, True])
+def test_a_block_of_half_the_operators_gives_what_all_of_them_give(
+    turned: bool, gradients: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turn = np.linalg.qr([[1.0, 2, 3], [0, 1, 4], [5, 6, 0]])[0] if turned else np.eye(3)
+    model, theta = ferrimagnet(turn), tensor([[1.0, 0.8, 0.9], [1.3, 0.2, 2.0]])
+    made = {"field": tensor(1.5 * turn[:, 2]), "temperature": 40.0}
+    with torch.set_grad_enabled(gradients):
+        half = SpinWaves(model, Q, **made)
+        monkeypatch.setattr(spinwave, "one_sided", lambda *_: None)
+        whole = SpinWaves(model, Q, **made)
+        assert (half.bosons.size, whole.bosons.size) == (2, 4)
+        assert_same(half(theta), whole(theta))
+
+
+def test_what_is_not_one_block_is_solved_whole() -> None:
+    """A Dzyaloshinskii-Moriya vector along the moments, g-tensors that differ, an anisotropy that is not axial."""
+    dm, g, plane = chain(0.3), ferrimagnet(np.eye(3)), ferrimagnet(np.eye(3))
+    g = dataclasses.replace(g, g=torch.diag_embed(tensor([[1, 2, 3], [2, 1, 3]])))
+    across = Anisotropy("D", torch.arange(2), torch.diag(tensor([-0.1, 0, -0.3])).expand(2, 3, 3))
+    plane = dataclasses.replace(plane, anisotropies=(across,))
+    assert [SpinWaves(model, Q).bosons.mirrored for model in (dm, g, plane, chain(0.0))] == [False, False, False, True]
 
 
 @pytest.mark.parametrize("name", ["fm_chain", "rb2mnf4", "N8", "tri120", "canted"])

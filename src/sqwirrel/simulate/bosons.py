@@ -83,10 +83,11 @@ class Elements(NamedTuple):
         self, value: Complex[Tensor, "batch element"], phase: Complex[Tensor, "q source"], n: int
     ) -> Complex[Tensor, "batch q boson boson"]:
         """H as dense matrices."""
-        turned = phase[:, torch.where(self.source < 0, ~self.source, self.source)]
-        turned = torch.where(self.source < 0, turned.conj(), turned)
+        source, place = self.source.to(phase.device), (self.row * n + self.column).to(phase.device)
+        turned = phase[:, torch.where(source < 0, ~source, source)]
+        turned = torch.where(source < 0, turned.conj(), turned)
         flat = value.new_zeros(len(value), n * n, len(phase))
-        flat = flat.index_add(1, self.row * n + self.column, value[..., None] * turned.T)
+        flat = flat.index_add(1, place, value[..., None] * turned.T)
         upper = flat.mT.reshape(len(value), -1, n, n)
         return upper + upper.triu(1).mH
 
@@ -150,8 +151,8 @@ def one_sided(
 
 def common_moment(
     moment: Complex[Tensor, "boson 3"],
-) -> tuple[Float[Tensor, " boson"], Complex[Tensor, "3"]] | None:
+) -> tuple[Float[Tensor, " boson"], Complex[Tensor, "3"]] | tuple[None, None]:
     """Real factors and the one vector whose multiples the rows are; None if they are not."""
     factor = moment @ moment[0].conj() / (moment[0].abs() ** 2).sum()
     error = (moment - factor[:, None] * moment[0]).abs().max() + factor.imag.abs().max()
-    return (factor.real, moment[0]) if float(error) < ZERO else None
+    return (factor.real, moment[0]) if float(error) < ZERO else (None, None)

@@ -73,6 +73,11 @@ class SpinWaves(nn.Module):
     q: Tensor
     spins: Tensor
     directions: Tensor
+    vectors: Tensor
+    kind: Tensor
+    coefficient: Tensor | None
+    factor: Tensor | None
+    common: Tensor | None
     basis: Tensor | None
 
     def __init__(
@@ -92,11 +97,12 @@ class SpinWaves(nn.Module):
         self.register_buffer("spins", model.spins)
         self.register_buffer("directions", model.directions[None])
         vectors, self.source = phases(self.displacement)
-        self.vectors = vectors @ model.supercell
+        self.register_buffer("vectors", vectors @ model.supercell)
         self._choose_operators()
         self.keep = keep and len(q) * len(self.linear) * self._bytes_per_q() <= BASIS_BYTES
         self.register_buffer("basis", None)
-        self.seen = self._look(slice(None)) if self.keep else None
+        for name, kept in self._look(slice(None))._asdict().items() if self.keep else ():
+            self.register_buffer(name, kept)
 
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Modes:
         """Modes for every row of `theta` (in the order of `names`, meV).
@@ -137,20 +143,25 @@ class SpinWaves(nn.Module):
 
     def _choose_operators(self) -> None:
         """A block of its own where the order has one and the neutron sees one vector of it; else all operators."""
-        one = torch.eye(len(self.linear), dtype=torch.float64)
-        self.bosons, self.common, hops = Bosons.every(len(self.spins)), None, self._hops(self.directions)
+        self.bosons, factor, common, coefficient = Bosons.every(len(self.spins)), None, None, None
         if not self.model.relaxed:
-            onsite = self._onsite(one, self.directions)[1]
-            block = one_sided(self.directions[0], self.i, self.j, hops[0][0], hops[1][0], onsite)
-            common = None if block is None else common_moment(self._moments(self.directions)[0, block.operators])
-            if block is not None and common is not None:
-                self.bosons, self.common = block, common
+            one = torch.eye(len(self.linear), dtype=torch.float64)
+            everything = self._raw(one, self.directions)
+            hop, pair = (part[0] for part in self._hops(self.directions))
+            block = one_sided(self.directions[0], self.i, self.j, hop, pair, self._onsite(one, self.directions)[1])
+            if block is not None:
+                factor, common = common_moment(self._moments(self.directions)[0, block.operators])
+            if block is not None and factor is not None:
+                self.bosons = block
         self.elements = Elements.of(self.bosons, self.i, self.j, self.source)
-        self.coefficient = None
         if not self.model.relaxed:
-            value = self.elements.values(self._raw(one, self.directions))
+            value = self.elements.values(everything)
             used = (value != 0).any(0)
-            self.elements, self.coefficient = self.elements.only(used), value[:, used]
+            self.elements, coefficient = self.elements.only(used), value[:, used]
+        kinds = list(dict.fromkeys(self.model.ions))
+        kind = torch.tensor([kinds.index(ion) for ion in self.model.ions]).repeat(2)[self.bosons.operators]
+        for name, tensor in (("factor", factor), ("common", common), ("coefficient", coefficient), ("kind", kind)):
+            self.register_buffer(name, tensor)
 
     def _values(self, theta: Tensor, directions: Tensor) -> Complex[Tensor, "batch element"]:
         """Matrix elements of every row of `theta`, without their phases."""
@@ -160,7 +171,7 @@ class SpinWaves(nn.Module):
 
     def _chunk(self, theta: Tensor, value: Tensor, moment: Tensor, part: slice) -> tuple[Tensor, Tensor, Tensor]:
         """Energies, zero-temperature S_perp and stability at a slice of the wavevectors."""
-        seen = self._look(part) if self.seen is None else _Seen(*(kept[part] for kept in self.seen))
+        seen = _Seen(*(self.get_buffer(name)[part] for name in _Seen._fields)) if self.keep else self._look(part)
         if not torch.is_grad_enabled() and self.q.device.type == "cpu":
             return self._compiled(value, moment, seen)
         H, form = self._hamiltonian(theta, value, seen.phase, part), seen.form[:, self.kind]
@@ -207,27 +218,19 @@ class SpinWaves(nn.Module):
         form = [form_factor(ion, size) if ion else torch.ones_like(size) for ion in dict.fromkeys(self.model.ions)]
         weight = torch.ones_like(size)
         if self.common is not None:
-            vector = self.common[1]
-            weight = (vector.abs() ** 2).sum() - (unit @ vector.real) ** 2 - (unit @ vector.imag) ** 2
+            real, imaginary = self.common.real, self.common.imag
+            weight = (self.common.abs() ** 2).sum() - (unit @ real) ** 2 - (unit @ imaginary) ** 2
         return _Seen(turns(self.vectors, self.q[part]), torch.stack(form, dim=1), unit, weight)
 
     def _moment(self, directions: Tensor) -> Complex[Tensor, "order boson column"]:
         """What the neutron sees of the operators before the form factor: vectors, or factors of a common one."""
-        if self.common is not None:
-            return self.common[0][None, :, None] + 0j
-        return self._moments(directions)
+        return self._moments(directions) if self.factor is None else self.factor[None, :, None] + 0j
 
     def _moments(self, directions: Tensor) -> Complex[Tensor, "order boson 3"]:
         """The spin operator per ion is the sum of these vectors times (b, b^dagger), with g / 2."""
         moment = torch.einsum("sab,xsb->xsa", self.model.g / 2 + 0j, local_frames(directions)[0])
         moment = (self.spins / (2 * len(self.spins))).sqrt()[:, None] * moment
         return torch.cat((moment, moment.conj()), dim=-2)
-
-    @property
-    def kind(self) -> Int[Tensor, " boson"]:
-        """Which form factor each operator has."""
-        kinds = list(dict.fromkeys(self.model.ions))
-        return torch.tensor([kinds.index(ion) for ion in self.model.ions]).repeat(2)[self.bosons.operators]
 
     def _hops(self, directions: Tensor) -> tuple[Complex[Tensor, "order bond"], Complex[Tensor, "order bond"]]:
         """Coefficients of b^dagger b and b^dagger b^dagger of each bond, for unit parameters."""
