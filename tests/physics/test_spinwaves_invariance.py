@@ -8,7 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
+from sqwirrel.model.order import Spiral
 from sqwirrel.model.spin import Anisotropy, Coupling, SpinModel
 from sqwirrel.simulate import Modes, SpinWaves, spinwave
 from tests.cases import Bonds, build, from_peers, neighbours, peers, random_q, repeated, tensor
@@ -200,6 +202,57 @@ def test_what_is_not_one_block_is_solved_whole() -> None:
     across = Anisotropy("D", torch.arange(2), torch.diag(tensor([-0.1, 0, -0.3])).expand(2, 3, 3))
     plane = dataclasses.replace(plane, anisotropies=(across,))
     assert [SpinWaves(model, Q).bosons.mirrored for model in (dm, g, plane, chain(0.0))] == [False, False, False, True]
+
+
+def helix(cells: int = 1) -> SpinModel:
+    """Two spins a cell, Dzyaloshinskii-Moriya vectors along c that turn them by a fifth of a turn from cell to cell."""
+    cell, (places, at) = np.diag([5.0, 6, 7]), repeated([[0, 0, 0], [0.3, 0.2, 0.1]], (cells, 1, 1))
+    i, j = np.arange(2 * cells), (np.arange(2 * cells) + 1) % (2 * cells)
+    offset = np.stack(((j == 0), 0 * j, 0 * j), -1).astype(int)
+    matrix = np.array([[-1, np.tan(0.2 * np.pi), 0], [-np.tan(0.2 * np.pi), -1, 0], [0, 0, -0.9]])
+    strong = np.where(np.arange(2 * cells) % 2, 1.0, 0.8)[:, None, None] * matrix
+    side = (i, i, np.tile([0, 1, 0], (2 * cells, 1)))
+    turns = -2 * np.pi * (at[:, 0] / 5 + np.arange(2 * cells) % 2 / 10)
+    directions = np.stack((np.cos(turns), np.sin(turns), 0 * turns), -1)
+    model = build(
+        cell,
+        places,
+        directions,
+        {"J": ((i, j, offset), strong), "F": (side, -0.3)},
+        anisotropies={"D": np.diag([0, 0, 0.1])},
+        spin=1.5,
+        g=np.diag([1.9, 2.1, 2.2]),
+        supercell=(cells, 1, 1),
+    )
+    return model if cells > 1 else dataclasses.replace(model, spiral=Spiral(tensor([-0.2, 0, 0]), tensor([0, 0, 1])))
+
+
+@pytest.mark.parametrize("relaxed", [False, True])
+@pytest.mark.parametrize("gradients", [False, True])
+def test_a_spiral_in_its_rotating_frame_is_that_of_a_supercell(gradients: bool, relaxed: bool) -> None:
+    """Ten sublattices against two, at q and q +- k; energies at q and -q differ."""
+    theta, made = tensor([[1.0, 0.8, 0.9], [1.1, 0.5, 0.2]]), {"temperature": 20.0, "field": tensor([0, 0, 0.0])}
+    with torch.set_grad_enabled(gradients):
+        one, five = (SpinWaves(dataclasses.replace(helix(n), relaxed=relaxed), Q, **made)(theta) for n in (1, 5))
+    assert one.energy.shape[-1] == 12
+    assert bool((one.stable & five.stable).all())
+    assert torch.allclose(below(one), below(five), atol=1e-7)
+
+
+def test_correlations_of_a_spiral_are_those_of_its_supercell() -> None:
+    theta, S = tensor([[1.0, 0.8, 0.9]]), []
+    for cells in (1, 5):
+        energy, each = SpinWaves(helix(cells), Q).correlations(theta)
+        weight = torch.sigmoid((torch.linspace(0, 8, 21).double()[:, None, None, None] - energy) / 0.1)
+        S.append((weight[..., None, None] * each).sum(-3))
+    assert torch.allclose(S[0], S[1], atol=1e-7)
+
+
+def test_what_breaks_the_rotating_frame_is_refused() -> None:
+    with pytest.raises(InputError, match=r"'D' of model 'case' changes when turned about the axis of the spiral"):
+        dataclasses.replace(helix(), anisotropies=(Anisotropy("D", [0], np.diag([0.1, 0, 0])),))
+    with pytest.raises(InputError, match="not along the axis of the spiral"):
+        SpinWaves(helix(), Q, field=tensor([1.0, 0, 0]))
 
 
 @pytest.mark.parametrize("name", ["fm_chain", "rb2mnf4", "N8", "tri120", "canted"])

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from sqwirrel.lattice import Lattice
+from sqwirrel.model.order import Spiral
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate import Modes, SpinWaves
 from tests.cases import SHARED, build, neighbours, repeated, tensor
@@ -146,6 +147,37 @@ def tri_antiferro() -> tuple[SpinModel, list[float]]:
     directions, plane = turned(np.tile([0, 1.0, 0], (9, 1)), cells @ [1 / 3, 1 / 3, 0]), {"D": np.diag([0, 0, 1.0])}
     model = build(cell, places, directions, terms, anisotropies=plane, spin=1.5, supercell=(3, 3, 1))
     return model, [1.0, 0.2]
+
+
+def test_triangular_rotating_frame_has_the_published_energies_and_s_perp() -> None:
+    """Of three branches at q and q +- k, S_perp per cell is stored for gain and loss alike. The last q is left out, as above."""
+    file, cell = load("pyspinw_matlab_6cases.npz"), Lattice(3, 3, 4, 90, 90, 120).vectors.numpy()
+    terms, plane = {"J": (neighbours(cell, [[0, 0, 0]], 3), 1)}, {"D": np.diag([0, 0, 1.0])}
+    model = build(cell, [[0, 0, 0]], [[0, 1, 0]], terms, anisotropies=plane, spin=1.5)
+    model = dataclasses.replace(model, spiral=Spiral(tensor([1 / 3, 1 / 3, 0]), tensor([0, 0, 1])))
+    modes = solve(model, file["q_rlu"][:5], [1.0, 0.2])
+    energy = torch.from_numpy(np.sort(file["tri_antiferro_omega"][:5].real, axis=1)[:, ::-1].copy())
+    assert torch.allclose(modes.energy[0], energy, rtol=0, atol=ENERGY)
+    expected = tensor(file["tri_antiferro_Sperp"][:5].sum(1))
+    assert torch.allclose(2 * modes.intensity[0].sum(-1), expected, rtol=INTENSITY)
+
+
+def test_kagome_rotating_frame_has_the_published_energies_and_the_s_perp_of_its_supercell() -> None:
+    """SpinW's sqrt3 x sqrt3 order; flat modes at zero and Goldstone modes (below 0.05 meV) are left out.
+
+    The S^ab stored with it are not used: they were made with hermit = false, which leaves the eigenvectors of degenerate
+    modes not orthonormal, and their sums over degenerate pairs are up to a third smaller than those of the supercell.
+    """
+    file = load("af33kagome.npz")
+    model, q = model_of(file), file["q_rlu"].real
+    modes = solve(dataclasses.replace(model, spiral=Spiral(tensor(file["k"].real), tensor([0, 0, 1]))), q, [1.0, 1.0])
+    expected = torch.from_numpy(-np.sort(-file["omega"].real, axis=1)[:, :9])
+    hard = expected > 0.05
+    assert torch.allclose(modes.energy[0, :, :9][hard], expected[hard], rtol=0, atol=ENERGY)
+    supercell, theta = kagome_supercell()
+    whole = solve(supercell, q, theta)
+    ours, theirs = ((each.intensity[0] * (each.energy[0] > 0.05)).sum(-1) for each in (modes, whole))
+    assert torch.allclose(ours, theirs, rtol=1e-6, atol=1e-7)
 
 
 def turned(vectors: ArrayLike, turns: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import product
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Complex, Float, Int64
 from torch import Tensor
 
 from sqwirrel.errors import InputError
@@ -19,6 +19,45 @@ from sqwirrel.model.symmetry import BondOrbit, Ends
 
 CLOSE = 1e-3
 """Fractional coordinates, and phases in turns, that differ by less are equal: three digits in a file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Spiral:
+    """Moments of the cell moved by r (chemical) are those of the first, turned about `axis` by 2 pi propagation . r.
+
+    `axis` is Cartesian (made a unit vector here), `propagation` in reciprocal lattice units of the chemical cell.
+    """
+
+    propagation: Float[Tensor, "3"]
+    axis: Float[Tensor, "3"]
+
+    def __post_init__(self) -> None:
+        """Converts and checks both."""
+        object.__setattr__(self, "propagation", inputs.floats(self.propagation))
+        object.__setattr__(self, "axis", inputs.unit_vectors(inputs.floats(self.axis)[None], 1, "the spiral's axis")[0])
+
+    @property
+    def cross(self) -> Float[Tensor, "3 3"]:
+        """The matrix of axis x v."""
+        x, y, z = self.axis.tolist()
+        return torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=torch.float64)
+
+    def rotation(self, at: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3 3"]:
+        """Rotations of the moments at chemical positions `at`."""
+        angle = (2 * math.pi * (at @ self.propagation))[..., None, None]
+        return (
+            torch.eye(3, dtype=torch.float64) + angle.sin() * self.cross + (1 - angle.cos()) * self.cross @ self.cross
+        )
+
+    def harmonic(self, order: int) -> Complex[Tensor, "3 3"]:
+        """The part of `rotation` that goes as exp(2 pi i order propagation . r): order -1, 0 or 1."""
+        square = self.cross @ self.cross
+        return torch.eye(3) + square + 0j if order == 0 else -(square + 1j * order * self.cross) / 2
+
+    def keeps(self, matrices: Float[Tensor, "n 3 3"]) -> bool:
+        """Whether rotations about the axis leave the matrices unchanged."""
+        change = self.cross @ matrices - matrices @ self.cross
+        return not len(matrices) or bool((change.abs() <= 1e-6 * matrices.abs().max()).all())
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,18 +118,20 @@ class MagneticCell:
 
 
 def magnetic_cell(crystal: Crystal, order: Mapping[str, object]) -> MagneticCell:
-    """From the [order] table of a model file, with the keys `supercell`, `propagation` and `spins`.
+    """From the [order] table of a model file, with the keys `supercell`, `propagation`, `axis` and `spins`.
 
     A spin's direction holds for its position, chemical, modulo the supercell; for the copy moved by a chemical
-    lattice translation t it is multiplied with cos 2 pi k.t, which must be 1 or -1, k being the propagation.
+    lattice translation t it is multiplied with cos 2 pi k.t, which must be 1 or -1, k being the propagation; with an
+    axis it is turned about that by 2 pi k.t.
     """
     supercell = _supercell(crystal, order.get("supercell", torch.eye(3).tolist()))
     k = inputs.numbers(order.get("propagation", [0, 0, 0]), (3,), "[order] propagation")
     turns = supercell @ k
-    if not torch.allclose(turns, turns.round(), atol=CLOSE):
+    turning = spiral(order)
+    if turning is None and not torch.allclose(turns, turns.round(), atol=CLOSE):
         raise InputError(
             f"[order] the propagation {k.tolist()} has not the period of the supercell {supercell.tolist()}; choose "
-            "rows with a whole number of k.t"
+            "rows with a whole number of k.t, or give the axis of a spiral"
         )
     spins = [
         (inputs.numbers(s["position"], (3,), "position"), inputs.numbers(s["direction"], (3,), "direction"))
@@ -98,9 +139,17 @@ def magnetic_cell(crystal: Crystal, order: Mapping[str, object]) -> MagneticCell
     ]
     site, cell = _atoms(crystal, supercell)
     at = crystal.positions[site] + cell
-    directions = [_direction(crystal, supercell, k, spins, point) for point in at]
+    directions = [_direction(crystal, supercell, k, turning, spins, point) for point in at]
     _check_used(crystal, spins)
     return MagneticCell(crystal, supercell, site, cell, torch.stack(directions))
+
+
+def spiral(order: Mapping[str, object]) -> Spiral | None:
+    """The spiral of an [order] table that has an `axis`."""
+    if "axis" not in order:
+        return None
+    k = inputs.numbers(order.get("propagation"), (3,), "[order] propagation of a spiral")
+    return Spiral(k, inputs.numbers(order["axis"], (3,), "[order] axis"))
 
 
 def _supercell(crystal: Crystal, value: object) -> Float[Tensor, "3 3"]:
@@ -138,6 +187,7 @@ def _direction(
     crystal: Crystal,
     supercell: Float[Tensor, "3 3"],
     k: Float[Tensor, "3"],
+    turning: Spiral | None,
     spins: list[tuple[Tensor, Tensor]],
     point: Float[Tensor, "3"],
 ) -> Float[Tensor, "3"]:
@@ -153,6 +203,8 @@ def _direction(
             "[[order.spins]] for each magnetic atom of the chemical cell or of the supercell"
         )
     t, direction = found[0]
+    if turning is not None and bool(direction.any()):
+        return torch.nn.functional.normalize(turning.rotation(t) @ direction, dim=0)
     factor = math.cos(2 * math.pi * float(k @ t))
     if abs(abs(factor) - 1) > CLOSE or not bool(direction.any()):
         raise InputError(

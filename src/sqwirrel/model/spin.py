@@ -19,7 +19,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 from sqwirrel.model import inputs, ions
 from sqwirrel.model.crystal import Crystal
-from sqwirrel.model.order import MagneticCell, magnetic_cell
+from sqwirrel.model.order import MagneticCell, Spiral, magnetic_cell, spiral
 from sqwirrel.model.prior import Prior
 
 
@@ -80,7 +80,8 @@ class SpinModel:
 
     `lattice` is the chemical cell; rows of `supercell` are the magnetic cell in chemical lattice vectors; `positions`
     are fractional in the magnetic cell; `directions` are Cartesian (made unit vectors here); `spins` are lengths S.
-    A `relaxed` order is a start that follows theta. `prior` is a suggestion for the parameters, meV.
+    A `relaxed` order is a start that follows theta. With a `spiral` the directions are those of the first cell. `prior`
+    is a suggestion for the parameters, meV.
     """
 
     name: str
@@ -96,6 +97,7 @@ class SpinModel:
     couplings: tuple[Coupling, ...]
     anisotropies: tuple[Anisotropy, ...] = ()
     relaxed: bool = False
+    spiral: Spiral | None = None
     defaults: Mapping[str, float] = field(default_factory=dict)
     papers: tuple[str, ...] = ()
     prior: Prior = field(default_factory=Prior)
@@ -147,7 +149,7 @@ def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
     )
     name = str(file["name"])
     crystal, sites = _crystal(file["crystal"], folder)
-    order = inputs.table(file["order"], "[order]", "spins", "supercell propagation relaxed")
+    order = inputs.table(file["order"], "[order]", "spins", "supercell propagation axis relaxed")
     cell = magnetic_cell(crystal, order)
     known = [sites[crystal.kinds[k]] for k in cell.site.tolist()]
     relaxed = inputs.switch(order.get("relaxed", False), "[order] relaxed")
@@ -167,6 +169,7 @@ def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
             _anisotropy(cell, entry) for entry in _entries(file, "anisotropies", "name site", "axis matrix")
         ),
         relaxed=relaxed,
+        spiral=spiral(order),
         defaults=_defaults(file),
         papers=inputs.words(file.get("papers", []), "papers"),
         prior=Prior.from_mapping(inputs.mapping(file.get("prior", {}), "[prior]")),
@@ -256,10 +259,20 @@ def _check(model: SpinModel) -> None:
         _check_sites(model, coupling.name, torch.cat([coupling.i, coupling.j]))
     for anisotropy in model.anisotropies:
         _check_sites(model, anisotropy.name, anisotropy.site)
+    _check_spiral(model)
     if unknown := [name for name in model.defaults if name not in model.names]:
         raise InputError(f"model '{model.name}' has parameters {model.names}, got a default for '{unknown[0]}'")
     if unknown := [name for name in (*model.prior.names, *model.prior.fixed) if name not in model.names]:
         raise InputError(f"model '{model.name}' has parameters {model.names}, got a prior for '{unknown[0]}'")
+
+
+def _check_spiral(model: SpinModel) -> None:
+    for term in model._terms if model.spiral is not None else ():
+        if model.spiral is not None and not model.spiral.keeps(term.matrix):
+            raise InputError(
+                f"'{term.name}' of model '{model.name}' changes when turned about the axis of the spiral, "
+                f"{model.spiral.axis.tolist()}, so that no rotating frame exists; give a supercell that holds the order"
+            )
 
 
 def _check_sites(model: SpinModel, name: str, sites: Int64[Tensor, " any"]) -> None:

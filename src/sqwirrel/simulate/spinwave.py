@@ -6,12 +6,13 @@ each site, u = e1 + i e2, S = n (s - b^dagger b) + sqrt(s/2) (u* b + u b^dagger)
 parameters.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
-from jaxtyping import Bool, Complex, Float, Int
+from jaxtyping import Bool, Complex, Float
 from torch import Tensor, nn
 
+from sqwirrel.errors import InputError
 from sqwirrel.model.ions import form_factor
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate.bosons import Bosons, Elements, common_moment, one_sided, phases, raw, turns
@@ -19,8 +20,7 @@ from sqwirrel.simulate.crosssection import bose, observable
 from sqwirrel.simulate.eigen import eigenmodes, mirrored
 from sqwirrel.simulate.kernels import Problem, bosonic_modes
 from sqwirrel.simulate.modes import Modes
-from sqwirrel.simulate.order import is_stationary, local_frames, relax
-from sqwirrel.units import MU_B
+from sqwirrel.simulate.order import is_stationary, local_frames, relax, terms, turned
 
 REGULARISATION = 1e-9
 """Added to the diagonal of H (meV): a Goldstone mode then passes the Cholesky step; E moves by 1e-9 H_ii / E."""
@@ -28,21 +28,6 @@ CHUNK_BYTES = 8 * 2**20
 """Size of the Hamiltonians worked on at once; about ten temporary arrays are as large. Fits the cache, for speed."""
 BASIS_BYTES = 256 * 2**20
 """The basis of H is kept if it is no larger than this, else H is made again for each chunk."""
-
-
-class _Terms(NamedTuple):
-    """The Hamiltonian as tensors: bonds in both directions; the last of the parameters is the part that none scales."""
-
-    parameter: Int[Tensor, " bond"]
-    i: Int[Tensor, " bond"]
-    j: Int[Tensor, " bond"]
-    displacement: Float[Tensor, "bond 3"]
-    """From site i to site j, fractions of the magnetic cell."""
-    matrix: Float[Tensor, "bond 3 3"]
-    anisotropy: Float[Tensor, "parameter site 3 3"]
-    quadratic: Float[Tensor, "parameter site 3 site 3"]
-    """Classical energy n . quadratic . n / 2 + linear . n of unit moments n."""
-    linear: Float[Tensor, "parameter site 3"]
 
 
 class _Seen(NamedTuple):
@@ -75,6 +60,7 @@ class SpinWaves(nn.Module):
     directions: Tensor
     vectors: Tensor
     kind: Tensor
+    turn: Tensor
     coefficient: Tensor | None
     factor: Tensor | None
     common: Tensor | None
@@ -88,14 +74,24 @@ class SpinWaves(nn.Module):
         temperature: float = 0.0,
         field: Float[Tensor, "3"] | tuple[float, float, float] = (0.0, 0.0, 0.0),
         keep: bool = True,
+        side: int = 0,
     ) -> None:
         super().__init__()
+        spiral, field = model.spiral, torch.as_tensor(field, dtype=torch.float64)
+        if spiral is not None and float(torch.linalg.cross(spiral.axis, field).norm()) > 1e-6 * float(field.norm()):
+            raise InputError(
+                f"the field {field.tolist()} T is not along the axis of the spiral, {spiral.axis.tolist()}, so that no "
+                "rotating frame exists; give a supercell that holds the order"
+            )
         self.model, self.names, self.temperature = model, model.names, temperature
-        for name, tensor in _terms(model, torch.as_tensor(field, dtype=torch.float64))._asdict().items():
+        for name, tensor in terms(model, field)._asdict().items():
             self.register_buffer(name, tensor)
         self.register_buffer("q", q.to(torch.float64))
         self.register_buffer("spins", model.spins)
-        self.register_buffer("directions", model.directions[None])
+        self.register_buffer("directions", turned(model)[None])
+        still = torch.eye(3, dtype=torch.complex128)
+        self.register_buffer("turn", still if spiral is None else spiral.harmonic(side).conj())
+        self.shift = 0.0 if spiral is None else -side * spiral.propagation
         vectors, self.source = phases(self.displacement)
         self.register_buffer("vectors", vectors @ model.supercell)
         self._choose_operators()
@@ -103,6 +99,10 @@ class SpinWaves(nn.Module):
         self.register_buffer("basis", None)
         for name, kept in self._look(slice(None))._asdict().items() if self.keep else ():
             self.register_buffer(name, kept)
+        others = (1, -1) if spiral is not None and side == 0 else ()
+        self.sides = nn.ModuleList(
+            SpinWaves(model, q, temperature=temperature, field=field, keep=keep, side=side) for side in others
+        )
 
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Modes:
         """Modes for every row of `theta` (in the order of `names`, meV).
@@ -110,28 +110,38 @@ class SpinWaves(nn.Module):
         Differentiable where gradients are enabled; under `torch.no_grad` a compiled kernel gives the same faster, on
         the CPU.
         """
+        values = theta
         theta, directions, stationary = self._order(theta)
         value, moment = self._values(theta, directions), self._moment(directions)
         step = max(1, CHUNK_BYTES // (len(theta) * self._bytes_per_q()))
         parts = [slice(start, start + step) for start in range(0, max(1, len(self.q)), step)]
         chunks = [self._chunk(theta, value, moment, part) for part in parts]
         energy, intensity, stable = (torch.cat(pieces, dim=1) for pieces in zip(*chunks, strict=True))
-        return Modes(energy, intensity * bose(energy, self.temperature), stable & stationary[:, None])
+        modes = Modes(energy, intensity * bose(energy, self.temperature), stable & stationary[:, None])
+        return Modes.joined([modes, *(side(values) for side in self.sides)]) if self.sides else modes
 
     def correlations(
         self, theta: Float[Tensor, "batch parameter"]
     ) -> tuple[Float[Tensor, "batch q mode"], Complex[Tensor, "batch q mode 3 3"]]:
         """Energies and S^ab of the creation modes per magnetic ion: spins only, zero temperature."""
-        theta, directions, _ = self._order(theta)
-        n, size = len(self.spins), (self.spins / (2 * len(self.spins))).sqrt()[:, None]
-        moment, elements = size * local_frames(directions)[0], Elements.of(Bosons.every(n), self.i, self.j, self.source)
-        H = elements.matrix(elements.values(self._raw(theta, directions)), turns(self.vectors, self.q), 2 * n)
-        energy, amplitude, _ = eigenmodes(H, torch.cat((moment, moment.conj()), dim=-2)[:, None])
-        return energy[..., :n], amplitude[..., :n, :, None] * amplitude[..., :n, None, :].conj()
+        parts = [self._correlations(theta), *(cast("SpinWaves", side).correlations(theta) for side in self.sides)]
+        energy, S = (torch.cat(part, dim=2) for part in zip(*parts, strict=True))
+        order = energy.argsort(dim=-1, descending=True)
+        return energy.gather(-1, order), S.take_along_dim(order[..., None, None], dim=2)
 
     def is_stationary(self, theta: Float[Tensor, "batch parameter"]) -> Bool[Tensor, " batch"]:
         """Whether the order is stationary: every moment along its exchange field."""
         return self._order(theta)[2]
+
+    def _correlations(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """Energies and S^ab of what is solved at the wavevectors of this side of a spiral."""
+        theta, directions, _ = self._order(theta)
+        n, size = len(self.spins), (self.spins / (2 * len(self.spins))).sqrt().repeat(2)[:, None]
+        moment, elements = size * self._seen(directions), Elements.of(Bosons.every(n), self.i, self.j, self.source)
+        phase = turns(self.vectors, self.q + self.shift)
+        H = elements.matrix(elements.values(self._raw(theta, directions)), phase, 2 * n)
+        energy, amplitude, _ = eigenmodes(H, moment[:, None])
+        return energy[..., :n], amplitude[..., :n, :, None] * amplitude[..., :n, None, :].conj()
 
     def _order(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Parameters with the constant 1 appended, directions (1 or batch), and whether these are stationary."""
@@ -144,11 +154,13 @@ class SpinWaves(nn.Module):
     def _choose_operators(self) -> None:
         """A block of its own where the order has one and the neutron sees one vector of it; else all operators."""
         self.bosons, factor, common, coefficient = Bosons.every(len(self.spins)), None, None, None
+        plain = not self.model.relaxed and self.model.spiral is None
         if not self.model.relaxed:
             one = torch.eye(len(self.linear), dtype=torch.float64)
             everything = self._raw(one, self.directions)
             hop, pair = (part[0] for part in self._hops(self.directions))
-            block = one_sided(self.directions[0], self.i, self.j, hop, pair, self._onsite(one, self.directions)[1])
+            onsite = self._onsite(one, self.directions)[1]
+            block = one_sided(self.directions[0], self.i, self.j, hop, pair, onsite) if plain else None
             if block is not None:
                 factor, common = common_moment(self._moments(self.directions)[0, block.operators])
             if block is not None and factor is not None:
@@ -205,7 +217,9 @@ class SpinWaves(nn.Module):
         if self.coefficient is None or not self.keep:
             return self.elements.matrix(value, phase, self.bosons.size)
         if self.basis is None:
-            self.basis = self.elements.matrix(self.coefficient, turns(self.vectors, self.q), self.bosons.size)
+            self.basis = self.elements.matrix(
+                self.coefficient, turns(self.vectors, self.q + self.shift), self.bosons.size
+            )
         basis = self.basis[:, part]
         flat = torch.view_as_real(basis).flatten(1)
         return torch.view_as_complex((theta @ flat).reshape(len(theta), *basis.shape[1:], 2))
@@ -220,7 +234,7 @@ class SpinWaves(nn.Module):
         if self.common is not None:
             real, imaginary = self.common.real, self.common.imag
             weight = (self.common.abs() ** 2).sum() - (unit @ real) ** 2 - (unit @ imaginary) ** 2
-        return _Seen(turns(self.vectors, self.q[part]), torch.stack(form, dim=1), unit, weight)
+        return _Seen(turns(self.vectors, self.q[part] + self.shift), torch.stack(form, dim=1), unit, weight)
 
     def _moment(self, directions: Tensor) -> Complex[Tensor, "order boson column"]:
         """What the neutron sees of the operators before the form factor: vectors, or factors of a common one."""
@@ -228,9 +242,13 @@ class SpinWaves(nn.Module):
 
     def _moments(self, directions: Tensor) -> Complex[Tensor, "order boson 3"]:
         """The spin operator per ion is the sum of these vectors times (b, b^dagger), with g / 2."""
-        moment = torch.einsum("sab,xsb->xsa", self.model.g / 2 + 0j, local_frames(directions)[0])
-        moment = (self.spins / (2 * len(self.spins))).sqrt()[:, None] * moment
-        return torch.cat((moment, moment.conj()), dim=-2)
+        moment = torch.einsum("sab,xsb->xsa", self.model.g.repeat(2, 1, 1) / 2 + 0j, self._seen(directions))
+        return (self.spins / (2 * len(self.spins))).sqrt().repeat(2)[:, None] * moment
+
+    def _seen(self, directions: Tensor) -> Complex[Tensor, "order boson 3"]:
+        """u and its conjugate, as seen from outside of a turning frame."""
+        u, _ = local_frames(directions)
+        return torch.einsum("ab,xsb->xsa", self.turn, torch.cat((u, u.conj()), dim=-2))
 
     def _hops(self, directions: Tensor) -> tuple[Complex[Tensor, "order bond"], Complex[Tensor, "order bond"]]:
         """Coefficients of b^dagger b and b^dagger b^dagger of each bond, for unit parameters."""
@@ -259,29 +277,3 @@ class SpinWaves(nn.Module):
 
     def _bytes_per_q(self) -> int:
         return 16 * self.bosons.size**2
-
-
-def _terms(model: SpinModel, field: Float[Tensor, "3"]) -> _Terms:
-    """Bonds, anisotropy, classical energy and Zeeman term of a model; a spin along `field` is low in energy."""
-    P, N, order = len(model.names) + 1, len(model.spins), {name: k for k, name in enumerate(model.names)}
-    count = torch.tensor([len(c.i) for c in model.couplings], dtype=torch.int64)
-    parameter = torch.tensor([order[c.name] for c in model.couplings], dtype=torch.int64).repeat_interleave(count)
-    i, j, offset, matrix = (_joined(model, name) for name in ("i", "j", "offset", "matrix"))
-    displacement = offset + model.positions[j] - model.positions[i]
-    i, j = torch.cat((i, j)), torch.cat((j, i))
-    matrix, parameter = torch.cat((matrix, matrix.mT)), parameter.repeat(2)
-    anisotropy = torch.zeros(P, N, 3, 3, dtype=torch.float64)
-    for term in model.anisotropies:
-        anisotropy[order[term.name]].index_add_(0, term.site, term.matrix)
-    scale = model.spins[i] * model.spins[j]
-    quadratic = torch.zeros(P, N, N, 3, 3, dtype=torch.float64)
-    quadratic.index_put_((parameter, i, j), scale[:, None, None] * matrix, accumulate=True)
-    quadratic[:, range(N), range(N)] += 2 * (model.spins**2)[:, None, None] * anisotropy
-    linear = torch.zeros(P, N, 3, dtype=torch.float64)
-    linear[-1] = -MU_B * model.spins[:, None] * torch.einsum("a,iac->ic", field, model.g)
-    displacement = torch.cat((displacement, -displacement))
-    return _Terms(parameter, i, j, displacement, matrix, anisotropy, quadratic.transpose(2, 3).contiguous(), linear)
-
-
-def _joined(model: SpinModel, name: str) -> Tensor:
-    return torch.cat([getattr(coupling, name) for coupling in model.couplings])
