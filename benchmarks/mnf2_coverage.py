@@ -80,7 +80,7 @@ def main() -> None:
 def run(file: Path | None, quick: bool, seeds: range, workers: int) -> dict[str, Any]:
     """Every spectrum that is not in the partial file, in parallel, then the summary."""
     record, clock = Record.start(seeds={"first truth": seeds[0]}, files=[CONFIG]), time.perf_counter()
-    done = {row["seed"]: row for row in kept(file)}
+    done = {row["seed"]: row for row in kept(file) if row["seed"] in seeds}
     todo = [seed for seed in seeds if seed not in done]
     with ProcessPoolExecutor(workers, initializer=single_thread) as pool:
         for row in pool.map(one, todo, [quick] * len(todo)):

@@ -107,20 +107,16 @@ class Target:
         expected, J, _ = self._linearise(z[None])
         mu = expected[:, valid]
         weight = self.experiment.instrument.counting.weight(mu, self.observed)[0]
-        columns = [self.free.index(k) for k in range(average.rise.shape[1]) if k in self.free]
-        change = -average.scatter[:, valid] @ (J[0] * weight).mT
-        turned = average.rise[:, [self.free[k] for k in columns]][..., valid] @ (
-            weight * (self.observed.intensity - mu[0])
-        )
-        change[:, columns] += turned * self.stretch(z[None])[0, columns]
-        return change
+        turned = average.rise[:, self.free][..., valid] @ (weight * (self.observed.intensity - mu[0]))
+        return turned * self.stretch(z[None]) - average.scatter[:, valid] @ (J[0] * weight).mT
 
     def spread(
         self, z: Float[Tensor, " parameter"], covariance: Float[Tensor, "parameter parameter"]
     ) -> Float[Tensor, " full"]:
-        """Standard deviations of all parameters of the experiment, 1 for those that are fixed."""
-        full = torch.ones(len(self.experiment.names), dtype=z.dtype)
-        full[self.free] = covariance.diagonal().sqrt() * self.stretch(z[None])[0]
+        """Standard deviations of all parameters of the experiment (to the wider side), 1 for those that are fixed."""
+        sd, full = covariance.diagonal().sqrt(), torch.ones(len(self.experiment.names), dtype=z.dtype)
+        low, middle, high = self.prior.constrain(torch.stack((z - sd, z, z + sd)))
+        full[self.free] = torch.maximum(middle - low, high - middle)
         return full
 
     def _linearise(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:

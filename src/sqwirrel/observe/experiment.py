@@ -21,8 +21,8 @@ from sqwirrel.observe.place import REPEATS, Control, dense, deposit, fine_grid, 
 from sqwirrel.seeds import stream
 from sqwirrel.spectra import Measurement, QShells, Spectrum
 
-REACH = 10.0
-"""Standard deviations round an anchor within which its derivatives serve."""
+TRUST = 10.0
+"""Reach of an anchor's derivatives, in standard deviations (see `place.Control`)."""
 ROWS_BYTES = 64 * 2**20
 """Parameter rows are worked on together as long as their modes take no more than this."""
 
@@ -46,7 +46,8 @@ class Anchored(NamedTuple):
     """An experiment with a better average at some parameters, and what that average is worth.
 
     `scatter`, in units of the spectrum, has one row for each of `REPEATS` independent sets of points: how far the mean
-    of all would move in a repetition. `unstable` are the wavevectors (rlu) where the order is no minimum.
+    of all would move in a repetition; `rise` is the same of the derivatives. `unstable` are the wavevectors (rlu) where
+    the order is no minimum.
     """
 
     experiment: "Experiment"
@@ -152,7 +153,7 @@ class Experiment(nn.Module):
 
         What the points add to the deposit at `theta` is added to that of all parameters (a control variate): what is
         left of the error vanishes at `theta`, with its derivatives if `spread` is given: the standard deviations with
-        which parameters will move round `theta`; beyond ten of them, derivatives are again those of few points.
+        which parameters will move round `theta`; far beyond, derivatives are again those of few points.
         """
         n, better = len(self.model.names), copy.copy(self)
         better.control, at, sloped = None, theta[:, :n], spread is not None
@@ -160,16 +161,14 @@ class Experiment(nn.Module):
         here, rise, _ = slopes(better._deposit, at)
         better.control = Control(
             at[0],
-            torch.full((n,), torch.inf, dtype=theta.dtype) if spread is None else REACH * spread[:n],
+            torch.full((n,), torch.inf, dtype=theta.dtype) if spread is None else TRUST * spread[:n],
             sets.value.mean(0) - here[0],
             sets.slope.mean(0) - rise[:, 0] if sloped else torch.zeros_like(rise[:, 0]),
         )
-        kernels, scale = self._kernels(theta[:, n:]), float(theta[0, n + self._column(SCALE)])
-        scatter, *slope = [
-            self._smear(each - each.mean(0), *kernels) * scale / (REPEATS - 1) ** 0.5
-            for each in (sets.value, *sets.slope.unbind(1))
-        ]
-        return Anchored(better, scatter, torch.stack(slope, 1) if sloped else scatter[:, None][:, :0], sets.unstable)
+        with torch.no_grad():
+            change, rise = ((part - part.mean(0)) / (REPEATS - 1) ** 0.5 for part in (sets.value, sets.slope))
+            scatter, rise = self._along(change, rise.movedim(1, 0), theta[:, n:], torch.zeros_like(self.templates))
+        return Anchored(better, scatter, rise, sets.unstable)
 
     def sample(self, theta: Float[Tensor, "1 parameter"], seed: int, like: Spectrum | None = None) -> Spectrum:
         """One noisy spectrum: Poisson counts, or reduced data with the coverage and errors of `like`."""
@@ -202,17 +201,28 @@ class Experiment(nn.Module):
 
     def _linearise(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Forward mode: the deposit along each model parameter, then either kernel along each of its nuisances."""
-        n, w, k = len(self.model.names), len(self.instrument.resolution.names), self._column(SCALE)
-        (deposit, rise, stable), nuisance = slopes(self._deposit, theta[:, :n]), theta[:, n:]
+        n = len(self.model.names)
+        deposit, rise, stable = slopes(self._deposit, theta[:, :n])
+        signal, slope = self._along(deposit, rise, theta[:, n:], self.templates)
+        return signal + self._background(theta[:, n:]), slope, stable
+
+    def _along(
+        self,
+        deposit: Float[Tensor, "batch cell line"],
+        rise: Float[Tensor, "along batch cell line"],
+        nuisance: Float[Tensor, "#batch nuisance"],
+        templates: Float[Tensor, "template point energy"],
+    ) -> tuple[Float[Tensor, "batch point energy"], Float[Tensor, "batch parameter point energy"]]:
+        """The scaled signal, and its derivatives from those of the deposit, those of the kernels, and the templates."""
+        w, k = len(self.instrument.resolution.names), self._column(SCALE)
         energy, wider, _ = slopes(lambda x: (self._energy_kernel(x), x), nuisance[:, :w])
         momentum, farther, _ = slopes(lambda x: (self._momentum_kernel(x), x), nuisance[:, w:k])
         parts = [self._smear(part, energy, momentum) for part in rise]
         parts += [self._smear(deposit, part, momentum) for part in wider]
         parts += [self._smear(deposit, energy, part) for part in farther]
         signal, scale = self._smear(deposit, energy, momentum), nuisance[:, k, None, None]
-        linear = [signal, *(template.expand_as(signal) for template in self.templates)]
-        slope = torch.stack((*(scale * part for part in parts), *linear), dim=1)
-        return scale * signal + self._background(nuisance), slope, stable
+        linear = [signal, *(template.expand_as(signal) for template in templates)]
+        return scale * signal, torch.stack((*(scale * part for part in parts), *linear), dim=1)
 
     def _deposit(self, theta: Tensor) -> tuple[Float[Tensor, "batch cell line"], Bool[Tensor, " batch"]]:
         """All modes on cells and fine energy grid."""

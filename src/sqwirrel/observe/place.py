@@ -14,7 +14,7 @@ from sqwirrel.simulate import SpinWaves
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.spectra import Measurement, QShells
 
-DENSE = 16
+CANDIDATES = 16
 """Candidates for each quadrature point, of which `concentrate` keeps one."""
 MARGIN = 0.5
 """Points are concentrated on modes up to this many meV beyond the bins."""
@@ -37,7 +37,10 @@ class Dense(NamedTuple):
 
 
 class Control(NamedTuple):
-    """What better points add to the deposit: `value`, and `slope` times the way from `at`, within about `reach`."""
+    """What better points add to the deposit: `value`, and `slope` times the way from `at`.
+
+    The latter is right within a few tenths of `reach` and fades out, as a Gaussian, by three times that.
+    """
 
     at: Float[Tensor, " parameter"]
     reach: Float[Tensor, " parameter"]
@@ -56,12 +59,12 @@ def points(model: SpinModel, measurement: Measurement, samples: int, cell: float
     even = partial(sampling, measurement, model.lattice, width=cell, seed=seed)
     if any(name not in model.defaults for name in model.names):
         return even(samples=samples)
-    dense = even(samples=DENSE * samples)
+    candidates = even(samples=CANDIDATES * samples)
     with torch.no_grad():
-        modes = waves(model, measurement, dense, keep=False)(model.pack())
+        modes = waves(model, measurement, candidates, keep=False)(model.pack())
     if not bool(modes.stable.all()):
         return even(samples=samples)
-    return _kept(dense, modes, measurement, samples, seed)
+    return _kept(candidates, modes, measurement, samples, seed)
 
 
 def _kept(where: Sampling, modes: Modes, measurement: Measurement, samples: int, seed: int) -> Sampling:
@@ -110,7 +113,7 @@ def slopes(
         value, other = function(theta)
         return value, value[None][:0], other
     with torch.enable_grad():
-        every = torch.eye(theta.shape[1], dtype=theta.dtype)
+        every = torch.eye(theta.shape[1], dtype=theta.dtype, device=theta.device)
         value, slope, other = torch.func.vmap(push, out_dims=(None, 0, None))(every)  # type: ignore[arg-type]
     return value, slope, other
 
@@ -134,7 +137,7 @@ def dense(
             modes = waves(model, measurement, where, keep=False)(theta)
         value, unstable = deposit(modes, where.weight, where.cell, line), where.q[~modes.stable[0]]
         if not sloped:
-            return value, value[:, None][:, :0], unstable
+            return value, value.new_zeros(1, theta.shape[1], *value.shape[1:]), unstable
         kept = _kept(where, modes, measurement, max(1, samples // SPARSER), seed + 1 + k)
         few = waves(model, measurement, kept, keep=False)
 

@@ -76,18 +76,23 @@ class Elements(NamedTuple):
         return raw.new_zeros(len(raw), len(self.row)).index_add(1, self.merge, raw[:, self.pick])
 
     def only(self, used: Bool[Tensor, " element"]) -> "Elements":
-        """Those marked; their values must then come from elsewhere than `values`."""
-        return self._replace(row=self.row[used], column=self.column[used], source=self.source[used])
+        """Those marked."""
+        kept = used[self.merge]
+        merge = (used.cumsum(0) - 1)[self.merge[kept]]
+        return Elements(self.row[used], self.column[used], self.source[used], self.pick[kept], merge)
+
+    def to(self, device: torch.device) -> "Elements":
+        """On a device."""
+        return Elements(*(part.to(device) for part in self))
 
     def matrix(
         self, value: Complex[Tensor, "batch element"], phase: Complex[Tensor, "q source"], n: int
     ) -> Complex[Tensor, "batch q boson boson"]:
         """H as dense matrices."""
-        source, place = self.source.to(phase.device), (self.row * n + self.column).to(phase.device)
-        turned = phase[:, torch.where(source < 0, ~source, source)]
-        turned = torch.where(source < 0, turned.conj(), turned)
+        turned = phase[:, torch.where(self.source < 0, ~self.source, self.source)]
+        turned = torch.where(self.source < 0, turned.conj(), turned)
         flat = value.new_zeros(len(value), n * n, len(phase))
-        flat = flat.index_add(1, place, value[..., None] * turned.T)
+        flat = flat.index_add(1, self.row * n + self.column, value[..., None] * turned.T)
         upper = flat.mT.reshape(len(value), -1, n, n)
         return upper + upper.triu(1).mH
 
@@ -153,6 +158,7 @@ def common_moment(
     moment: Complex[Tensor, "boson 3"],
 ) -> tuple[Float[Tensor, " boson"], Complex[Tensor, "3"]] | tuple[None, None]:
     """Real factors and the one vector whose multiples the rows are; None if they are not."""
-    factor = moment @ moment[0].conj() / (moment[0].abs() ** 2).sum()
-    error = (moment - factor[:, None] * moment[0]).abs().max() + factor.imag.abs().max()
+    size = (moment[0].abs() ** 2).sum()
+    factor = moment @ moment[0].conj() / size
+    error = (moment - factor[:, None].real * moment[0]).abs().max() / size.sqrt()
     return (factor.real, moment[0]) if float(error) < ZERO else (None, None)

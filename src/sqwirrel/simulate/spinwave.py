@@ -25,7 +25,7 @@ from sqwirrel.simulate.order import is_stationary, local_frames, relax, terms, t
 REGULARISATION = 1e-9
 """Added to the diagonal of H (meV): a Goldstone mode then passes the Cholesky step; E moves by 1e-9 H_ii / E."""
 CHUNK_BYTES = 8 * 2**20
-"""Size of the Hamiltonians worked on at once; about ten temporary arrays are as large. Fits the cache, for speed."""
+"""Size of the Hamiltonians, or of their elements, worked on at once; some temporary arrays are as large."""
 BASIS_BYTES = 256 * 2**20
 """The basis of H is kept if it is no larger than this, else H is made again for each chunk."""
 
@@ -56,11 +56,14 @@ class SpinWaves(nn.Module):
     quadratic: Tensor
     linear: Tensor
     q: Tensor
+    wave: Tensor
     spins: Tensor
+    g: Tensor
     directions: Tensor
     vectors: Tensor
     kind: Tensor
     turn: Tensor
+    shift: Tensor
     coefficient: Tensor | None
     factor: Tensor | None
     common: Tensor | None
@@ -87,18 +90,20 @@ class SpinWaves(nn.Module):
         for name, tensor in terms(model, field)._asdict().items():
             self.register_buffer(name, tensor)
         self.register_buffer("q", q.to(torch.float64))
+        self.register_buffer("wave", model.lattice.to_cartesian(self.q))
         self.register_buffer("spins", model.spins)
+        self.register_buffer("g", model.g.repeat(2, 1, 1) / 2 + 0j)
         self.register_buffer("directions", turned(model)[None])
         still = torch.eye(3, dtype=torch.complex128)
         self.register_buffer("turn", still if spiral is None else spiral.harmonic(side).conj())
-        self.shift = 0.0 if spiral is None else -side * spiral.propagation
+        self.register_buffer("shift", torch.zeros(3).to(q) if spiral is None else -side * spiral.propagation)
         vectors, self.source = phases(self.displacement)
         self.register_buffer("vectors", vectors @ model.supercell)
         self._choose_operators()
         self.keep = keep and len(q) * len(self.linear) * self._bytes_per_q() <= BASIS_BYTES
-        self.register_buffer("basis", None)
         for name, kept in self._look(slice(None))._asdict().items() if self.keep else ():
             self.register_buffer(name, kept)
+        self.register_buffer("basis", self._basis() if self.keep else None)
         others = (1, -1) if spiral is not None and side == 0 else ()
         self.sides = nn.ModuleList(
             SpinWaves(model, q, temperature=temperature, field=field, keep=keep, side=side) for side in others
@@ -178,7 +183,7 @@ class SpinWaves(nn.Module):
     def _values(self, theta: Tensor, directions: Tensor) -> Complex[Tensor, "batch element"]:
         """Matrix elements of every row of `theta`, without their phases."""
         if self.coefficient is None:
-            return self.elements.values(self._raw(theta, directions))
+            return self.elements.to(theta.device).values(self._raw(theta, directions))
         return torch.complex(theta @ self.coefficient.real, theta @ self.coefficient.imag)
 
     def _chunk(self, theta: Tensor, value: Tensor, moment: Tensor, part: slice) -> tuple[Tensor, Tensor, Tensor]:
@@ -214,19 +219,23 @@ class SpinWaves(nn.Module):
         self, theta: Tensor, value: Tensor, phase: Tensor, part: slice
     ) -> Complex[Tensor, "batch q boson boson"]:
         """H as matrices, from the kept basis if there is one."""
-        if self.coefficient is None or not self.keep:
-            return self.elements.matrix(value, phase, self.bosons.size)
         if self.basis is None:
-            self.basis = self.elements.matrix(
-                self.coefficient, turns(self.vectors, self.q + self.shift), self.bosons.size
-            )
+            return self.elements.to(phase.device).matrix(value, phase, self.bosons.size)
         basis = self.basis[:, part]
         flat = torch.view_as_real(basis).flatten(1)
         return torch.view_as_complex((theta @ flat).reshape(len(theta), *basis.shape[1:], 2))
 
+    def _basis(self) -> Complex[Tensor, "parameter q boson boson"] | None:
+        """H of each parameter alone, for an order that does not follow the parameters."""
+        if self.coefficient is None:
+            return None
+        phase, used = self.get_buffer("phase"), self.coefficient != 0
+        rows = zip(self.coefficient, used, strict=True)
+        return torch.cat([self.elements.only(u).matrix(row[None, u], phase, self.bosons.size) for row, u in rows])
+
     def _look(self, part: slice) -> _Seen:
         """Phases, form factors, and directions of some wavevectors."""
-        wave = self.model.lattice.to_cartesian(self.q[part])
+        wave = self.wave[part]
         size = wave.norm(dim=-1)
         unit = torch.where(size[:, None] > 0, wave / size.clamp(min=1e-300)[:, None], 0.0)
         form = [form_factor(ion, size) if ion else torch.ones_like(size) for ion in dict.fromkeys(self.model.ions)]
@@ -242,7 +251,7 @@ class SpinWaves(nn.Module):
 
     def _moments(self, directions: Tensor) -> Complex[Tensor, "order boson 3"]:
         """The spin operator per ion is the sum of these vectors times (b, b^dagger), with g / 2."""
-        moment = torch.einsum("sab,xsb->xsa", self.model.g.repeat(2, 1, 1) / 2 + 0j, self._seen(directions))
+        moment = torch.einsum("sab,xsb->xsa", self.g, self._seen(directions))
         return (self.spins / (2 * len(self.spins))).sqrt().repeat(2)[:, None] * moment
 
     def _seen(self, directions: Tensor) -> Complex[Tensor, "order boson 3"]:
@@ -276,4 +285,4 @@ class SpinWaves(nn.Module):
         return hop, (turned * u).sum(-1) * self.spins
 
     def _bytes_per_q(self) -> int:
-        return 16 * self.bosons.size**2
+        return 16 * max(self.bosons.size**2, len(self.elements.row))

@@ -100,7 +100,7 @@ def test_reweighed_targets_have_the_variance_of_the_fit_and_push_is_the_change_o
     assert not torch.allclose(again.observed.variance, target.observed.variance)
     generator = torch.Generator().manual_seed(1)
     scatter = 0.01 * torch.randn(3, *MAP.shape, generator=generator, dtype=torch.float64)
-    rise = 0.01 * torch.randn(3, 1, *MAP.shape, generator=generator, dtype=torch.float64)
+    rise = 0.01 * torch.randn(3, 5, *MAP.shape, generator=generator, dtype=torch.float64)
     pushed = again.push(z[0], Anchored(experiment, scatter, rise, torch.zeros(0, 3)))
     for change, slope, push in zip(scatter, rise, pushed, strict=True):
         moved = replace(again, experiment=Moved(experiment, change, slope))
@@ -110,7 +110,7 @@ def test_reweighed_targets_have_the_variance_of_the_fit_and_push_is_the_change_o
 
 
 class Moved(Experiment):
-    """An experiment whose average and first derivative are others."""
+    """An experiment whose average and derivatives are others."""
 
     def __init__(self, like: Experiment, change: torch.Tensor, slope: torch.Tensor) -> None:
         super().__init__(like.model, like.measurement, like.instrument, samples=like.samples, cell=like.cell)
@@ -118,4 +118,4 @@ class Moved(Experiment):
 
     def linearise(self, theta: torch.Tensor) -> Linearised:
         expected, slope, stable = super().linearise(theta)
-        return Linearised(expected + self.change, torch.cat((slope[:, :1] + self.slope, slope[:, 1:]), 1), stable)
+        return Linearised(expected + self.change, slope + self.slope, stable)

@@ -132,7 +132,7 @@ def test_quadrature_counts_what_the_scatter_of_derivatives_does_with_the_residua
     (best,) = refine(target, AT[None])
     theta = target.prior.constrain(best.z[None])
     residual = target.observed.intensity - target.experiment.predict(target.full(theta)).expected[0].flatten()
-    rise = torch.zeros(2, 1, 1, BINS, dtype=torch.float64)
+    rise = torch.zeros(2, 3, 1, BINS, dtype=torch.float64)
     rise[:, 0, 0, 5] = torch.tensor([1.0, -1.0]) * residual[5]
     still = torch.zeros(2, 1, BINS, dtype=torch.float64)
     check = checks.quadrature_check(target, best, average(still, rise), settled=True)
@@ -143,7 +143,8 @@ def test_quadrature_counts_what_the_scatter_of_derivatives_does_with_the_residua
 
 def average(scatter: torch.Tensor, rise: torch.Tensor | None = None) -> Anchored:
     """An average with that scatter, and that scatter of its derivatives."""
-    return Anchored(None, scatter, scatter[:, None][:, :0] if rise is None else rise, torch.zeros(0, 3))
+    still = scatter.new_zeros(len(scatter), 3, *scatter.shape[1:])
+    return Anchored(None, scatter, still if rise is None else rise, torch.zeros(0, 3))
 
 
 PRIOR = Prior(a=Uniform(-100, 100), scale=Fixed(1), background=Uniform(0, 50))
