@@ -34,7 +34,10 @@ class Spiral:
     def __post_init__(self) -> None:
         """Converts and checks both."""
         object.__setattr__(self, "propagation", inputs.floats(self.propagation))
-        object.__setattr__(self, "axis", inputs.unit_vectors(inputs.floats(self.axis)[None], 1, "the spiral's axis")[0])
+        axis = inputs.floats(self.axis)
+        if not bool(axis.any()):
+            raise InputError("the axis of the spiral is zero; give the Cartesian direction that moments turn about")
+        object.__setattr__(self, "axis", torch.nn.functional.normalize(axis, dim=0))
 
     @property
     def cross(self) -> Float[Tensor, "3 3"]:

@@ -106,6 +106,15 @@ def test_arrays_that_disagree_are_refused():
         (changed("order", "supercell", [[1, 0, 0], [0, 1, 0], [0, 0, 0.5]]), "not a lattice translation"),
         (changed("order", "supercell", [[1, 0, 0], [0, 1, 0], [1, 1, 0]]), "lie in one plane"),
         (changed("order", "propagation", [0, 0, 0.5]), "not the period"),
+        (changed("order", "axis", [0, 0, 1]), "propagation of a spiral must be 3 finite numbers"),
+        (
+            changed("order", {**MNF2["order"], "propagation": [0, 0, 0.1], "axis": [0, 0, 0]}),
+            "axis of the spiral is zero",
+        ),
+        (
+            changed("order", {**MNF2["order"], "propagation": [0, 0, 0.1], "axis": [1, 0, 0]}),
+            "'D' .* turned about the axis",
+        ),
         (changed("order", "relaxed", "no"), "true or false"),
         (changed("defaults", "K", 1), "got a default for 'K'"),
         (changed("prior", "K", 1), "got a prior for 'K'"),
@@ -117,6 +126,30 @@ def test_a_wrong_entry_is_one_sentence(mapping, message):
     with pytest.raises(InputError, match=message) as caught:
         parse(mapping)
     assert "\n" not in str(caught.value)
+
+
+def test_a_spiral_turns_the_spins_of_a_cell_from_copy_to_copy():
+    spins = [
+        {**spin, "direction": direction}
+        for spin, direction in zip(MNF2["order"]["spins"], EYE[:2].tolist(), strict=True)
+    ]
+    order = {
+        "spins": spins,
+        "propagation": [0, 0, 0.25],
+        "axis": [0, 0, 2],
+        "supercell": [[1, 0, 0], [0, 1, 0], [0, 0, 2]],
+    }
+    model = parse(changed("order", order))
+    assert model.spiral.propagation.tolist() == [0, 0, 0.25]
+    assert model.spiral.axis.tolist() == [0, 0, 1]
+    height = (model.positions[:, 2] * 2).floor().int().tolist()
+    turned = {0: [1, 0, 0], 1: [0, 1, 0]}
+    first = [
+        direction.round().tolist()
+        for direction, at in zip(model.directions, model.positions, strict=True)
+        if at[0] < 0.1
+    ]
+    assert first == [turned[k] for k, at in zip(height, model.positions, strict=True) if at[0] < 0.1]
 
 
 def test_cif_gives_the_same_model_as_the_space_group(tmp_path):
