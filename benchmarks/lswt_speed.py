@@ -32,7 +32,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sqwirrel.lattice import Lattice
-from sqwirrel.model.spin import Anisotropy, Coupling, SpinModel
+from sqwirrel.model.spin import SpinModel
+from sqwirrel.model.terms import Anisotropy, Coupling
 from sqwirrel.record import Record
 from sqwirrel.simulate import SpinWaves
 

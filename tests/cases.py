@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from sqwirrel.lattice import Lattice
-from sqwirrel.model.spin import Anisotropy, Coupling, SpinModel
+from sqwirrel.model.spin import SpinModel
+from sqwirrel.model.terms import Anisotropy, Coupling
 
 SHARED = Path(__file__).parents[2] / "shared"
 Bonds = tuple[Sequence[int], Sequence[int], Sequence[Sequence[int]]]
@@ -26,6 +27,7 @@ def build(
     directions: ArrayLike,
     couplings: Mapping[str, tuple[Bonds, ArrayLike]],
     *,
+    squared: Mapping[str, tuple[Bonds, ArrayLike]] | None = None,
     anisotropies: Mapping[str, ArrayLike] | None = None,
     spin: float = 1.0,
     g: ArrayLike = 2.0,
@@ -46,7 +48,10 @@ def build(
         spins=tensor(np.broadcast_to(spin, n)),
         g=tensor(np.broadcast_to(g * np.eye(3) if g.ndim == 0 else g, (n, 3, 3))),
         directions=tensor(directions),
-        couplings=tuple(coupling(name, *term) for name, term in couplings.items()),
+        couplings=(
+            *(coupling(name, *term) for name, term in couplings.items()),
+            *(coupling(name, *term, squared=True) for name, term in (squared or {}).items()),
+        ),
         anisotropies=tuple(
             Anisotropy(name, torch.arange(n), tensor(np.broadcast_to(matrix, (n, 3, 3))))
             for name, matrix in (anisotropies or {}).items()
@@ -55,12 +60,12 @@ def build(
     )
 
 
-def coupling(name: str, bonds: Bonds, matrix: ArrayLike) -> Coupling:
+def coupling(name: str, bonds: Bonds, matrix: ArrayLike, *, squared: bool = False) -> Coupling:
     """`matrix` on every bond: a number (times the unit matrix), one matrix, or one for each bond."""
     i, j, offset = (torch.tensor(np.asarray(part).tolist(), dtype=torch.int64) for part in bonds)
     matrix = np.asarray(matrix, dtype=float)
     matrix = matrix * np.eye(3) if matrix.ndim == 0 else matrix
-    return Coupling(name, i, j, offset.reshape(-1, 3), tensor(np.broadcast_to(matrix, (len(i), 3, 3))))
+    return Coupling(name, i, j, offset.reshape(-1, 3), tensor(np.broadcast_to(matrix, (len(i), 3, 3))), squared=squared)
 
 
 def neighbours(vectors: ArrayLike, positions: ArrayLike, distance: float, along: ArrayLike = (1, 1, 1)) -> Bonds:

@@ -23,9 +23,10 @@ CLOSE = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Spiral:
-    """Moments of the cell moved by r (chemical) are those of the first, turned about `axis` by 2 pi propagation . r.
+    """Moments of the cell moved by a lattice translation t are those of the first, turned about `axis` by 2 pi k . t.
 
-    `axis` is Cartesian (made a unit vector here), `propagation` in reciprocal lattice units of the chemical cell.
+    `axis` is Cartesian (made a unit vector here); `propagation` k, in reciprocal lattice units of the chemical cell, is
+    held: it does not follow the parameters.
     """
 
     propagation: Float[Tensor, "3"]
@@ -46,7 +47,7 @@ class Spiral:
         return torch.tensor([[0, -z, y], [z, 0, -x], [-y, x, 0]], dtype=torch.float64)
 
     def rotation(self, at: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3 3"]:
-        """Rotations of the moments at chemical positions `at`."""
+        """Rotations by 2 pi k . at."""
         angle = (2 * math.pi * (at @ self.propagation))[..., None, None]
         return (
             torch.eye(3, dtype=torch.float64) + angle.sin() * self.cross + (1 - angle.cos()) * self.cross @ self.cross
@@ -196,7 +197,9 @@ def _direction(
 ) -> Float[Tensor, "3"]:
     """Direction of the atom at a chemical position, from the spin there or else from the nearest kind of copy."""
     inverse = torch.linalg.inv(supercell)
-    same = [(torch.zeros(3).to(k), d) for p, d in spins if _whole((point - p) @ inverse)]
+    same = [
+        (torch.zeros(3).to(k) if turning is None else point - p, d) for p, d in spins if _whole((point - p) @ inverse)
+    ]
     copies = [[((point - p - t).round() + t, d) for p, d in spins if _whole(point - p - t)] for t in _centring(crystal)]
     found = next((each for each in (same, *copies) if each), [])
     where = symmetry.spell(point)

@@ -5,8 +5,7 @@
 Each bond is counted once, theta > 0 on a unit matrix is antiferromagnetic, theta is in meV, matrices are Cartesian.
 """
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,57 +20,7 @@ from sqwirrel.model import inputs, ions
 from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.order import MagneticCell, Spiral, magnetic_cell, spiral
 from sqwirrel.model.prior import Prior
-
-
-@dataclass(frozen=True, eq=False, init=False)
-class Coupling:
-    """theta S_i . matrix . S_j over bonds from site `i` to site `j` of the cell moved by `offset` magnetic cells."""
-
-    name: str
-    i: Int64[Tensor, " bond"]
-    j: Int64[Tensor, " bond"]
-    offset: Int64[Tensor, "bond 3"]
-    matrix: Float[Tensor, "bond 3 3"]
-
-    def __init__(self, name: str, i: object, j: object, offset: object, matrix: object) -> None:
-        """From lists, arrays or tensors; one matrix may stand for all bonds."""
-        n = len(ends := inputs.integers(i).reshape(-1))
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "i", ends)
-        object.__setattr__(self, "j", inputs.integers(j).reshape(-1))
-        object.__setattr__(self, "offset", inputs.integers(offset).reshape(-1, 3))
-        object.__setattr__(self, "matrix", inputs.matrices(matrix, n, f"coupling '{name}'"))
-        if not len(self.j) == len(self.offset) == n:
-            raise InputError(
-                f"coupling '{self.name}' lists {n} sites i, {len(self.j)} sites j and {len(self.offset)} offsets; "
-                "give one of each per bond"
-            )
-        for bond, count in Counter(map(_undirected, zip(*self._ends(), strict=True))).items():
-            if count > 1 or bond == (bond[0], bond[0], (0, 0, 0)):
-                raise InputError(
-                    f"coupling '{self.name}' has bond {bond[0]} -> {bond[1]} + {bond[2]} {count} times; "
-                    "each bond counts once, and not from a site to itself"
-                )
-
-    def _ends(self) -> tuple[list[int], list[int], list[list[int]]]:
-        return self.i.tolist(), self.j.tolist(), self.offset.tolist()
-
-
-@dataclass(frozen=True, eq=False, init=False)
-class Anisotropy:
-    """theta S_i . matrix . S_i on sites `site` of the magnetic cell; the matrix is symmetric."""
-
-    name: str
-    site: Int64[Tensor, " entry"]
-    matrix: Float[Tensor, "entry 3 3"]
-
-    def __init__(self, name: str, site: object, matrix: object) -> None:
-        """From lists, arrays or tensors; one matrix may stand for all sites."""
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "site", inputs.integers(site).reshape(-1))
-        object.__setattr__(self, "matrix", inputs.matrices(matrix, len(self.site), f"anisotropy '{name}'"))
-        if not torch.allclose(self.matrix, self.matrix.mT, atol=1e-9):
-            raise InputError(f"the matrix of anisotropy '{self.name}' is not symmetric; S.A.S sees only (A + A^T) / 2")
+from sqwirrel.model.terms import Anisotropy, Coupling
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +113,11 @@ def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
         spins=torch.tensor([float(site["spin"]) for site in known], dtype=torch.float64),
         g=_g(cell, sites),
         directions=cell.directions,
-        couplings=tuple(_coupling(cell, entry) for entry in _entries(file, "couplings", "name bond", "matrix")),
+        couplings=tuple(
+            coupling
+            for entry in _entries(file, "couplings", "name bond", "matrix biquadratic")
+            for coupling in _couplings(cell, entry, known)
+        ),
         anisotropies=tuple(
             _anisotropy(cell, entry) for entry in _entries(file, "anisotropies", "name site", "axis matrix")
         ),
@@ -219,10 +172,27 @@ def _g(cell: MagneticCell, sites: Mapping[str, dict[str, Any]]) -> Float[Tensor,
     return g[cell.site]
 
 
-def _coupling(cell: MagneticCell, entry: Mapping[str, Any]) -> Coupling:
+def _couplings(cell: MagneticCell, entry: Mapping[str, Any], sites: Sequence[Mapping[str, Any]]) -> list[Coupling]:
+    """One coupling, or the two that a renormalised biquadratic exchange amounts to.
+
+    Between product states of spins s and t, (S . T)^2 is (1 - 1/2s)(1 - 1/2t)(S . T)^2 - S . T / 2 of classical vectors
+    (D. Dahlbom et al., arXiv:2304.03874).
+    """
+    name, kind = str(entry["name"]), entry.get("biquadratic")
     orbit = cell.crystal.bond(str(entry["bond"]))
-    matrix = inputs.matrix(entry.get("matrix", 1.0), f"matrix of coupling '{entry['name']}'")
-    return Coupling(str(entry["name"]), *cell.bonds(orbit, cell.crystal.propagate_exchange(orbit, matrix)))
+    if kind is None:
+        matrix = inputs.matrix(entry.get("matrix", 1.0), f"matrix of coupling '{name}'")
+        return [Coupling(name, *cell.bonds(orbit, cell.crystal.propagate_exchange(orbit, matrix)))]
+    if kind not in {"classical", "renormalised"} or "matrix" in entry:
+        raise InputError(
+            f"coupling '{name}': biquadratic must be 'classical' or 'renormalised', without a matrix, got {kind!r}"
+        )
+    i, j, offset, one = cell.bonds(orbit, torch.eye(3, dtype=torch.float64).expand(len(orbit.i), 3, 3))
+    if kind == "classical":
+        return [Coupling(name, i, j, offset, one, squared=True)]
+    less = 1 - 0.5 / torch.tensor([float(site["spin"]) for site in sites], dtype=torch.float64)
+    size = (less[i] * less[j]).sqrt()[:, None, None]
+    return [Coupling(name, i, j, offset, size * one, squared=True), Coupling(name, i, j, offset, -0.5 * one)]
 
 
 def _anisotropy(cell: MagneticCell, entry: Mapping[str, Any]) -> Anisotropy:
@@ -260,6 +230,10 @@ def _check(model: SpinModel) -> None:
     for anisotropy in model.anisotropies:
         _check_sites(model, anisotropy.name, anisotropy.site)
     _check_spiral(model)
+    if model.relaxed and any(coupling.squared for coupling in model.couplings):
+        raise InputError(
+            f"model '{model.name}' is relaxed and has biquadratic exchange; give the order, relaxed = false"
+        )
     if unknown := [name for name in model.defaults if name not in model.names]:
         raise InputError(f"model '{model.name}' has parameters {model.names}, got a default for '{unknown[0]}'")
     if unknown := [name for name in (*model.prior.names, *model.prior.fixed) if name not in model.names]:
@@ -267,11 +241,20 @@ def _check(model: SpinModel) -> None:
 
 
 def _check_spiral(model: SpinModel) -> None:
-    for term in model._terms if model.spiral is not None else ():
-        if model.spiral is not None and not model.spiral.keeps(term.matrix):
+    spiral = model.spiral
+    if spiral is None:
+        return
+    turns = 2 * model.supercell @ spiral.propagation
+    if torch.allclose(turns, turns.round(), rtol=0, atol=1e-6):
+        raise InputError(
+            f"model '{model.name}' has a spiral whose period, {spiral.propagation.tolist()}, is one or two magnetic "
+            "cells; give the order without a spiral, in a supercell"
+        )
+    for term in model._terms:
+        if not spiral.keeps(term.matrix):
             raise InputError(
                 f"'{term.name}' of model '{model.name}' changes when turned about the axis of the spiral, "
-                f"{model.spiral.axis.tolist()}, so that no rotating frame exists; give a supercell that holds the order"
+                f"{spiral.axis.tolist()}, so that no rotating frame exists; give a supercell that holds the order"
             )
 
 
@@ -279,10 +262,3 @@ def _check_sites(model: SpinModel, name: str, sites: Int64[Tensor, " any"]) -> N
     n = len(model.positions)
     if bool(((sites < 0) | (sites >= n)).any()):
         raise InputError(f"'{name}' of model '{model.name}' names a site outside 0 to {n - 1}, the sites of its cell")
-
-
-def _undirected(bond: tuple[int, int, list[int]]) -> tuple[int, int, tuple[int, ...]]:
-    """The same value for a bond and its reverse."""
-    i, j, offset = bond
-    reverse = (j, i, tuple(-step for step in offset))
-    return min((i, j, tuple(offset)), reverse)

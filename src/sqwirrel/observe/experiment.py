@@ -192,7 +192,7 @@ class Experiment(nn.Module):
         )
 
     def _rows(self) -> int:
-        return max(1, ROWS_BYTES // (64 * len(self.weight) * len(self.model.spins)))
+        return max(1, ROWS_BYTES // (32 * len(self.weight) * self.waves.modes))
 
     def _predict(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         n = len(self.model.names)

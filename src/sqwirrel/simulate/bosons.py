@@ -49,7 +49,7 @@ class Bosons(NamedTuple):
 class Elements(NamedTuple):
     """Matrix elements of the upper triangle: H[row, column] = sum value phase[source], conjugated for ~source.
 
-    `pick` are those of the raw elements (`raw`) that lie there, `merge` the element that each belongs to.
+    `pick` are those of the raw elements (`Terms.raw`) that lie there, `merge` the element that each belongs to.
     """
 
     row: Int[Tensor, " element"]
@@ -60,7 +60,7 @@ class Elements(NamedTuple):
 
     @classmethod
     def of(cls, bosons: Bosons, i: Tensor, j: Tensor, source: Tensor) -> "Elements":
-        """From bonds (both directions) i -> j with their phase, in the order of `raw`."""
+        """From bonds (both directions) i -> j with their phase, in the order of `Terms.raw`."""
         site = torch.arange(bosons.place.shape[1])
         start, end = torch.cat((i, site)), torch.cat((j, site))
         row = torch.cat([bosons.place[d, start] for d in (0, 0, 1, 1)])
@@ -101,17 +101,6 @@ def _unique(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Different rows, and which of them each row is."""
     found, which = np.unique(rows.numpy(), axis=0, return_inverse=True)
     return torch.from_numpy(found), torch.from_numpy(which.reshape(-1))
-
-
-def raw(
-    hop: Complex[Tensor, "batch bond"],
-    pair: Complex[Tensor, "batch bond"],
-    onsite_hop: Complex[Tensor, "batch site"],
-    onsite_pair: Complex[Tensor, "batch site"],
-) -> Complex[Tensor, "batch raw"]:
-    """b^dagger b, b^dagger b^dagger, b b and b b^dagger of every bond, then of every site."""
-    parts = ((hop, onsite_hop), (pair, onsite_pair), (pair.conj(), onsite_pair.conj()), (hop.conj(), onsite_hop.conj()))
-    return torch.cat([part for both in parts for part in both], dim=1)
 
 
 def phases(displacement: Float[Tensor, "bond 3"]) -> tuple[Float[Tensor, "source 3"], Int[Tensor, " bond"]]:

@@ -23,15 +23,12 @@ class Modes:
     @classmethod
     def joined(cls, parts: "list[Modes]") -> "Modes":
         """All modes of several solutions for the same wavevectors."""
-        n = parts[0].energy.shape[-1] // 2
-        found = []
-        for half in (slice(None, n), slice(n, None)):
-            energy, intensity = (torch.cat([x[..., half] for x in each], dim=-1) for each in _columns(parts))
-            order = energy.argsort(dim=-1, descending=True)
-            found.append((energy.gather(-1, order), intensity.gather(-1, order)))
-        energy, intensity = (torch.cat(both, dim=-1) for both in zip(*found, strict=True))
-        return cls(energy, intensity, torch.stack([part.stable for part in parts]).all(0))
-
-
-def _columns(parts: list[Modes]) -> tuple[list[Tensor], list[Tensor]]:
-    return [part.energy for part in parts], [part.intensity for part in parts]
+        if len(parts) == 1:
+            return parts[0]
+        energy, intensity = (
+            torch.cat([each.unflatten(-1, (2, -1)) for each in column], dim=-1)
+            for column in zip(*((part.energy, part.intensity) for part in parts), strict=True)
+        )
+        order = energy.argsort(dim=-1, descending=True)
+        stable = torch.stack([part.stable for part in parts]).all(0)
+        return cls(energy.gather(-1, order).flatten(-2), intensity.gather(-1, order).flatten(-2), stable)

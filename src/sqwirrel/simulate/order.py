@@ -1,13 +1,8 @@
-"""A model as tensors, and the classical order it is expanded about: frames, torque, moments that follow parameters."""
-
-from typing import NamedTuple
+"""The classical order a model is expanded about: local frames, torque, and moments that follow the parameters."""
 
 import torch
-from jaxtyping import Bool, Complex, Float, Int
+from jaxtyping import Bool, Complex, Float
 from torch import Tensor
-
-from sqwirrel.model.spin import SpinModel
-from sqwirrel.units import MU_B
 
 STEPS = 60
 """Newton steps of `relax`; from a sensible start it converges in fewer than 20."""
@@ -80,54 +75,3 @@ def _hessian(
     curved = torch.einsum("bica,biajd,bjed->bicje", tangent, quadratic, tangent).flatten(3, 4).flatten(1, 2)
     pull = torch.einsum("bia,bia->bi", force, directions).repeat_interleave(2, dim=-1)
     return curved - torch.diag_embed(pull)
-
-
-class Terms(NamedTuple):
-    """The Hamiltonian as tensors: bonds in both directions; the last of the parameters is the part that none scales."""
-
-    parameter: Int[Tensor, " bond"]
-    i: Int[Tensor, " bond"]
-    j: Int[Tensor, " bond"]
-    displacement: Float[Tensor, "bond 3"]
-    """From site i to site j, fractions of the magnetic cell."""
-    matrix: Float[Tensor, "bond 3 3"]
-    anisotropy: Float[Tensor, "parameter site 3 3"]
-    quadratic: Float[Tensor, "parameter site 3 site 3"]
-    """Classical energy n . quadratic . n / 2 + linear . n of unit moments n."""
-    linear: Float[Tensor, "parameter site 3"]
-
-
-def terms(model: SpinModel, field: Float[Tensor, "3"]) -> Terms:
-    """Bonds, anisotropy, classical energy and Zeeman term of a model; a spin along `field` is low in energy."""
-    P, N, order = len(model.names) + 1, len(model.spins), {name: k for k, name in enumerate(model.names)}
-    count = torch.tensor([len(c.i) for c in model.couplings], dtype=torch.int64)
-    parameter = torch.tensor([order[c.name] for c in model.couplings], dtype=torch.int64).repeat_interleave(count)
-    i, j, offset, matrix = (_joined(model, name) for name in ("i", "j", "offset", "matrix"))
-    displacement = offset + model.positions[j] - model.positions[i]
-    if model.spiral is not None:
-        matrix = matrix @ model.spiral.rotation(displacement @ model.supercell)
-    i, j = torch.cat((i, j)), torch.cat((j, i))
-    matrix, parameter = torch.cat((matrix, matrix.mT)), parameter.repeat(2)
-    anisotropy = torch.zeros(P, N, 3, 3, dtype=torch.float64)
-    for term in model.anisotropies:
-        anisotropy[order[term.name]].index_add_(0, term.site, term.matrix)
-    scale = model.spins[i] * model.spins[j]
-    quadratic = torch.zeros(P, N, N, 3, 3, dtype=torch.float64)
-    quadratic.index_put_((parameter, i, j), scale[:, None, None] * matrix, accumulate=True)
-    quadratic[:, range(N), range(N)] += 2 * (model.spins**2)[:, None, None] * anisotropy
-    linear = torch.zeros(P, N, 3, dtype=torch.float64)
-    linear[-1] = -MU_B * model.spins[:, None] * torch.einsum("a,iac->ic", field, model.g)
-    displacement = torch.cat((displacement, -displacement))
-    return Terms(parameter, i, j, displacement, matrix, anisotropy, quadratic.transpose(2, 3).contiguous(), linear)
-
-
-def turned(model: SpinModel) -> Float[Tensor, "site 3"]:
-    """Directions in the frame that turns with the spiral, if there is one."""
-    if model.spiral is None:
-        return model.directions
-    back = model.spiral.rotation(-model.positions @ model.supercell)
-    return torch.einsum("sab,sb->sa", back, model.directions)
-
-
-def _joined(model: SpinModel, name: str) -> Tensor:
-    return torch.cat([getattr(coupling, name) for coupling in model.couplings])

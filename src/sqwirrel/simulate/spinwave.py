@@ -6,24 +6,22 @@ each site, u = e1 + i e2, S = n (s - b^dagger b) + sqrt(s/2) (u* b + u b^dagger)
 parameters.
 """
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Complex, Float
 from torch import Tensor, nn
 
-from sqwirrel.errors import InputError
 from sqwirrel.model.ions import form_factor
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.simulate.bosons import Bosons, Elements, common_moment, one_sided, phases, raw, turns
+from sqwirrel.simulate.bosons import Bosons, Elements, common_moment, one_sided, phases, turns
 from sqwirrel.simulate.crosssection import bose, observable
 from sqwirrel.simulate.eigen import eigenmodes, mirrored
 from sqwirrel.simulate.kernels import Problem, bosonic_modes
 from sqwirrel.simulate.modes import Modes
-from sqwirrel.simulate.order import is_stationary, local_frames, relax, terms, turned
+from sqwirrel.simulate.order import is_stationary, local_frames, relax
+from sqwirrel.simulate.terms import Terms, sides, terms, turned
 
-REGULARISATION = 1e-9
-"""Added to the diagonal of H (meV): a Goldstone mode then passes the Cholesky step; E moves by 1e-9 H_ii / E."""
 CHUNK_BYTES = 8 * 2**20
 """Size of the Hamiltonians, or of their elements, worked on at once; some temporary arrays are as large."""
 BASIS_BYTES = 256 * 2**20
@@ -47,12 +45,8 @@ class SpinWaves(nn.Module):
     `CHUNK_BYTES`; what does not depend on the parameters is kept for later calls, up to `BASIS_BYTES`, if `keep`.
     """
 
-    parameter: Tensor
     i: Tensor
     j: Tensor
-    displacement: Tensor
-    matrix: Tensor
-    anisotropy: Tensor
     quadratic: Tensor
     linear: Tensor
     q: Tensor
@@ -63,7 +57,7 @@ class SpinWaves(nn.Module):
     vectors: Tensor
     kind: Tensor
     turn: Tensor
-    shift: Tensor
+    solved: Tensor
     coefficient: Tensor | None
     factor: Tensor | None
     common: Tensor | None
@@ -77,76 +71,73 @@ class SpinWaves(nn.Module):
         temperature: float = 0.0,
         field: Float[Tensor, "3"] | tuple[float, float, float] = (0.0, 0.0, 0.0),
         keep: bool = True,
-        side: int = 0,
     ) -> None:
         super().__init__()
-        spiral, field = model.spiral, torch.as_tensor(field, dtype=torch.float64)
-        if spiral is not None and float(torch.linalg.cross(spiral.axis, field).norm()) > 1e-6 * float(field.norm()):
-            raise InputError(
-                f"the field {field.tolist()} T is not along the axis of the spiral, {spiral.axis.tolist()}, so that no "
-                "rotating frame exists; give a supercell that holds the order"
-            )
         self.model, self.names, self.temperature = model, model.names, temperature
-        for name, tensor in terms(model, field)._asdict().items():
+        for name, tensor in terms(model, torch.as_tensor(field, dtype=torch.float64))._asdict().items():
             self.register_buffer(name, tensor)
+        shift, turn = sides(model)
         self.register_buffer("q", q.to(torch.float64))
-        self.register_buffer("wave", model.lattice.to_cartesian(self.q))
-        self.register_buffer("spins", model.spins)
+        self.register_buffer("solved", (self.q + shift[:, None]).flatten(0, 1))
+        self.register_buffer("wave", model.lattice.to_cartesian(self.q).repeat(len(shift), 1))
+        self.register_buffer("turn", turn)
         self.register_buffer("g", model.g.repeat(2, 1, 1) / 2 + 0j)
         self.register_buffer("directions", turned(model)[None])
-        still = torch.eye(3, dtype=torch.complex128)
-        self.register_buffer("turn", still if spiral is None else spiral.harmonic(side).conj())
-        self.register_buffer("shift", torch.zeros(3).to(q) if spiral is None else -side * spiral.propagation)
-        vectors, self.source = phases(self.displacement)
+        vectors, self.source = phases(self.terms.displacement)
         self.register_buffer("vectors", vectors @ model.supercell)
         self._choose_operators()
-        self.keep = keep and len(q) * len(self.linear) * self._bytes_per_q() <= BASIS_BYTES
+        self.keep = keep and len(self.solved) * len(self.linear) * self._bytes_per_q() <= BASIS_BYTES
         for name, kept in self._look(slice(None))._asdict().items() if self.keep else ():
             self.register_buffer(name, kept)
         self.register_buffer("basis", self._basis() if self.keep else None)
-        others = (1, -1) if spiral is not None and side == 0 else ()
-        self.sides = nn.ModuleList(
-            SpinWaves(model, q, temperature=temperature, field=field, keep=keep, side=side) for side in others
-        )
 
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Modes:
         """Modes for every row of `theta` (in the order of `names`, meV).
 
         Differentiable where gradients are enabled; under `torch.no_grad` a compiled kernel gives the same faster, on
-        the CPU.
+        the CPU. Those of a spiral are at q and q +- k; `stable` says that all three are.
         """
-        values = theta
         theta, directions, stationary = self._order(theta)
-        value, moment = self._values(theta, directions), self._moment(directions)
+        value, n, solved = self._values(theta, directions), len(self.q), []
         step = max(1, CHUNK_BYTES // (len(theta) * self._bytes_per_q()))
-        parts = [slice(start, start + step) for start in range(0, max(1, len(self.q)), step)]
-        chunks = [self._chunk(theta, value, moment, part) for part in parts]
-        energy, intensity, stable = (torch.cat(pieces, dim=1) for pieces in zip(*chunks, strict=True))
-        modes = Modes(energy, intensity * bose(energy, self.temperature), stable & stationary[:, None])
-        return Modes.joined([modes, *(side(values) for side in self.sides)]) if self.sides else modes
+        for k, turn in enumerate(self.turn):
+            moment, stop = self._moment(directions, turn), (k + 1) * n
+            parts = [slice(start, min(start + step, stop)) for start in range(k * n, max(k * n + 1, stop), step)]
+            chunks = [self._chunk(theta, value, moment, part) for part in parts]
+            solved.append(Modes(*(torch.cat(pieces, dim=1) for pieces in zip(*chunks, strict=True))))
+        modes = Modes.joined(solved)
+        weight = bose(modes.energy, self.temperature)
+        return Modes(modes.energy, modes.intensity * weight, modes.stable & stationary[:, None])
 
     def correlations(
         self, theta: Float[Tensor, "batch parameter"]
     ) -> tuple[Float[Tensor, "batch q mode"], Complex[Tensor, "batch q mode 3 3"]]:
         """Energies and S^ab of the creation modes per magnetic ion: spins only, zero temperature."""
-        parts = [self._correlations(theta), *(cast("SpinWaves", side).correlations(theta) for side in self.sides)]
+        theta, directions, _ = self._order(theta)
+        n, size = len(self.spins), (self.spins / (2 * len(self.spins))).sqrt().repeat(2)[:, None]
+        elements, parts = Elements.of(Bosons.every(n), self.i, self.j, self.source), []
+        value = elements.values(self.terms.raw(theta, directions))
+        for turn, q in zip(self.turn, self.solved.reshape(len(self.turn), -1, 3), strict=True):
+            moment = size * _seen(directions, turn)
+            energy, amplitude, _ = eigenmodes(elements.matrix(value, turns(self.vectors, q), 2 * n), moment[:, None])
+            parts.append((energy[..., :n], amplitude[..., :n, :, None] * amplitude[..., :n, None, :].conj()))
         energy, S = (torch.cat(part, dim=2) for part in zip(*parts, strict=True))
         order = energy.argsort(dim=-1, descending=True)
         return energy.gather(-1, order), S.take_along_dim(order[..., None, None], dim=2)
+
+    @property
+    def modes(self) -> int:
+        """Number of modes at each wavevector."""
+        return 2 * len(self.spins) * len(self.turn)
 
     def is_stationary(self, theta: Float[Tensor, "batch parameter"]) -> Bool[Tensor, " batch"]:
         """Whether the order is stationary: every moment along its exchange field."""
         return self._order(theta)[2]
 
-    def _correlations(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """Energies and S^ab of what is solved at the wavevectors of this side of a spiral."""
-        theta, directions, _ = self._order(theta)
-        n, size = len(self.spins), (self.spins / (2 * len(self.spins))).sqrt().repeat(2)[:, None]
-        moment, elements = size * self._seen(directions), Elements.of(Bosons.every(n), self.i, self.j, self.source)
-        phase = turns(self.vectors, self.q + self.shift)
-        H = elements.matrix(elements.values(self._raw(theta, directions)), phase, 2 * n)
-        energy, amplitude, _ = eigenmodes(H, moment[:, None])
-        return energy[..., :n], amplitude[..., :n, :, None] * amplitude[..., :n, None, :].conj()
+    @property
+    def terms(self) -> Terms:
+        """The Hamiltonian, where this module is."""
+        return Terms(*(self.get_buffer(name) for name in Terms._fields))
 
     def _order(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Parameters with the constant 1 appended, directions (1 or batch), and whether these are stationary."""
@@ -159,15 +150,15 @@ class SpinWaves(nn.Module):
     def _choose_operators(self) -> None:
         """A block of its own where the order has one and the neutron sees one vector of it; else all operators."""
         self.bosons, factor, common, coefficient = Bosons.every(len(self.spins)), None, None, None
-        plain = not self.model.relaxed and self.model.spiral is None
         if not self.model.relaxed:
             one = torch.eye(len(self.linear), dtype=torch.float64)
-            everything = self._raw(one, self.directions)
-            hop, pair = (part[0] for part in self._hops(self.directions))
-            onsite = self._onsite(one, self.directions)[1]
+            everything = self.terms.raw(one, self.directions)
+            hop, pair = (part[0] for part in self.terms.hops(self.directions))
+            onsite = self.terms.onsite(one, self.directions)[1]
+            plain = self.model.spiral is None
             block = one_sided(self.directions[0], self.i, self.j, hop, pair, onsite) if plain else None
             if block is not None:
-                factor, common = common_moment(self._moments(self.directions)[0, block.operators])
+                factor, common = common_moment(self._moments(self.directions, self.turn[0])[0, block.operators])
             if block is not None and factor is not None:
                 self.bosons = block
         self.elements = Elements.of(self.bosons, self.i, self.j, self.source)
@@ -183,7 +174,7 @@ class SpinWaves(nn.Module):
     def _values(self, theta: Tensor, directions: Tensor) -> Complex[Tensor, "batch element"]:
         """Matrix elements of every row of `theta`, without their phases."""
         if self.coefficient is None:
-            return self.elements.to(theta.device).values(self._raw(theta, directions))
+            return self.elements.to(theta.device).values(self.terms.raw(theta, directions))
         return torch.complex(theta @ self.coefficient.real, theta @ self.coefficient.imag)
 
     def _chunk(self, theta: Tensor, value: Tensor, moment: Tensor, part: slice) -> tuple[Tensor, Tensor, Tensor]:
@@ -243,46 +234,22 @@ class SpinWaves(nn.Module):
         if self.common is not None:
             real, imaginary = self.common.real, self.common.imag
             weight = (self.common.abs() ** 2).sum() - (unit @ real) ** 2 - (unit @ imaginary) ** 2
-        return _Seen(turns(self.vectors, self.q[part] + self.shift), torch.stack(form, dim=1), unit, weight)
+        return _Seen(turns(self.vectors, self.solved[part]), torch.stack(form, dim=1), unit, weight)
 
-    def _moment(self, directions: Tensor) -> Complex[Tensor, "order boson column"]:
+    def _moment(self, directions: Tensor, turn: Tensor) -> Complex[Tensor, "order boson column"]:
         """What the neutron sees of the operators before the form factor: vectors, or factors of a common one."""
-        return self._moments(directions) if self.factor is None else self.factor[None, :, None] + 0j
+        return self._moments(directions, turn) if self.factor is None else self.factor[None, :, None] + 0j
 
-    def _moments(self, directions: Tensor) -> Complex[Tensor, "order boson 3"]:
+    def _moments(self, directions: Tensor, turn: Tensor) -> Complex[Tensor, "order boson 3"]:
         """The spin operator per ion is the sum of these vectors times (b, b^dagger), with g / 2."""
-        moment = torch.einsum("sab,xsb->xsa", self.g, self._seen(directions))
+        moment = torch.einsum("sab,xsb->xsa", self.g, _seen(directions, turn))
         return (self.spins / (2 * len(self.spins))).sqrt().repeat(2)[:, None] * moment
-
-    def _seen(self, directions: Tensor) -> Complex[Tensor, "order boson 3"]:
-        """u and its conjugate, as seen from outside of a turning frame."""
-        u, _ = local_frames(directions)
-        return torch.einsum("ab,xsb->xsa", self.turn, torch.cat((u, u.conj()), dim=-2))
-
-    def _hops(self, directions: Tensor) -> tuple[Complex[Tensor, "order bond"], Complex[Tensor, "order bond"]]:
-        """Coefficients of b^dagger b and b^dagger b^dagger of each bond, for unit parameters."""
-        u, _ = local_frames(directions)
-        left = (u[:, self.i, :, None] * self.matrix).sum(-2)
-        size = 0.5 * (self.spins[self.i] * self.spins[self.j]).sqrt()
-        return size * (left * u[:, self.j].conj()).sum(-1), size * (left * u[:, self.j]).sum(-1)
-
-    def _raw(self, theta: Tensor, directions: Tensor) -> Complex[Tensor, "batch raw"]:
-        """All matrix elements in the local frames of `directions`."""
-        scale = theta[:, self.parameter]
-        (hop, pair), onsite = self._hops(directions), self._onsite(theta, directions)
-        return raw(scale * hop, scale * pair, *onsite)
-
-    def _onsite(self, theta: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-        """b^dagger b and b^dagger b^dagger by anisotropy and fields along n (Toth & Lake eq. 26, each bond once)."""
-        u, n = (part.expand(len(theta), -1, -1) for part in local_frames(directions))
-        turned = torch.einsum("bp,piac,bic->bia", theta + 0j, self.anisotropy + 0j, u)
-        force = torch.einsum("bp,piajc,bjc->bia", theta, self.quadratic, n) + torch.einsum(
-            "bp,pia->bia", theta, self.linear
-        )
-        hop = (
-            (turned * u.conj()).sum(-1) * self.spins - (force * n).sum(-1) / self.spins + theta[:, -1:] * REGULARISATION
-        )
-        return hop, (turned * u).sum(-1) * self.spins
 
     def _bytes_per_q(self) -> int:
         return 16 * max(self.bosons.size**2, len(self.elements.row))
+
+
+def _seen(directions: Tensor, turn: Complex[Tensor, "3 3"]) -> Complex[Tensor, "order boson 3"]:
+    """u and its conjugate, as seen from outside of a turning frame."""
+    u, _ = local_frames(directions)
+    return torch.einsum("ab,xsb->xsa", turn, torch.cat((u, u.conj()), dim=-2))

@@ -1,6 +1,7 @@
 """SpinModel from arrays and from the tables of a model file."""
 
 import copy
+import math
 import tomllib
 
 import pytest
@@ -9,7 +10,8 @@ import torch
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 from sqwirrel.model import library
-from sqwirrel.model.spin import Anisotropy, Coupling, SpinModel, parse
+from sqwirrel.model.spin import SpinModel, parse
+from sqwirrel.model.terms import Anisotropy, Coupling
 
 EYE = torch.eye(3, dtype=torch.float64)
 MNF2 = tomllib.loads((library.FOLDER / "mnf2.toml").read_text())
@@ -135,21 +137,29 @@ def test_a_spiral_turns_the_spins_of_a_cell_from_copy_to_copy():
     ]
     order = {
         "spins": spins,
-        "propagation": [0, 0, 0.25],
+        "propagation": [0, 0, 0.15],
         "axis": [0, 0, 2],
         "supercell": [[1, 0, 0], [0, 1, 0], [0, 0, 2]],
     }
     model = parse(changed("order", order))
-    assert model.spiral.propagation.tolist() == [0, 0, 0.25]
+    assert model.spiral.propagation.tolist() == [0, 0, 0.15]
     assert model.spiral.axis.tolist() == [0, 0, 1]
     height = (model.positions[:, 2] * 2).floor().int().tolist()
-    turned = {0: [1, 0, 0], 1: [0, 1, 0]}
-    first = [
-        direction.round().tolist()
-        for direction, at in zip(model.directions, model.positions, strict=True)
-        if at[0] < 0.1
-    ]
-    assert first == [turned[k] for k, at in zip(height, model.positions, strict=True) if at[0] < 0.1]
+    turned = {0: [1, 0, 0], 1: [math.cos(0.3 * math.pi), math.sin(0.3 * math.pi), 0]}
+    at_corner = [k for k, place in enumerate(model.positions.tolist()) if place[0] < 0.1]
+    assert len(at_corner) == 2
+    for k in at_corner:
+        assert model.directions[k].tolist() == pytest.approx(turned[height[k]], abs=1e-12)
+
+
+def test_a_spin_given_a_cell_away_is_turned_back():
+    """Positions count modulo the supercell, but a spiral's angle does not: the same spin, given two cells up."""
+    near, other = ({**spin, "direction": [1, 0, 0]} for spin in MNF2["order"]["spins"])
+    angle = 2 * math.pi * 0.15 * 2
+    far = {**near, "position": [0, 0, 2], "direction": [math.cos(angle), math.sin(angle), 0]}
+    order = {"propagation": [0, 0, 0.15], "axis": [0, 0, 1], "supercell": [[1, 0, 0], [0, 1, 0], [0, 0, 2]]}
+    one, two = (parse(changed("order", {**order, "spins": [first, other]})) for first in (near, far))
+    assert torch.allclose(one.directions, two.directions, atol=1e-12)
 
 
 def test_cif_gives_the_same_model_as_the_space_group(tmp_path):

@@ -1,0 +1,142 @@
+"""A spin model as tensors, and what its terms are in boson operators.
+
+Local frame (e1, e2, n) on each site, u = e1 + i e2, S = n (s - b^dagger b) + sqrt(s/2) (u* b + u b^dagger)
+(Toth & Lake, J. Phys.: Condens. Matter 27, 166002 (2015), doi:10.1088/0953-8984/27/16/166002).
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Complex, Float, Int
+from torch import Tensor
+
+from sqwirrel.errors import InputError
+from sqwirrel.model.spin import SpinModel
+from sqwirrel.simulate.order import local_frames
+from sqwirrel.units import MU_B
+
+REGULARISATION = 1e-9
+"""Added to the diagonal of H (meV): a Goldstone mode then passes the Cholesky step; E moves by 1e-9 H_ii / E."""
+
+
+class Terms(NamedTuple):
+    """The Hamiltonian as tensors: bonds in both directions; the last of the parameters is the part that none scales."""
+
+    parameter: Int[Tensor, " bond"]
+    i: Int[Tensor, " bond"]
+    j: Int[Tensor, " bond"]
+    displacement: Float[Tensor, "bond 3"]
+    """From site i to site j, fractions of the magnetic cell."""
+    matrix: Float[Tensor, "bond 3 3"]
+    squared: Float[Tensor, "bond 3 3"]
+    """Of squared couplings; `matrix` is then what their square amounts to along the moments."""
+    anisotropy: Float[Tensor, "parameter site 3 3"]
+    quadratic: Float[Tensor, "parameter site 3 site 3"]
+    """Classical energy n . quadratic . n / 2 + linear . n of unit moments n."""
+    linear: Float[Tensor, "parameter site 3"]
+    spins: Float[Tensor, " site"]
+
+    def hops(self, directions: Tensor) -> tuple[Complex[Tensor, "order bond"], Complex[Tensor, "order bond"]]:
+        """Coefficients of b^dagger b and b^dagger b^dagger of each bond, for unit parameters."""
+        u, _ = local_frames(directions)
+        left = (u[:, self.i, :, None] * self.matrix).sum(-2)
+        size = 0.5 * (self.spins[self.i] * self.spins[self.j]).sqrt()
+        start, end = self._leaning(directions)
+        hop = size * (left * u[:, self.j].conj()).sum(-1) + 2 * start.conj() * end
+        return hop, size * (left * u[:, self.j]).sum(-1) + 2 * (start * end).conj()
+
+    def _leaning(self, directions: Tensor) -> tuple[Complex[Tensor, "order bond"], Complex[Tensor, "order bond"]]:
+        """How S_i . squared . S_j changes with b of either end, to first order; 0 where the moments are parallel."""
+        u, n = local_frames(directions)
+        u = u.conj() * (self.spins / 2).sqrt()[:, None]
+        n = (n * self.spins[:, None]) + 0j
+        ends = "xba,bac,xbc->xb", u[:, self.i], self.squared + 0j, n[:, self.j]
+        return torch.einsum(*ends), torch.einsum("xba,bac,xbc->xb", n[:, self.i], self.squared + 0j, u[:, self.j])
+
+    def raw(self, theta: Tensor, directions: Tensor) -> Complex[Tensor, "batch raw"]:
+        """All matrix elements in the local frames of `directions`."""
+        scale = theta[:, self.parameter]
+        (hop, pair), onsite = self.hops(directions), self.onsite(theta, directions)
+        return _ordered(scale * hop, scale * pair, *onsite)
+
+    def onsite(self, theta: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+        """b^dagger b and b^dagger b^dagger by anisotropy and fields along n (Toth & Lake eq. 26, each bond once)."""
+        u, n = (part.expand(len(theta), -1, -1) for part in local_frames(directions))
+        turned = torch.einsum("bp,piac,bic->bia", theta + 0j, self.anisotropy + 0j, u)
+        force = torch.einsum("bp,piajc,bjc->bia", theta, self.quadratic, n) + torch.einsum(
+            "bp,pia->bia", theta, self.linear
+        )
+        hop = (
+            (turned * u.conj()).sum(-1) * self.spins - (force * n).sum(-1) / self.spins + theta[:, -1:] * REGULARISATION
+        )
+        start, _ = self._leaning(directions)
+        scale = 2 * theta[:, self.parameter]
+        hop = hop.index_add(1, self.i, scale * (start * start.conj()))
+        return hop, ((turned * u).sum(-1) * self.spins).index_add(1, self.i, scale * start.conj() ** 2)
+
+
+def terms(model: SpinModel, field: Float[Tensor, "3"]) -> Terms:
+    """Bonds, anisotropy, classical energy and Zeeman term of a model; a spin along `field` is low in energy."""
+    P, N, order = len(model.names) + 1, len(model.spins), {name: k for k, name in enumerate(model.names)}
+    count = torch.tensor([len(c.i) for c in model.couplings], dtype=torch.int64)
+    parameter = torch.tensor([order[c.name] for c in model.couplings], dtype=torch.int64).repeat_interleave(count)
+    i, j, offset, matrix = (_joined(model, name) for name in ("i", "j", "offset", "matrix"))
+    displacement = offset + model.positions[j] - model.positions[i]
+    if model.spiral is not None:
+        matrix = matrix @ model.spiral.rotation(displacement @ model.supercell)
+    is_squared = torch.tensor([c.squared for c in model.couplings]).repeat_interleave(count)[:, None, None]
+    n, squared = turned(model), torch.where(is_squared, matrix, 0.0)
+    twice = 2 * model.spins[i] * model.spins[j] * torch.einsum("ba,bac,bc->b", n[i], matrix, n[j])
+    matrix = torch.where(is_squared, twice[:, None, None] * matrix, matrix)
+    i, j, parameter = torch.cat((i, j)), torch.cat((j, i)), parameter.repeat(2)
+    matrix, squared = torch.cat((matrix, matrix.mT)), torch.cat((squared, squared.mT))
+    anisotropy = torch.zeros(P, N, 3, 3, dtype=torch.float64)
+    for term in model.anisotropies:
+        anisotropy[order[term.name]].index_add_(0, term.site, term.matrix)
+    scale = model.spins[i] * model.spins[j]
+    quadratic = torch.zeros(P, N, N, 3, 3, dtype=torch.float64)
+    quadratic.index_put_((parameter, i, j), scale[:, None, None] * matrix, accumulate=True)
+    quadratic[:, range(N), range(N)] += 2 * (model.spins**2)[:, None, None] * anisotropy
+    linear = torch.zeros(P, N, 3, dtype=torch.float64)
+    linear[-1] = -MU_B * model.spins[:, None] * torch.einsum("a,iac->ic", field, model.g)
+    spiral = model.spiral
+    if spiral is not None and bool((linear[-1] @ spiral.cross).abs().max() > 1e-9 * (1 + linear[-1].abs().max())):
+        raise InputError(
+            f"the field {field.tolist()} T does not act along the axis of the spiral, {spiral.axis.tolist()}, so that "
+            "no rotating frame exists; give a supercell that holds the order"
+        )
+    displacement = torch.cat((displacement, -displacement))
+    quadratic = quadratic.transpose(2, 3).contiguous()
+    return Terms(parameter, i, j, displacement, matrix, squared, anisotropy, quadratic, linear, model.spins)
+
+
+def sides(model: SpinModel) -> tuple[Float[Tensor, "side 3"], Complex[Tensor, "side 3 3"]]:
+    """Where a turning frame is solved to be seen at q (q, q - k and q + k), and what of it is seen from outside."""
+    if model.spiral is None:
+        return torch.zeros(1, 3, dtype=torch.float64), torch.eye(3, dtype=torch.complex128)[None]
+    order = (0, 1, -1)
+    shift = torch.stack([-n * model.spiral.propagation for n in order])
+    return shift, torch.stack([model.spiral.harmonic(n).conj() for n in order])
+
+
+def turned(model: SpinModel) -> Float[Tensor, "site 3"]:
+    """Directions in the frame that turns with the spiral, if there is one."""
+    if model.spiral is None:
+        return model.directions
+    back = model.spiral.rotation(-model.positions @ model.supercell)
+    return torch.einsum("sab,sb->sa", back, model.directions)
+
+
+def _joined(model: SpinModel, name: str) -> Tensor:
+    return torch.cat([getattr(coupling, name) for coupling in model.couplings])
+
+
+def _ordered(
+    hop: Complex[Tensor, "batch bond"],
+    pair: Complex[Tensor, "batch bond"],
+    onsite_hop: Complex[Tensor, "batch site"],
+    onsite_pair: Complex[Tensor, "batch site"],
+) -> Complex[Tensor, "batch raw"]:
+    """b^dagger b, b^dagger b^dagger, b b and b b^dagger of every bond, then of every site."""
+    parts = ((hop, onsite_hop), (pair, onsite_pair), (pair.conj(), onsite_pair.conj()), (hop.conj(), onsite_hop.conj()))
+    return torch.cat([part for both in parts for part in both], dim=1)

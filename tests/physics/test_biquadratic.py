@@ -1,0 +1,143 @@
+"""Biquadratic exchange: against the classical energy, a closed form, and a published spectrum."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sqwirrel.errors import InputError
+from sqwirrel.model.spin import SpinModel, parse
+from sqwirrel.simulate import SpinWaves
+from sqwirrel.simulate.bosons import Bosons, Elements, phases, turns
+from sqwirrel.simulate.order import local_frames
+from sqwirrel.simulate.terms import REGULARISATION, terms
+from tests.cases import SHARED, Bonds, build, random_q, repeated, tensor
+
+
+def tilted() -> SpinModel:
+    """Two spins in no special direction, with every kind of term."""
+    rng = np.random.default_rng(3)
+    bonds = [0, 0, 0], [1, 1, 0], [[0, 0, 0], [1, 0, 0], [0, 1, 0]]
+    return build(
+        np.diag([4.0, 5, 6]),
+        [[0, 0, 0], [0.4, 0.3, 0.2]],
+        rng.normal(size=(2, 3)),
+        {"J": (bonds, np.eye(3) + 0.3 * rng.normal(size=(3, 3, 3)))},
+        squared={"B": (bonds, np.eye(3)), "C": (bonds, rng.normal(size=(3, 3, 3)))},
+        anisotropies={"D": np.diag([0.3, -0.2, 0.7])},
+        spin=[1.5, 2.5],
+    )
+
+
+THETA = tensor([[0.7, -0.2, 0.4, 0.5]])
+
+
+def classical(model: SpinModel, xy: Tensor) -> Tensor:
+    """Energy of the cell with spins leaned by (x, y), b = (x + i y) / sqrt 2, as Holstein and Primakoff have it."""
+    u, n = local_frames(model.directions)
+    size = (xy**2).sum(-1, keepdim=True) / 2
+    S = n * (model.spins[:, None] - size) + (model.spins[:, None] - size / 2).sqrt() * (
+        xy[:, :1] * u.real + xy[:, 1:] * u.imag
+    )
+    energy = torch.zeros(())
+    for value, term in zip(THETA[0], (*model.couplings, *model.anisotropies), strict=True):
+        ends = (term.i, term.j) if hasattr(term, "i") else (term.site, term.site)
+        each = torch.einsum("ba,bac,bc->b", S[ends[0]], term.matrix, S[ends[1]])
+        energy = energy + value * (each**2 if getattr(term, "squared", False) else each).sum()
+    return energy
+
+
+def test_the_boson_hamiltonian_is_the_second_derivative_of_the_classical_energy() -> None:
+    model = tilted()
+    K = torch.autograd.functional.hessian(lambda xy: classical(model, xy), torch.zeros(2, 2, dtype=torch.float64))
+    one = torch.eye(2, dtype=torch.complex128)
+    U = torch.cat((torch.stack((one, one), 1), torch.stack((-1j * one, 1j * one), 1))).reshape(2, 2, 2, 2) / 2**0.5
+    expected = torch.einsum("xidj,ixky,ykel->djel", U.conj(), K + 0j, U).reshape(4, 4)
+    found = terms(model, torch.zeros(3, dtype=torch.float64))
+    vectors, source = phases(found.displacement)
+    elements = Elements.of(Bosons.every(2), found.i, found.j, source)
+    theta = torch.cat((THETA, torch.ones(1, 1).double()), dim=1)
+    value = elements.values(found.raw(theta, model.directions[None]))
+    H = elements.matrix(value, turns(vectors, torch.zeros(1, 3, dtype=torch.float64)), 4)[0, 0]
+    assert torch.allclose(H - REGULARISATION * torch.eye(4), expected, atol=1e-10)
+
+
+CUBIC = {
+    "name": "cubic",
+    "crystal": {
+        "cell": [4, 4, 4, 90, 90, 90],
+        "spacegroup": 221,
+        "sites": [{"label": "M", "position": [0, 0, 0], "spin": 1.5}],
+    },
+    "couplings": [{"name": "J", "bond": "1"}, {"name": "B", "bond": "1", "biquadratic": "classical"}],
+    "order": {
+        "supercell": [[0, 1, 1], [1, 0, 1], [1, 1, 0]],
+        "propagation": [0.5, 0.5, 0.5],
+        "spins": [{"position": [0, 0, 0], "direction": [0, 0, 1]}],
+    },
+}
+
+
+@pytest.mark.parametrize(("kind", "less"), [("classical", 0), ("renormalised", -2 + 1 / 1.5)])
+def test_cubic_neel_order_has_its_closed_form(kind: str, less: float) -> None:
+    """w = J (s cos a - (2 s - 2 + 1 / s) sin a) sqrt(36 - g^2), without the last two terms for classical spins."""
+    couplings = [CUBIC["couplings"][0], {**CUBIC["couplings"][1], "biquadratic": kind}]
+    model, q, s, a = parse({**CUBIC, "couplings": couplings}), random_q(20), 1.5, 0.3
+    assert model.names == ("J", "B")
+    with torch.no_grad():
+        modes = SpinWaves(model, q)(tensor([[np.cos(a), np.sin(a) / s**2]]))
+    g = 2 * torch.cos(2 * torch.pi * q).sum(-1)
+    expected = (s * np.cos(a) - (2 * s + less) * np.sin(a)) * (36 - g**2).sqrt()
+    assert bool(modes.stable.all())
+    assert torch.allclose(modes.energy[0, :, 0], expected, atol=1e-6)
+
+
+def test_fcc_antiferromagnet_has_the_published_energies() -> None:
+    """Wysocki and others, PRB 85, 054409 (2012): k = (1/2, 1/2, 1/2), 32 sublattices; modes without intensity are not stored.
+
+    The stored coefficient, -Q / S^3, acts as twice that of (S_i . S_j)^2: the program behind the file counts the square
+    half. That ours is right is what the classical energy and the closed form above show.
+    """
+    path = SHARED / "reference" / "biquadratic_fcc.npz"
+    if not path.exists():
+        pytest.skip(f"published spectra are not part of the repository, and there is no {path.name}")
+    with np.load(path) as file:
+        file = dict(file)
+    places, cells = repeated(file["pos"], (2, 2, 2))
+    signs = np.cos(2 * np.pi * cells @ file["k"].real)[:, None]
+    directions = signs * np.tile(file["F"].real[:4], (8, 1))
+    is_squared, scale = file["bond_type"] == 1, file["bond_J"][:, 0, 0]
+    J = larger(file, ~is_squared), np.repeat(scale[~is_squared], 8)[:, None, None] * np.eye(3)
+    B = larger(file, is_squared), np.eye(3)
+    made = {"squared": {"B": B}, "spin": np.tile(file["S"], 8), "supercell": (2, 2, 2)}
+    model, q = build(file["lattvec"], places, directions, {"J": J}, **made), tensor(file["q_rlu"].real)
+    with torch.no_grad():
+        modes = SpinWaves(model, q)(tensor([[1.0, float(scale[is_squared][0]) / 2]]))
+    assert len(set(np.round(scale[is_squared], 12))) == 1
+    for energy, intensity, published in zip(modes.energy[0], modes.intensity[0], file["omega"].real, strict=True):
+        expected = published[np.isfinite(published) & (published > 0.05)]
+        found = energy[(intensity > 1e-6) & (energy > 0.05)].numpy()
+        away = np.abs(found[:, None] - expected)
+        assert not away.size or max(away.min(0).max(), away.min(1).max()) < 1e-5
+        assert len(found) >= len(expected)
+
+
+def larger(file: dict[str, NDArray[np.float64]], which: NDArray[np.bool_]) -> Bonds:
+    """Bonds of a cell of four atoms in one of 2 x 2 x 2, in the order of `repeated`: each of them eight times in a row."""
+    i, j, offset = [], [], []
+    for a, b, n in zip(*(file[f"bond_{part}"][which] for part in "ijn"), strict=True):
+        for cell in np.ndindex(2, 2, 2):
+            to = np.array(cell) + n.astype(int)
+            i.append(4 * int(np.ravel_multi_index(cell, (2, 2, 2))) + int(a))
+            j.append(4 * int(np.ravel_multi_index(tuple(to % 2), (2, 2, 2))) + int(b))
+            offset.append((to // 2).tolist())
+    return i, j, offset
+
+
+def test_what_cannot_be_biquadratic_is_refused() -> None:
+    wrong = {**CUBIC, "couplings": [CUBIC["couplings"][0], {"name": "B", "bond": "1", "biquadratic": True}]}
+    with pytest.raises(InputError, match="'classical' or 'renormalised', without a matrix, got True"):
+        parse(wrong)
+    with pytest.raises(InputError, match="is relaxed and has biquadratic exchange"):
+        parse({**CUBIC, "order": {**CUBIC["order"], "relaxed": True}})
