@@ -44,7 +44,8 @@ def fit_checks(target: Target, theta: Float[Tensor, " parameter"]) -> tuple[floa
             "residual_structure",
             abs(largest) <= MISFIT,
             largest,
-            f"largest mean residual of {WINDOW[0]} x {WINDOW[1]} bins, in its standard deviations, at {where}",
+            f"largest mean residual of {WINDOW[0]} x {WINDOW[1]} bins, in its standard deviations, at most {MISFIT}; "
+            f"at {where}",
         ),
     ]
 
@@ -98,16 +99,18 @@ def parameter_checks(
     lo, hi = target.prior.bounds.T
     low, high = (weighted_quantile(draws, weight, level) for level in LEVELS["interval95"])
     width = (high - low).clamp(min=1e-300)
-    below, above = (low - lo.where(lo != 0, -torch.inf)) / width, (hi.where(hi != 0, torch.inf) - high) / width
-    close = torch.minimum(below, above)
+    below, above = (low - lo) / width, (hi - high) / width
+    at_zero = torch.minimum(below.where(lo == 0, torch.inf), above.where(hi == 0, torch.inf)) < EDGE
+    close = torch.minimum(below.where(lo != 0, torch.inf), above.where(hi != 0, torch.inf))
     sd = (weight @ (draws - weight @ draws) ** 2).sqrt() / target.prior.sd
-    cut, wide = _named(target, close < EDGE), _named(target, sd > WIDE)
+    cut, wide, pressed = _named(target, close < EDGE), _named(target, sd > WIDE), _named(target, at_zero)
+    pressed = f"; pressed to zero, where the prior ends and makes the interval: {pressed}" if pressed else ""
     return [
         Check(
             "inside_prior",
             not cut,
             float(close.min()),
-            f"distance of the 95 % intervals from the prior's bounds, in widths; cut off: {cut or 'none'}",
+            f"distance of the 95 % intervals from the prior's bounds, in widths; cut off: {cut or 'none'}{pressed}",
         ),
         Check(
             "identified",

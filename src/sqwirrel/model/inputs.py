@@ -1,5 +1,6 @@
 """What a user gives, checked once: tables of a model file with known keys, and arrays of the right shape."""
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,9 @@ def table(value: object, where: str, required: str = "", optional: str = "") -> 
     given = mapping(value, where)
     known = (*required.split(), *optional.split())
     if unknown := [key for key in given if key not in known]:
-        raise InputError(f"{where} has the unknown key '{unknown[0]}'; known are {', '.join(known)}")
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        meant = f"; did you mean '{near[0]}'?" if near else ""
+        raise InputError(f"{where} has the unknown key '{unknown[0]}'; known are {', '.join(known)}{meant}")
     if missing := [key for key in required.split() if key not in given]:
         raise InputError(f"{where} lacks the key '{missing[0]}'")
     return given

@@ -152,7 +152,9 @@ def spiral(order: Mapping[str, object]) -> Spiral | None:
     """The spiral of an [order] table that has an `axis`."""
     if "axis" not in order:
         return None
-    k = inputs.numbers(order.get("propagation"), (3,), "[order] propagation of a spiral")
+    if "propagation" not in order:
+        raise InputError("[order] has an axis but no propagation; a spiral needs both")
+    k = inputs.numbers(order["propagation"], (3,), "[order] propagation")
     return Spiral(k, inputs.numbers(order["axis"], (3,), "[order] axis"))
 
 

@@ -181,14 +181,14 @@ class Experiment(nn.Module):
         """One sentence: where the assumed order fails, `at` some of the wavevectors (rlu) given or found here."""
         head, values = f"the assumed order of model '{self.model.name}' is not", theta[:, : len(self.model.names)]
         if not bool(self.waves.is_stationary(values).all()):
-            return (
-                f"{head} stationary with these parameters (a torque acts on the moments); set relaxed = true in [order]"
-            )
+            cure = "give directions nearer to a minimum" if self.model.relaxed else "set relaxed = true in [order]"
+            return f"{head} stationary with these parameters (a torque acts on the moments); {cure}"
         bad = self.waves.get_buffer("q")[~self.waves(values).stable[0]] if at is None else at
         q = ", ".join(f"{x:.3f}" for x in bad[0].tolist()) if len(bad) else "?"
+        pitch = "" if self.model.spiral is None else " (a spiral is one for the propagation of lowest energy alone)"
         return (
             f"{head} a minimum of the energy with these parameters: it is unstable at q = ({q}); "
-            "change the parameters or the order"
+            f"change the parameters or the order{pitch}"
         )
 
     def _rows(self) -> int:

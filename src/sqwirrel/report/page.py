@@ -62,7 +62,8 @@ alone, over {DRAWS} posterior draws. Light blue: 68 and 95 % of what a new measu
 included. Bins beside badly covered ones have large errors, because the likelihood takes the variance of reduced data
 from neighbours."""
 ABOUT_CORNER = """Blue: 68 and 95 % of the posterior, nuisances marginalised; dots are weighted draws. Dashed red: the
-Cramér–Rao bound at the best fit (68 %), which no unbiased estimate beats."""
+Cramér–Rao bound at the best fit (68 %), which no unbiased estimate beats; a posterior is narrower where the prior says
+more than the data."""
 
 
 def _figures(result: Result) -> dict[str, str]:
@@ -157,7 +158,17 @@ def _checks(checks: Iterable[Content]) -> str:
     for check in checks:
         state = "passed" if check["passed"] else "failed"
         value = plain(check["value"]) if check["value"] is not None else "infinite"
-        rows.append(("", [f"{escape(check['words'])}", f"={state}", value, f"~{escape(check['meaning'])}"]))
+        rows.append(
+            (
+                "",
+                [
+                    f"{escape(check['words'])} <small><code>{check['name']}</code></small>",
+                    f"={state}",
+                    value,
+                    f"~{escape(check['meaning'])}",
+                ],
+            )
+        )
     return _table(["", "", "value", "meaning"], rows)
 
 

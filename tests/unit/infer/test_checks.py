@@ -169,6 +169,12 @@ def test_parameters_well_inside_pass() -> None:
     assert "none" in found["inside_prior"].meaning
 
 
+def test_a_parameter_pressed_to_a_bound_at_zero_passes_but_is_named() -> None:
+    found = parameter_checks((19, 21), (0, 2))["inside_prior"]
+    assert found.passed
+    assert "pressed to zero, where the prior ends and makes the interval: background" in found.meaning
+
+
 def test_a_parameter_at_a_bound_is_named() -> None:
     for interval in ((99, 100), (-100, -99)):
         found = parameter_checks(interval, (29, 31))

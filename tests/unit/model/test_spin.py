@@ -108,7 +108,7 @@ def test_arrays_that_disagree_are_refused():
         (changed("order", "supercell", [[1, 0, 0], [0, 1, 0], [0, 0, 0.5]]), "not a lattice translation"),
         (changed("order", "supercell", [[1, 0, 0], [0, 1, 0], [1, 1, 0]]), "lie in one plane"),
         (changed("order", "propagation", [0, 0, 0.5]), "not the period"),
-        (changed("order", "axis", [0, 0, 1]), "propagation of a spiral must be 3 finite numbers"),
+        (changed("order", "axis", [0, 0, 1]), "no propagation; a spiral needs both"),
         (
             changed("order", {**MNF2["order"], "propagation": [0, 0, 0.1], "axis": [0, 0, 0]}),
             "axis of the spiral is zero",
