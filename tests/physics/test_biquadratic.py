@@ -58,7 +58,7 @@ def test_the_boson_hamiltonian_is_the_second_derivative_of_the_classical_energy(
     vectors, source = phases(found.displacement)
     elements = Elements.of(Bosons.every(2), found.i, found.j, source)
     theta = torch.cat((THETA, torch.ones(1, 1).double()), dim=1)
-    value = elements.values(found.raw(theta, model.directions[None]))
+    value = elements.values(found.parts(theta, model.directions[None]).raw)
     H = elements.matrix(value, turns(vectors, torch.zeros(1, 3, dtype=torch.float64)), 4)[0, 0]
     assert torch.allclose(H - REGULARISATION * torch.eye(4), expected, atol=1e-10)
 

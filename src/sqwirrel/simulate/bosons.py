@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
+from sqwirrel.simulate.terms import Parts
+
 ZERO = 1e-10
 """Matrix elements below this, relative to the largest, are rounding."""
 DIGITS = 1e8
@@ -49,7 +51,7 @@ class Bosons(NamedTuple):
 class Elements(NamedTuple):
     """Matrix elements of the upper triangle: H[row, column] = sum value phase[source], conjugated for ~source.
 
-    `pick` are those of the raw elements (`Terms.raw`) that lie there, `merge` the element that each belongs to.
+    `pick` are those of the raw elements (`Parts.raw`) that lie there, `merge` the element that each belongs to.
     """
 
     row: Int[Tensor, " element"]
@@ -60,7 +62,7 @@ class Elements(NamedTuple):
 
     @classmethod
     def of(cls, bosons: Bosons, i: Tensor, j: Tensor, source: Tensor) -> "Elements":
-        """From bonds (both directions) i -> j with their phase, in the order of `Terms.raw`."""
+        """From bonds (both directions) i -> j with their phase, in the order of `Parts.raw`."""
         site = torch.arange(bosons.place.shape[1])
         start, end = torch.cat((i, site)), torch.cat((j, site))
         row = torch.cat([bosons.place[d, start] for d in (0, 0, 1, 1)])
@@ -124,14 +126,13 @@ def turns(vectors: Float[Tensor, "source 3"], q: Float[Tensor, "q 3"]) -> Comple
 
 
 def one_sided(
-    directions: Float[Tensor, "site 3"],
-    i: Int[Tensor, " bond"],
-    j: Int[Tensor, " bond"],
-    hop: Complex[Tensor, " bond"],
-    pair: Complex[Tensor, " bond"],
-    onsite_pair: Complex[Tensor, "parameter site"],
+    directions: Float[Tensor, "site 3"], i: Int[Tensor, " bond"], j: Int[Tensor, " bond"], parts: Parts
 ) -> Bosons | None:
-    """The block of a collinear order that conserves the spin along it, with real coefficients; None without these."""
+    """The block of a collinear order that conserves the spin along it, with real coefficients; None without these.
+
+    `parts` are those of each parameter alone.
+    """
+    hop, pair, onsite_pair = parts.hop.sum(0), parts.pair.sum(0), parts.onsite_pair
     along = directions @ directions[0]
     side = (along < 0).long()
     size = ZERO * float(torch.cat((hop, pair, onsite_pair.flatten())).abs().max())

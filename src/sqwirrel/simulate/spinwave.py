@@ -116,7 +116,7 @@ class SpinWaves(nn.Module):
         theta, directions, _ = self._order(theta)
         n, size = len(self.spins), (self.spins / (2 * len(self.spins))).sqrt().repeat(2)[:, None]
         elements, parts = Elements.of(Bosons.every(n), self.i, self.j, self.source), []
-        value = elements.values(self.terms.raw(theta, directions))
+        value = elements.values(self.terms.parts(theta, directions).raw)
         for turn, q in zip(self.turn, self.solved.reshape(len(self.turn), -1, 3), strict=True):
             moment = size * _seen(directions, turn)
             energy, amplitude, _ = eigenmodes(elements.matrix(value, turns(self.vectors, q), 2 * n), moment[:, None])
@@ -150,20 +150,16 @@ class SpinWaves(nn.Module):
     def _choose_operators(self) -> None:
         """A block of its own where the order has one and the neutron sees one vector of it; else all operators."""
         self.bosons, factor, common, coefficient = Bosons.every(len(self.spins)), None, None, None
-        if not self.model.relaxed:
-            one = torch.eye(len(self.linear), dtype=torch.float64)
-            everything = self.terms.raw(one, self.directions)
-            hop, pair = (part[0] for part in self.terms.hops(self.directions))
-            onsite = self.terms.onsite(one, self.directions)[1]
-            plain = self.model.spiral is None
-            block = one_sided(self.directions[0], self.i, self.j, hop, pair, onsite) if plain else None
-            if block is not None:
-                factor, common = common_moment(self._moments(self.directions, self.turn[0])[0, block.operators])
-            if block is not None and factor is not None:
-                self.bosons = block
+        parts = self.terms.parts(torch.eye(len(self.linear), dtype=torch.float64), self.directions)
+        plain = not self.model.relaxed and self.model.spiral is None
+        block = one_sided(self.directions[0], self.i, self.j, parts) if plain else None
+        if block is not None:
+            factor, common = common_moment(self._moments(self.directions, self.turn[0])[0, block.operators])
+        if block is not None and factor is not None:
+            self.bosons = block
         self.elements = Elements.of(self.bosons, self.i, self.j, self.source)
         if not self.model.relaxed:
-            value = self.elements.values(everything)
+            value = self.elements.values(parts.raw)
             used = (value != 0).any(0)
             self.elements, coefficient = self.elements.only(used), value[:, used]
         kinds = list(dict.fromkeys(self.model.ions))
@@ -174,7 +170,7 @@ class SpinWaves(nn.Module):
     def _values(self, theta: Tensor, directions: Tensor) -> Complex[Tensor, "batch element"]:
         """Matrix elements of every row of `theta`, without their phases."""
         if self.coefficient is None:
-            return self.elements.to(theta.device).values(self.terms.raw(theta, directions))
+            return self.elements.to(theta.device).values(self.terms.parts(theta, directions).raw)
         return torch.complex(theta @ self.coefficient.real, theta @ self.coefficient.imag)
 
     def _chunk(self, theta: Tensor, value: Tensor, moment: Tensor, part: slice) -> tuple[Tensor, Tensor, Tensor]:

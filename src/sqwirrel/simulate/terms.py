@@ -36,43 +36,53 @@ class Terms(NamedTuple):
     linear: Float[Tensor, "parameter site 3"]
     spins: Float[Tensor, " site"]
 
-    def hops(self, directions: Tensor) -> tuple[Complex[Tensor, "order bond"], Complex[Tensor, "order bond"]]:
-        """Coefficients of b^dagger b and b^dagger b^dagger of each bond, for unit parameters."""
-        u, _ = local_frames(directions)
-        left = (u[:, self.i, :, None] * self.matrix).sum(-2)
-        size = 0.5 * (self.spins[self.i] * self.spins[self.j]).sqrt()
-        start, end = self._leaning(directions)
-        hop = size * (left * u[:, self.j].conj()).sum(-1) + 2 * start.conj() * end
-        return hop, size * (left * u[:, self.j]).sum(-1) + 2 * (start * end).conj()
-
-    def _leaning(self, directions: Tensor) -> tuple[Complex[Tensor, "order bond"], Complex[Tensor, "order bond"]]:
-        """How S_i . squared . S_j changes with b of either end, to first order; 0 where the moments are parallel."""
+    def parts(self, theta: Float[Tensor, "batch parameter"], directions: Float[Tensor, "order site 3"]) -> "Parts":
+        """Coefficients in the local frames of `directions` (one order, or one for each row of `theta`)."""
         u, n = local_frames(directions)
-        u = u.conj() * (self.spins / 2).sqrt()[:, None]
-        n = (n * self.spins[:, None]) + 0j
-        ends = "xba,bac,xbc->xb", u[:, self.i], self.squared + 0j, n[:, self.j]
-        return torch.einsum(*ends), torch.einsum("xba,bac,xbc->xb", n[:, self.i], self.squared + 0j, u[:, self.j])
+        scale, start, end = theta[:, self.parameter], u[:, self.i], u[:, self.j]
+        left = (start[..., None] * self.matrix).sum(-2)
+        size = 0.5 * (self.spins[self.i] * self.spins[self.j]).sqrt()
+        hop, pair = size * (left * end.conj()).sum(-1), size * (left * end).sum(-1)
+        onsite_hop, onsite_pair = self._onsite(theta, u, n)
+        if bool(self.squared.any()):
+            near, far = self._leaning(u, n)
+            hop, pair = hop + 2 * near.conj() * far, pair + 2 * (near * far).conj()
+            onsite_hop = onsite_hop.index_add(1, self.i, 2 * scale * (near * near.conj()))
+            onsite_pair = onsite_pair.index_add(1, self.i, 2 * scale * near.conj() ** 2)
+        return Parts(scale * hop, scale * pair, onsite_hop, onsite_pair)
 
-    def raw(self, theta: Tensor, directions: Tensor) -> Complex[Tensor, "batch raw"]:
-        """All matrix elements in the local frames of `directions`."""
-        scale = theta[:, self.parameter]
-        (hop, pair), onsite = self.hops(directions), self.onsite(theta, directions)
-        return _ordered(scale * hop, scale * pair, *onsite)
-
-    def onsite(self, theta: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
+    def _onsite(self, theta: Tensor, u: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
         """b^dagger b and b^dagger b^dagger by anisotropy and fields along n (Toth & Lake eq. 26, each bond once)."""
-        u, n = (part.expand(len(theta), -1, -1) for part in local_frames(directions))
+        u, n = u.expand(len(theta), -1, -1), n.expand(len(theta), -1, -1)
         turned = torch.einsum("bp,piac,bic->bia", theta + 0j, self.anisotropy + 0j, u)
         force = torch.einsum("bp,piajc,bjc->bia", theta, self.quadratic, n) + torch.einsum(
             "bp,pia->bia", theta, self.linear
         )
-        hop = (
-            (turned * u.conj()).sum(-1) * self.spins - (force * n).sum(-1) / self.spins + theta[:, -1:] * REGULARISATION
-        )
-        start, _ = self._leaning(directions)
-        scale = 2 * theta[:, self.parameter]
-        hop = hop.index_add(1, self.i, scale * (start * start.conj()))
-        return hop, ((turned * u).sum(-1) * self.spins).index_add(1, self.i, scale * start.conj() ** 2)
+        hop = (turned * u.conj()).sum(-1) * self.spins - (force * n).sum(-1) / self.spins
+        return hop + theta[:, -1:] * REGULARISATION, (turned * u).sum(-1) * self.spins
+
+    def _leaning(self, u: Tensor, n: Tensor) -> tuple[Complex[Tensor, "order bond"], Complex[Tensor, "order bond"]]:
+        """How S_i . squared . S_j changes with b of either end, to first order; 0 where the moments are parallel."""
+        u = u.conj() * (self.spins / 2).sqrt()[:, None]
+        n, matrix = n * self.spins[:, None] + 0j, self.squared + 0j
+        near = torch.einsum("xba,bac,xbc->xb", u[:, self.i], matrix, n[:, self.j])
+        return near, torch.einsum("xba,bac,xbc->xb", n[:, self.i], matrix, u[:, self.j])
+
+
+class Parts(NamedTuple):
+    """Coefficients of b^dagger b and b^dagger b^dagger: of the bonds, then of the sites."""
+
+    hop: Complex[Tensor, "batch bond"]
+    pair: Complex[Tensor, "batch bond"]
+    onsite_hop: Complex[Tensor, "batch site"]
+    onsite_pair: Complex[Tensor, "batch site"]
+
+    @property
+    def raw(self) -> Complex[Tensor, "batch raw"]:
+        """b^dagger b, b^dagger b^dagger, b b and b b^dagger of every bond, then of every site."""
+        both = (self.hop, self.onsite_hop), (self.pair, self.onsite_pair)
+        every = (*both[0], *both[1], *(part.conj() for part in both[1]), *(part.conj() for part in both[0]))
+        return torch.cat(every, dim=1)
 
 
 def terms(model: SpinModel, field: Float[Tensor, "3"]) -> Terms:
@@ -129,14 +139,3 @@ def turned(model: SpinModel) -> Float[Tensor, "site 3"]:
 
 def _joined(model: SpinModel, name: str) -> Tensor:
     return torch.cat([getattr(coupling, name) for coupling in model.couplings])
-
-
-def _ordered(
-    hop: Complex[Tensor, "batch bond"],
-    pair: Complex[Tensor, "batch bond"],
-    onsite_hop: Complex[Tensor, "batch site"],
-    onsite_pair: Complex[Tensor, "batch site"],
-) -> Complex[Tensor, "batch raw"]:
-    """b^dagger b, b^dagger b^dagger, b b and b b^dagger of every bond, then of every site."""
-    parts = ((hop, onsite_hop), (pair, onsite_pair), (pair.conj(), onsite_pair.conj()), (hop.conj(), onsite_hop.conj()))
-    return torch.cat([part for both in parts for part in both], dim=1)
