@@ -6,7 +6,7 @@ STAMP := .venv/.setup-done
 .PHONY: setup demo test check smoke bench docs clean
 
 BENCH := .venv/.bench-done
-BENCHMARKS := lswt_speed mnf2 mnf2_coverage quadrature
+BENCHMARKS := spinwave mnf2 mnf2_coverage quadrature
 
 setup: $(STAMP)
 
@@ -40,7 +40,7 @@ smoke: $(BENCH)
 	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name --quick || exit 1; done
 
 bench: $(BENCH)
-	$(BIN)/python -m benchmarks.lswt_speed
+	$(BIN)/python -m benchmarks.spinwave
 
 docs: setup
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html

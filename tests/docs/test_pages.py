@@ -98,7 +98,7 @@ def test_results_that_are_absent_or_strange_do_not_stop_the_build(tmp_path: Path
     from generators import results
 
     assert "No benchmark result" in results.page(tmp_path, tmp_path)
-    (tmp_path / "lswt_speed.json").write_text('{"benchmark": "lswt_speed", "figure": 1.5}')
+    (tmp_path / "spinwave.json").write_text('{"benchmark": "spinwave", "figure": 1.5}')
     (tmp_path / "other.json").write_text('{"seconds": 2.0, "record": {"created": "2026-11-21T00:00"}}')
     page = results.page(tmp_path, tmp_path)
     assert "| `figure` | 1.5 |" in page

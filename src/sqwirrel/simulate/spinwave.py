@@ -99,15 +99,17 @@ class SpinWaves(nn.Module):
         """
         theta, directions, stationary = self._order(theta)
         value, n, solved = self._values(theta, directions), len(self.q), []
-        step = max(1, CHUNK_BYTES // (len(theta) * self._bytes_per_q()))
+        size = 16 * len(self.vectors) if self._is_compiled() else len(theta) * self._bytes_per_q()
+        step = max(1, CHUNK_BYTES // size)
         for k, turn in enumerate(self.turn):
             moment, stop = self._moment(directions, turn), (k + 1) * n
             parts = [slice(start, min(start + step, stop)) for start in range(k * n, max(k * n + 1, stop), step)]
             chunks = [self._chunk(theta, value, moment, part) for part in parts]
-            solved.append(Modes(*(torch.cat(pieces, dim=1) for pieces in zip(*chunks, strict=True))))
+            columns = [list(column) for column in zip(*chunks, strict=True)]
+            del chunks  # so that each column is freed as soon as it is joined
+            solved.append(Modes(*(torch.cat(columns.pop(0), dim=1) for _ in range(3))))
         modes = Modes.joined(solved)
-        weight = bose(modes.energy, self.temperature)
-        return Modes(modes.energy, modes.intensity * weight, modes.stable & stationary[:, None])
+        return Modes(modes.energy, modes.intensity, modes.stable & stationary[:, None])
 
     def correlations(
         self, theta: Float[Tensor, "batch parameter"]
@@ -174,9 +176,18 @@ class SpinWaves(nn.Module):
         return torch.complex(theta @ self.coefficient.real, theta @ self.coefficient.imag)
 
     def _chunk(self, theta: Tensor, value: Tensor, moment: Tensor, part: slice) -> tuple[Tensor, Tensor, Tensor]:
-        """Energies, zero-temperature S_perp and stability at a slice of the wavevectors."""
+        """Energies, S_perp and stability at a slice of the wavevectors."""
         seen = _Seen(*(self.get_buffer(name)[part] for name in _Seen._fields)) if self.keep else self._look(part)
-        if not torch.is_grad_enabled() and self.q.device.type == "cpu":
+        energy, intensity, stable = self._solved(theta, value, moment, seen, part)
+        return energy, intensity * bose(energy, self.temperature), stable
+
+    def _is_compiled(self) -> bool:
+        return not torch.is_grad_enabled() and self.q.device.type == "cpu"
+
+    def _solved(
+        self, theta: Tensor, value: Tensor, moment: Tensor, seen: _Seen, part: slice
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        if self._is_compiled():
             return self._compiled(value, moment, seen)
         H, form = self._hamiltonian(theta, value, seen.phase, part), seen.form[:, self.kind]
         energy, amplitude, stable = eigenmodes(H, observable(moment, form, seen.unit), self.bosons.positive)

@@ -1,17 +1,20 @@
-"""Time per wavevector of linear spin waves, energies and S_perp, against pyspinw 1.1.0b2: one thread each, in one run.
+"""Time of linear spin waves, energies and S_perp, against pyspinw 1.1.0b2: one thread each, in one run.
 
-    python -m benchmarks.lswt_speed --json FILE [--quick]
+    python -m benchmarks.spinwave --json FILE [--quick]
 
-The cases are the neutral ones of `../shared/peers/cases.py`. Both sides start from their own description of the
-Hamiltonian (`pyspinw.Hamiltonian`, `SpinModel`), made beforehand; the clock covers everything from there to energies
-and S_perp at every q. The runs alternate, and the best of several counts. Columns of ours:
+The cases are the neutral ones of `../shared/peers/cases.py`, and Goodenough PCSMO from `../shared/reference`.
+Both sides start from their own description of the Hamiltonian (`pyspinw.Hamiltonian`, `SpinModel`), made beforehand;
+the clock covers everything from there to energies and S_perp at every q. The runs alternate, and the best of several
+counts. Before anything is timed, the energies of both sides must agree. Per case, in microseconds a q:
 
-- all: a `SpinWaves` made from the model, and its call without gradients (the compiled path);
-- call: the call alone, for another Hamiltonian of the same model, with what does not depend on parameters kept;
-- torch all, torch call: the same with gradients enabled (the differentiable path), forward only;
-- gradient: the differentiable call and one backward pass.
+- ours_us: a `SpinWaves` made from the model, and its call without gradients (the compiled path);
+- call_us: the call alone, for another Hamiltonian of the same model, with what does not depend on parameters kept;
+- differentiable_us, differentiable_call_us: the same with gradients enabled, forward only;
+- gradient_us: the differentiable call and one backward pass.
 
-Before anything is timed, the energies of both sides must agree.
+Then: `training`, spectra of many Hamiltonians of one model at the same q, parameter by parameter, against one pyspinw
+calculation each; `gradient`, a broadened spectrum and its derivatives against the broadened spectrum without gradients;
+`threads`, two threads against one; `memory`, resident size after 1e6 q of 16 sublattices.
 """
 
 import argparse
@@ -19,6 +22,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -37,8 +41,18 @@ from sqwirrel.model.terms import Anisotropy, Coupling
 from sqwirrel.record import Record
 from sqwirrel.simulate import SpinWaves
 
-CASES = Path(__file__).parents[2] / "shared" / "peers" / "cases.py"
-POINTS = {"fm_chain": 8000, "rb2mnf4": 8000, "N8": 2000, "N16": 600, "N32": 150, "tri120": 6000, "canted": 8000}
+SHARED = Path(__file__).parents[2] / "shared"
+CASES = SHARED / "peers" / "cases.py"
+POINTS = {
+    "fm_chain": 20_000,
+    "rb2mnf4": 20_000,
+    "N8": 5000,
+    "N16": 2000,
+    "N32": 500,
+    "tri120": 20_000,
+    "canted": 20_000,
+    "pcsmo": 1000,
+}
 """Wavevectors in the full run; a quick one has a quarter."""
 SEED = 1
 AGREEMENT = 1e-6
@@ -50,7 +64,11 @@ ONE_THREAD = {
     "MKL_NUM_THREADS": "1",
     "QT_QPA_PLATFORM": "offscreen",
 }
-COLUMNS = ("pyspinw", "all", "call", "torch all", "torch call", "gradient")
+COLUMNS = ("pyspinw_us", "ours_us", "call_us", "differentiable_us", "differentiable_call_us", "gradient_us")
+TRAINING = {"rb2mnf4": (1000, 1000), "pcsmo": (1000, 1000)}
+"""Hamiltonians and wavevectors."""
+GRADIENT = ("rb2mnf4", "N8", "pcsmo")
+MANY = 1_000_000
 Case = Mapping[str, Any]
 Job = Callable[[], object]
 
@@ -79,37 +97,140 @@ def measure(quick: bool) -> dict[str, Any]:
     record = Record.start(seeds={"q": SEED})
     start, cases = time.perf_counter(), load(CASES)
     compile_seconds = seconds(lambda: warm_up(cases))
-    rows = {name: race(cases, name, quick) for name in POINTS}
+    rows = [race(cases, name, quick) for name in POINTS]
+    peer = {row["case"]: row["pyspinw_us"] for row in rows}
+    more = {
+        "training": [training(cases, name, peer[name], quick) for name in TRAINING],
+        "gradient": [gradient(cases, name, quick) for name in GRADIENT],
+        "threads": threads(cases, quick),
+        "memory": None if quick else memory(),
+    }
     record = record.with_seconds(total=time.perf_counter() - start, first_call=compile_seconds)
     versions = {name: importlib.metadata.version(name) for name in ("pyspinw", "numba", "numpy", "torch")}
     return {
-        "benchmark": "lswt_speed",
+        "benchmark": "spinwave",
         "quick": quick,
         "unit": "microseconds per q, one thread",
         "record": {**json.loads(record.to_json()), "versions": {**record.versions, **versions}},
         "processor": processor(),
-        "cases": rows,
+        "rows": rows,
+        **more,
     }
 
 
 def warm_up(cases: ModuleType) -> None:
     """Loads or compiles the kernels."""
-    model = our_model(cases.CASES["fm_chain"]())
+    model = our_model(described(cases, "fm_chain"))
     with torch.no_grad():
         SpinWaves(model, torch.rand(4, 3, dtype=torch.float64))(parameters(model))
 
 
 def race(cases: ModuleType, name: str, quick: bool) -> dict[str, Any]:
     """Microseconds per q of every column for one case, best of several alternating runs."""
-    case = cases.CASES[name]()
+    case = described(cases, name)
     q = cases.q_random(POINTS[name] // (4 if quick else 1), seed=SEED)
     jobs, difference = contenders(case, q)
-    best = dict.fromkeys(jobs, float("inf"))
+    fastest = dict.fromkeys(jobs, float("inf"))
     for _ in range(3 if quick else 9):
         for label, job in jobs.items():
-            best[label] = min(best[label], seconds(job))
-    per_q = {label: round(value / len(q) * 1e6, 4) for label, value in best.items()}
-    return {"sublattices": len(case["S"]), "q": len(q), "largest_energy_difference": difference, **per_q}
+            fastest[label] = min(fastest[label], seconds(job))
+    per_q = {label: round(value / len(q) * 1e6, 4) for label, value in fastest.items()}
+    collinear = SpinWaves(our_model(case), torch.zeros(1, 3, dtype=torch.float64)).bosons.mirrored
+    return {
+        "case": name,
+        "sublattices": len(case["S"]),
+        "structure": "collinear" if collinear else "general",
+        "q": len(q),
+        **per_q,
+        "ratio": per_q["pyspinw_us"] / per_q["ours_us"],
+        "largest_energy_difference": difference,
+    }
+
+
+def training(cases: ModuleType, name: str, peer: float, quick: bool) -> dict[str, Any]:
+    """Seconds per spectrum (all its q) of many Hamiltonians; `peer` is microseconds a q of pyspinw in this run."""
+    many, n = (20, 100) if quick else TRAINING[name]
+    case = described(cases, name)
+    model, q = our_model(case), torch.from_numpy(cases.q_random(n, seed=SEED))
+    theta = parameters(model) * torch.linspace(0.9, 1.1, many, dtype=torch.float64)[:, None]
+    with torch.no_grad():
+        took = seconds(lambda: [SpinWaves(model, q)(part) for part in theta.split(100)])
+    ours = took / many
+    return {
+        "case": name,
+        "hamiltonians": many,
+        "q": n,
+        "ours_ms": ours * 1e3,
+        "pyspinw_ms": peer * n / 1e3,
+        "ratio": peer * n / 1e6 / ours,
+    }
+
+
+def gradient(cases: ModuleType, name: str, quick: bool) -> dict[str, Any]:
+    """Milliseconds of a broadened spectrum without gradients, and with its derivatives by all parameters."""
+    model = our_model(described(cases, name))
+    q = torch.from_numpy(cases.q_random(50 if quick else 1000, seed=SEED))
+    waves, theta, line = SpinWaves(model, q), parameters(model), torch.linspace(0, 10, 100, dtype=torch.float64)
+
+    def spectrum(theta: Tensor) -> Tensor:
+        modes = waves(theta)
+        return (modes.intensity[..., None] * torch.exp(-(((line - modes.energy[..., None]) / 0.3) ** 2))).sum(-2)
+
+    def backward() -> Tensor:
+        leaf = theta.clone().requires_grad_()
+        return torch.autograd.grad(spectrum(leaf).sum(), leaf)[0]
+
+    forward = best(torch.no_grad()(lambda: spectrum(theta)), quick)
+    both = best(backward, quick)
+    return {"case": name, "q": len(q), "forward_ms": forward * 1e3, "gradient_ms": both * 1e3, "ratio": both / forward}
+
+
+def threads(cases: ModuleType, quick: bool) -> dict[str, float]:
+    """Seconds of 16 sublattices on one thread and on two."""
+    model = our_model(described(cases, "N16"))
+    q = torch.from_numpy(cases.q_random(500 if quick else 40_000, seed=SEED))
+    took = {}
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        took[count] = best(torch.no_grad()(lambda: SpinWaves(model, q, keep=False)(parameters(model))), quick)
+    torch.set_num_threads(1)
+    return {"one_s": took[1], "two_s": took[2], "ratio": took[1] / took[2]}
+
+
+def memory() -> dict[str, float]:
+    """Largest resident size (GB) of a process that solves `MANY` q of 16 sublattices, and its seconds."""
+    code = (
+        "import resource, time, torch; from benchmarks.spinwave import *; cases = load(CASES);"
+        "model = our_model(described(cases, 'N16')); q = torch.from_numpy(cases.q_random(MANY, seed=SEED));"
+        "torch.set_grad_enabled(False); start = time.perf_counter(); SpinWaves(model, q)(parameters(model));"
+        "print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    took, size = map(float, ran.stdout.split())
+    return {"q": MANY, "seconds": took, "resident_gb": size}
+
+
+def best(job: Job, quick: bool) -> float:
+    """Seconds of the fastest of some runs."""
+    return min(seconds(job) for _ in range(2 if quick else 5))
+
+
+def described(cases: ModuleType, name: str) -> Case:
+    """A neutral case by name; PCSMO (PRL 109, 237202) is read from its published spectrum."""
+    if name != "pcsmo":
+        return dict(cases.CASES[name]())
+    with np.load(SHARED / "reference" / "pcsmo.npz") as stored:
+        file = dict(stored)
+    bonds = zip(*(file[f"bond_{key}"] for key in "ijnJ"), strict=True)
+    return {
+        "name": "pcsmo",
+        "lattvec": file["lattvec"],
+        "pos": file["pos"],
+        "S": file["S"],
+        "dirs": file["F"].real / np.linalg.norm(file["F"].real, axis=1, keepdims=True),
+        "bonds": [(int(i), int(j), tuple(map(int, n)), J) for i, j, n, J in bonds],
+        "aniso": list(enumerate(file["aniso"])),
+    }
 
 
 def contenders(case: Case, q: NDArray[np.float64]) -> tuple[dict[str, Job], float]:
@@ -147,9 +268,11 @@ def disagreement(theirs: Any, waves: SpinWaves, q: NDArray[np.float64], theta: T
 
 
 def our_model(case: Case) -> SpinModel:
-    """The case as a `SpinModel` whose parameters scale the given exchange and anisotropy."""
+    """The case as a `SpinModel` with a parameter for each exchange (one for all if many) and one for the anisotropy."""
     n, vectors = len(case["S"]), torch.from_numpy(case["lattvec"])
     i, j, offset, matrix = (torch.tensor(np.array(part)) for part in zip(*case["bonds"], strict=True))
+    value, kind = matrix[:, 0, 0].unique(return_inverse=True)
+    kinds = [(kind == k).nonzero()[:, 0] for k in range(len(value))] if len(value) < 8 else [torch.arange(len(i))]
     site = torch.tensor([entry[0] for entry in case["aniso"]], dtype=torch.int64)
     single = [torch.from_numpy(np.asarray(entry[1], dtype=float)) for entry in case["aniso"]]
     return SpinModel(
@@ -163,7 +286,9 @@ def our_model(case: Case) -> SpinModel:
         spins=torch.from_numpy(case["S"]),
         g=2 * torch.eye(3, dtype=torch.float64).expand(n, 3, 3),
         directions=torch.from_numpy(case["dirs"]),
-        couplings=(Coupling("J", i, j, offset, matrix),),
+        couplings=tuple(
+            Coupling(f"J{k}", i[own], j[own], offset[own], matrix[own]) for k, own in enumerate(kinds) if len(own)
+        ),
         anisotropies=(Anisotropy("D", site, torch.stack(single)),) if single else (),
     )
 
@@ -217,13 +342,15 @@ def processor() -> str:
 
 def table(result: Mapping[str, Any]) -> str:
     """The result for a reader: microseconds per q, and how many times faster than pyspinw."""
-    head = f"{'case':10}{'N':>4}{'q':>7}" + "".join(f"{column:>12}" for column in COLUMNS) + f"{'pyspinw/all':>13}"
+    heads = [column.removesuffix("_us") for column in COLUMNS]
+    head = f"{'case':9}{'N':>3}{'q':>6} {'structure':10}" + "".join(f"{each:>21}" for each in heads) + f"{'ratio':>8}"
     lines = [
-        f"{name:10}{row['sublattices']:4}{row['q']:7}"
-        + "".join(f"{row[column]:12.3f}" for column in COLUMNS)
-        + f"{row['pyspinw'] / row['all']:13.1f}"
-        for name, row in result["cases"].items()
+        f"{row['case']:9}{row['sublattices']:3}{row['q']:6} {row['structure']:10}"
+        + "".join(f"{row[column]:21.3f}" for column in COLUMNS)
+        + f"{row['ratio']:8.1f}"
+        for row in result["rows"]
     ]
+    lines += [f"{name}: {json.dumps(result[name])}" for name in ("training", "gradient", "threads", "memory")]
     took = result["record"]["seconds"]
     note = (
         f"{result['unit']}; {result['processor']}; first call {took['first_call']:.1f} s, total {took['total']:.0f} s"
