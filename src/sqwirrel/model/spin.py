@@ -223,8 +223,11 @@ def _check(model: SpinModel) -> None:
             f"model '{model.name}' has {n} positions, {len(model.labels)} labels and {len(model.ions)} ions; "
             "give one of each per magnetic site"
         )
-    if bool((model.spins <= 0).any()):
-        raise InputError(f"model '{model.name}' has a spin length {float(model.spins.min()):g}; expected S > 0")
+    if bool((model.spins < 0.5).any()):
+        raise InputError(
+            f"model '{model.name}' has a spin length {float(model.spins.min()):g}; a spin is 1/2 at least: give the "
+            "length S, and a reduced moment by g"
+        )
     for coupling in model.couplings:
         _check_sites(model, coupling.name, torch.cat([coupling.i, coupling.j]))
     for anisotropy in model.anisotropies:

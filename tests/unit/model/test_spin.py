@@ -84,6 +84,8 @@ def test_arrays_that_disagree_are_refused():
         chain(couplings=(Coupling("J", [0], [1], [[1, 0, 0]], torch.eye(3)),))
     with pytest.raises(InputError, match="needs 1 directions"):
         chain(directions=0 * EYE[2:])
+    with pytest.raises(InputError, match=r"spin length 0.3; a spin is 1/2 at least"):
+        parse(changed("crystal", "sites", 0, "spin", 0.3))
     with pytest.raises(InputError, match="spin length"):
         chain(spins=-torch.ones(1, dtype=torch.float64))
     with pytest.raises(InputError, match="2 labels"):
