@@ -17,7 +17,7 @@ from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.counting import Observed
 from sqwirrel.observe.instrument import SCALE, Instrument
 from sqwirrel.observe.momentum import shell_kernels, smear_momentum
-from sqwirrel.observe.place import REPEATS, Control, dense, deposit, fine_grid, points, slopes, sphere, waves
+from sqwirrel.observe.place import REPEATS, Control, dense, deposit, fine_grid, is_sharp, points, slopes, sphere, waves
 from sqwirrel.seeds import stream
 from sqwirrel.spectra import Measurement, QShells, Spectrum
 
@@ -153,8 +153,12 @@ class Experiment(nn.Module):
 
         What the points add to the deposit at `theta` is added to that of all parameters (a control variate): what is
         left of the error vanishes at `theta`, with its derivatives if `spread` is given: the standard deviations with
-        which parameters will move round `theta`; far beyond, derivatives are again those of few points.
+        which parameters will move round `theta`; far beyond, derivatives are again those of few points. Bins that are
+        points have nothing to average.
         """
+        if is_sharp(self.measurement):
+            still = torch.zeros(1, len(self.names), *self.measurement.shape, dtype=theta.dtype)
+            return Anchored(self, still[:, 0], still, torch.zeros(0, 3, dtype=theta.dtype))
         n, better = len(self.model.names), copy.copy(self)
         better.control, at, sloped = None, theta[:, :n], spread is not None
         sets = dense(self.model, self.measurement, at, self.line, self.samples, self.cell, self.seed, sloped=sloped)
