@@ -73,7 +73,7 @@ def main() -> None:
     result = run(options.json, options.quick, range(options.first, options.first + spectra), options.workers)
     print(table(result))
     if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+        options.json.write_text(json.dumps(rounded(result), indent=1) + "\n")
         partial(options.json).unlink(missing_ok=True)
 
 
@@ -186,6 +186,19 @@ def failures(rows: list[dict[str, Any]]) -> dict[str, int]:
     """How many spectra failed each check."""
     names = [name for row in rows for name in row["failed"]]
     return {name: names.count(name) for name in sorted(set(names))}
+
+
+def rounded(value: Any) -> Any:
+    """The same with six figures of every number, which is all that a row of this size needs."""
+    match value:
+        case float():
+            return float(f"{value:.6g}")
+        case list():
+            return [rounded(each) for each in value]
+        case dict():
+            return {key: rounded(each) for key, each in value.items()}
+        case _:
+            return value
 
 
 def kept(file: Path | None) -> list[dict[str, Any]]:
