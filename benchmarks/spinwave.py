@@ -36,8 +36,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sqwirrel.lattice import Lattice
+from sqwirrel.model.magnetic.terms import Anisotropy, Coupling
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.model.terms import Anisotropy, Coupling
 from sqwirrel.record import Record
 from sqwirrel.simulate import SpinWaves
 

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from sqwirrel.lattice import Lattice
+from sqwirrel.model.magnetic.terms import Anisotropy, Coupling
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.model.terms import Anisotropy, Coupling
 
 SHARED = Path(__file__).parents[2] / "shared"
 Bonds = tuple[Sequence[int], Sequence[int], Sequence[Sequence[int]]]

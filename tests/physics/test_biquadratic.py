@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-from sqwirrel.model.spin import SpinModel, parse
+from sqwirrel.model.parse import parse
+from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate import SpinWaves
 from sqwirrel.simulate.bosons import Bosons, Elements, phases, turns
-from sqwirrel.simulate.order import local_frames
+from sqwirrel.simulate.classical.order import local_frames
 from sqwirrel.simulate.terms import REGULARISATION, terms
 from tests.cases import SHARED, Bonds, build, random_q, repeated, tensor
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sqwirrel.model import library
-from sqwirrel.model.spin import parse
+from sqwirrel.model.parse import parse
 
 spinwave = pytest.importorskip("sqwirrel.simulate.spinwave")
 

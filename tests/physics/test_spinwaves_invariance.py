@@ -11,9 +11,9 @@ from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
-from sqwirrel.model.order import Spiral
+from sqwirrel.model.magnetic.order import Spiral
+from sqwirrel.model.magnetic.terms import Anisotropy, Coupling
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.model.terms import Anisotropy, Coupling
 from sqwirrel.simulate import Modes, SpinWaves, spinwave
 from tests.cases import Bonds, build, from_peers, neighbours, peers, random_q, repeated, tensor
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from sqwirrel.lattice import Lattice
-from sqwirrel.model.order import Spiral
+from sqwirrel.model.magnetic.order import Spiral
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate import Modes, SpinWaves
 from tests.cases import SHARED, build, neighbours, repeated, tensor

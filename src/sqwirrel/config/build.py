@@ -12,8 +12,9 @@ from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import Config, EnergyBins
 from sqwirrel.errors import InputError
 from sqwirrel.model import library
+from sqwirrel.model.parse import parse
 from sqwirrel.model.prior import Prior
-from sqwirrel.model.spin import SpinModel, parse
+from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe import Experiment
 from sqwirrel.spectra import Measurement, Spectrum, read
 

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from sqwirrel.model.ions import form_factor
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate.bosons import Bosons, Elements, common_moment, one_sided, phases, turns
+from sqwirrel.simulate.classical.order import is_stationary, local_frames, relax
+from sqwirrel.simulate.compiled.kernels import Problem, bosonic_modes
 from sqwirrel.simulate.crosssection import bose, observable
 from sqwirrel.simulate.eigen import eigenmodes, mirrored
-from sqwirrel.simulate.kernels import Problem, bosonic_modes
 from sqwirrel.simulate.modes import Modes
-from sqwirrel.simulate.order import is_stationary, local_frames, relax
 from sqwirrel.simulate.terms import Terms, sides, terms, turned
 
 CHUNK_BYTES = 8 * 2**20

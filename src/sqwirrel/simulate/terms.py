@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.simulate.order import local_frames
+from sqwirrel.simulate.classical.order import local_frames
 from sqwirrel.units import MU_B
 
 REGULARISATION = 1e-9

@@ -10,8 +10,9 @@ import torch
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 from sqwirrel.model import library
-from sqwirrel.model.spin import SpinModel, parse
-from sqwirrel.model.terms import Anisotropy, Coupling
+from sqwirrel.model.magnetic.terms import Anisotropy, Coupling
+from sqwirrel.model.parse import parse
+from sqwirrel.model.spin import SpinModel
 
 EYE = torch.eye(3, dtype=torch.float64)
 MNF2 = tomllib.loads((library.FOLDER / "mnf2.toml").read_text())

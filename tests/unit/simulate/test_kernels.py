@@ -6,9 +6,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sqwirrel.simulate import kernels
+from sqwirrel.simulate.compiled import kernels
+from sqwirrel.simulate.compiled.kernels import Problem
 from sqwirrel.simulate.eigen import eigenmodes
-from sqwirrel.simulate.kernels import Problem
 
 Array = NDArray[np.complex128]
 

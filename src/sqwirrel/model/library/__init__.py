@@ -4,7 +4,8 @@ import tomllib
 from pathlib import Path
 
 from sqwirrel.errors import InputError
-from sqwirrel.model.spin import SpinModel, parse
+from sqwirrel.model.parse import parse
+from sqwirrel.model.spin import SpinModel
 
 FOLDER = Path(__file__).parent
 

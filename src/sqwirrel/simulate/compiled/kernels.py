@@ -18,7 +18,7 @@ import torch
 from numba import njit
 from numpy.typing import NDArray
 
-from sqwirrel.simulate.tridiagonal import implicit_ql, tridiagonalise, unphase
+from sqwirrel.simulate.compiled.tridiagonal import implicit_ql, tridiagonalise, unphase
 
 _ALGEBRA = {"contract", "reassoc", "nsz"}
 _SMALL = 200_000

@@ -1,0 +1,1 @@
+"""The magnetic part of a model: order, terms of the Hamiltonian."""

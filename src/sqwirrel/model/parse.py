@@ -1,0 +1,145 @@
+"""Model files: the tables of a spin Hamiltonian, in TOML, checked and carried over the crystal by symmetry."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sqwirrel.errors import InputError
+from sqwirrel.model import inputs, ions
+from sqwirrel.model.crystal import Crystal
+from sqwirrel.model.magnetic.order import MagneticCell, magnetic_cell, spiral
+from sqwirrel.model.magnetic.terms import Anisotropy, Coupling
+from sqwirrel.model.prior import Prior
+from sqwirrel.model.spin import SpinModel
+
+
+def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
+    """A spin model from the tables of a model file; `folder` is where a CIF file it names is looked for.
+
+    Keys: name, title, papers, [crystal], [[couplings]], [[anisotropies]], [order], [defaults], [prior].
+    """
+    file = inputs.table(
+        mapping, "the model", "name crystal couplings order", "title papers anisotropies defaults prior"
+    )
+    name = str(file["name"])
+    crystal, sites = _crystal(file["crystal"], folder)
+    order = inputs.table(file["order"], "[order]", "spins", "supercell propagation axis relaxed")
+    cell = magnetic_cell(crystal, order)
+    known = [sites[crystal.kinds[k]] for k in cell.site.tolist()]
+    relaxed = inputs.switch(order.get("relaxed", False), "[order] relaxed")
+    return SpinModel(
+        name=name,
+        title=str(file.get("title", name)),
+        lattice=crystal.lattice,
+        supercell=cell.supercell,
+        positions=cell.positions,
+        labels=tuple(crystal.sites[k].label for k in cell.site.tolist()),
+        ions=tuple(str(site.get("ion", "")) for site in known),
+        spins=torch.tensor([float(site["spin"]) for site in known], dtype=torch.float64),
+        g=_g(cell, sites),
+        directions=cell.directions,
+        couplings=tuple(
+            coupling
+            for entry in _entries(file, "couplings", "name bond", "matrix biquadratic")
+            for coupling in _couplings(cell, entry, known)
+        ),
+        anisotropies=tuple(
+            _anisotropy(cell, entry) for entry in _entries(file, "anisotropies", "name site", "axis matrix")
+        ),
+        relaxed=relaxed,
+        spiral=spiral(order),
+        defaults=_defaults(file),
+        papers=inputs.words(file.get("papers", []), "papers"),
+        prior=Prior.from_mapping(inputs.mapping(file.get("prior", {}), "[prior]")),
+    )
+
+
+def _entries(file: Mapping[str, object], key: str, required: str, optional: str) -> list[dict[str, Any]]:
+    return inputs.tables(file.get(key, []), f"[[{key}]]", required, optional)
+
+
+def _defaults(file: Mapping[str, object]) -> dict[str, float]:
+    given = inputs.mapping(file.get("defaults", {}), "[defaults]")
+    return {name: float(inputs.numbers(value, (), f"[defaults] {name}")) for name, value in given.items()}
+
+
+def _crystal(value: object, folder: Path) -> tuple[Crystal, dict[str, dict[str, Any]]]:
+    """The crystal with its magnetic sites alone, and the table of each of them by label."""
+    crystal = inputs.table(value, "[crystal]", "sites", "cell spacegroup cif")
+    needed = "label spin" if "cif" in crystal else "label position spin"
+    entries = inputs.tables(crystal["sites"], "[[crystal.sites]]", needed, "ion g")
+    sites = {str(entry["label"]): entry for entry in entries}
+    if len(sites) != len(entries) or not entries:
+        raise InputError("[[crystal.sites]] must list at least one site, each label once; symmetry makes the copies")
+    for label, entry in sites.items():
+        inputs.numbers(entry["spin"], (), f"spin of site '{label}'")
+        if entry.get("ion"):
+            ions.coefficients(str(entry["ion"]))
+    if "cif" in crystal:
+        inputs.table(value, "[crystal] with a cif", "sites cif")
+        return Crystal.from_cif(folder / str(crystal["cif"])).only(list(sites)), sites
+    inputs.table(value, "[crystal] without a cif", "sites cell spacegroup")
+    return Crystal.from_spacegroup(
+        inputs.numbers(crystal["cell"], (6,), "[crystal] cell").tolist(),
+        crystal["spacegroup"],
+        {
+            label: inputs.numbers(entry["position"], (3,), f"position of site '{label}'").tolist()
+            for label, entry in sites.items()
+        },
+    ), sites
+
+
+def _g(cell: MagneticCell, sites: Mapping[str, dict[str, Any]]) -> Float[Tensor, "site 3 3"]:
+    g = torch.zeros(len(cell.crystal.sites), 3, 3, dtype=torch.float64)
+    for label, site in sites.items():
+        matrix = inputs.matrix(site.get("g", 2.0), f"g of site '{label}'")
+        g[_copies(cell, label)] = cell.crystal.propagate_site(label, matrix, "g tensor")
+    return g[cell.site]
+
+
+def _couplings(cell: MagneticCell, entry: Mapping[str, Any], sites: Sequence[Mapping[str, Any]]) -> list[Coupling]:
+    """One coupling, or the two that a renormalised biquadratic exchange amounts to.
+
+    Between product states of spins s and t, (S . T)^2 is (1 - 1/2s)(1 - 1/2t)(S . T)^2 - S . T / 2 of classical vectors
+    (D. Dahlbom et al., arXiv:2304.03874).
+    """
+    name, kind = str(entry["name"]), entry.get("biquadratic")
+    orbit = cell.crystal.bond(str(entry["bond"]))
+    if kind is None:
+        matrix = inputs.matrix(entry.get("matrix", 1.0), f"matrix of coupling '{name}'")
+        return [Coupling(name, *cell.bonds(orbit, cell.crystal.propagate_exchange(orbit, matrix)))]
+    if kind not in {"classical", "renormalised"} or "matrix" in entry:
+        raise InputError(
+            f"coupling '{name}': biquadratic must be 'classical' or 'renormalised', without a matrix, got {kind!r}"
+        )
+    i, j, offset, one = cell.bonds(orbit, torch.eye(3, dtype=torch.float64).expand(len(orbit.i), 3, 3))
+    if kind == "classical":
+        return [Coupling(name, i, j, offset, one, squared=True)]
+    less = 1 - 0.5 / torch.tensor([float(site["spin"]) for site in sites], dtype=torch.float64)
+    size = (less[i] * less[j]).sqrt()[:, None, None]
+    return [Coupling(name, i, j, offset, size * one, squared=True), Coupling(name, i, j, offset, -0.5 * one)]
+
+
+def _anisotropy(cell: MagneticCell, entry: Mapping[str, Any]) -> Anisotropy:
+    """`axis` n means the matrix n n^T."""
+    name, kind = str(entry["name"]), str(entry["site"])
+    if ("axis" in entry) == ("matrix" in entry):
+        raise InputError(f"anisotropy '{name}' needs either an axis or a matrix")
+    if "axis" in entry:
+        axis = inputs.numbers(entry["axis"], (3,), f"axis of anisotropy '{name}'")
+        if not bool(axis.any()):
+            raise InputError(f"the axis of anisotropy '{name}' is zero; give a Cartesian direction")
+        matrix = torch.outer(axis, axis) / (axis @ axis)
+    else:
+        matrix = inputs.matrix(entry["matrix"], f"matrix of anisotropy '{name}'")
+    copies = dict(zip(_copies(cell, kind), cell.crystal.propagate_site(kind, matrix, "anisotropy"), strict=True))
+    atoms = [m for m, site in enumerate(cell.site.tolist()) if site in copies]
+    return Anisotropy(name, torch.tensor(atoms), torch.stack([copies[int(cell.site[m])] for m in atoms]))
+
+
+def _copies(cell: MagneticCell, kind: str) -> list[int]:
+    return [k for k, each in enumerate(cell.crystal.kinds) if each == kind]

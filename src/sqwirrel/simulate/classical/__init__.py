@@ -1,0 +1,1 @@
+"""Classical moments: energy, torque, ground state."""
