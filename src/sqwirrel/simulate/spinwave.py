@@ -17,9 +17,11 @@ from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate.bosons import Bosons, Elements, common_moment, one_sided, phases, turns
 from sqwirrel.simulate.classical.order import is_stationary, local_frames, relax
 from sqwirrel.simulate.compiled.kernels import Problem, bosonic_modes
+from sqwirrel.simulate.compiled.real import RealForm, real_modes
 from sqwirrel.simulate.crosssection import bose, observable
 from sqwirrel.simulate.eigen import eigenmodes, mirrored
 from sqwirrel.simulate.modes import Modes
+from sqwirrel.simulate.quadratures import quadratures
 from sqwirrel.simulate.terms import Terms, sides, terms, turned
 
 CHUNK_BYTES = 8 * 2**20
@@ -103,6 +105,8 @@ class SpinWaves(nn.Module):
         step = max(1, CHUNK_BYTES // size)
         for k, turn in enumerate(self.turn):
             moment, stop = self._moment(directions, turn), (k + 1) * n
+            if self._is_compiled() and self.quadratures is not None:
+                moment = self.quadratures.span[k]
             parts = [slice(start, min(start + step, stop)) for start in range(k * n, max(k * n + 1, stop), step)]
             chunks = [self._chunk(theta, value, moment, part) for part in parts]
             columns = [list(column) for column in zip(*chunks, strict=True)]
@@ -165,7 +169,14 @@ class SpinWaves(nn.Module):
             used = (value != 0).any(0)
             self.elements, coefficient = self.elements.only(used), value[:, used]
         kinds = list(dict.fromkeys(self.model.ions))
-        kind = torch.tensor([kinds.index(ion) for ion in self.model.ions]).repeat(2)[self.bosons.operators]
+        kind = torch.tensor([kinds.index(ion) for ion in self.model.ions])
+        self.quadratures = None
+        if coefficient is not None and not self.bosons.mirrored:
+            moments = torch.cat([self._moments(self.directions, turn) for turn in self.turn])
+            self.quadratures = quadratures(
+                self.elements, coefficient, moments, self.directions[0], self.model.positions, kind
+            )
+        kind = kind.repeat(2)[self.bosons.operators]
         for name, tensor in (("factor", factor), ("common", common), ("coefficient", coefficient), ("kind", kind)):
             self.register_buffer(name, tensor)
 
@@ -188,7 +199,7 @@ class SpinWaves(nn.Module):
         self, theta: Tensor, value: Tensor, moment: Tensor, seen: _Seen, part: slice
     ) -> tuple[Tensor, Tensor, Tensor]:
         if self._is_compiled():
-            return self._compiled(value, moment, seen)
+            return self._real(theta, moment, seen) if self.quadratures else self._compiled(value, moment, seen)
         H, form = self._hamiltonian(theta, value, seen.phase, part), seen.form[:, self.kind]
         energy, amplitude, stable = eigenmodes(H, observable(moment, form, seen.unit), self.bosons.positive)
         intensity = (amplitude.real**2 + amplitude.imag**2).sum(-1) * seen.weight[:, None]
@@ -196,22 +207,19 @@ class SpinWaves(nn.Module):
 
     def _compiled(self, value: Tensor, moment: Tensor, seen: _Seen) -> tuple[Tensor, Tensor, Tensor]:
         element, bosons = self.elements, self.bosons
-        problem = Problem(
-            value=value.resolve_conj().numpy(),
-            row=element.row.numpy(),
-            column=element.column.numpy(),
-            source=element.source.numpy(),
-            phase=seen.phase.numpy(),
-            moment=moment.resolve_conj().numpy(),
-            kind=self.kind.numpy(),
-            form=seen.form.numpy(),
-            unit=seen.unit.numpy(),
-            weight=seen.weight.numpy(),
-            positive=bosons.positive,
-            mirrored=bosons.mirrored,
-        )
-        energy, intensity, stable = (torch.from_numpy(x) for x in bosonic_modes(problem))
-        return energy, intensity, stable
+        arrays = value, element.row, element.column, element.source, seen.phase, moment, self.kind, *seen[1:]
+        problem = Problem(bosons.positive, bosons.mirrored, *(array.resolve_conj().numpy() for array in arrays))
+        energy, intensity, stable = bosonic_modes(problem)
+        return torch.from_numpy(energy), torch.from_numpy(intensity), torch.from_numpy(stable)
+
+    def _real(self, theta: Tensor, span: Tensor, seen: _Seen) -> tuple[Tensor, Tensor, Tensor]:
+        form = self.quadratures
+        assert form is not None
+        table = torch.view_as_real(seen.phase).flatten(1)
+        arrays = theta @ form.value, *form[:3], table, form.seen, span, self.kind, seen.form, seen.unit
+        problem = RealForm(form.firsts, form.apart, *(array.numpy() for array in arrays))
+        energy, intensity, stable = real_modes(problem)
+        return torch.from_numpy(energy), torch.from_numpy(intensity), torch.from_numpy(stable)
 
     def _hamiltonian(
         self, theta: Tensor, value: Tensor, phase: Tensor, part: slice

@@ -9,20 +9,17 @@ Matrices are held as separate real and imaginary parts, so that the inner loops 
 reordered and fused by the compiler (`_ALGEBRA`), but NaN keeps its meaning: an indefinite H is found by its pivot.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple, no_type_check
 
 import numpy as np
-import torch
 from numba import njit
 from numpy.typing import NDArray
 
+from sqwirrel.simulate.compiled.threads import share
 from sqwirrel.simulate.compiled.tridiagonal import implicit_ql, tridiagonalise, unphase
 
 _ALGEBRA = {"contract", "reassoc", "nsz"}
-_SMALL = 200_000
-"""Work (matrix elements) below which starting a second thread costs more than it gains."""
 
 
 class Problem(NamedTuple):
@@ -34,6 +31,8 @@ class Problem(NamedTuple):
     opposite signs.
     """
 
+    positive: int
+    mirrored: bool
     value: NDArray[np.complex128]  # (batch, entry)
     row: NDArray[np.int64]
     column: NDArray[np.int64]
@@ -44,8 +43,6 @@ class Problem(NamedTuple):
     form: NDArray[np.float64]  # (q, kind)
     unit: NDArray[np.float64]  # (q, 3)
     weight: NDArray[np.float64]  # (q,)
-    positive: int
-    mirrored: bool
 
 
 def bosonic_modes(problem: Problem) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
@@ -59,15 +56,9 @@ def bosonic_modes(problem: Problem) -> tuple[NDArray[np.float64], NDArray[np.flo
     modes = 2 * n if problem.mirrored else n
     energy, intensity = np.zeros((batch, q, modes)), np.zeros((batch, q, modes))
     stable = np.zeros((batch, q), dtype=np.bool_)
-    arrays = [np.ascontiguousarray(part) for part in problem[:-2]]
+    arrays = [np.ascontiguousarray(part) for part in problem[2:]]
     solve = partial(_solve_range, *arrays, problem.positive, problem.mirrored, energy, intensity, stable)
-    workers = min(torch.get_num_threads(), 1 + batch * q * n**2 // _SMALL)
-    edges = [batch * q * k // workers for k in range(workers + 1)]
-    if workers == 1:
-        solve(*edges)
-    else:
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(solve, edges[:-1], edges[1:]))
+    share(solve, batch * q, n**2)
     return energy, intensity, stable
 
 
@@ -87,7 +78,9 @@ def _solve_range(
         q, k = item // batch, item % batch
         _assemble(value[k], row, column, source, phase[q], re, im)
         _observe(moment[min(k, moment.shape[0] - 1)], kind, form[q], unit[q], re, im)
-        if _cholesky(re, im):
+        if n == 2 and positive == 1:
+            stable[k, q] = _pair(re, im, weight[q], mirrored, energy[k, q], intensity[k, q])
+        elif _cholesky(re, im):
             stable[k, q] = True
             _signed_square(re, im, positive, a, b, wr, wi)
             tridiagonalise(a, b, wr, wi, work)
@@ -127,6 +120,34 @@ def _observe(moment, kind, form, unit, re, im):
             along = unit[c] if columns == 3 else 0.0
             re[i, n + c] = f * (moment[i, c].real - along * x)
             im[i, n + c] = f * (moment[i, c].imag - along * y)
+
+
+@njit(nogil=True, cache=True, fastmath=_ALGEBRA)
+@no_type_check
+def _pair(re, im, weight, mirrored, energy, intensity):
+    """One b and one b^dagger in closed form, from [H | V]; False if H is not positive definite."""
+    a, d = re[0, 0], re[1, 1]
+    square = re[0, 1] ** 2 + im[0, 1] ** 2
+    if not (a > 0 and a * d > square):
+        return False
+    root = np.sqrt((a + d) ** 2 - 4 * square)
+    upper, lower = ((a - d) + root) / 2, ((a - d) - root) / 2
+    u, v = (a + d + root) / (2 * root), 2 * square / (root * (a + d + root))
+    first, second, cross = 0.0, 0.0, 0.0
+    for c in range(2, re.shape[1]):
+        first += re[0, c] ** 2 + im[0, c] ** 2
+        second += re[1, c] ** 2 + im[1, c] ** 2
+        x, y = re[0, c] * re[1, c] + im[0, c] * im[1, c], re[0, c] * im[1, c] - im[0, c] * re[1, c]
+        cross += 2 * (re[0, 1] * x - im[0, 1] * y) / root
+    high, low = weight * (u * first + v * second - cross), weight * (v * first + u * second - cross)
+    if not mirrored:
+        energy[0], energy[1], intensity[0], intensity[1] = upper, lower, high, low
+        return True
+    if upper < -lower:
+        upper, lower, high, low = -lower, -upper, low, high
+    energy[0], energy[1], energy[2], energy[3] = upper, -lower, lower, -upper
+    intensity[0], intensity[1], intensity[2], intensity[3] = high, low, low, high
+    return True
 
 
 @njit(nogil=True, cache=True, fastmath=_ALGEBRA)
