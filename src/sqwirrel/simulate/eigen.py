@@ -12,7 +12,7 @@ derivative for every smooth f, because the terms that couple two modes of the se
 """
 
 import torch
-from jaxtyping import Bool, Complex, Float
+from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
 DEGENERATE = 1e-9
@@ -54,7 +54,7 @@ def eigenmodes(
         return energy, amplitude, stable
     with torch.no_grad():
         energy, T, amplitude, stable = _solve(hamiltonian.detach(), observable.detach(), g, transform=True)
-        T = T @ _alignment(energy, amplitude)
+        T = _aligned(energy, amplitude, T)
     return *_perturbed(hamiltonian, observable, g, energy, T, stable), stable
 
 
@@ -73,11 +73,22 @@ def _solve(
     return energy, T, amplitude, stable
 
 
-def _alignment(
-    energy: Float[Tensor, "*batch boson"], amplitude: Complex[Tensor, "*batch boson column"]
-) -> Complex[Tensor, "*batch boson boson"]:
-    """The unitary that turns the modes of each degenerate set so that their intensity matrix is diagonal."""
+def _aligned(energy: Tensor, amplitude: Tensor, T: Tensor) -> Tensor:
+    """T with the modes of each degenerate set turned so that their intensity matrix is diagonal."""
     label = _sets(energy)
+    crowded = label[..., -1] < energy.shape[-1] - 1
+    if not bool(crowded.any()):
+        return T
+    shape = crowded.shape + amplitude.shape[-2:]
+    axes = _alignment(label[crowded], amplitude.expand(shape)[crowded])
+    T[crowded] = T[crowded] @ axes
+    return T
+
+
+def _alignment(
+    label: Int[Tensor, "*batch boson"], amplitude: Complex[Tensor, "*batch boson column"]
+) -> Complex[Tensor, "*batch boson boson"]:
+    """The unitary that diagonalises the intensity matrix of each set."""
     same = label[..., :, None] == label[..., None, :]
     gram = amplitude @ amplitude.mH * same
     height = 2 * gram.diagonal(dim1=-2, dim2=-1).real.sum(-1, keepdim=True) + 1
@@ -98,7 +109,7 @@ def _perturbed(H: Tensor, V: Tensor, g: Tensor, energy: Tensor, T: Tensor, stabl
     gap = energy[..., None, :] - energy[..., :, None]
     label = _sets(energy)
     apart = label[..., :, None] != label[..., None, :]
-    mixing = torch.where(apart, g[:, None] * h / torch.where(apart, gap, 1.0), 0.0)
+    mixing = h * torch.where(apart, g[:, None] / torch.where(apart, gap, 1.0), 0.0)
     amplitude = T.mH @ V
     return g * h.diagonal(dim1=-2, dim2=-1).real, amplitude + mixing.mH @ amplitude
 

@@ -91,7 +91,7 @@ class SpinWaves(nn.Module):
         self.keep = keep and len(self.solved) * len(self.linear) * self._bytes_per_q() <= BASIS_BYTES
         for name, kept in self._look(slice(None))._asdict().items() if self.keep else ():
             self.register_buffer(name, kept)
-        self.register_buffer("basis", self._basis() if self.keep else None)
+        self.register_buffer("basis", self._basis() if self.keep and torch.is_grad_enabled() else None)
 
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Modes:
         """Modes for every row of `theta` (in the order of `names`, meV).
@@ -111,7 +111,7 @@ class SpinWaves(nn.Module):
             chunks = [self._chunk(theta, value, moment, part) for part in parts]
             columns = [list(column) for column in zip(*chunks, strict=True)]
             del chunks  # so that each column is freed as soon as it is joined
-            solved.append(Modes(*(torch.cat(columns.pop(0), dim=1) for _ in range(3))))
+            solved.append(Modes(*(_joined(columns.pop(0)) for _ in range(3))))
         modes = Modes.joined(solved)
         return Modes(modes.energy, modes.intensity, modes.stable & stationary[:, None])
 
@@ -262,6 +262,11 @@ class SpinWaves(nn.Module):
 
     def _bytes_per_q(self) -> int:
         return 16 * max(self.bosons.size**2, len(self.elements.row))
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    """All wavevectors; a copy only where there are several parts."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
 def _seen(directions: Tensor, turn: Complex[Tensor, "3 3"]) -> Complex[Tensor, "order boson 3"]:
