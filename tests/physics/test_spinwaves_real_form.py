@@ -90,8 +90,7 @@ def test_a_row_or_a_wavevector_that_is_not_positive_definite_is_zero_and_flagged
 
 
 def hamiltonian(waves: SpinWaves) -> Tensor:
-    value = waves._values(ROWS, waves.get_buffer("directions"))
-    return waves.elements.matrix(value, waves.get_buffer("phase"), 2 * len(waves.spins))
+    return waves.elements.matrix((ROWS + 0j) @ waves.coefficient, waves.get_buffer("phase"), 2 * len(waves.spins))
 
 
 def test_without_inversion_all_operators_are_used() -> None:

@@ -26,17 +26,42 @@ class Quadratures(NamedTuple):
     """G[row, column] = sum of theta `value` wave, upper triangle; wave 2s is the cosine of phase s, 2s + 1 its sine.
 
     `seen` are the columns of what is seen, for the vectors `span` at each side of a spiral; if x and p are `apart`, the
-    first `firsts` of them are of x.
+    first `firsts` of them are of x; and if they add no intensity together, the form is `plain`.
     """
 
+    firsts: int
+    apart: bool
+    plain: bool
     row: Int[Tensor, " entry"]
     column: Int[Tensor, " entry"]
     wave: Int[Tensor, " entry"]
     value: Float[Tensor, "parameter entry"]
     seen: Float[Tensor, "quadrature column"]
     span: Complex[Tensor, "side column 3"]
-    firsts: int
-    apart: bool
+
+    def to(self, device: torch.device) -> "Quadratures":
+        """On a device."""
+        return Quadratures(*self[:3], *(part.to(device) for part in self[3:]))
+
+    def matrices(
+        self, value: Float[Tensor, "batch entry"], phase: Complex[Tensor, "q source"]
+    ) -> Float[Tensor, "batch q 2 site site"]:
+        """K and M of coefficients for every entry."""
+        n = len(self.seen) // 2
+        place = (self.row // n * n + self.row % n) * n + self.column % n
+        lower = (self.row // n * n + self.column % n) * n + self.row % n
+        size = value[:, None] * torch.view_as_real(phase).flatten(1)[:, self.wave]
+        flat = size.new_zeros(*size.shape[:2], 2 * n * n).index_add(2, place, size)
+        flat = flat.index_add(2, lower, torch.where(self.row == self.column, 0.0, 1.0) * size)
+        return flat.reshape(*size.shape[:2], 2, n, n)
+
+    def columns(
+        self, side: Complex[Tensor, "column 3"], form: Float[Tensor, "q quadrature"], unit: Float[Tensor, "q 3"]
+    ) -> tuple[Float[Tensor, "q site part"], Float[Tensor, "q site part"]]:
+        """What is seen of x and of p, perpendicular to the wavevector, as real parts whose squares add up."""
+        across = torch.cat([part - (unit @ part.mT)[..., None] * unit[:, None] for part in (side.real, side.imag)], -1)
+        x, p = torch.einsum("qn,nr,qrc->qnc", form, self.seen, across).chunk(2, dim=1)
+        return x, p
 
 
 def quadratures(
@@ -67,7 +92,9 @@ def quadratures(
     # the form of 2n quadratures holds each mode twice, an amplitude that of one
     seen, span = _factors(basis.mH @ moment / 2**0.5, 2 if apart else 1)
     firsts = int(seen[:n].any(0).sum())
-    return Quadratures(row, column, wave, G[:, wave, row, column], seen, span, firsts, apart)
+    cross = torch.einsum("kra,ksb->krasb", span[:, :firsts].conj(), span[:, firsts:]).imag
+    plain = apart and bool((cross.abs() <= ZERO * span.abs().max() ** 2).all())
+    return Quadratures(firsts, apart, plain, row, column, wave, G[:, wave, row, column], seen, span)
 
 
 def _harmonics(

@@ -6,10 +6,11 @@ each site, u = e1 + i e2, S = n (s - b^dagger b) + sqrt(s/2) (u* b + u b^dagger)
 parameters.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Bool, Complex, Float
+from jaxtyping import Bool, Complex, Float, Inexact
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sqwirrel.model.ions import form_factor
@@ -21,7 +22,8 @@ from sqwirrel.simulate.compiled.real import RealForm, real_modes
 from sqwirrel.simulate.crosssection import bose, observable
 from sqwirrel.simulate.eigen import eigenmodes, mirrored
 from sqwirrel.simulate.modes import Modes
-from sqwirrel.simulate.quadratures import quadratures
+from sqwirrel.simulate.oscillators import oscillators
+from sqwirrel.simulate.quadratures import Quadratures, quadratures
 from sqwirrel.simulate.terms import Terms, sides, terms, turned
 
 CHUNK_BYTES = 8 * 2**20
@@ -103,10 +105,8 @@ class SpinWaves(nn.Module):
         value, n, solved = self._values(theta, directions), len(self.q), []
         size = 16 * len(self.vectors) if self._is_compiled() else len(theta) * self._bytes_per_q()
         step = max(1, CHUNK_BYTES // size)
-        for k, turn in enumerate(self.turn):
-            moment, stop = self._moment(directions, turn), (k + 1) * n
-            if self._is_compiled() and self.quadratures is not None:
-                moment = self.quadratures.span[k]
+        for k in range(len(self.turn)):
+            moment, stop = self._moment(directions, k), (k + 1) * n
             parts = [slice(start, min(start + step, stop)) for start in range(k * n, max(k * n + 1, stop), step)]
             chunks = [self._chunk(theta, value, moment, part) for part in parts]
             columns = [list(column) for column in zip(*chunks, strict=True)]
@@ -180,8 +180,11 @@ class SpinWaves(nn.Module):
         for name, tensor in (("factor", factor), ("common", common), ("coefficient", coefficient), ("kind", kind)):
             self.register_buffer(name, tensor)
 
-    def _values(self, theta: Tensor, directions: Tensor) -> Complex[Tensor, "batch element"]:
+    def _values(self, theta: Tensor, directions: Tensor) -> Inexact[Tensor, "batch element"]:
         """Matrix elements of every row of `theta`, without their phases."""
+        form = self._form()
+        if form is not None:
+            return theta @ form.value
         if self.coefficient is None:
             return self.elements.to(theta.device).values(self.terms.parts(theta, directions).raw)
         return torch.complex(theta @ self.coefficient.real, theta @ self.coefficient.imag)
@@ -195,49 +198,59 @@ class SpinWaves(nn.Module):
     def _is_compiled(self) -> bool:
         return not torch.is_grad_enabled() and self.q.device.type == "cpu"
 
+    def _form(self) -> Quadratures | None:
+        """The real quadratic form, where it is used."""
+        if self.quadratures is None or not (self._is_compiled() or self.quadratures.plain):
+            return None
+        return self.quadratures.to(self.q.device)
+
     def _solved(
         self, theta: Tensor, value: Tensor, moment: Tensor, seen: _Seen, part: slice
     ) -> tuple[Tensor, Tensor, Tensor]:
         if self._is_compiled():
-            return self._real(theta, moment, seen) if self.quadratures else self._compiled(value, moment, seen)
-        H, form = self._hamiltonian(theta, value, seen.phase, part), seen.form[:, self.kind]
-        energy, amplitude, stable = eigenmodes(H, observable(moment, form, seen.unit), self.bosons.positive)
+            return self._compiled(value, moment, seen)
+        H, weights, form = self._hamiltonian(theta, value, seen.phase, part), seen.form[:, self.kind], self._form()
+        if form is not None:
+            K, M = H.unbind(2)
+            energy, x, p, stable = oscillators(K, M, *form.columns(moment, weights, seen.unit))
+            return *mirrored(energy, (x**2).sum(-1) + (p**2).sum(-1)), stable
+        energy, amplitude, stable = eigenmodes(H, observable(moment, weights, seen.unit), self.bosons.positive)
         intensity = (amplitude.real**2 + amplitude.imag**2).sum(-1) * seen.weight[:, None]
         return *(mirrored(energy, intensity) if self.bosons.mirrored else (energy, intensity)), stable
 
     def _compiled(self, value: Tensor, moment: Tensor, seen: _Seen) -> tuple[Tensor, Tensor, Tensor]:
-        element, bosons = self.elements, self.bosons
-        arrays = value, element.row, element.column, element.source, seen.phase, moment, self.kind, *seen[1:]
-        problem = Problem(bosons.positive, bosons.mirrored, *(array.resolve_conj().numpy() for array in arrays))
-        energy, intensity, stable = bosonic_modes(problem)
-        return torch.from_numpy(energy), torch.from_numpy(intensity), torch.from_numpy(stable)
+        element, bosons, form, table = self.elements, self.bosons, self._form(), torch.view_as_real(seen.phase)
+        if form is None:
+            arrays = value, element.row, element.column, element.source, seen.phase, moment, self.kind, *seen[1:]
+            solved = bosonic_modes(Problem(bosons.positive, bosons.mirrored, *map(_array, arrays)))
+        else:
+            arrays = value, *form[3:6], table.flatten(1), form.seen, moment, self.kind, seen.form, seen.unit
+            solved = real_modes(RealForm(form.firsts, form.apart, *map(_array, arrays)))
+        energy, intensity, stable = map(torch.from_numpy, solved)
+        return energy, intensity, stable
 
-    def _real(self, theta: Tensor, span: Tensor, seen: _Seen) -> tuple[Tensor, Tensor, Tensor]:
-        form = self.quadratures
-        assert form is not None
-        table = torch.view_as_real(seen.phase).flatten(1)
-        arrays = theta @ form.value, *form[:3], table, form.seen, span, self.kind, seen.form, seen.unit
-        problem = RealForm(form.firsts, form.apart, *(array.numpy() for array in arrays))
-        energy, intensity, stable = real_modes(problem)
-        return torch.from_numpy(energy), torch.from_numpy(intensity), torch.from_numpy(stable)
-
-    def _hamiltonian(
-        self, theta: Tensor, value: Tensor, phase: Tensor, part: slice
-    ) -> Complex[Tensor, "batch q boson boson"]:
-        """H as matrices, from the kept basis if there is one."""
+    def _hamiltonian(self, theta: Tensor, value: Tensor, phase: Tensor, part: slice) -> Inexact[Tensor, "batch q ..."]:
+        """H, or K and M, as matrices, from the kept basis if there is one."""
         if self.basis is None:
-            return self.elements.to(phase.device).matrix(value, phase, self.bosons.size)
+            return self._matrices(value, phase, self.elements.to(phase.device))
         basis = self.basis[:, part]
-        flat = torch.view_as_real(basis).flatten(1)
-        return torch.view_as_complex((theta @ flat).reshape(len(theta), *basis.shape[1:], 2))
+        flat = torch.view_as_real(basis) if basis.is_complex() else basis
+        H = (theta @ flat.flatten(1)).reshape(len(theta), *flat.shape[1:])
+        return torch.view_as_complex(H) if basis.is_complex() else H
 
-    def _basis(self) -> Complex[Tensor, "parameter q boson boson"] | None:
-        """H of each parameter alone, for an order that does not follow the parameters."""
+    def _matrices(self, value: Tensor, phase: Tensor, elements: Elements) -> Inexact[Tensor, "batch q ..."]:
+        form = self._form()
+        return elements.matrix(value, phase, self.bosons.size) if form is None else form.matrices(value, phase)
+
+    def _basis(self) -> Inexact[Tensor, "parameter q ..."] | None:
+        """The matrices of each parameter alone, for an order that does not follow the parameters."""
         if self.coefficient is None:
             return None
-        phase, used = self.get_buffer("phase"), self.coefficient != 0
-        rows = zip(self.coefficient, used, strict=True)
-        return torch.cat([self.elements.only(u).matrix(row[None, u], phase, self.bosons.size) for row, u in rows])
+        value, phase = (
+            self._values(torch.eye(len(self.coefficient)).to(self.linear), self.directions),
+            self.get_buffer("phase"),
+        )
+        return torch.cat([self._matrices(row[None], phase, self.elements) for row in value])
 
     def _look(self, part: slice) -> _Seen:
         """Phases, form factors, and directions of some wavevectors."""
@@ -251,9 +264,12 @@ class SpinWaves(nn.Module):
             weight = (self.common.abs() ** 2).sum() - (unit @ real) ** 2 - (unit @ imaginary) ** 2
         return _Seen(turns(self.vectors, self.solved[part]), torch.stack(form, dim=1), unit, weight)
 
-    def _moment(self, directions: Tensor, turn: Tensor) -> Complex[Tensor, "order boson column"]:
+    def _moment(self, directions: Tensor, side: int) -> Complex[Tensor, "..."]:
         """What the neutron sees of the operators before the form factor: vectors, or factors of a common one."""
-        return self._moments(directions, turn) if self.factor is None else self.factor[None, :, None] + 0j
+        form = self._form()
+        if form is not None:
+            return form.span[side]
+        return self._moments(directions, self.turn[side]) if self.factor is None else self.factor[None, :, None] + 0j
 
     def _moments(self, directions: Tensor, turn: Tensor) -> Complex[Tensor, "order boson 3"]:
         """The spin operator per ion is the sum of these vectors times (b, b^dagger), with g / 2."""
@@ -262,6 +278,11 @@ class SpinWaves(nn.Module):
 
     def _bytes_per_q(self) -> int:
         return 16 * max(self.bosons.size**2, len(self.elements.row))
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    array: NDArray[Any] = tensor.resolve_conj().numpy()
+    return array
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
