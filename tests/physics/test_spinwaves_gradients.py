@@ -1,13 +1,18 @@
 """Derivatives of spectra against finite differences: at degenerate modes, where a parameter splits them, in relaxed order."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from sqwirrel.errors import StateError
+from sqwirrel.model.magnetic.terms import Anisotropy, Coupling
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate import Modes, SpinWaves
 from tests.cases import build, neighbours, random_q, tensor
+from tests.physics.test_spinwaves_real_form import random_model
 
 NEEL = np.array([[4.2, 4.2, 0], [4.2, -4.2, 0], [0, 0, -13.0]])
 PLACES = [[0, 0, 0], [0.5, 0.5, 0]]
@@ -125,3 +130,67 @@ def test_unstable_row_is_a_flag_and_leaves_the_gradients_of_the_others_alone() -
     assert bool(torch.isfinite(modes.intensity).all())
     assert torch.allclose(gradient[[0, 2]], alone, rtol=1e-10)
     assert bool(torch.isfinite(gradient).all())
+
+
+def random_case(seed: int) -> tuple[SpinModel, Tensor]:
+    """Moments held by their own axes, random exchange: general or coplanar, with an inversion or without; every third
+    model twice in one cell, uncoupled, with parameters of its own for each copy, so that every mode is degenerate.
+    """
+    inversion, flat = bool(seed % 2), seed % 4 > 1
+    model = random_model(centred=bool(seed % 5), flat=flat, inversion=inversion, seed=seed)
+    theta = [0.5, 4.0]
+    if seed % 3 == 0:
+        model, theta = doubled(model), [0.5, 0.5, 4.0, 4.0]
+    return model, tensor([theta])
+
+
+def doubled(model: SpinModel) -> SpinModel:
+    n = len(model.spins)
+    copies = [
+        (
+            [Coupling(c.name + mark, c.i + shift, c.j + shift, c.offset, c.matrix) for c in model.couplings],
+            [Anisotropy(a.name + mark, a.site + shift, a.matrix) for a in model.anisotropies],
+        )
+        for mark, shift in (("", 0), ("'", n))
+    ]
+    both = {name: torch.cat((getattr(model, name),) * 2) for name in ("spins", "g", "directions")}
+    return dataclasses.replace(
+        model,
+        positions=torch.cat((model.positions, model.positions)),
+        labels=model.labels * 2,
+        ions=model.ions * 2,
+        couplings=tuple(copies[0][0] + copies[1][0]),
+        anisotropies=tuple(copies[0][1] + copies[1][1]),
+        **both,
+    )
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_gradient_of_a_random_model_is_the_finite_difference(seed: int) -> None:
+    model, theta = random_case(seed)
+    waves = SpinWaves(model, Q[:6], temperature=20.0)
+    with torch.no_grad():
+        modes = waves(theta)
+    assert float(modes.energy.abs().amin()) > 0.05
+    if seed % 3 == 0:
+        assert float((modes.energy[..., 0:8:2] - modes.energy[..., 1:8:2]).abs().max()) < 1e-9
+    leaf = theta.clone().requires_grad_()
+    weight = torch.linspace(0.5, 1.5, 6 * 15, dtype=torch.float64).reshape(6, 15)
+    (gradient,) = torch.autograd.grad((spectrum(waves(leaf)) * weight).sum(), leaf)
+    expected = (differences(waves, theta)[0] * weight[..., None]).sum((0, 1))
+    scale = (differences(waves, theta)[0] * weight[..., None]).abs().sum((0, 1))
+    assert torch.allclose(gradient[0], expected, rtol=0, atol=1e-6 * float(scale.max()))
+
+
+def test_second_derivatives_are_refused() -> None:
+    waves, theta = SpinWaves(square(), Q), tensor([[0.67, 0.05, 0.01]])
+    total = lambda t: spectrum(waves(t)).sum()  # noqa: E731
+    leaf = theta.clone().requires_grad_()
+    for twice in (
+        lambda: torch.autograd.grad(total(leaf), leaf, create_graph=True),
+        lambda: torch.func.hessian(total)(theta),
+        lambda: torch.func.grad(lambda t: torch.func.grad(total)(t).sum())(theta),
+    ):
+        with pytest.raises(StateError, match="differentiated once"):
+            twice()
+    assert torch.allclose(torch.func.grad(total)(theta), torch.autograd.grad(total(leaf), leaf)[0], rtol=1e-9)

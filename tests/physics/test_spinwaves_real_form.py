@@ -31,8 +31,8 @@ def random_model(*, centred: bool, flat: bool, inversion: bool = True, seed: int
     )
     directions = directions[np.minimum(np.arange(4), partner)]
     bonds: dict[tuple[int, ...], NDArray[np.float64]] = {}
-    for i, j in ((0, 1), (0, 3), (0, 1), (1, 2)):
-        cell = rng.integers(1, 3, 3)
+    for k, (i, j) in enumerate(((0, 1), (0, 3), (0, 1), (1, 2))):
+        cell = 2 * k + rng.integers(1, 3, 3)
         matrix = rng.normal() * np.eye(3) if flat else rng.normal(size=(3, 3))
         bonds[i, j, *cell] = 0.3 * matrix
         if inversion:  # i at r goes to its partner at -r, the partner's place in the cell being r_p = -r + whole

@@ -22,6 +22,7 @@ from sqwirrel.simulate.compiled.real import RealForm, real_modes
 from sqwirrel.simulate.crosssection import bose, observable
 from sqwirrel.simulate.eigen import eigenmodes, mirrored
 from sqwirrel.simulate.modes import Modes
+from sqwirrel.simulate.once import first_order
 from sqwirrel.simulate.oscillators import oscillators
 from sqwirrel.simulate.quadratures import Quadratures, quadratures
 from sqwirrel.simulate.terms import Terms, sides, terms, turned
@@ -98,8 +99,8 @@ class SpinWaves(nn.Module):
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Modes:
         """Modes for every row of `theta` (in the order of `names`, meV).
 
-        Differentiable where gradients are enabled; under `torch.no_grad` a compiled kernel gives the same faster, on
-        the CPU. Those of a spiral are at q and q +- k; `stable` says that all three are.
+        Differentiable once where gradients are enabled; under `torch.no_grad` a compiled kernel gives the same faster,
+        on the CPU. Those of a spiral are at q and q +- k; `stable` says that all three are.
         """
         theta, directions, stationary = self._order(theta)
         value, n, solved = self._values(theta, directions), len(self.q), []
@@ -113,7 +114,8 @@ class SpinWaves(nn.Module):
             del chunks  # so that each column is freed as soon as it is joined
             solved.append(Modes(*(_joined(columns.pop(0)) for _ in range(3))))
         modes = Modes.joined(solved)
-        return Modes(modes.energy, modes.intensity, modes.stable & stationary[:, None])
+        stable = modes.stable & stationary[:, None]
+        return Modes(first_order(modes.energy), first_order(modes.intensity), stable)
 
     def correlations(
         self, theta: Float[Tensor, "batch parameter"]
