@@ -47,7 +47,6 @@ class SpinWaves(nn.Module):
 
     i: Tensor
     j: Tensor
-    quadratic: Tensor
     linear: Tensor
     q: Tensor
     wave: Tensor
@@ -144,10 +143,9 @@ class SpinWaves(nn.Module):
     def _order(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Parameters with the constant 1 appended, directions (1 or batch), and whether these are stationary."""
         theta = torch.cat((theta, torch.ones_like(theta[:, :1])), dim=1)
-        quadratic = torch.einsum("bp,piajc->biajc", theta, self.quadratic)
-        linear = self.linear[-1].expand(len(theta), -1, -1)
-        directions = relax(quadratic, linear, self.directions[0]) if self.model.relaxed else self.directions
-        return theta, directions, is_stationary(quadratic.detach(), linear, directions.detach())
+        energy = self.terms.energy(theta)
+        directions = relax(energy, self.directions[0]) if self.model.relaxed else self.directions
+        return theta, directions, is_stationary(energy.detach(), directions.detach())
 
     def _choose_operators(self) -> None:
         """A block of its own where the order has one and the neutron sees one vector of it; else all operators."""

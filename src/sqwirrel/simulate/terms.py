@@ -11,8 +11,9 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.model.magnetic import stevens
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.simulate.classical.order import local_frames
+from sqwirrel.simulate.classical.order import Energy, local_frames
 from sqwirrel.units import MU_B
 
 REGULARISATION = 1e-9
@@ -30,10 +31,10 @@ class Terms(NamedTuple):
     matrix: Float[Tensor, "bond 3 3"]
     squared: Float[Tensor, "bond 3 3"]
     """Of squared couplings; `matrix` is then what their square amounts to along the moments."""
-    anisotropy: Float[Tensor, "parameter site 3 3"]
-    quadratic: Float[Tensor, "parameter site 3 site 3"]
-    """Classical energy n . quadratic . n / 2 + linear . n of unit moments n."""
+    pairs: Float[Tensor, "parameter site 3 site 3"]
     linear: Float[Tensor, "parameter site 3"]
+    onsite: Float[Tensor, "parameter site 3 3 15"]
+    """The classical energy of each parameter (`Energy`)."""
     spins: Float[Tensor, " site"]
 
     def parts(self, theta: Float[Tensor, "batch parameter"], directions: Float[Tensor, "order site 3"]) -> "Parts":
@@ -51,15 +52,16 @@ class Terms(NamedTuple):
             onsite_pair = onsite_pair.index_add(1, self.i, 2 * scale * near.conj() ** 2)
         return Parts(scale * hop, scale * pair, onsite_hop, onsite_pair)
 
+    def energy(self, theta: Float[Tensor, "batch parameter"]) -> Energy:
+        """The classical energy."""
+        return Energy(*(torch.einsum("bp,p...->b...", theta, part) for part in (self.pairs, self.linear, self.onsite)))
+
     def _onsite(self, theta: Tensor, u: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
-        """b^dagger b and b^dagger b^dagger by anisotropy and fields along n (Toth & Lake eq. 26, each bond once)."""
-        u, n = u.expand(len(theta), -1, -1), n.expand(len(theta), -1, -1)
-        turned = torch.einsum("bp,piac,bic->bia", theta + 0j, self.anisotropy + 0j, u)
-        force = torch.einsum("bp,piajc,bjc->bia", theta, self.quadratic, n) + torch.einsum(
-            "bp,pia->bia", theta, self.linear
-        )
-        hop = (turned * u.conj()).sum(-1) * self.spins - (force * n).sum(-1) / self.spins
-        return hop + theta[:, -1:] * REGULARISATION, (turned * u).sum(-1) * self.spins
+        """b^dagger b and b^dagger b^dagger by the second derivative on the site and the field along n."""
+        force, alone = self.energy(theta).derivatives(n)
+        bent = torch.einsum("biac,bic->bia", alone + 0j, u.expand(len(theta), -1, -1)) / (2 * self.spins[:, None])
+        hop = (bent * u.conj()).sum(-1) - (force * n).sum(-1) / self.spins
+        return hop + theta[:, -1:] * REGULARISATION, (bent * u).sum(-1)
 
     def _leaning(self, u: Tensor, n: Tensor) -> tuple[Complex[Tensor, "order bond"], Complex[Tensor, "order bond"]]:
         """How S_i . squared . S_j changes with b of either end, to first order; 0 where the moments are parallel."""
@@ -100,13 +102,15 @@ def terms(model: SpinModel, field: Float[Tensor, "3"]) -> Terms:
     matrix = torch.where(is_squared, twice[:, None, None] * matrix, matrix)
     i, j, parameter = torch.cat((i, j)), torch.cat((j, i)), parameter.repeat(2)
     matrix, squared = torch.cat((matrix, matrix.mT)), torch.cat((squared, squared.mT))
-    anisotropy = torch.zeros(P, N, 3, 3, dtype=torch.float64)
-    for term in model.anisotropies:
-        anisotropy[order[term.name]].index_add_(0, term.site, term.matrix)
     scale = model.spins[i] * model.spins[j]
-    quadratic = torch.zeros(P, N, N, 3, 3, dtype=torch.float64)
-    quadratic.index_put_((parameter, i, j), scale[:, None, None] * matrix, accumulate=True)
-    quadratic[:, range(N), range(N)] += 2 * (model.spins**2)[:, None, None] * anisotropy
+    pairs = torch.zeros(P, N, N, 3, 3, dtype=torch.float64)
+    pairs.index_put_((parameter, i, j), scale[:, None, None] * matrix, accumulate=True)
+    onsite = torch.zeros(P, N, 28, dtype=torch.float64)
+    for anisotropy in model.anisotropies:
+        squares = (model.spins[anisotropy.site] ** 2)[:, None, None] * anisotropy.matrix
+        onsite[order[anisotropy.name]].index_add_(0, anisotropy.site, stevens.quadratic(squares))
+    for multipole in model.multipoles:
+        onsite[order[multipole.name]].index_add_(0, multipole.site, multipole.function)
     linear = torch.zeros(P, N, 3, dtype=torch.float64)
     linear[-1] = -MU_B * model.spins[:, None] * torch.einsum("a,iac->ic", field, model.g)
     spiral = model.spiral
@@ -116,8 +120,10 @@ def terms(model: SpinModel, field: Float[Tensor, "3"]) -> Terms:
             "no rotating frame exists; give a supercell that holds the order"
         )
     displacement = torch.cat((displacement, -displacement))
-    quadratic = quadratic.transpose(2, 3).contiguous()
-    return Terms(parameter, i, j, displacement, matrix, squared, anisotropy, quadratic, linear, model.spins)
+    pairs = pairs.transpose(2, 3).contiguous()
+    return Terms(
+        parameter, i, j, displacement, matrix, squared, pairs, linear, stevens.second_derivative(onsite), model.spins
+    )
 
 
 def sides(model: SpinModel) -> tuple[Float[Tensor, "side 3"], Complex[Tensor, "side 3 3"]]:
