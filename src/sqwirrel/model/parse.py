@@ -13,7 +13,7 @@ from sqwirrel.model import inputs, ions
 from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.magnetic import stevens
 from sqwirrel.model.magnetic.order import MagneticCell, magnetic_cell, spiral
-from sqwirrel.model.magnetic.terms import Anisotropy, Coupling, Multipole
+from sqwirrel.model.magnetic.terms import Anisotropy, Coupling, Dipole, Multipole
 from sqwirrel.model.prior import Prior
 from sqwirrel.model.spin import SpinModel
 
@@ -21,10 +21,10 @@ from sqwirrel.model.spin import SpinModel
 def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
     """A spin model from the tables of a model file; `folder` is where a CIF file it names is looked for.
 
-    Keys: name, title, papers, [crystal], [[couplings]], [[anisotropies]], [order], [defaults], [prior].
+    Keys: name, title, papers, [crystal], [[couplings]], [[anisotropies]], [dipole], [order], [defaults], [prior].
     """
     file = inputs.table(
-        mapping, "the model", "name crystal couplings order", "title papers anisotropies defaults prior"
+        mapping, "the model", "name crystal couplings order", "title papers anisotropies dipole defaults prior"
     )
     name = str(file["name"])
     crystal, sites = _crystal(file["crystal"], folder)
@@ -50,6 +50,7 @@ def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
         ),
         anisotropies=tuple(_anisotropy(cell, entry, sites) for entry in onsite if "stevens" not in entry),
         multipoles=tuple(_multipole(cell, entry, sites) for entry in onsite if "stevens" in entry),
+        dipole=_dipole(file["dipole"]) if "dipole" in file else None,
         relaxed=inputs.switch(order.get("relaxed", False), "[order] relaxed"),
         spiral=spiral(order),
         defaults=_defaults(file),
@@ -154,6 +155,13 @@ def _multipole(cell: MagneticCell, entry: Mapping[str, Any], sites: Mapping[str,
     function = torch.stack([_scale(entry, k, sites[kind]) * spin**k * f for k, f in parts.items()]).sum(0)
     atoms, copy = _atoms(cell, kind)
     return Multipole(name, atoms, stevens.turned(function, copies)[copy])
+
+
+def _dipole(value: object) -> Dipole:
+    scale = inputs.table(value, "[dipole]", "", "scale").get("scale", "")
+    if not isinstance(scale, str):
+        raise InputError(f"[dipole] scale must be the name of a parameter, got {scale!r}; leave it out for 1")
+    return Dipole(scale)
 
 
 def _scale(entry: Mapping[str, Any], rank: int, site: Mapping[str, Any]) -> float:

@@ -1,7 +1,7 @@
 """Spin Hamiltonians: couplings on bonds, anisotropies on sites, and the magnetic order they are expanded about.
 
     H = sum_couplings theta_p sum_bonds S_i . M . S_j + sum_anisotropies theta_p sum_sites S_i . A . S_i
-        + sum_multipoles theta_p sum_sites f(S_i / s_i)
+        + sum_multipoles theta_p sum_sites f(S_i / s_i) + dipole-dipole interaction
 
 Each bond is counted once, theta > 0 on a unit matrix is antiferromagnetic, theta is in meV, matrices are Cartesian.
 """
@@ -17,7 +17,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 from sqwirrel.model import inputs
 from sqwirrel.model.magnetic.order import Spiral
-from sqwirrel.model.magnetic.terms import Anisotropy, Coupling, Multipole
+from sqwirrel.model.magnetic.terms import Anisotropy, Coupling, Dipole, Multipole
 from sqwirrel.model.prior import Prior
 
 
@@ -44,6 +44,7 @@ class SpinModel:
     couplings: tuple[Coupling, ...]
     anisotropies: tuple[Anisotropy, ...] = ()
     multipoles: tuple[Multipole, ...] = ()
+    dipole: Dipole | None = None
     relaxed: bool = False
     spiral: Spiral | None = None
     defaults: Mapping[str, float] = field(default_factory=dict)
@@ -65,9 +66,10 @@ class SpinModel:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Parameters in the order of theta: couplings, anisotropies, multipoles, each name once."""
+        """Parameters in the order of theta: couplings, anisotropies, multipoles, dipole, each name once."""
         terms: tuple[Coupling | Anisotropy | Multipole, ...] = (*self.couplings, *self.anisotropies, *self.multipoles)
-        return tuple(dict.fromkeys(term.name for term in terms))
+        scale = (self.dipole.name,) if self.dipole is not None and self.dipole.name else ()
+        return tuple(dict.fromkeys((*(term.name for term in terms), *scale)))
 
     @property
     def cell(self) -> Lattice:
@@ -126,6 +128,8 @@ def _check_spiral(model: SpinModel) -> None:
     changed = [term.name for term in model.couplings if not spiral.keeps(term.matrix)]
     changed += [term.name for term in model.anisotropies if not spiral.keeps(term.matrix)]
     changed += [term.name for term in model.multipoles if not spiral.keeps_functions(term.function)]
+    if model.dipole is not None:
+        changed.append("dipole")
     if changed:
         raise InputError(
             f"'{changed[0]}' of model '{model.name}' changes when turned about the axis of the spiral, "

@@ -87,6 +87,13 @@ class Multipole:
         object.__setattr__(self, "function", inputs.floats(function).expand(len(self.site), 28).clone())
 
 
+@dataclass(frozen=True)
+class Dipole:
+    """The dipole-dipole interaction of all moments g mu_B S, times the parameter `name` if it has one."""
+
+    name: str = ""
+
+
 def _undirected(bond: tuple[int, int, list[int]]) -> tuple[int, int, tuple[int, ...]]:
     """The same value for a bond and its reverse."""
     i, j, offset = bond
