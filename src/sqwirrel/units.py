@@ -17,6 +17,9 @@ K_B = 0.08617333262
 MU_B = 0.05788381806
 """Bohr magneton, meV/T (CODATA 2018)."""
 
+MU_0 = 16.02176634
+"""mu_0 / (4 pi), T^2 angstrom^3 / meV (CODATA 2018): mu_B^2 MU_0 = 0.0536815 meV angstrom^3."""
+
 E_PER_K2 = 2.0721248
 """hbar^2 / (2 m_n), meV angstrom^2 (CODATA 2018): a neutron of wavevector k has the energy E_PER_K2 k^2."""
 

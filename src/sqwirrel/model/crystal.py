@@ -143,19 +143,16 @@ class Crystal:
 
     def allowed_anisotropy(self, kind: str) -> Float[Tensor, "basis 3 3"]:
         """Basis of the symmetric Cartesian matrices that symmetry permits on the first site of a kind."""
-        keeps = self.action.R[self.action.image[:, self._first(kind)] == self._first(kind)]
+        keeps, _ = self.site_rotations(kind)
         return symmetry.invariant(keeps, keeps)
 
     def propagate_exchange(self, orbit: BondOrbit, matrix: Float[Tensor, "3 3"]) -> Float[Tensor, "bond 3 3"]:
         """The matrix of the first bond on every bond of its orbit; refused where symmetry forbids it."""
         if not symmetry.contains(orbit.allowed, matrix):
-            ends = (
-                f"{self.sites[int(orbit.i[0])].label} to {self.sites[int(orbit.j[0])].label} {orbit.offset[0].tolist()}"
-            )
+            start, end = (self.sites[int(site[0])].label for site in (orbit.i, orbit.j))
             raise InputError(
-                f"symmetry forbids the matrix {matrix.tolist()} on bond '{orbit.name}' ({ends}, "
-                f"{orbit.distance:.4g} A); "
-                f"it allows {symmetry.pattern(orbit.allowed)}"
+                f"symmetry forbids the matrix {matrix.tolist()} on bond '{orbit.name}' ({start} to {end} "
+                f"{orbit.offset[0].tolist()}, {orbit.distance:.4g} A); it allows {symmetry.pattern(orbit.allowed)}"
             )
         return orbit.rotation @ matrix @ orbit.rotation.mT
 
@@ -166,14 +163,17 @@ class Crystal:
             raise InputError(
                 f"symmetry forbids the {what} {matrix.tolist()} on site '{kind}'; it allows {symmetry.pattern(allowed)}"
             )
-        image = self.action.image[:, self._first(kind)].tolist()
-        R = self.action.R[[image.index(site) for site, each in enumerate(self.kinds) if each == kind]]
+        _, R = self.site_rotations(kind)
         return R @ matrix @ R.mT
 
-    def _first(self, kind: str) -> int:
+    def site_rotations(self, kind: str) -> tuple[Float[Tensor, "keep 3 3"], Float[Tensor, "copy 3 3"]]:
+        """Cartesian rotations that leave the first site of a kind in its place, and one to each of its copies."""
         if kind not in self.kinds:
             raise InputError(f"the crystal has sites {tuple(dict.fromkeys(self.kinds))}, got '{kind}'")
-        return self.kinds.index(kind)
+        first = self.kinds.index(kind)
+        image = self.action.image[:, first].tolist()
+        copies = [image.index(site) for site, each in enumerate(self.kinds) if each == kind]
+        return self.action.R[[k for k, site in enumerate(image) if site == first]], self.action.R[copies]
 
 
 def _six(cell: Sequence[float]) -> list[float]:

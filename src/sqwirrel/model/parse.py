@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.model import inputs, ions
 from sqwirrel.model.crystal import Crystal
+from sqwirrel.model.magnetic import stevens
 from sqwirrel.model.magnetic.order import MagneticCell, magnetic_cell, spiral
-from sqwirrel.model.magnetic.terms import Anisotropy, Coupling
+from sqwirrel.model.magnetic.terms import Anisotropy, Coupling, Dipole, Multipole
 from sqwirrel.model.prior import Prior
 from sqwirrel.model.spin import SpinModel
 
@@ -20,17 +21,17 @@ from sqwirrel.model.spin import SpinModel
 def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
     """A spin model from the tables of a model file; `folder` is where a CIF file it names is looked for.
 
-    Keys: name, title, papers, [crystal], [[couplings]], [[anisotropies]], [order], [defaults], [prior].
+    Keys: name, title, papers, [crystal], [[couplings]], [[anisotropies]], [dipole], [order], [defaults], [prior].
     """
     file = inputs.table(
-        mapping, "the model", "name crystal couplings order", "title papers anisotropies defaults prior"
+        mapping, "the model", "name crystal couplings order", "title papers anisotropies dipole defaults prior"
     )
     name = str(file["name"])
     crystal, sites = _crystal(file["crystal"], folder)
     order = inputs.table(file["order"], "[order]", "spins", "supercell propagation axis relaxed")
     cell = magnetic_cell(crystal, order)
     known = [sites[crystal.kinds[k]] for k in cell.site.tolist()]
-    relaxed = inputs.switch(order.get("relaxed", False), "[order] relaxed")
+    onsite = _entries(file, "anisotropies", "name site", "axis matrix stevens axes renormalised")
     return SpinModel(
         name=name,
         title=str(file.get("title", name)),
@@ -47,10 +48,10 @@ def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
             for entry in _entries(file, "couplings", "name bond", "matrix biquadratic")
             for coupling in _couplings(cell, entry, known)
         ),
-        anisotropies=tuple(
-            _anisotropy(cell, entry) for entry in _entries(file, "anisotropies", "name site", "axis matrix")
-        ),
-        relaxed=relaxed,
+        anisotropies=tuple(_anisotropy(cell, entry, sites) for entry in onsite if "stevens" not in entry),
+        multipoles=tuple(_multipole(cell, entry, sites) for entry in onsite if "stevens" in entry),
+        dipole=_dipole(file["dipole"]) if "dipole" in file else None,
+        relaxed=inputs.switch(order.get("relaxed", False), "[order] relaxed"),
         spiral=spiral(order),
         defaults=_defaults(file),
         papers=inputs.words(file.get("papers", []), "papers"),
@@ -124,11 +125,11 @@ def _couplings(cell: MagneticCell, entry: Mapping[str, Any], sites: Sequence[Map
     return [Coupling(name, i, j, offset, size * one, squared=True), Coupling(name, i, j, offset, -0.5 * one)]
 
 
-def _anisotropy(cell: MagneticCell, entry: Mapping[str, Any]) -> Anisotropy:
+def _anisotropy(cell: MagneticCell, entry: Mapping[str, Any], sites: Mapping[str, dict[str, Any]]) -> Anisotropy:
     """`axis` n means the matrix n n^T."""
     name, kind = str(entry["name"]), str(entry["site"])
-    if ("axis" in entry) == ("matrix" in entry):
-        raise InputError(f"anisotropy '{name}' needs either an axis or a matrix")
+    if ("axis" in entry) == ("matrix" in entry) or "axes" in entry:
+        raise InputError(f"anisotropy '{name}' needs an axis, a matrix or stevens; only stevens may have axes")
     if "axis" in entry:
         axis = inputs.numbers(entry["axis"], (3,), f"axis of anisotropy '{name}'")
         if not bool(axis.any()):
@@ -136,9 +137,59 @@ def _anisotropy(cell: MagneticCell, entry: Mapping[str, Any]) -> Anisotropy:
         matrix = torch.outer(axis, axis) / (axis @ axis)
     else:
         matrix = inputs.matrix(entry["matrix"], f"matrix of anisotropy '{name}'")
-    copies = dict(zip(_copies(cell, kind), cell.crystal.propagate_site(kind, matrix, "anisotropy"), strict=True))
-    atoms = [m for m, site in enumerate(cell.site.tolist()) if site in copies]
-    return Anisotropy(name, torch.tensor(atoms), torch.stack([copies[int(cell.site[m])] for m in atoms]))
+    copies = cell.crystal.propagate_site(kind, matrix, "anisotropy")
+    atoms, copy = _atoms(cell, kind)
+    return Anisotropy(name, atoms, _scale(entry, 2, sites[kind]) * copies[copy])
+
+
+def _multipole(cell: MagneticCell, entry: Mapping[str, Any], sites: Mapping[str, dict[str, Any]]) -> Multipole:
+    """Stevens operators, each with the power of the spin length that goes with it."""
+    name, kind = str(entry["name"]), str(entry["site"])
+    if "axis" in entry or "matrix" in entry:
+        raise InputError(f"anisotropy '{name}' has stevens and an axis or a matrix; give one of them")
+    operators = stevens.combination(entry["stevens"], f"stevens of anisotropy '{name}'")
+    axes = _axes(entry.get("axes", torch.eye(3).tolist()), f"axes of anisotropy '{name}'")
+    keeps, copies = cell.crystal.site_rotations(kind)
+    parts = stevens.symmetrised(operators, axes, keeps, f"stevens of anisotropy '{name}' on site '{kind}'")
+    spin = float(sites[kind]["spin"])
+    function = torch.stack([_scale(entry, k, sites[kind]) * spin**k * f for k, f in parts.items()]).sum(0)
+    atoms, copy = _atoms(cell, kind)
+    return Multipole(name, atoms, stevens.turned(function, copies)[copy])
+
+
+def _dipole(value: object) -> Dipole:
+    scale = inputs.table(value, "[dipole]", "", "scale").get("scale", "")
+    if not isinstance(scale, str):
+        raise InputError(f"[dipole] scale must be the name of a parameter, got {scale!r}; leave it out for 1")
+    return Dipole(scale)
+
+
+def _scale(entry: Mapping[str, Any], rank: int, site: Mapping[str, Any]) -> float:
+    """What is left of an operator of this rank between classical spins: 1, or what a coherent state gives."""
+    name, spin = entry["name"], float(site["spin"])
+    less = stevens.renormalisation(rank, spin)
+    renormalised = inputs.switch(entry.get("renormalised", False), f"renormalised of anisotropy '{name}'")
+    if less == 0 and (renormalised or "stevens" in entry):
+        raise InputError(
+            f"anisotropy '{name}' has rank {rank}, which does nothing to a spin {spin:g}; give a rank of at most "
+            "twice the spin"
+        )
+    return less if renormalised else 1.0
+
+
+def _axes(value: object, where: str) -> Float[Tensor, "3 3"]:
+    axes = torch.nn.functional.normalize(inputs.numbers(value, (3, 3), where), dim=1)
+    if float((axes @ axes.T - torch.eye(3, dtype=torch.float64)).abs().max()) > stevens.ROUNDING:
+        raise InputError(f"{where} must be three directions at right angles, as rows, got {value!r}")
+    U, _, V = torch.linalg.svd(axes)
+    return torch.matmul(U, V)
+
+
+def _atoms(cell: MagneticCell, kind: str) -> tuple[Int64[Tensor, " atom"], Int64[Tensor, " atom"]]:
+    """Atoms of the magnetic cell that are copies of a site, and which copy each is."""
+    copies = torch.tensor(_copies(cell, kind))
+    atom, copy = (cell.site[:, None] == copies).nonzero(as_tuple=True)
+    return atom, copy
 
 
 def _copies(cell: MagneticCell, kind: str) -> list[int]:

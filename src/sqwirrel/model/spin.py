@@ -1,6 +1,7 @@
 """Spin Hamiltonians: couplings on bonds, anisotropies on sites, and the magnetic order they are expanded about.
 
     H = sum_couplings theta_p sum_bonds S_i . M . S_j + sum_anisotropies theta_p sum_sites S_i . A . S_i
+        + sum_multipoles theta_p sum_sites f(S_i / s_i) + dipole-dipole interaction
 
 Each bond is counted once, theta > 0 on a unit matrix is antiferromagnetic, theta is in meV, matrices are Cartesian.
 """
@@ -16,7 +17,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 from sqwirrel.model import inputs
 from sqwirrel.model.magnetic.order import Spiral
-from sqwirrel.model.magnetic.terms import Anisotropy, Coupling
+from sqwirrel.model.magnetic.terms import Anisotropy, Coupling, Dipole, Multipole
 from sqwirrel.model.prior import Prior
 
 
@@ -42,6 +43,8 @@ class SpinModel:
     directions: Float[Tensor, "site 3"]
     couplings: tuple[Coupling, ...]
     anisotropies: tuple[Anisotropy, ...] = ()
+    multipoles: tuple[Multipole, ...] = ()
+    dipole: Dipole | None = None
     relaxed: bool = False
     spiral: Spiral | None = None
     defaults: Mapping[str, float] = field(default_factory=dict)
@@ -56,19 +59,17 @@ class SpinModel:
         object.__setattr__(self, "spins", inputs.floats(self.spins).expand(n).clone())
         object.__setattr__(self, "g", inputs.tensors(self.g, n, f"g in model '{self.name}'"))
         object.__setattr__(self, "directions", inputs.unit_vectors(self.directions, n, f"model '{self.name}'"))
-        for key in ("labels", "ions", "couplings", "anisotropies", "papers"):
+        for key in ("labels", "ions", "couplings", "anisotropies", "multipoles", "papers"):
             object.__setattr__(self, key, tuple(getattr(self, key)))
         object.__setattr__(self, "defaults", {name: float(value) for name, value in self.defaults.items()})
         _check(self)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Parameters in the order of theta: couplings, then anisotropies, each name once."""
-        return tuple(dict.fromkeys(term.name for term in self._terms))
-
-    @property
-    def _terms(self) -> tuple[Coupling | Anisotropy, ...]:
-        return (*self.couplings, *self.anisotropies)
+        """Parameters in the order of theta: couplings, anisotropies, multipoles, dipole, each name once."""
+        terms: tuple[Coupling | Anisotropy | Multipole, ...] = (*self.couplings, *self.anisotropies, *self.multipoles)
+        scale = (self.dipole.name,) if self.dipole is not None and self.dipole.name else ()
+        return tuple(dict.fromkeys((*(term.name for term in terms), *scale)))
 
     @property
     def cell(self) -> Lattice:
@@ -101,6 +102,8 @@ def _check(model: SpinModel) -> None:
         _check_sites(model, coupling.name, torch.cat([coupling.i, coupling.j]))
     for anisotropy in model.anisotropies:
         _check_sites(model, anisotropy.name, anisotropy.site)
+    for multipole in model.multipoles:
+        _check_sites(model, multipole.name, multipole.site)
     _check_spiral(model)
     if model.relaxed and any(coupling.squared for coupling in model.couplings):
         raise InputError(
@@ -122,12 +125,16 @@ def _check_spiral(model: SpinModel) -> None:
             f"model '{model.name}' has a spiral whose period, {spiral.propagation.tolist()}, is one or two magnetic "
             "cells; give the order without a spiral, in a supercell"
         )
-    for term in model._terms:
-        if not spiral.keeps(term.matrix):
-            raise InputError(
-                f"'{term.name}' of model '{model.name}' changes when turned about the axis of the spiral, "
-                f"{spiral.axis.tolist()}, so that no rotating frame exists; give a supercell that holds the order"
-            )
+    changed = [term.name for term in model.couplings if not spiral.keeps(term.matrix)]
+    changed += [term.name for term in model.anisotropies if not spiral.keeps(term.matrix)]
+    changed += [term.name for term in model.multipoles if not spiral.keeps_functions(term.function)]
+    if model.dipole is not None:
+        changed.append("dipole")
+    if changed:
+        raise InputError(
+            f"'{changed[0]}' of model '{model.name}' changes when turned about the axis of the spiral, "
+            f"{spiral.axis.tolist()}, so that no rotating frame exists; give a supercell that holds the order"
+        )
 
 
 def _check_sites(model: SpinModel, name: str, sites: Int64[Tensor, " any"]) -> None:

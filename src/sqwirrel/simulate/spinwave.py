@@ -20,6 +20,7 @@ from sqwirrel.simulate.classical.order import is_stationary, local_frames, relax
 from sqwirrel.simulate.compiled.kernels import Problem, bosonic_modes
 from sqwirrel.simulate.compiled.real import RealForm, real_modes
 from sqwirrel.simulate.crosssection import bose, observable
+from sqwirrel.simulate.dipoles import DipoleSums, directed
 from sqwirrel.simulate.eigen import eigenmodes, mirrored
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.simulate.once import first_order
@@ -52,7 +53,6 @@ class SpinWaves(nn.Module):
 
     i: Tensor
     j: Tensor
-    quadratic: Tensor
     linear: Tensor
     q: Tensor
     wave: Tensor
@@ -90,6 +90,11 @@ class SpinWaves(nn.Module):
         self.register_buffer("directions", turned(model)[None])
         vectors, self.source = phases(self.terms.displacement)
         self.register_buffer("vectors", vectors @ model.supercell)
+        self.sources, self.dipoles = len(vectors), None if model.dipole is None else DipoleSums(model)
+        if self.dipoles is not None:
+            place = directed(len(model.spins))[-1]
+            self.source = torch.cat((self.source, torch.where(place < 0, place - len(vectors), place + len(vectors))))
+            self.sources += int(place.max()) + 1
         self._choose_operators()
         self.keep = keep and len(self.solved) * len(self.linear) * self._bytes_per_q() <= BASIS_BYTES
         for name, kept in self._look(slice(None))._asdict().items() if self.keep else ():
@@ -104,7 +109,7 @@ class SpinWaves(nn.Module):
         """
         theta, directions, stationary = self._order(theta)
         value, n, solved = self._values(theta, directions), len(self.q), []
-        size = 16 * len(self.vectors) if self._is_compiled() else len(theta) * self._bytes_per_q()
+        size = 16 * self.sources if self._is_compiled() else len(theta) * self._bytes_per_q()
         step = max(1, CHUNK_BYTES // size)
         for k in range(len(self.turn)):
             moment, stop = self._moment(directions, k), (k + 1) * n
@@ -127,7 +132,7 @@ class SpinWaves(nn.Module):
         value = elements.values(self.terms.parts(theta, directions).raw)
         for turn, q in zip(self.turn, self.solved.reshape(len(self.turn), -1, 3), strict=True):
             moment = size * _seen(directions, turn)
-            energy, amplitude, _ = eigenmodes(elements.matrix(value, turns(self.vectors, q), 2 * n), moment[:, None])
+            energy, amplitude, _ = eigenmodes(elements.matrix(value, self._waves(q), 2 * n), moment[:, None])
             parts.append((energy[..., :n], amplitude[..., :n, :, None] * amplitude[..., :n, None, :].conj()))
         energy, S = (torch.cat(part, dim=2) for part in zip(*parts, strict=True))
         order = energy.argsort(dim=-1, descending=True)
@@ -149,11 +154,10 @@ class SpinWaves(nn.Module):
 
     def _order(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Parameters with the constant 1 appended, directions (1 or batch), and whether these are stationary."""
-        theta = torch.cat((theta, torch.ones_like(theta[:, :1])), dim=1)
-        quadratic = torch.einsum("bp,piajc->biajc", theta, self.quadratic)
-        linear = self.linear[-1].expand(len(theta), -1, -1)
-        directions = relax(quadratic, linear, self.directions[0]) if self.model.relaxed else self.directions
-        return theta, directions, is_stationary(quadratic.detach(), linear, directions.detach())
+        theta = torch.cat((theta, theta.new_ones(len(theta), 1)), dim=1)
+        energy = self.terms.energy(theta)
+        directions = relax(energy, self.directions[0]) if self.model.relaxed else self.directions
+        return theta, directions, is_stationary(energy.detach(), directions.detach())
 
     def _choose_operators(self) -> None:
         """A block of its own where the order has one and the neutron sees one vector of it; else all operators."""
@@ -264,7 +268,12 @@ class SpinWaves(nn.Module):
         if self.common is not None:
             real, imaginary = self.common.real, self.common.imag
             weight = (self.common.abs() ** 2).sum() - (unit @ real) ** 2 - (unit @ imaginary) ** 2
-        return _Seen(turns(self.vectors, self.solved[part]), torch.stack(form, dim=1), unit, weight)
+        return _Seen(self._waves(self.solved[part]), torch.stack(form, dim=1), unit, weight)
+
+    def _waves(self, q: Float[Tensor, "q 3"]) -> Complex[Tensor, "q source"]:
+        """What matrix elements are multiples of: exp(2 pi i q . r), then the dipole sums."""
+        phase = turns(self.vectors, q)
+        return phase if self.dipoles is None else torch.cat((phase, self.dipoles(q)), dim=1)
 
     def _moment(self, directions: Tensor, side: int) -> Complex[Tensor, "..."]:
         """What the neutron sees of the operators before the form factor: vectors, or factors of a common one."""

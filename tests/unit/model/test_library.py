@@ -10,6 +10,7 @@ BONDS_PER_SPIN = {
     "fm_chain": {"J": 1},
     "rb2mnf4": {"J1": 2, "J2": 2},
     "mnf2": {"J1": 1, "J2": 4, "J3": 2},
+    "mnf2_dipole": {"J1": 1, "J2": 4, "J3": 2},
     "la2nio4": {"J1": 2, "J2": 2},
 }
 
@@ -32,7 +33,7 @@ def test_bonds_per_spin(name):
     assert {c.name: len(c.i) / len(model.spins) for c in model.couplings} == BONDS_PER_SPIN[name]
 
 
-@pytest.mark.parametrize("name", ["rb2mnf4", "mnf2", "la2nio4"])
+@pytest.mark.parametrize("name", ["rb2mnf4", "mnf2", "mnf2_dipole", "la2nio4"])
 def test_strongest_coupling_joins_opposite_spins(name):
     model = library.load(name)
     strongest = max(model.couplings, key=lambda c: model.defaults[c.name])

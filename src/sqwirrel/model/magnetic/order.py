@@ -15,6 +15,7 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.model import inputs, symmetry
 from sqwirrel.model.crystal import Crystal
+from sqwirrel.model.magnetic import stevens
 from sqwirrel.model.symmetry import BondOrbit, Ends
 
 CLOSE = 1e-3
@@ -62,6 +63,12 @@ class Spiral:
         """Whether rotations about the axis leave the matrices unchanged."""
         change = self.cross @ matrices - matrices @ self.cross
         return not len(matrices) or bool((change.abs() <= 1e-6 * matrices.abs().max()).all())
+
+    def keeps_functions(self, functions: Float[Tensor, "n 28"]) -> bool:
+        """Whether rotations about the axis leave functions of the moment (`stevens`) unchanged."""
+        by_one_radian = torch.matrix_exp(self.cross)  # no fraction of a turn
+        change = stevens.turned(functions, by_one_radian) - functions
+        return not len(functions) or bool((change.abs() <= 1e-6 * functions.abs().max()).all())
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""The terms of a spin Hamiltonian: couplings on bonds and anisotropies on sites of a magnetic cell."""
+"""The terms of a spin Hamiltonian: couplings on bonds, and anisotropies and multipoles on sites of a magnetic cell."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -67,6 +67,31 @@ class Anisotropy:
         object.__setattr__(self, "matrix", inputs.matrices(matrix, len(self.site), f"anisotropy '{name}'"))
         if not torch.allclose(self.matrix, self.matrix.mT, atol=1e-9):
             raise InputError(f"the matrix of anisotropy '{self.name}' is not symmetric; S.A.S sees only (A + A^T) / 2")
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Multipole:
+    """theta f(n) on sites `site` of the magnetic cell, n the unit moment: an even function up to rank 6 (`stevens`).
+
+    The spin lengths are in f: a Stevens operator is s^k O_k^q(n), lambda_k times that if renormalised.
+    """
+
+    name: str
+    site: Int64[Tensor, " entry"]
+    function: Float[Tensor, "entry 28"]
+
+    def __init__(self, name: str, site: object, function: object) -> None:
+        """From lists, arrays or tensors; one function may stand for all sites."""
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "site", inputs.integers(site).reshape(-1))
+        object.__setattr__(self, "function", inputs.floats(function).expand(len(self.site), 28).clone())
+
+
+@dataclass(frozen=True)
+class Dipole:
+    """The dipole-dipole interaction of all moments g mu_B S, times the parameter `name` if it has one."""
+
+    name: str = ""
 
 
 def _undirected(bond: tuple[int, int, list[int]]) -> tuple[int, int, tuple[int, ...]]:
