@@ -10,8 +10,8 @@ from sqwirrel.errors import InputError
 from sqwirrel.model.parse import parse
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate import SpinWaves
-from sqwirrel.simulate.bosons import Bosons, Elements, phases, turns
 from sqwirrel.simulate.classical.order import local_frames
+from sqwirrel.simulate.quadratic.bosons import Bosons, Elements, phases, turns
 from sqwirrel.simulate.terms import REGULARISATION, terms
 from tests.cases import SHARED, Bonds, build, random_q, repeated, tensor
 

@@ -14,8 +14,8 @@ from sqwirrel.model.magnetic.terms import Multipole
 from sqwirrel.model.parse import parse
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate import Modes, SpinWaves
-from sqwirrel.simulate.bosons import Bosons, Elements, phases, turns
 from sqwirrel.simulate.classical.order import local_frames
+from sqwirrel.simulate.quadratic.bosons import Bosons, Elements, phases, turns
 from sqwirrel.simulate.terms import REGULARISATION, terms
 from sqwirrel.units import K_B
 from tests.cases import build, neighbours, random_q, repeated, tensor

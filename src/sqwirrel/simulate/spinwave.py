@@ -15,17 +15,17 @@ from torch import Tensor, nn
 
 from sqwirrel.model.ions import form_factor
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.simulate.bosons import Bosons, Elements, common_moment, one_sided, phases, turns
 from sqwirrel.simulate.classical.order import is_stationary, local_frames, relax
 from sqwirrel.simulate.compiled.kernels import Problem, bosonic_modes
 from sqwirrel.simulate.compiled.real import RealForm, real_modes
 from sqwirrel.simulate.crosssection import bose, observable
 from sqwirrel.simulate.dipoles import DipoleSums, directed
-from sqwirrel.simulate.eigen import eigenmodes, mirrored
 from sqwirrel.simulate.modes import Modes
-from sqwirrel.simulate.once import first_order
-from sqwirrel.simulate.oscillators import oscillators
-from sqwirrel.simulate.quadratures import Quadratures, quadratures
+from sqwirrel.simulate.quadratic.bosons import Bosons, Elements, common_moment, one_sided, phases, turns
+from sqwirrel.simulate.quadratic.eigen import eigenmodes, mirrored
+from sqwirrel.simulate.quadratic.once import first_order
+from sqwirrel.simulate.quadratic.oscillators import oscillators
+from sqwirrel.simulate.quadratic.quadratures import Quadratures, quadratures
 from sqwirrel.simulate.terms import Terms, sides, terms, turned
 
 CHUNK_BYTES = 8 * 2**20

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sqwirrel.simulate.compiled import kernels
 from sqwirrel.simulate.compiled.kernels import Problem
-from sqwirrel.simulate.eigen import eigenmodes
+from sqwirrel.simulate.quadratic.eigen import eigenmodes
 
 Array = NDArray[np.complex128]
 

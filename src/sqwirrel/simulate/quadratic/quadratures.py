@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
-from sqwirrel.simulate.bosons import ZERO, Elements
 from sqwirrel.simulate.classical.order import local_frames
+from sqwirrel.simulate.quadratic.bosons import ZERO, Elements
 
 APART = 1e-6
 """Positions that differ by less, in fractions of the magnetic cell, are one."""

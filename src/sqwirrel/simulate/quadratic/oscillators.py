@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sqwirrel.simulate.eigen import DEGENERATE
+from sqwirrel.simulate.quadratic.eigen import DEGENERATE
 
 Matrices = Float[Tensor, "*batch site site"]
 

@@ -1,0 +1,1 @@
+"""Quadratic boson Hamiltonians: their operators and matrix elements, and their modes."""
