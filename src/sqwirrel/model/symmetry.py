@@ -137,9 +137,18 @@ def bond_orbits(
         found = list(_split(act, sorted(shell, key=lambda bond: _key(bond, positions, kinds, vectors))))
         for k, (bonds, rotation, basis) in enumerate(found):
             name = str(number) if len(found) == 1 else f"{number}{_letter(k)}"
-            i, j, offset = (torch.tensor(part) for part in zip(*bonds, strict=True))
-            orbits.append(BondOrbit(name, distance, i, j, offset, rotation, basis))
+            orbits.append(_orbit(name, distance, bonds, rotation, basis))
     return orbits
+
+
+def orbit(act: Action, name: str, distance: float, first: Ends) -> BondOrbit:
+    """The orbit of which a bond is the first, under a name."""
+    return _orbit(name, distance, *next(_split(act, [first])))
+
+
+def _orbit(name: str, distance: float, bonds: list[Ends], rotation: Tensor, allowed: Tensor) -> BondOrbit:
+    i, j, offset = (torch.tensor(part) for part in zip(*bonds, strict=True))
+    return BondOrbit(name, distance, i, j, offset, rotation, allowed)
 
 
 def _shells(
