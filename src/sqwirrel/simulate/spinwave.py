@@ -19,13 +19,14 @@ from sqwirrel.simulate.classical.order import is_stationary, local_frames, relax
 from sqwirrel.simulate.compiled.kernels import Problem, bosonic_modes
 from sqwirrel.simulate.compiled.real import RealForm, real_modes
 from sqwirrel.simulate.crosssection import bose, observable
-from sqwirrel.simulate.dipoles import DipoleSums, directed
 from sqwirrel.simulate.modes import Modes
-from sqwirrel.simulate.quadratic.bosons import Bosons, Elements, common_moment, one_sided, phases, turns
+from sqwirrel.simulate.quadratic.bosons import Bosons, Elements
+from sqwirrel.simulate.quadratic.choice import choose
 from sqwirrel.simulate.quadratic.eigen import eigenmodes, mirrored
 from sqwirrel.simulate.quadratic.once import first_order
 from sqwirrel.simulate.quadratic.oscillators import oscillators
-from sqwirrel.simulate.quadratic.quadratures import Quadratures, quadratures
+from sqwirrel.simulate.quadratic.quadratures import Quadratures
+from sqwirrel.simulate.sources import Sources
 from sqwirrel.simulate.terms import Terms, sides, terms, turned
 
 CHUNK_BYTES = 8 * 2**20
@@ -59,7 +60,6 @@ class SpinWaves(nn.Module):
     spins: Tensor
     g: Tensor
     directions: Tensor
-    vectors: Tensor
     kind: Tensor
     turn: Tensor
     solved: Tensor
@@ -88,14 +88,8 @@ class SpinWaves(nn.Module):
         self.register_buffer("turn", turn)
         self.register_buffer("g", model.g.repeat(2, 1, 1) / 2 + 0j)
         self.register_buffer("directions", turned(model)[None])
-        vectors, self.source = phases(self.terms.displacement)
-        self.register_buffer("vectors", vectors @ model.supercell)
-        self.sources, self.dipoles = len(vectors), None if model.dipole is None else DipoleSums(model)
-        if self.dipoles is not None:
-            place = directed(len(model.spins))[-1]
-            self.source = torch.cat((self.source, torch.where(place < 0, place - len(vectors), place + len(vectors))))
-            self.sources += int(place.max()) + 1
-        self._choose_operators()
+        self.sources = Sources(model, self.terms.displacement)
+        self._choose()
         self.keep = keep and len(self.solved) * len(self.linear) * self._bytes_per_q() <= BASIS_BYTES
         for name, kept in self._look(slice(None))._asdict().items() if self.keep else ():
             self.register_buffer(name, kept)
@@ -109,7 +103,7 @@ class SpinWaves(nn.Module):
         """
         theta, directions, stationary = self._order(theta)
         value, n, solved = self._values(theta, directions), len(self.q), []
-        size = 16 * self.sources if self._is_compiled() else len(theta) * self._bytes_per_q()
+        size = 16 * self.sources.count if self._is_compiled() else len(theta) * self._bytes_per_q()
         step = max(1, CHUNK_BYTES // size)
         for k in range(len(self.turn)):
             moment, stop = self._moment(directions, k), (k + 1) * n
@@ -128,11 +122,11 @@ class SpinWaves(nn.Module):
         """Energies and S^ab of the creation modes per magnetic ion: spins only, zero temperature."""
         theta, directions, _ = self._order(theta)
         n, size = len(self.spins), (self.spins / (2 * len(self.spins))).sqrt().repeat(2)[:, None]
-        elements, parts = Elements.of(Bosons.every(n), self.i, self.j, self.source), []
+        elements, parts = Elements.of(Bosons.every(n), self.i, self.j, self.sources.bonds), []
         value = elements.values(self.terms.parts(theta, directions).raw)
         for turn, q in zip(self.turn, self.solved.reshape(len(self.turn), -1, 3), strict=True):
             moment = size * _seen(directions, turn)
-            energy, amplitude, _ = eigenmodes(elements.matrix(value, self._waves(q), 2 * n), moment[:, None])
+            energy, amplitude, _ = eigenmodes(elements.matrix(value, self.sources(q), 2 * n), moment[:, None])
             parts.append((energy[..., :n], amplitude[..., :n, :, None] * amplitude[..., :n, None, :].conj()))
         energy, S = (torch.cat(part, dim=2) for part in zip(*parts, strict=True))
         order = energy.argsort(dim=-1, descending=True)
@@ -159,32 +153,15 @@ class SpinWaves(nn.Module):
         directions = relax(energy, self.directions[0]) if self.model.relaxed else self.directions
         return theta, directions, is_stationary(energy.detach(), directions.detach())
 
-    def _choose_operators(self) -> None:
-        """A block of its own where the order has one and the neutron sees one vector of it; else all operators."""
-        self.bosons, factor, common, coefficient = Bosons.every(len(self.spins)), None, None, None
-        parts = self.terms.parts(torch.eye(len(self.linear), dtype=torch.float64), self.directions)
-        plain = not self.model.relaxed and self.model.spiral is None
-        block = one_sided(self.directions[0], self.i, self.j, parts) if plain else None
-        if block is not None:
-            factor, common = common_moment(self._moments(self.directions, self.turn[0])[0, block.operators])
-        if block is not None and factor is not None:
-            self.bosons = block
-        self.elements = Elements.of(self.bosons, self.i, self.j, self.source)
-        if not self.model.relaxed:
-            value = self.elements.values(parts.raw)
-            used = (value != 0).any(0)
-            self.elements, coefficient = self.elements.only(used), value[:, used]
+    def _choose(self) -> None:
         kinds = list(dict.fromkeys(self.model.ions))
         kind = torch.tensor([kinds.index(ion) for ion in self.model.ions])
-        self.quadratures = None
-        if coefficient is not None and not self.bosons.mirrored:
-            moments = torch.cat([self._moments(self.directions, turn) for turn in self.turn])
-            self.quadratures = quadratures(
-                self.elements, coefficient, moments, self.directions[0], self.model.positions, kind
-            )
-        kind = kind.repeat(2)[self.bosons.operators]
-        for name, tensor in (("factor", factor), ("common", common), ("coefficient", coefficient), ("kind", kind)):
-            self.register_buffer(name, tensor)
+        moments = torch.cat([self._moments(self.directions, turn) for turn in self.turn])
+        chosen = choose(self.model, self.terms, self.sources.bonds, self.directions[0], moments, kind)
+        self.bosons, self.elements, self.quadratures = chosen.bosons, chosen.elements, chosen.form
+        self.register_buffer("kind", kind.repeat(2)[self.bosons.operators])
+        for name in ("coefficient", "factor", "common"):
+            self.register_buffer(name, getattr(chosen, name))
 
     def _values(self, theta: Tensor, directions: Tensor) -> Inexact[Tensor, "batch element"]:
         """Matrix elements of every row of `theta`, without their phases."""
@@ -252,10 +229,8 @@ class SpinWaves(nn.Module):
         """The matrices of each parameter alone, for an order that does not follow the parameters."""
         if self.coefficient is None:
             return None
-        value, phase = (
-            self._values(torch.eye(len(self.coefficient)).to(self.linear), self.directions),
-            self.get_buffer("phase"),
-        )
+        value = self._values(torch.eye(len(self.coefficient)).to(self.linear), self.directions)
+        phase = self.get_buffer("phase")
         return torch.cat([self._matrices(row[None], phase, self.elements) for row in value])
 
     def _look(self, part: slice) -> _Seen:
@@ -268,12 +243,7 @@ class SpinWaves(nn.Module):
         if self.common is not None:
             real, imaginary = self.common.real, self.common.imag
             weight = (self.common.abs() ** 2).sum() - (unit @ real) ** 2 - (unit @ imaginary) ** 2
-        return _Seen(self._waves(self.solved[part]), torch.stack(form, dim=1), unit, weight)
-
-    def _waves(self, q: Float[Tensor, "q 3"]) -> Complex[Tensor, "q source"]:
-        """What matrix elements are multiples of: exp(2 pi i q . r), then the dipole sums."""
-        phase = turns(self.vectors, q)
-        return phase if self.dipoles is None else torch.cat((phase, self.dipoles(q)), dim=1)
+        return _Seen(self.sources(self.solved[part]), torch.stack(form, dim=1), unit, weight)
 
     def _moment(self, directions: Tensor, side: int) -> Complex[Tensor, "..."]:
         """What the neutron sees of the operators before the form factor: vectors, or factors of a common one."""
