@@ -99,6 +99,21 @@ class Elements(NamedTuple):
         return upper + upper.triu(1).mH
 
 
+class Expansion(NamedTuple):
+    """H of all operators, b of every site and then b^dagger, round the order that belongs to each set of parameters."""
+
+    directions: Float[Tensor, "order site 3"]
+    """One order, or one for each set; those of a spiral are in the frame that turns with it."""
+    stationary: Bool[Tensor, " batch"]
+    elements: Elements
+    value: Complex[Tensor, "batch element"]
+    vectors: Float[Tensor, "source 3"]
+
+    def at(self, q: Float[Tensor, "q 3"]) -> Complex[Tensor, "batch q boson boson"]:
+        """H at wavevectors, reciprocal lattice units of the chemical cell; that of a spiral in its frame."""
+        return self.elements.matrix(self.value, turns(self.vectors, q), 2 * self.directions.shape[1])
+
+
 def _unique(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Different rows, and which of them each row is."""
     found, which = np.unique(rows.numpy(), axis=0, return_inverse=True)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sqwirrel.model.ions import form_factor
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.simulate.bosons import Bosons, Elements, common_moment, one_sided, phases, turns
+from sqwirrel.simulate.bosons import Bosons, Elements, Expansion, common_moment, one_sided, phases, turns
 from sqwirrel.simulate.classical.order import is_stationary, local_frames, relax
 from sqwirrel.simulate.compiled.kernels import Problem, bosonic_modes
 from sqwirrel.simulate.crosssection import bose, observable
@@ -115,17 +115,22 @@ class SpinWaves(nn.Module):
         self, theta: Float[Tensor, "batch parameter"]
     ) -> tuple[Float[Tensor, "batch q mode"], Complex[Tensor, "batch q mode 3 3"]]:
         """Energies and S^ab of the creation modes per magnetic ion: spins only, zero temperature."""
-        theta, directions, _ = self._order(theta)
+        expansion, parts = self.expansion(theta), []
         n, size = len(self.spins), (self.spins / (2 * len(self.spins))).sqrt().repeat(2)[:, None]
-        elements, parts = Elements.of(Bosons.every(n), self.i, self.j, self.source), []
-        value = elements.values(self.terms.parts(theta, directions).raw)
         for turn, q in zip(self.turn, self.solved.reshape(len(self.turn), -1, 3), strict=True):
-            moment = size * _seen(directions, turn)
-            energy, amplitude, _ = eigenmodes(elements.matrix(value, turns(self.vectors, q), 2 * n), moment[:, None])
+            moment = size * _seen(expansion.directions, turn)
+            energy, amplitude, _ = eigenmodes(expansion.at(q), moment[:, None])
             parts.append((energy[..., :n], amplitude[..., :n, :, None] * amplitude[..., :n, None, :].conj()))
         energy, S = (torch.cat(part, dim=2) for part in zip(*parts, strict=True))
         order = energy.argsort(dim=-1, descending=True)
         return energy.gather(-1, order), S.take_along_dim(order[..., None, None], dim=2)
+
+    def expansion(self, theta: Float[Tensor, "batch parameter"]) -> Expansion:
+        """The boson Hamiltonian of every row of `theta`, at any wavevector."""
+        theta, directions, stationary = self._order(theta)
+        elements = Elements.of(Bosons.every(len(self.spins)), self.i, self.j, self.source)
+        value = elements.values(self.terms.parts(theta, directions).raw)
+        return Expansion(directions, stationary, elements, value, self.vectors)
 
     @property
     def modes(self) -> int:

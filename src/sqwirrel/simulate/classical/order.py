@@ -39,12 +39,12 @@ def is_stationary(quadratic: Tensor, linear: Tensor, directions: Tensor) -> Bool
 def relax(
     quadratic: Float[Tensor, "batch site 3 site 3"],
     linear: Float[Tensor, "batch site 3"],
-    start: Float[Tensor, "site 3"],
+    start: Float[Tensor, "*#batch site 3"],
 ) -> Float[Tensor, "batch site 3"]:
     """Directions of the nearest local minimum from `start`, differentiable with respect to the energy's coefficients.
 
-    Newton's method on the sphere with the Hessian made positive; the last step carries the derivative
-    (implicit function theorem: dn = -Hessian^-1 d(gradient)).
+    `start` is one order, or one for each energy. Newton's method on the sphere with the Hessian made positive;
+    the last step carries the derivative (implicit function theorem: dn = -Hessian^-1 d(gradient)).
     """
     with torch.no_grad():
         directions = start.expand(linear.shape).clone()
