@@ -112,14 +112,20 @@ class SpinWaves(nn.Module):
         return Modes(modes.energy, modes.intensity, modes.stable & stationary[:, None])
 
     def correlations(
-        self, theta: Float[Tensor, "batch parameter"]
+        self, theta: Float[Tensor, "batch parameter"], *, magnetic: bool = False
     ) -> tuple[Float[Tensor, "batch q mode"], Complex[Tensor, "batch q mode 3 3"]]:
-        """Energies and S^ab of the creation modes per magnetic ion: spins only, zero temperature."""
-        expansion, parts = self.expansion(theta), []
-        n, size = len(self.spins), (self.spins / (2 * len(self.spins))).sqrt().repeat(2)[:, None]
+        """Energies and S^ab of the creation modes per magnetic ion, zero temperature.
+
+        Of spins only, or `magnetic` with g / 2 and the form factors. S^ab is <m|S^a|0> <m|S^b|0>*, S that which makes
+        the magnon m of wavevector q.
+        """
+        expansion, parts, n = self.expansion(theta), [], len(self.spins)
+        form = self._look(slice(len(self.q))).form[:, self._kinds] if magnetic else torch.ones(1, 2 * n).to(self.wave)
+        size = (self.spins / (2 * n)).sqrt().repeat(2)[:, None]
         for turn, q in zip(self.turn, self.solved.reshape(len(self.turn), -1, 3), strict=True):
-            moment = size * _seen(expansion.directions, turn)
-            energy, amplitude, _ = eigenmodes(expansion.at(q), moment[:, None])
+            directions = expansion.directions
+            moment = self._moments(directions, turn) if magnetic else size * _seen(directions, turn)
+            energy, amplitude, _ = eigenmodes(expansion.at(q), moment[:, None] * form[..., None])
             parts.append((energy[..., :n], amplitude[..., :n, :, None] * amplitude[..., :n, None, :].conj()))
         energy, S = (torch.cat(part, dim=2) for part in zip(*parts, strict=True))
         order = energy.argsort(dim=-1, descending=True)
@@ -169,10 +175,15 @@ class SpinWaves(nn.Module):
             value = self.elements.values(parts.raw)
             used = (value != 0).any(0)
             self.elements, coefficient = self.elements.only(used), value[:, used]
-        kinds = list(dict.fromkeys(self.model.ions))
-        kind = torch.tensor([kinds.index(ion) for ion in self.model.ions]).repeat(2)[self.bosons.operators]
+        kind = self._kinds[self.bosons.operators]
         for name, tensor in (("factor", factor), ("common", common), ("coefficient", coefficient), ("kind", kind)):
             self.register_buffer(name, tensor)
+
+    @property
+    def _kinds(self) -> Tensor:
+        """The kind of ion of every operator."""
+        kinds = list(dict.fromkeys(self.model.ions))
+        return torch.tensor([kinds.index(ion) for ion in self.model.ions]).repeat(2)
 
     def _values(self, theta: Tensor, directions: Tensor) -> Complex[Tensor, "batch element"]:
         """Matrix elements of every row of `theta`, without their phases."""
