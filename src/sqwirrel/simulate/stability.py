@@ -38,14 +38,17 @@ def stability(model: SpinModel, theta: Float[Tensor, "1 parameter"], *, field: V
             low: Tensor = torch.linalg.eigvalsh(expansion.at(zone.to_rlu(x, model.supercell))[0])[:, 0]
             return low
 
-        x, low = zone.lowest(softest, zone.coupled(model))
-        scale = float(expansion.value.abs().max())
+        points, values = zone.lowest(softest, zone.coupled(model))
+        x, low = points[0] - points[0].round(), float(values[0])
+        rounding = NEGATIVE * float(expansion.value.abs().max())
+        centre = float(softest(torch.zeros_like(points[:1]))[0])
+        if centre < low + rounding:
+            x, low = torch.zeros_like(x), centre
         turning = torch.zeros_like(expansion.directions[0])
         if not stationary:
             turning = torque(Energy.of(model, theta, field), expansion.directions[0])
-    is_minimum = stationary and float(low[0]) > -NEGATIVE * scale
-    x = x[0] - x[0].round()
-    return Stability(stationary, is_minimum, zone.to_rlu(x[None], model.supercell)[0], float(low[0]), turning)
+    q = zone.to_rlu(x[None], model.supercell)[0]
+    return Stability(stationary, stationary and low > -rounding, q, low, turning)
 
 
 def why_unstable(model: SpinModel, found: Stability, at: Float[Tensor, "q 3"] | None = None) -> str:
