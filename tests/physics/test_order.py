@@ -11,8 +11,11 @@ from sqwirrel.model.parse import parse
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate.classical.luttinger_tisza import luttinger_tisza
 from sqwirrel.simulate.classical.search import Energy, ground_states
+from sqwirrel.simulate.spinwave import SpinWaves
 from sqwirrel.simulate.stability import stability
 from sqwirrel.simulate.terms import turned
+from sqwirrel.units import MU_B
+from tests.cases import tensor
 
 Z = [0.0, 0.0, 1.0]
 SQUARE = ([3.0, 3, 9, 90, 90, 90], "P 4/m m m", [[0.0, 0, 0]])
@@ -101,6 +104,29 @@ def test_dzyaloshinskii_moriya_chain_turns_by_a_quarter_about_its_vector() -> No
     assert float(new.spiral.axis @ other.spiral.axis) == pytest.approx(-1, abs=1e-6)
 
 
+def test_dzyaloshinskii_moriya_chain_in_a_field_is_the_published_cone() -> None:
+    """Energy -5/4 with the propagation 3/4 held and the field along D; modes at (0, 0, -1/3)."""
+    mapping = table(([8.5, 8.0, 3, 90, 90, 90], "P 1", [[0.0, 0, 0]]), {"J1": 1.0})
+    mapping["couplings"] = [{"name": "J1", "bond": "1", "matrix": [[0, 1, 0], [-1, 0, 0], [0, 0, 0]]}]
+    start = [{"position": [0, 0, 0], "direction": [1, 0, 0.2]}]
+    mapping["order"] = {"propagation": [0, 0, 0.75], "axis": Z, "spins": start, "relaxed": True}
+    model, field = parse(mapping), (0.0, 0.0, 0.5 / MU_B)
+    (cone,) = ground_states(model, model.pack(), field=field, starts=8)
+    assert cone.energy == pytest.approx(-1.25, abs=1e-9)
+    assert float(cone.directions[0, 2]) == pytest.approx(0.5, abs=1e-9)
+    assert stability(model, model.pack(), field=field).is_minimum
+    waves = SpinWaves(model, tensor([[0, 0, -1 / 3]]), field=field)
+    energy = waves(model.pack()).energy[0, 0, :3]
+    assert energy.tolist() == pytest.approx([3.0133249314, 2.5980762316, 0.6479760935], abs=1e-7)
+    # With the other handedness the cone is a saddle: an order with the difference of the two wavevectors is lower.
+    mapping["order"]["propagation"] = [0, 0, 0.25]
+    wrong = parse(mapping)
+    found = stability(wrong, wrong.pack(), field=field)
+    assert found.is_stationary
+    assert not found.is_minimum
+    assert abs(float(found.q[2])) == pytest.approx(0.5, abs=1e-5)
+
+
 def test_kagome_antiferromagnet_is_flat_in_its_plane_and_has_a_120_degree_order() -> None:
     """The lowest band is flat; triangles with zero total spin have -J S^2 per ion."""
     model = parse(table(KAGOME, {"J1": 1}))
@@ -134,9 +160,9 @@ def test_random_starts_find_the_canting_of_an_antiferromagnet_in_a_field() -> No
     """sin of the canting angle is g mu_B B / (2 S (4 J + D)), easy plane across the field."""
     mapping = table(SQUARE, {"J1": 1, "D": 0.54}, supercell=[[1, -1, 0], [1, 1, 0], [0, 0, 1]])
     mapping["order"]["spins"] = [{"position": [x, 0, 0], "direction": Z} for x in (0, 1)]
-    model, mu_b, field = parse(mapping), 0.05788381806, 20.0
+    model, field = parse(mapping), 20.0
     best = ground_states(model, model.pack(), field=(0, 0, field))[0]
-    sine = 2 * mu_b * field / (2 * (4 + 0.54))
+    sine = 2 * MU_B * field / (2 * (4 + 0.54))
     assert best.directions[:, 2].tolist() == pytest.approx([sine, sine], abs=1e-8)
     assert float(best.directions[0] @ best.directions[1]) == pytest.approx(2 * sine**2 - 1, abs=1e-8)
 

@@ -60,13 +60,14 @@ def why_unstable(model: SpinModel, found: Stability, at: Float[Tensor, "q 3"] | 
         cure = "give directions nearer to a minimum" if model.relaxed else "set relaxed = true in [order]"
         return (
             f"{head} stationary with these parameters (a torque acts on the moments: that of {model.labels[site]} "
-            f"would turn towards {towards}); {cure}, or look for an order with sqwirrel order"
+            f"would turn towards {towards}); {cure} (sqwirrel order finds a minimum)"
         )
     q = at[0] if at is not None and len(at) else found.q
     pitch = "" if model.spiral is None else " (a spiral is one for the propagation of lowest energy alone)"
+    other = "other directions" if float(q.abs().max()) < 1e-6 else "an order with that propagation"
     return (
         f"{head} a minimum of the energy with these parameters: it is unstable at q = {_three(q)}; change the "
-        f"parameters, or look for an order with sqwirrel order{pitch}"
+        f"parameters, or give {other} (sqwirrel order finds one){pitch}"
     )
 
 

@@ -26,3 +26,4 @@ def test_an_instability_names_its_wavevector_or_the_one_given():
     assert "unstable at q = (0.000, 0.000, 0.000); change the parameters" in why_unstable(MODEL, found)
     given = torch.full((1, 3), 0.25, dtype=torch.float64)
     assert "unstable at q = (0.250, 0.250, 0.250)" in why_unstable(MODEL, found, given)
+    assert "give an order with that propagation" in why_unstable(MODEL, found, given)

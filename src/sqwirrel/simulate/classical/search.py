@@ -14,6 +14,7 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.model.magnetic.order import Spiral
 from sqwirrel.model.spin import SpinModel
+from sqwirrel.seeds import stream
 from sqwirrel.simulate.classical.order import gradient, is_stationary, relax
 from sqwirrel.simulate.terms import terms
 
@@ -83,7 +84,7 @@ def ground_states(
     """
     check_bilinear(model)
     energy, spiral = Energy.of(model, theta, field), model.spiral
-    random = torch.randn(starts, *energy.linear.shape, dtype=torch.float64, generator=_generator(seed))
+    random = torch.randn(starts, *energy.linear.shape, dtype=torch.float64, generator=stream(seed, "orders"))
     n = _settled(energy, torch.nn.functional.normalize(random, dim=-1))
     many = [part.expand(starts, *part.shape) for part in energy]
     n = relax(many[0], many[1], n)
@@ -128,10 +129,6 @@ def torque(energy: Energy, directions: Float[Tensor, "site 3"]) -> Float[Tensor,
     """The part of -dE/dn across each moment, meV: where the moment would turn to."""
     force = energy.force(directions)
     return (force * directions).sum(-1, keepdim=True) * directions - force
-
-
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def _settled(energy: Energy, n: Float[Tensor, "start site 3"]) -> Float[Tensor, "start site 3"]:
