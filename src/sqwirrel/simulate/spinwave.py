@@ -9,7 +9,7 @@ parameters.
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Bool, Complex, Float, Inexact
+from jaxtyping import Bool, Complex, Float, Inexact, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -23,6 +23,7 @@ from sqwirrel.simulate.modes import Modes
 from sqwirrel.simulate.quadratic.bosons import Bosons, Elements
 from sqwirrel.simulate.quadratic.choice import choose
 from sqwirrel.simulate.quadratic.eigen import eigenmodes, mirrored
+from sqwirrel.simulate.quadratic.expansion import Expansion
 from sqwirrel.simulate.quadratic.once import first_order
 from sqwirrel.simulate.quadratic.oscillators import oscillators
 from sqwirrel.simulate.quadratic.quadratures import Quadratures
@@ -117,20 +118,35 @@ class SpinWaves(nn.Module):
         return Modes(first_order(modes.energy), first_order(modes.intensity), stable)
 
     def correlations(
-        self, theta: Float[Tensor, "batch parameter"]
+        self, theta: Float[Tensor, "batch parameter"], *, magnetic: bool = False
     ) -> tuple[Float[Tensor, "batch q mode"], Complex[Tensor, "batch q mode 3 3"]]:
-        """Energies and S^ab of the creation modes per magnetic ion: spins only, zero temperature."""
-        theta, directions, _ = self._order(theta)
-        n, size = len(self.spins), (self.spins / (2 * len(self.spins))).sqrt().repeat(2)[:, None]
-        elements, parts = Elements.of(Bosons.every(n), self.i, self.j, self.sources.bonds), []
-        value = elements.values(self.terms.parts(theta, directions).raw)
+        """Energies and S^ab of the creation modes per magnetic ion, zero temperature.
+
+        Of spins only, or `magnetic` with g / 2 and the form factors. S^ab is <m|S^a|0> <m|S^b|0>*, S that which makes
+        the magnon m of wavevector q.
+        """
+        expansion, parts, n = self.expansion(theta), [], len(self.spins)
+        form = (
+            self._look(slice(len(self.q))).form[:, self._kinds().repeat(2)]
+            if magnetic
+            else torch.ones(1, 2 * n).to(self.wave)
+        )
+        size = (self.spins / (2 * n)).sqrt().repeat(2)[:, None]
         for turn, q in zip(self.turn, self.solved.reshape(len(self.turn), -1, 3), strict=True):
-            moment = size * _seen(directions, turn)
-            energy, amplitude, _ = eigenmodes(elements.matrix(value, self.sources(q), 2 * n), moment[:, None])
+            directions = expansion.directions
+            moment = self._moments(directions, turn) if magnetic else size * _seen(directions, turn)
+            energy, amplitude, _ = eigenmodes(expansion.at(q), moment[:, None] * form[..., None])
             parts.append((energy[..., :n], amplitude[..., :n, :, None] * amplitude[..., :n, None, :].conj()))
         energy, S = (torch.cat(part, dim=2) for part in zip(*parts, strict=True))
         order = energy.argsort(dim=-1, descending=True)
         return energy.gather(-1, order), S.take_along_dim(order[..., None, None], dim=2)
+
+    def expansion(self, theta: Float[Tensor, "batch parameter"]) -> Expansion:
+        """The boson Hamiltonian of every row of `theta`, at any wavevector."""
+        theta, directions, stationary = self._order(theta)
+        elements = Elements.of(Bosons.every(len(self.spins)), self.i, self.j, self.sources.bonds)
+        value = elements.values(self.terms.parts(theta, directions).raw)
+        return Expansion(directions, stationary, elements, value, self.sources)
 
     @property
     def modes(self) -> int:
@@ -154,14 +170,18 @@ class SpinWaves(nn.Module):
         return theta, directions, is_stationary(energy.detach(), directions.detach())
 
     def _choose(self) -> None:
-        kinds = list(dict.fromkeys(self.model.ions))
-        kind = torch.tensor([kinds.index(ion) for ion in self.model.ions])
+        kind = self._kinds()
         moments = torch.cat([self._moments(self.directions, turn) for turn in self.turn])
         chosen = choose(self.model, self.terms, self.sources.bonds, self.directions[0], moments, kind)
         self.bosons, self.elements, self.quadratures = chosen.bosons, chosen.elements, chosen.form
         self.register_buffer("kind", kind.repeat(2)[self.bosons.operators])
         for name in ("coefficient", "factor", "common"):
             self.register_buffer(name, getattr(chosen, name))
+
+    def _kinds(self) -> Int[Tensor, " site"]:
+        """The ion of every site, by number."""
+        kinds = list(dict.fromkeys(self.model.ions))
+        return torch.tensor([kinds.index(ion) for ion in self.model.ions])
 
     def _values(self, theta: Tensor, directions: Tensor) -> Inexact[Tensor, "batch element"]:
         """Matrix elements of every row of `theta`, without their phases."""
