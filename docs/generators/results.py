@@ -23,6 +23,8 @@ class Drawing:
     tables: Callable[[Result], str]
     draw: Callable[[Result, Axes], None]
     size: tuple[float, float] = (6.0, 3.4)
+    made: str = ""
+    """The command, where it is not that of a module in `benchmarks`."""
 
 
 def page(results: Path, pictures: Path) -> str:
@@ -34,7 +36,7 @@ def page(results: Path, pictures: Path) -> str:
 
 def _section(name: str, result: Result, pictures: Path) -> str:
     drawing = DRAWINGS.get(name, Drawing(f"Benchmark `{name}`", flat, _nothing))
-    parts = [f"## {drawing.title}", _provenance(name, result)]
+    parts = [f"## {drawing.title}", _provenance(drawing.made or f"python -m benchmarks.{name}", result)]
     try:
         parts.append(drawing.tables(result))
         parts.append(_picture(name, drawing, result, pictures))
@@ -43,11 +45,11 @@ def _section(name: str, result: Result, pictures: Path) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _provenance(name: str, result: Result) -> str:
+def _provenance(command: str, result: Result) -> str:
     record = result.get("record", {})
     versions = ", ".join(f"{key} {value}" for key, value in record.get("versions", {}).items())
     seeds = ", ".join(f"{key} {value}" for key, value in record.get("seeds", {}).items())
-    words = [f"`python -m benchmarks.{name}`", record.get("created", "")[:10]]
+    words = [f"`{command}`", record.get("created", "")[:10]]
     words += [record.get("machine", ""), result.get("processor", "")]
     words += [versions, f"seeds: {seeds}" if seeds else "", "**quick run**" if result.get("quick") else ""]
     return "Made by " + "; ".join(word for word in words if word) + ". " + result.get("remark", "")
@@ -88,6 +90,20 @@ def _in_words(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_in_words, value))
     return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+def _references(result: Result) -> str:
+    heads = ("file", "case", "energy, meV", "intensity, of the largest", "left out")
+    rows = [
+        (f"`{row['file']}`", row["case"], f"{row['energy_mev']:.1e}", _share(row), row["left_out"])
+        for row in result["rows"]
+    ]
+    return f"Largest deviations; intensities are summed over modes of one energy.\n\n{table(heads, rows)}"
+
+
+def _share(row: Result) -> str:
+    share = row["intensity_of_largest"]
+    return "-" if share is None else f"{share:.1e}"
 
 
 SPEED_COLUMNS = (
@@ -232,6 +248,12 @@ def _quadrature(result: Result) -> str:
 
 
 DRAWINGS = {
+    "references": Drawing(
+        "Published spectra of other programs",
+        _references,
+        _nothing,
+        made="pytest tests/reference --deviations benchmarks/results/references.json",
+    ),
     "mnf2": Drawing("MnF2 powder map", _mnf2, _draw_mnf2, (6.0, 2.6)),
     "mnf2_coverage": Drawing("Coverage on simulated MnF2-like measurements", _coverage, _draw_coverage, (6.0, 3.8)),
     "quadrature": Drawing("Noise of the powder average on MnF2", _quadrature, _nothing),

@@ -22,7 +22,7 @@ SPELLED = {
     "s perp": "S_perp", "rb2mnf4": "Rb2MnF4", "mnf2": "MnF2", "yb2ti2o7": "Yb2Ti2O7", "pcsmo": "PCSMO",
     "nxspe": "NXSPE", "mantid": "Mantid", "goldstone": "Goldstone", "zeeman": "Zeeman", "hellmann": "Hellmann",
     "feynman": "Feynman", "holstein": "Holstein", "primakoff": "Primakoff", "lorentz": "Lorentz",
-    "luttinger": "Luttinger", "tisza": "Tisza",
+    "luttinger": "Luttinger", "tisza": "Tisza", "oguchi": "Oguchi", "anderson": "Anderson",
     "kitaev": "Kitaev", "zener": "Zener", "goodenough": "Goodenough",
     "moriya": "Moriya", "bragg": "Bragg", "dm": "DM",
 }  # fmt: skip

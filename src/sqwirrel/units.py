@@ -23,6 +23,9 @@ MU_0 = 16.02176634
 E_PER_K2 = 2.0721248
 """hbar^2 / (2 m_n), meV angstrom^2 (CODATA 2018): a neutron of wavevector k has the energy E_PER_K2 k^2."""
 
+GAMMA_R0_SQUARED = 290.6116
+"""(gamma r_0)^2, mb/sr: gamma = 1.91304273, classical electron radius 2.8179403262 fm (CODATA 2018)."""
+
 
 def to_internal(value: float, unit: str, expected: str) -> float:
     """`value` in `unit` as a number in the internal unit `expected` (`"meV"`, `"1/angstrom"`, `"K"`, ...).

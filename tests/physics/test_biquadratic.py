@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from sqwirrel.errors import InputError
@@ -13,7 +12,7 @@ from sqwirrel.simulate import SpinWaves
 from sqwirrel.simulate.classical.order import local_frames
 from sqwirrel.simulate.quadratic.bosons import Bosons, Elements, phases, turns
 from sqwirrel.simulate.terms import REGULARISATION, terms
-from tests.cases import SHARED, Bonds, build, random_q, repeated, tensor
+from tests.cases import build, random_q, tensor
 
 
 def tilted() -> SpinModel:
@@ -92,48 +91,6 @@ def test_cubic_neel_order_has_its_closed_form(kind: str, less: float) -> None:
     expected = (s * np.cos(a) - (2 * s + less) * np.sin(a)) * (36 - g**2).sqrt()
     assert bool(modes.stable.all())
     assert torch.allclose(modes.energy[0, :, 0], expected, atol=1e-6)
-
-
-def test_fcc_antiferromagnet_has_the_published_energies() -> None:
-    """Wysocki and others, PRB 85, 054409 (2012): k = (1/2, 1/2, 1/2), 32 sublattices; modes without intensity are not stored.
-
-    The stored coefficient, -Q / S^3, acts as twice that of (S_i . S_j)^2: the program behind the file counts the square
-    half. That ours is right is what the classical energy and the closed form above show.
-    """
-    path = SHARED / "reference" / "biquadratic_fcc.npz"
-    if not path.exists():
-        pytest.skip(f"published spectra are not part of the repository, and there is no {path.name}")
-    with np.load(path) as file:
-        file = dict(file)
-    places, cells = repeated(file["pos"], (2, 2, 2))
-    signs = np.cos(2 * np.pi * cells @ file["k"].real)[:, None]
-    directions = signs * np.tile(file["F"].real[:4], (8, 1))
-    is_squared, scale = file["bond_type"] == 1, file["bond_J"][:, 0, 0]
-    J = larger(file, ~is_squared), np.repeat(scale[~is_squared], 8)[:, None, None] * np.eye(3)
-    B = larger(file, is_squared), np.eye(3)
-    made = {"squared": {"B": B}, "spin": np.tile(file["S"], 8), "supercell": (2, 2, 2)}
-    model, q = build(file["lattvec"], places, directions, {"J": J}, **made), tensor(file["q_rlu"].real)
-    with torch.no_grad():
-        modes = SpinWaves(model, q)(tensor([[1.0, float(scale[is_squared][0]) / 2]]))
-    assert len(set(np.round(scale[is_squared], 12))) == 1
-    for energy, intensity, published in zip(modes.energy[0], modes.intensity[0], file["omega"].real, strict=True):
-        expected = published[np.isfinite(published) & (published > 0.05)]
-        found = energy[(intensity > 1e-6) & (energy > 0.05)].numpy()
-        away = np.abs(found[:, None] - expected)
-        assert not away.size or max(away.min(0).max(), away.min(1).max()) < 1e-5
-        assert len(found) >= len(expected)
-
-
-def larger(file: dict[str, NDArray[np.float64]], which: NDArray[np.bool_]) -> Bonds:
-    """Bonds of a cell of four atoms in one of 2 x 2 x 2, in the order of `repeated`: each of them eight times in a row."""
-    i, j, offset = [], [], []
-    for a, b, n in zip(*(file[f"bond_{part}"][which] for part in "ijn"), strict=True):
-        for cell in np.ndindex(2, 2, 2):
-            to = np.array(cell) + n.astype(int)
-            i.append(4 * int(np.ravel_multi_index(cell, (2, 2, 2))) + int(a))
-            j.append(4 * int(np.ravel_multi_index(tuple(to % 2), (2, 2, 2))) + int(b))
-            offset.append((to // 2).tolist())
-    return i, j, offset
 
 
 def test_what_cannot_be_biquadratic_is_refused() -> None:

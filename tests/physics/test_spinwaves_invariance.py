@@ -15,6 +15,7 @@ from sqwirrel.model.magnetic.order import Spiral
 from sqwirrel.model.magnetic.terms import Anisotropy, Coupling
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate import Modes, SpinWaves, spinwave
+from sqwirrel.simulate.quadratic import choice
 from tests.cases import Bonds, build, from_peers, neighbours, peers, random_q, repeated, tensor
 
 Q = random_q(10, seed=5)
@@ -216,7 +217,7 @@ def test_a_block_of_half_the_operators_gives_what_all_of_them_give(
     made = {"field": tensor(1.5 * turn[:, 2]), "temperature": 40.0}
     with torch.set_grad_enabled(gradients):
         half = SpinWaves(model, Q, **made)
-        monkeypatch.setattr(spinwave, "one_sided", lambda *_: None)
+        monkeypatch.setattr(choice, "one_sided", lambda *_: None)
         whole = SpinWaves(model, Q, **made)
         assert (half.bosons.size, whole.bosons.size) == (3, 6)
         assert_same(half(theta), whole(theta))

@@ -11,7 +11,7 @@ import typer
 from sqwirrel.cli import doctor as examination
 from sqwirrel.cli import screen
 from sqwirrel.config import load
-from sqwirrel.config.verbs import infer_into, report_into, simulate_into
+from sqwirrel.config.verbs import find_order, infer_into, report_into, simulate_into
 from sqwirrel.report import figures
 from sqwirrel.spectra import read
 
@@ -82,6 +82,20 @@ def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder 
     """The report of a folder that infer has left, made again."""
     with screen.complaints():
         screen.say(f"report: {report_into(folder)}")
+
+
+@app.command(epilog="Example: sqwirrel order la2nio4 --set J2=15")
+def order(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model of the library, or a model file.toml.")],
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Give a parameter first, meV; repeatable.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as one JSON object.")] = False,
+) -> None:
+    """Whether a model's order is a minimum of its energy, and the order that is lowest, to paste."""
+    with screen.complaints():
+        orders = find_order(model, changes or ())
+    (screen.print_orders_json if as_json else screen.print_orders)(orders)
 
 
 @app.command(epilog="Example: sqwirrel doctor")

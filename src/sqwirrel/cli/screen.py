@@ -17,8 +17,10 @@ from sqwirrel.config.instrument import first_sentence
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior
 from sqwirrel.model import library
+from sqwirrel.report import order
 from sqwirrel.report.content import answer, described, in_words, parameter_rows
 from sqwirrel.report.numbers import plain
+from sqwirrel.report.order import Orders
 from sqwirrel.spectra import READERS, Spectrum
 
 
@@ -94,6 +96,21 @@ def print_spectrum(file: Path, spectrum: Spectrum) -> None:
         ("", str(file)),
         [(name.replace("_", " "), _in_words(name, value)) for name, value in described(spectrum).items()],
     )
+
+
+def print_orders(orders: Orders) -> None:
+    """Energies, what follows from them, and an [order] table."""
+    values = zip(orders.model.names, orders.theta[0].tolist(), strict=True)
+    say(f"{orders.model.name}: {', '.join(f'{name} = {value:g}' for name, value in values)} meV\n")
+    _print_table(("", "meV per ion", ""), order.rows(orders))
+    for sentence in order.sentences(orders):
+        say(sentence)
+    say(f"\n{orders.best.to_toml()}")
+
+
+def print_orders_json(orders: Orders) -> None:
+    """The same as one object."""
+    typer.echo(json.dumps(order.as_mapping(orders), indent=2, allow_nan=False))
 
 
 def print_families() -> None:

@@ -2,16 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from sqwirrel.config.build import Study, experiment, measured, noiseless, parameters, planned, study
+from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import Config
 from sqwirrel.config.toml import dumps, load
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior, infer, store
+from sqwirrel.model import library
 from sqwirrel.record import Record
 from sqwirrel.report import page
+from sqwirrel.report.order import Orders, look
 from sqwirrel.report.result import Result
 from sqwirrel.spectra import Spectrum, read, write
 
@@ -62,6 +65,25 @@ def report_into(folder: Path) -> Path:
     posterior = store.load(folder / POSTERIOR)
     work = study(load(folder / CONFIG), read(folder / SPECTRUM))
     return page.write(folder, _result(work, posterior))
+
+
+def find_order(name: str, changes: Iterable[str] = ()) -> Orders:
+    """The order of a model, named as in a config, with parameters changed by words like "J1=0.6" or "J1=7 K"."""
+    values = {}
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals:
+            raise InputError(f"--set {change} is not of the form name=value, like --set J1=0.6")
+        values[key.strip()] = quantity(text if " " in text.strip() else _number(text), "meV")
+    model = library.load(name)
+    return look(model, model.pack(**values))
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _result(work: Study, posterior: Posterior) -> Result:

@@ -19,6 +19,7 @@ from sqwirrel.observe.instrument import SCALE, Instrument
 from sqwirrel.observe.momentum import shell_kernels, smear_momentum
 from sqwirrel.observe.place import REPEATS, Control, dense, deposit, fine_grid, is_sharp, points, slopes, sphere, waves
 from sqwirrel.seeds import stream
+from sqwirrel.simulate.stability import stability, why_unstable
 from sqwirrel.spectra import Measurement, QShells, Spectrum
 
 TRUST = 10.0
@@ -183,17 +184,8 @@ class Experiment(nn.Module):
 
     def why_unstable(self, theta: Float[Tensor, "1 parameter"], at: Float[Tensor, "q 3"] | None = None) -> str:
         """One sentence: where the assumed order fails, `at` some of the wavevectors (rlu) given or found here."""
-        head, values = f"the assumed order of model '{self.model.name}' is not", theta[:, : len(self.model.names)]
-        if not bool(self.waves.is_stationary(values).all()):
-            cure = "give directions nearer to a minimum" if self.model.relaxed else "set relaxed = true in [order]"
-            return f"{head} stationary with these parameters (a torque acts on the moments); {cure}"
-        bad = self.waves.get_buffer("q")[~self.waves(values).stable[0]] if at is None else at
-        q = ", ".join(f"{x:.3f}" for x in bad[0].tolist()) if len(bad) else "?"
-        pitch = "" if self.model.spiral is None else " (a spiral is one for the propagation of lowest energy alone)"
-        return (
-            f"{head} a minimum of the energy with these parameters: it is unstable at q = ({q}); "
-            f"change the parameters or the order{pitch}"
-        )
+        values = theta[:, : len(self.model.names)]
+        return why_unstable(self.model, stability(self.model, values, field=self.measurement.field), at)
 
     def _rows(self) -> int:
         return max(1, ROWS_BYTES // (32 * len(self.weight) * self.waves.modes))

@@ -9,7 +9,7 @@ parameters.
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Bool, Complex, Float, Inexact
+from jaxtyping import Bool, Complex, Float, Inexact, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -19,13 +19,15 @@ from sqwirrel.simulate.classical.order import is_stationary, local_frames, relax
 from sqwirrel.simulate.compiled.kernels import Problem, bosonic_modes
 from sqwirrel.simulate.compiled.real import RealForm, real_modes
 from sqwirrel.simulate.crosssection import bose, observable
-from sqwirrel.simulate.dipoles import DipoleSums, directed
 from sqwirrel.simulate.modes import Modes
-from sqwirrel.simulate.quadratic.bosons import Bosons, Elements, common_moment, one_sided, phases, turns
+from sqwirrel.simulate.quadratic.bosons import Bosons, Elements
+from sqwirrel.simulate.quadratic.choice import choose
 from sqwirrel.simulate.quadratic.eigen import eigenmodes, mirrored
+from sqwirrel.simulate.quadratic.expansion import Expansion
 from sqwirrel.simulate.quadratic.once import first_order
 from sqwirrel.simulate.quadratic.oscillators import oscillators
-from sqwirrel.simulate.quadratic.quadratures import Quadratures, quadratures
+from sqwirrel.simulate.quadratic.quadratures import Quadratures
+from sqwirrel.simulate.sources import Sources
 from sqwirrel.simulate.terms import Terms, sides, terms, turned
 
 CHUNK_BYTES = 8 * 2**20
@@ -59,7 +61,6 @@ class SpinWaves(nn.Module):
     spins: Tensor
     g: Tensor
     directions: Tensor
-    vectors: Tensor
     kind: Tensor
     turn: Tensor
     solved: Tensor
@@ -88,14 +89,8 @@ class SpinWaves(nn.Module):
         self.register_buffer("turn", turn)
         self.register_buffer("g", model.g.repeat(2, 1, 1) / 2 + 0j)
         self.register_buffer("directions", turned(model)[None])
-        vectors, self.source = phases(self.terms.displacement)
-        self.register_buffer("vectors", vectors @ model.supercell)
-        self.sources, self.dipoles = len(vectors), None if model.dipole is None else DipoleSums(model)
-        if self.dipoles is not None:
-            place = directed(len(model.spins))[-1]
-            self.source = torch.cat((self.source, torch.where(place < 0, place - len(vectors), place + len(vectors))))
-            self.sources += int(place.max()) + 1
-        self._choose_operators()
+        self.sources = Sources(model, self.terms.displacement)
+        self._choose()
         self.keep = keep and len(self.solved) * len(self.linear) * self._bytes_per_q() <= BASIS_BYTES
         for name, kept in self._look(slice(None))._asdict().items() if self.keep else ():
             self.register_buffer(name, kept)
@@ -109,7 +104,7 @@ class SpinWaves(nn.Module):
         """
         theta, directions, stationary = self._order(theta)
         value, n, solved = self._values(theta, directions), len(self.q), []
-        size = 16 * self.sources if self._is_compiled() else len(theta) * self._bytes_per_q()
+        size = 16 * self.sources.count if self._is_compiled() else len(theta) * self._bytes_per_q()
         step = max(1, CHUNK_BYTES // size)
         for k in range(len(self.turn)):
             moment, stop = self._moment(directions, k), (k + 1) * n
@@ -123,20 +118,35 @@ class SpinWaves(nn.Module):
         return Modes(first_order(modes.energy), first_order(modes.intensity), stable)
 
     def correlations(
-        self, theta: Float[Tensor, "batch parameter"]
+        self, theta: Float[Tensor, "batch parameter"], *, magnetic: bool = False
     ) -> tuple[Float[Tensor, "batch q mode"], Complex[Tensor, "batch q mode 3 3"]]:
-        """Energies and S^ab of the creation modes per magnetic ion: spins only, zero temperature."""
-        theta, directions, _ = self._order(theta)
-        n, size = len(self.spins), (self.spins / (2 * len(self.spins))).sqrt().repeat(2)[:, None]
-        elements, parts = Elements.of(Bosons.every(n), self.i, self.j, self.source), []
-        value = elements.values(self.terms.parts(theta, directions).raw)
+        """Energies and S^ab of the creation modes per magnetic ion, zero temperature.
+
+        Of spins only, or `magnetic` with g / 2 and the form factors. S^ab is <m|S^a|0> <m|S^b|0>*, S that which makes
+        the magnon m of wavevector q.
+        """
+        expansion, parts, n = self.expansion(theta), [], len(self.spins)
+        form = (
+            self._look(slice(len(self.q))).form[:, self._kinds().repeat(2)]
+            if magnetic
+            else torch.ones(1, 2 * n).to(self.wave)
+        )
+        size = (self.spins / (2 * n)).sqrt().repeat(2)[:, None]
         for turn, q in zip(self.turn, self.solved.reshape(len(self.turn), -1, 3), strict=True):
-            moment = size * _seen(directions, turn)
-            energy, amplitude, _ = eigenmodes(elements.matrix(value, self._waves(q), 2 * n), moment[:, None])
+            directions = expansion.directions
+            moment = self._moments(directions, turn) if magnetic else size * _seen(directions, turn)
+            energy, amplitude, _ = eigenmodes(expansion.at(q), moment[:, None] * form[..., None])
             parts.append((energy[..., :n], amplitude[..., :n, :, None] * amplitude[..., :n, None, :].conj()))
         energy, S = (torch.cat(part, dim=2) for part in zip(*parts, strict=True))
         order = energy.argsort(dim=-1, descending=True)
         return energy.gather(-1, order), S.take_along_dim(order[..., None, None], dim=2)
+
+    def expansion(self, theta: Float[Tensor, "batch parameter"]) -> Expansion:
+        """The boson Hamiltonian of every row of `theta`, at any wavevector."""
+        theta, directions, stationary = self._order(theta)
+        elements = Elements.of(Bosons.every(len(self.spins)), self.i, self.j, self.sources.bonds)
+        value = elements.values(self.terms.parts(theta, directions).raw)
+        return Expansion(directions, stationary, elements, value, self.sources)
 
     @property
     def modes(self) -> int:
@@ -159,32 +169,19 @@ class SpinWaves(nn.Module):
         directions = relax(energy, self.directions[0]) if self.model.relaxed else self.directions
         return theta, directions, is_stationary(energy.detach(), directions.detach())
 
-    def _choose_operators(self) -> None:
-        """A block of its own where the order has one and the neutron sees one vector of it; else all operators."""
-        self.bosons, factor, common, coefficient = Bosons.every(len(self.spins)), None, None, None
-        parts = self.terms.parts(torch.eye(len(self.linear), dtype=torch.float64), self.directions)
-        plain = not self.model.relaxed and self.model.spiral is None
-        block = one_sided(self.directions[0], self.i, self.j, parts) if plain else None
-        if block is not None:
-            factor, common = common_moment(self._moments(self.directions, self.turn[0])[0, block.operators])
-        if block is not None and factor is not None:
-            self.bosons = block
-        self.elements = Elements.of(self.bosons, self.i, self.j, self.source)
-        if not self.model.relaxed:
-            value = self.elements.values(parts.raw)
-            used = (value != 0).any(0)
-            self.elements, coefficient = self.elements.only(used), value[:, used]
+    def _choose(self) -> None:
+        kind = self._kinds()
+        moments = torch.cat([self._moments(self.directions, turn) for turn in self.turn])
+        chosen = choose(self.model, self.terms, self.sources.bonds, self.directions[0], moments, kind)
+        self.bosons, self.elements, self.quadratures = chosen.bosons, chosen.elements, chosen.form
+        self.register_buffer("kind", kind.repeat(2)[self.bosons.operators])
+        for name in ("coefficient", "factor", "common"):
+            self.register_buffer(name, getattr(chosen, name))
+
+    def _kinds(self) -> Int[Tensor, " site"]:
+        """The ion of every site, by number."""
         kinds = list(dict.fromkeys(self.model.ions))
-        kind = torch.tensor([kinds.index(ion) for ion in self.model.ions])
-        self.quadratures = None
-        if coefficient is not None and not self.bosons.mirrored:
-            moments = torch.cat([self._moments(self.directions, turn) for turn in self.turn])
-            self.quadratures = quadratures(
-                self.elements, coefficient, moments, self.directions[0], self.model.positions, kind
-            )
-        kind = kind.repeat(2)[self.bosons.operators]
-        for name, tensor in (("factor", factor), ("common", common), ("coefficient", coefficient), ("kind", kind)):
-            self.register_buffer(name, tensor)
+        return torch.tensor([kinds.index(ion) for ion in self.model.ions])
 
     def _values(self, theta: Tensor, directions: Tensor) -> Inexact[Tensor, "batch element"]:
         """Matrix elements of every row of `theta`, without their phases."""
@@ -252,10 +249,8 @@ class SpinWaves(nn.Module):
         """The matrices of each parameter alone, for an order that does not follow the parameters."""
         if self.coefficient is None:
             return None
-        value, phase = (
-            self._values(torch.eye(len(self.coefficient)).to(self.linear), self.directions),
-            self.get_buffer("phase"),
-        )
+        value = self._values(torch.eye(len(self.coefficient)).to(self.linear), self.directions)
+        phase = self.get_buffer("phase")
         return torch.cat([self._matrices(row[None], phase, self.elements) for row in value])
 
     def _look(self, part: slice) -> _Seen:
@@ -268,12 +263,7 @@ class SpinWaves(nn.Module):
         if self.common is not None:
             real, imaginary = self.common.real, self.common.imag
             weight = (self.common.abs() ** 2).sum() - (unit @ real) ** 2 - (unit @ imaginary) ** 2
-        return _Seen(self._waves(self.solved[part]), torch.stack(form, dim=1), unit, weight)
-
-    def _waves(self, q: Float[Tensor, "q 3"]) -> Complex[Tensor, "q source"]:
-        """What matrix elements are multiples of: exp(2 pi i q . r), then the dipole sums."""
-        phase = turns(self.vectors, q)
-        return phase if self.dipoles is None else torch.cat((phase, self.dipoles(q)), dim=1)
+        return _Seen(self.sources(self.solved[part]), torch.stack(form, dim=1), unit, weight)
 
     def _moment(self, directions: Tensor, side: int) -> Complex[Tensor, "..."]:
         """What the neutron sees of the operators before the form factor: vectors, or factors of a common one."""

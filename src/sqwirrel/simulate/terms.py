@@ -167,6 +167,14 @@ def _zeeman(model: SpinModel, field: Float[Tensor, "3"]) -> Float[Tensor, "site 
     return linear
 
 
+def single_ion(model: SpinModel, theta: Float[Tensor, "1 parameter"]) -> Float[Tensor, "site 3 3"]:
+    """The anisotropy matrices times their parameters, meV."""
+    A, order = torch.zeros(len(model.spins), 3, 3, dtype=torch.float64), model.names
+    for term in model.anisotropies:
+        A.index_add_(0, term.site, theta[0, order.index(term.name)] * term.matrix)
+    return A
+
+
 def sides(model: SpinModel) -> tuple[Float[Tensor, "side 3"], Complex[Tensor, "side 3 3"]]:
     """Where a turning frame is solved to be seen at q (q, q - k and q + k), and what of it is seen from outside."""
     if model.spiral is None:

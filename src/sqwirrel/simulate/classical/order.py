@@ -40,6 +40,12 @@ class Energy(NamedTuple):
         force = torch.einsum("...iajc,...jc->...ia", self.pairs, n) + self.linear
         return force + torch.einsum("...ac,...c->...a", alone, n) / 5, alone
 
+    def value(self, n: Float[Tensor, "*#batch site 3"]) -> Float[Tensor, "*batch"]:
+        """E."""
+        force, alone = self.derivatives(n)
+        own = torch.einsum("...ac,...a,...c->...", alone, n, n) / 15
+        return ((force + self.linear) * n).sum((-1, -2)) / 2 - own.sum(-1)
+
     def detach(self) -> "Energy":
         """Without derivatives."""
         return Energy(*(part.detach() for part in self))
@@ -53,11 +59,11 @@ def is_stationary(energy: Energy, directions: Float[Tensor, "*#batch site 3"]) -
     return still
 
 
-def relax(energy: Energy, start: Float[Tensor, "site 3"]) -> Float[Tensor, "batch site 3"]:
+def relax(energy: Energy, start: Float[Tensor, "*#batch site 3"]) -> Float[Tensor, "batch site 3"]:
     """Directions of the nearest local minimum from `start`, differentiable with respect to the energy's coefficients.
 
-    Newton's method on the sphere with the Hessian made positive; the last step carries the derivative
-    (implicit function theorem: dn = -Hessian^-1 d(gradient)).
+    `start` is one order, or one for each energy. Newton's method on the sphere with the Hessian made positive;
+    the last step carries the derivative (implicit function theorem: dn = -Hessian^-1 d(gradient)).
     """
     with torch.no_grad():
         directions = start.expand(energy.linear.shape).clone()

@@ -1,0 +1,1 @@
+"""Corrections to linear spin-wave theory at zero temperature: zero-point motion, two magnons, interactions."""

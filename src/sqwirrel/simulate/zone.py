@@ -1,0 +1,72 @@
+"""Grids over a Brillouin zone, and the lowest point of a function on it.
+
+Wavevectors x are fractions of reciprocal lattice vectors; a direction along which nothing couples gets a single point.
+"""
+
+from collections.abc import Callable
+from itertools import product
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from sqwirrel.model.spin import SpinModel
+
+POINTS = (0, 48, 24, 12)
+"""Points a direction of a coarse grid, by the number of directions: halves, thirds and quarters lie on it."""
+FINE = 1e-7
+"""Step, fraction of a reciprocal lattice vector, at which the search for the lowest point ends."""
+BEST = 6
+"""Points of the coarse grid that the search starts from."""
+
+
+def grid(coupled: Bool[Tensor, "3"], n: int, shift: float = 0.0) -> Float[Tensor, "x 3"]:
+    """`n` points along each coupled direction, from `shift` / n on."""
+    axis = (torch.arange(n, dtype=torch.float64) + shift) / n
+    return torch.cartesian_prod(*(axis if along else torch.zeros(1).to(axis) for along in coupled.tolist()))
+
+
+def coupled(model: SpinModel) -> Bool[Tensor, "3"]:
+    """Directions of the magnetic reciprocal lattice along which modes can disperse."""
+    step = torch.cat([c.offset + model.positions[c.j] - model.positions[c.i] for c in model.couplings])
+    along: Tensor = (step.abs() > 1e-9).any(0)
+    return along
+
+
+def midpoints(model: SpinModel, n: int) -> Float[Tensor, "q 3"]:
+    """Midpoints of a mesh of the magnetic zone, rlu of the chemical cell; none is at its centre."""
+    return to_rlu(grid(coupled(model), n, 0.5), model.supercell)
+
+
+def to_rlu(x: Float[Tensor, "x 3"], cell: Float[Tensor, "3 3"]) -> Float[Tensor, "x 3"]:
+    """Reciprocal lattice units of the chemical cell; rows of `cell` are the direct lattice, chemical."""
+    q: Tensor = x @ torch.linalg.inv(cell).T
+    return q
+
+
+def lowest(
+    height: Callable[[Tensor], Tensor], coupled: Bool[Tensor, "3"]
+) -> tuple[Float[Tensor, "best 3"], Float[Tensor, " best"]]:
+    """The lowest points of a function on the zone and their heights, lowest first: a grid, then ever smaller steps."""
+    start = grid(coupled, POINTS[int(coupled.sum())]) if bool(coupled.any()) else torch.zeros(1, 3, dtype=torch.float64)
+    value = height(start)
+    first = value.argsort(stable=True)[:BEST]
+    return descend(height, start[first], coupled, 0.5 / POINTS[max(1, int(coupled.sum()))])
+
+
+def descend(
+    height: Callable[[Tensor], Tensor], start: Float[Tensor, "best 3"], coupled: Bool[Tensor, "3"], step: float
+) -> tuple[Float[Tensor, "best 3"], Float[Tensor, " best"]]:
+    """From each start to the lowest neighbour of a step, which is halved where there is none. Needs no derivative."""
+    ways = torch.tensor(list(product((0, 1, -1), repeat=3)), dtype=torch.float64)
+    ways = ways[(ways[:, ~coupled] == 0).all(-1)]
+    x, size = start, torch.full((len(start),), step, dtype=torch.float64)
+    while bool((size > FINE).any()):
+        trial = x[:, None] + size[:, None, None] * ways
+        values = height(trial.flatten(0, 1)).reshape(len(x), -1)
+        best = values.argmin(1)
+        x = trial[torch.arange(len(x)), best]
+        size = torch.where((best == 0) | (values[:, 0] - values.amin(1) < 1e-15), size / 2, size)
+    value = height(x)
+    order = value.argsort(stable=True)
+    return x[order], value[order]

@@ -1,0 +1,39 @@
+"""Averages over the zone, and orders that have none."""
+
+import pytest
+import torch
+
+from sqwirrel.errors import InputError
+from sqwirrel.model import library
+from sqwirrel.simulate.quantum.zero_point import moments, zone_average
+
+MODEL = library.load("rb2mnf4")
+
+
+def test_average_of_a_cusp_is_known_to_its_stated_error():
+    """1/|x| over the square [-1/2, 1/2]^2 is 4 ln(1 + sqrt 2), although the finest mesh is off by percents."""
+
+    def cusp(q):
+        x = q @ MODEL.supercell.T
+        x = x - x.round()
+        return 1 / x[:, :2].norm(dim=-1)
+
+    found = zone_average(MODEL, cusp)
+    assert abs(float(found.value) - 3.525494) < float(found.error)
+    assert 0 < float(found.error) < 1e-3
+
+
+def test_average_that_does_not_converge_has_an_infinite_error():
+    found = zone_average(MODEL, lambda q: (q @ MODEL.supercell.T)[:, 0] ** -2)
+    assert float(found.error) == torch.inf
+
+
+def test_smooth_average_is_exact():
+    found = zone_average(MODEL, lambda q: 2 + torch.cos(2 * torch.pi * (q @ MODEL.supercell.T)[:, 0]))
+    assert float(found.value) == pytest.approx(2, abs=1e-12)
+    assert float(found.error) < 1e-8
+
+
+def test_unstable_orders_are_refused():
+    with pytest.raises(InputError, match="not a minimum of the energy"):
+        moments(MODEL, MODEL.pack(J1=-1))
