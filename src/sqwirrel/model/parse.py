@@ -28,7 +28,7 @@ def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
         mapping, "the model", "name crystal couplings order", "title papers anisotropies dipole defaults prior"
     )
     name = str(file["name"])
-    crystal, sites = _crystal(file["crystal"], folder)
+    crystal, sites = parse_crystal(file["crystal"], folder)
     order = inputs.table(file["order"], "[order]", "spins", "supercell propagation axis relaxed")
     cell = magnetic_cell(crystal, order)
     known = [sites[crystal.kinds[k]] for k in cell.site.tolist()]
@@ -69,7 +69,7 @@ def _defaults(file: Mapping[str, object]) -> dict[str, float]:
     return {name: float(inputs.numbers(value, (), f"[defaults] {name}")) for name, value in given.items()}
 
 
-def _crystal(value: object, folder: Path) -> tuple[Crystal, dict[str, dict[str, Any]]]:
+def parse_crystal(value: object, folder: Path) -> tuple[Crystal, dict[str, dict[str, Any]]]:
     """The crystal with its magnetic sites alone, and the table of each of them by label."""
     crystal = inputs.table(value, "[crystal]", "sites", "cell spacegroup cif")
     needed = "label spin" if "cif" in crystal else "label position spin"
