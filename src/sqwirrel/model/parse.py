@@ -11,7 +11,7 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.model import inputs, ions
 from sqwirrel.model.crystal import Crystal
-from sqwirrel.model.files import mcif
+from sqwirrel.model.files import exchange, mcif
 from sqwirrel.model.magnetic import stevens
 from sqwirrel.model.magnetic.order import MagneticCell, magnetic_cell, spiral
 from sqwirrel.model.magnetic.terms import Anisotropy, Coupling, Dipole, Multipole
@@ -50,8 +50,10 @@ def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
         directions=cell.directions,
         couplings=tuple(
             coupling
-            for entry in _entries(file, "couplings", "name", "bond between matrix biquadratic")
-            for coupling in _couplings(cell, entry, known)
+            for entry in _entries(file, "couplings", "name", "bond between matrix biquadratic exchange convention")
+            for coupling in (
+                _table(cell, entry, sites, folder) if "exchange" in entry else _couplings(cell, entry, known)
+            )
         ),
         anisotropies=tuple(_anisotropy(cell, entry, sites) for entry in onsite if "stevens" not in entry),
         multipoles=tuple(_multipole(cell, entry, sites) for entry in onsite if "stevens" in entry),
@@ -135,6 +137,16 @@ def _couplings(cell: MagneticCell, entry: Mapping[str, Any], sites: Sequence[Map
     less = 1 - 0.5 / torch.tensor([float(site["spin"]) for site in sites], dtype=torch.float64)
     size = (less[i] * less[j]).sqrt()[:, None, None]
     return [Coupling(name, i, j, offset, size * one, squared=True), Coupling(name, i, j, offset, -0.5 * one)]
+
+
+def _table(
+    cell: MagneticCell, entry: Mapping[str, Any], sites: Mapping[str, dict[str, Any]], folder: Path
+) -> list[Coupling]:
+    """All bonds of a file under one parameter."""
+    inputs.table(entry, f"coupling '{entry['name']}' with exchange from a file", "name exchange convention")
+    table = exchange.read(folder / str(entry["exchange"]), cell.crystal)
+    spins = torch.tensor([float(sites[kind]["spin"]) for kind in cell.crystal.kinds], dtype=torch.float64)
+    return [Coupling(str(entry["name"]), *cell.bonds(table, exchange.ours(table, entry["convention"], spins)))]
 
 
 def _bond(cell: MagneticCell, entry: Mapping[str, Any]) -> BondOrbit:
