@@ -45,7 +45,7 @@ def read(path: Path, crystal: Crystal) -> Table:
 
 def ours(table: Table, convention: object, spins: Float[Tensor, " site"]) -> Float[Tensor, "bond 3 3"]:
     """The matrices M of sum over bonds S_i . M . S_j; `spins` are the lengths on the sites of the crystal."""
-    if convention not in CONVENTIONS:
+    if str(convention) not in CONVENTIONS:
         raise InputError(
             f"the convention of a table of exchange is one of {', '.join(CONVENTIONS)}, got {convention!r}"
         )
@@ -98,12 +98,16 @@ def _csv(text: str, crystal: Crystal, path: Path) -> list[tuple[Ends, Tensor]]:
 def _row(
     row: Mapping[str, str], values: tuple[str, ...], sites: Mapping[str, int], where: str
 ) -> tuple[Ends, Float[Tensor, "3 3"]]:
-    for end in ("i", "j"):
-        if row[end] not in sites:
-            raise InputError(f"{where}: there is no site '{row[end]}'; the model has {', '.join(sites)}")
+    ends = [(row[end] or "").strip() for end in ("i", "j")]
+    for end in ends:
+        if end not in sites:
+            raise InputError(f"{where}: there is no site '{end}'; the model has {', '.join(sites)}")
     try:
         a, b, c = (int(row[name]) for name in PLACE[2:])
         J = torch.tensor([float(row[name]) for name in values], dtype=torch.float64)
     except (TypeError, ValueError):
-        raise InputError(f"{where}: n1, n2 and n3 must be whole numbers, {' '.join(values)} numbers") from None
-    return (sites[row["i"]], sites[row["j"]], (a, b, c)), J * torch.eye(3).to(J) if len(J) == 1 else J.reshape(3, 3)
+        J = torch.full((1,), torch.nan)
+    if not bool(J.isfinite().all()):
+        raise InputError(f"{where}: n1, n2 and n3 must be whole numbers, {' '.join(values)} finite numbers")
+    matrix = J * torch.eye(3).to(J) if len(J) == 1 else J.reshape(3, 3)
+    return (sites[ends[0]], sites[ends[1]], (a, b, c)), matrix

@@ -51,7 +51,8 @@ def test_columns_may_come_in_any_order(read):
         ("", "must be the exchange.out of TB2J"),
         (HEAD, "lists no exchange"),
         (HEAD + "Mn_1,Fe,0,0,0,1\n", "line 2: there is no site 'Fe'; the model has Mn_1, Mn_2"),
-        (HEAD + "Mn_1,Mn_2,0,0.5,0,1\n", "line 2: n1, n2 and n3 must be whole numbers, J numbers"),
+        (HEAD + "Mn_1,Mn_2,0,0.5,0,1\n", "line 2: n1, n2 and n3 must be whole numbers, J finite numbers"),
+        (HEAD + "Mn_1,Mn_2,0,0,0,nan\n", "J finite numbers"),
         (HEAD + "Mn_1,Mn_2,0,0,0\n", "must be whole numbers"),
         (HEAD + 2 * "Mn_1,Mn_2,0,0,0,1\n", r"lists the bond Mn_1 to Mn_2 \[0, 0, 0\] twice"),
         (HEAD + "Mn_1,Mn_2,0,0,0,1\nMn_2,Mn_1,0,0,0,1.1\n", "Mn_1 to Mn_2 .* and its reverse .* must be equal"),
@@ -87,6 +88,7 @@ def test_a_coupling_from_a_file_must_say_its_convention(tmp_path):
     (tmp_path / "t.csv").write_text(HEAD + "A,A,1,0,0,-1\n")
     for entry, message in (
         ({}, "lacks the key 'convention'"),
+        ({"convention": ["tb2j"]}, r"is one of ours, spinw, tb2j, unit, got \['tb2j'\]"),
         ({"convention": "sunny"}, "is one of ours, spinw, tb2j, unit, got 'sunny'"),
         ({"convention": "ours", "bond": "1"}, "has the unknown key 'bond'"),
         ({"convention": "ours", "exchange": "absent"}, "there is no table of exchange"),
