@@ -20,6 +20,7 @@ from sqwirrel.lattice import Lattice
 from sqwirrel.model import symmetry
 from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.files import cif
+from sqwirrel.model.spacegroup import check_cell
 
 MOMENT_TOLERANCE = 0.02
 """A moment that symmetry moves by less, as a share of it, is rounded: three digits in a file."""
@@ -135,7 +136,9 @@ def _operations(tags: Tags, cell: Lattice, path: Path) -> Operations:
         raise InputError(f"'{path}' lists no magnetic symmetry operations ({OPERATION[:-4]}.xyz)")
     W, t, sign = _triplets(tags[OPERATION], path)
     _, more, times = _triplets(tags.get(CENTRING, ["x,y,z,+1"]), path)
-    R = symmetry.cartesian(W.round().to(torch.int64), cell.vectors)
+    whole = W.round().to(torch.int64)
+    check_cell(cell, whole, f"the magnetic symmetry operations of '{path}'", "")
+    R = symmetry.cartesian(whole, cell.vectors)
     axial = (sign * torch.linalg.det(R))[:, None, None] * R
     n = len(more)
     return Operations(

@@ -195,6 +195,7 @@ def test_older_spelling_of_tags_is_read(read):
         ("_space_group_symop_magn_operation.xyz", "_symop", "lists no magnetic symmetry operations"),
         ("-x,-y,-z,+1", "-x,-y,-z", "the magnetic symmetry operation '-x,-y,-z' is not like"),
         ("-x,-y,-z,+1", "-x,q,-z,+1", "'-x,q,-z,.1' is not like '-x,y.1/2,-z,-1'"),
+        ("-x,-y,-z,+1", "z,y,x,+1", "does not fit the magnetic symmetry operations of"),
         ("-x,-y,-z,+1", "-x,-y,-z,-1", "moment of 'A' is changed by a symmetry operation"),
         ("a,b,2c;0,0,0", "a,b,2c;0,0,x", "'a,b,2c;0,0,x', is not like"),
         ("a,b,2c;0,0,0", "a,b,0c", "transformation from the parent cell, 'a,b,0c', is not like"),
