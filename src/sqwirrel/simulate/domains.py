@@ -17,7 +17,8 @@ class Domains(nn.Module):
 
     `rotations` (Cartesian, proper or not) take the crystal of `model` to that of each domain; wavevectors `q` (rlu) and
     the field (T) are those of the unrotated one, the sample's. Without `shares` all are equal; they are made to add up
-    to 1. `modes` is their number at each wavevector. A twin that swaps a and b has the rotation [[0, 1, 0], [1, 0, 0], [0, 0, 1]].
+    to 1. `modes` is their number at each wavevector. A twin that swaps a and b has the rotation
+    [[0, 1, 0], [1, 0, 0], [0, 0, 1]].
     """
 
     shares: Tensor
