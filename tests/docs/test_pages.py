@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from sqwirrel.cli import app
 from sqwirrel.config import kinds
@@ -84,6 +85,13 @@ def test_links_inside_lead_to_files(page: Path) -> None:
 def test_no_page_names_a_place_of_one_machine() -> None:
     for page in [*PAGES, ROOT / "README.md", ROOT / "CHANGELOG.md"]:
         assert not re.search(r"(?<![\w.])/(work|home|root|tmp|Users)/", page.read_text(encoding="utf-8")), page
+
+
+def test_bonds_of_the_page_on_models_are_what_the_command_prints() -> None:
+    page = (DOCS / "how_to" / "model.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"\$ sqwirrel (bonds .*)", page)
+    shown = re.search(rf"{command}\n```\n\n```text\n(.*?)```", page, flags=re.DOTALL)[1]
+    assert CliRunner().invoke(app, command.split()).stdout.startswith(shown)
 
 
 def test_validation_lists_every_reference_test() -> None:

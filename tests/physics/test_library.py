@@ -5,8 +5,10 @@ import tomllib
 import pytest
 import torch
 
+from sqwirrel import units
 from sqwirrel.model import library
 from sqwirrel.model.parse import parse
+from tests.cases import random_q, tensor
 
 spinwave = pytest.importorskip("sqwirrel.simulate.spinwave")
 
@@ -36,6 +38,88 @@ def test_library_energies_are_the_closed_forms(name, q, energy):
     modes = spinwave.SpinWaves(model, torch.tensor([q], dtype=torch.float64))(model.pack())
     # The published gap of Rb2MnF4 is given to three digits.
     assert float(modes.energy[0, 0, 0]) == pytest.approx(energy, abs=1e-3)
+
+
+def energies(name, q, field=0.0, **values):
+    """Energies that lose, descending, with g mu_B B = `field` meV along c."""
+    model = library.load(name)
+    with torch.no_grad():
+        modes = spinwave.SpinWaves(model, q, field=(0, 0, field / (2 * units.MU_B)))(model.pack(**values))
+    assert bool(modes.stable.all())
+    return modes.energy[0, :, : modes.energy.shape[-1] // 2]
+
+
+def descending(*branches):
+    return torch.stack(branches, -1).sort(-1, descending=True).values
+
+
+def cosine(x):
+    return torch.cos(2 * torch.pi * x)
+
+
+def test_triangular_antiferromagnet_has_its_closed_form():
+    def branch(q):
+        g = cosine(q[:, 0]) + cosine(q[:, 1]) + cosine(q[:, 0] + q[:, 1])
+        return 0.5 * ((3 - g) * (3 + 2 * g)).sqrt()
+
+    q, k = random_q(20), tensor([1 / 3, 1 / 3, 0])
+    # Goldstone modes of a shift of 1e-9 meV, over the energy, and no point is nearer to one than 1e-2 meV.
+    assert torch.allclose(energies("triangular", q), descending(branch(q), branch(q + k), branch(q - k)), atol=1e-6)
+
+
+@pytest.mark.parametrize("field", [0.0, 1.0])
+def test_dm_chain_has_its_closed_form_in_a_field(field):
+    def branch(c):
+        square = (field / 2) ** 2
+        return ((2 - (1 + square) * cosine(c)) ** 2 - ((1 - square) * cosine(c)) ** 2).sqrt()
+
+    q = random_q(20)
+    expected = descending(*(branch(q[:, 2] + shift) for shift in (0, 0.75, -0.75)))
+    assert torch.allclose(energies("dm_chain", q, field), expected, atol=1e-6)
+
+
+def test_dm_chain_in_a_field_has_the_energies_of_another_program():
+    """Sunny's test of a spiral: D = 1, B = 1, q = (0, 0, -1/3)."""
+    expected = tensor([[3.0133249314, 2.5980762316, 0.6479760935]])
+    # Both programs shift H, and the cone is relaxed here: rounding, as measured.
+    assert torch.allclose(energies("dm_chain", tensor([[0, 0, -1 / 3]]), 1.0), expected, rtol=0, atol=2e-7)
+
+
+def test_kitaev_zigzag_at_its_hidden_symmetry_has_the_modes_of_a_honeycomb_antiferromagnet():
+    """Chaloupka, Jackeli, Khaliullin, PRL 110, 097204 (2013): K = -2 J."""
+
+    def branch(q):
+        f = 1 + torch.exp(2j * torch.pi * q[:, 0]) + torch.exp(2j * torch.pi * (q[:, 0] + q[:, 1]))
+        return 0.5 * (9 - f.abs() ** 2).sqrt()
+
+    q = random_q(20)
+    pair = branch(q + tensor([0.5, 0, 0])), branch(q + tensor([0.5, 0.5, 0]))
+    assert torch.allclose(energies("kitaev", q), descending(*pair, *pair), atol=1e-6)
+
+
+@pytest.mark.parametrize("field", [0.0, 0.76])
+def test_canted_antiferromagnet_has_its_closed_form(field):
+    S, J, D = 1.5, 1.0, 0.54
+    square = (field / (2 * S * (4 * J + D))) ** 2
+
+    def branch(g):
+        return 2 * S * (2 * J * (1 - g) * (2 * J * (1 - g * (2 * square - 1)) + D * (1 - square))).sqrt()
+
+    q = random_q(20)
+    g = (cosine(q[:, 0]) + cosine(q[:, 1])) / 2
+    assert torch.allclose(energies("canted", q, field), descending(branch(g), branch(-g)), atol=1e-6)
+
+
+def test_canted_antiferromagnet_has_the_energies_of_another_program():
+    """Sunny's test of a canted antiferromagnet: h = 0.76, q = (0.12, 0.23)."""
+    found = energies("canted", tensor([[0.12, 0.23, 0.34]]), 0.76)
+    assert torch.allclose(found, tensor([[6.5876319156, 5.9099419915]]), rtol=0, atol=1e-8)
+
+
+def test_zener_polarons_relaxed_to_ferromagnetic_chains_have_their_closed_form():
+    found = energies("pcsmo_zener", tensor([[0.5, 0.5, 0.3]]))
+    x = 2 * (0.165 - 0.165 + 2.4)
+    assert torch.allclose(found, torch.full((1, 8), 3.5 * (x * (x + 2 * 1.05)) ** 0.5, dtype=torch.float64), atol=1e-6)
 
 
 def test_supercell_and_primitive_cell_have_one_spectrum():

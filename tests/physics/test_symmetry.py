@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sqwirrel.errors import InputError
+from sqwirrel.model import symmetry
 from sqwirrel.model.crystal import Crystal
 
 RIGHT = [90, 90, 90]
@@ -32,21 +33,37 @@ def test_both_origins_of_the_pyrochlore_agree():
 
 
 @pytest.mark.parametrize(
-    ("group", "site", "count", "dm"),
+    ("group", "count", "D"),
     [
-        ("P 1", [0, 0, 0], 9, 3),  # nothing is forbidden
-        ("P -1", [0, 0, 0], 6, 0),  # Moriya 1: a centre of inversion at the midpoint, D = 0
-        ("P m 1 1", [0, 0, 0], 6, 2),  # Moriya 2: mirror perpendicular to the bond at its middle, D in the mirror
-        ("P 1 m 1", [0, 0, 0], 5, 1),  # Moriya 3: mirror that contains the bond, D perpendicular to it
-        ("P 1 2 1", [0, 0, 0], 6, 2),  # Moriya 4: twofold axis perpendicular at the middle, D perpendicular to it
-        ("P 2 1 1", [0, 0, 0], 5, 1),  # Moriya 5: twofold axis along the bond, D along it
-        ("P m m m", [0, 0, 0], 3, 0),  # three principal values
+        ("P 1", 9, "[a, b, c]"),  # nothing is forbidden
+        ("P -1", 6, ""),  # Moriya 1: a centre of inversion at the midpoint, D = 0
+        ("P m 1 1", 6, "[0, a, b]"),  # Moriya 2: mirror perpendicular to the bond at its middle, D in the mirror
+        ("P 1 m 1", 5, "[0, a, 0]"),  # Moriya 3: mirror that contains the bond, D perpendicular to it
+        ("P 1 2 1", 6, "[a, 0, b]"),  # Moriya 4: twofold axis perpendicular at the middle, D perpendicular to it
+        ("P 2 1 1", 5, "[a, 0, 0]"),  # Moriya 5: twofold axis along the bond, D along it
+        ("P m m m", 3, ""),  # three principal values
     ],
 )
-def test_moriyas_rules_for_a_bond_along_a(group, site, count, dm):
-    # T. Moriya, Phys. Rev. 120, 91 (1960). The 3 A bond along a is the shortest; it carries count parameters, dm of D.
-    basis = Crystal.from_spacegroup([3, 8, 9, *RIGHT], group, {"A": site}).allowed_exchange("1")
-    assert (len(basis), asymmetric(basis)) == (count, dm)
+def test_moriyas_rules_for_a_bond_along_a(group, count, D):
+    # T. Moriya, Phys. Rev. 120, 91 (1960). The 3 A bond along a is the shortest; it carries count parameters.
+    basis = Crystal.from_spacegroup([3, 8, 9, *RIGHT], group, {"A": [0, 0, 0]}).allowed_exchange("1")
+    found = symmetry.antisymmetric(basis)
+    assert (len(basis), len(found) and symmetry.vector_pattern(found)) == (count, D or 0)
+
+
+def test_heisenberg_vector_and_anisotropic_part_are_all_of_the_exchange():
+    crystal = Crystal.from_spacegroup([10, 10, 10, *RIGHT], 227, {"Yb": [0, 0, 0]})
+    for orbit in crystal.bonds(7.2):
+        D, rest = symmetry.antisymmetric(orbit.allowed), symmetry.traceless(orbit.allowed)
+        assert 1 + len(D) + len(rest) == len(orbit.allowed)
+        assert all(symmetry.contains(orbit.allowed, part) for part in (EYE, *rest, *map(cross, D)))
+        assert torch.allclose(rest.diagonal(dim1=-2, dim2=-1).sum(-1), torch.zeros(len(rest)).double(), atol=1e-12)
+
+
+def cross(D):
+    """The matrix J with S_i . J . S_j = D . (S_i x S_j)."""
+    S = torch.eye(3, dtype=torch.float64)
+    return torch.stack([torch.stack([D @ torch.linalg.cross(a, b) for b in S]) for a in S])
 
 
 def test_heisenberg_is_always_allowed():

@@ -121,7 +121,7 @@ INFER = {
     ),
     "unknown model": (
         HEAD.replace("mnf2", "mnf3"),
-        "there is no model 'mnf3'; the library has fm_chain, la2nio4, mnf2, mnf2_dipole, rb2mnf4, or give a .toml file",
+        f"there is no model 'mnf3'; the library has {', '.join(library.names())}, or give a .toml file",
     ),
     "everything excluded": (
         HEAD + "exclude = [[0, 9]]\n",

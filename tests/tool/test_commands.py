@@ -15,7 +15,7 @@ from sqwirrel.infer import store
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch.func loads it
-VERBS = ("list", "show", "simulate", "infer", "report", "order", "doctor")
+VERBS = ("list", "show", "simulate", "infer", "report", "order", "bonds", "doctor")
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_examples_of_the_help_texts_run(run, tmp_path):
         file = tmp_path / "examples" / name
         quick = re.sub(r"samples = \d+", "samples = 4", re.sub(r"points = \d+", "points = 12", file.read_text()))
         file.write_text(quick + "\n[infer]\nscreen = 32\nstarts = 2\ndraws = 60\n")
-    for verb in ("list", "doctor", "order", "simulate", "show", "infer", "report"):
+    for verb in ("list", "doctor", "order", "bonds", "simulate", "show", "infer", "report"):
         result = run(*shlex.split(example(run, verb))[1:])
         assert result.exit_code in ({0, 1} if verb == "infer" else {0}), result.output
 

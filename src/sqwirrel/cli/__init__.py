@@ -11,7 +11,7 @@ import typer
 from sqwirrel.cli import doctor as examination
 from sqwirrel.cli import screen
 from sqwirrel.config import load
-from sqwirrel.config.verbs import find_order, infer_into, report_into, simulate_into
+from sqwirrel.config.verbs import find_bonds, find_order, infer_into, report_into, simulate_into
 from sqwirrel.report import figures
 from sqwirrel.spectra import read
 
@@ -96,6 +96,23 @@ def order(
     with screen.complaints():
         orders = find_order(model, changes or ())
     (screen.print_orders_json if as_json else screen.print_orders)(orders)
+
+
+@app.command(epilog="Example: sqwirrel bonds yb2ti2o7 --distance 4")
+def bonds(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model of the library, a model file.toml, or a structure file.cif.")
+    ],
+    distance: Annotated[float, typer.Option("--distance", help="Length of the longest bond, angstrom.")] = 6.0,
+    sites: Annotated[
+        list[str] | None, typer.Option("--sites", metavar="LABEL", help="Only these sites; repeatable.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as one JSON object.")] = False,
+) -> None:
+    """What symmetry allows: exchange matrices on bonds by their names, anisotropy on sites."""
+    with screen.complaints():
+        found = find_bonds(model, distance, sites or ())
+    (screen.print_bonds_json if as_json else screen.print_bonds)(found)
 
 
 @app.command(epilog="Example: sqwirrel doctor")

@@ -17,7 +17,8 @@ from sqwirrel.config.instrument import first_sentence
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior
 from sqwirrel.model import library
-from sqwirrel.report import order
+from sqwirrel.report import bonds, order
+from sqwirrel.report.bonds import Bonds
 from sqwirrel.report.content import answer, described, in_words, parameter_rows
 from sqwirrel.report.numbers import plain
 from sqwirrel.report.order import Orders
@@ -111,6 +112,18 @@ def print_orders(orders: Orders) -> None:
 def print_orders_json(orders: Orders) -> None:
     """The same as one object."""
     typer.echo(json.dumps(order.as_mapping(orders), indent=2, allow_nan=False))
+
+
+def print_bonds(found: Bonds) -> None:
+    """What symmetry allows on every site and bond, a line each, not wrapped."""
+    for what, value in bonds.rows(found):
+        say(f"{what:20}{value}")
+    say(f"\n{bonds.LEGEND}")
+
+
+def print_bonds_json(found: Bonds) -> None:
+    """The same as one object."""
+    typer.echo(json.dumps(bonds.as_mapping(found), indent=2, allow_nan=False))
 
 
 def print_families() -> None:

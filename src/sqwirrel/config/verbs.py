@@ -14,6 +14,8 @@ from sqwirrel.infer import Posterior, infer, store
 from sqwirrel.model import library
 from sqwirrel.record import Record
 from sqwirrel.report import page
+from sqwirrel.report.bonds import Bonds
+from sqwirrel.report.bonds import look as list_bonds
 from sqwirrel.report.order import Orders, look
 from sqwirrel.report.result import Result
 from sqwirrel.spectra import Spectrum, read, write
@@ -77,6 +79,13 @@ def find_order(name: str, changes: Iterable[str] = ()) -> Orders:
         values[key.strip()] = quantity(text if " " in text.strip() else _number(text), "meV")
     model = library.load(name)
     return look(model, model.pack(**values))
+
+
+def find_bonds(name: str, longest: float, sites: Iterable[str] = ()) -> Bonds:
+    """Bonds of a model or of a structure file, between all sites or some: by label, or "Mn" for Mn1, Mn2, ..."""
+    crystal, chosen = library.crystal(name), tuple(sites)
+    kinds = [kind for site in chosen for kind in crystal.kinds if site in {kind, kind.rstrip("0123456789")}]
+    return list_bonds(crystal.only(kinds or chosen) if chosen else crystal, longest)
 
 
 def _number(text: str) -> float | str:

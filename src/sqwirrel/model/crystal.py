@@ -18,6 +18,7 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 from sqwirrel.model import symmetry
+from sqwirrel.model.files import cif
 from sqwirrel.model.symmetry import Action, BondOrbit
 
 FIT = 1e-3
@@ -65,12 +66,13 @@ class Crystal:
 
     @classmethod
     def from_spacegroup(
-        cls, cell: Sequence[float], spacegroup: str | int, sites: Mapping[str, Sequence[float]]
+        cls, cell: Sequence[float], spacegroup: str | int | Sequence[str], sites: Mapping[str, Sequence[float]]
     ) -> "Crystal":
         """From a, b, c (A), alpha, beta, gamma (degrees), a space group and one position a site, by label.
 
-        The group is a number, a Hermann-Mauguin or a Hall symbol. Where a group has two origins the second (on the
-        inversion centre) is meant, unless the symbol ends in ":1"; rhombohedral axes are taken if the cell has them.
+        The group is a number, a Hermann-Mauguin or a Hall symbol, or a list of operations that generate it. Where a
+        group has two origins the second (on the inversion centre) is meant, unless the symbol ends in ":1";
+        rhombohedral axes are taken if the cell has them.
         """
         lattice = Lattice(*_six(cell))
         rotations, translations = _operations(spacegroup, lattice)
@@ -83,10 +85,10 @@ class Crystal:
     @classmethod
     def from_cif(cls, path: str | Path) -> "Crystal":
         """From a CIF file; sites keep the file's labels."""
-        structure = _read_cif(Path(path))
+        structure = cif.structure(Path(path))
         cell = structure.cell
         lattice = Lattice(cell.a, cell.b, cell.c, cell.alpha, cell.beta, cell.gamma)
-        atoms = [(site.label, site.element.atomic_number, site.fract.tolist()) for site in _all_sites(structure)]
+        atoms = [(site.label, site.element.atomic_number, site.fract.tolist()) for site in cif.atoms(structure)]
         labels, numbers, positions = zip(*atoms, strict=True)
         rotations, translations = _found_symmetry(path, lattice, list(positions), list(numbers))
         at = torch.tensor(positions, dtype=torch.float64)
@@ -136,6 +138,17 @@ class Crystal:
             return chosen[0]
         shell = [each.name for each in orbits if each.name.rstrip("abcdefghijklmnopqrstuvwxyz") == str(number)]
         raise InputError(f"there is no bond '{name}'; shell {number} consists of {', '.join(map(repr, shell))}")
+
+    def between(self, start: Float[Tensor, "3"], end: Float[Tensor, "3"]) -> BondOrbit:
+        """The orbit of the bond between two places (fractional): that one is the first of it."""
+        places = torch.stack([start, end])
+        site, cell, found = symmetry.locate(places, self.positions, self.lattice.vectors)
+        offset = tuple((cell[1] - cell[0]).tolist())
+        name = f"{symmetry.spell(start)} to {symmetry.spell(end)}"
+        if not bool(found.all()) or (site[0] == site[1] and not any(offset)):
+            raise InputError(f"no bond runs from {name}; give the fractional positions of two magnetic atoms")
+        distance = float(torch.linalg.vector_norm((end - start) @ self.lattice.vectors))
+        return symmetry.orbit(self.action, name, distance, (int(site[0]), int(site[1]), offset))
 
     def allowed_exchange(self, bond: str | BondOrbit) -> Float[Tensor, "basis 3 3"]:
         """Basis of the Cartesian exchange matrices that symmetry permits on the orbit's first bond."""
@@ -188,11 +201,14 @@ def _position(kind: str, at: Sequence[float]) -> Float[Tensor, "3"]:
     return torch.as_tensor(at, dtype=torch.float64)
 
 
-def _operations(spacegroup: str | int, lattice: Lattice) -> tuple[Tensor, Tensor]:
+def _operations(spacegroup: str | int | Sequence[str], lattice: Lattice) -> tuple[Tensor, Tensor]:
     """Rotations and translations of a space group that the cell fits."""
-    name = str(spacegroup).strip()
-    group = _find_group(name, lattice)
-    table = group.operations() if group else _hall(name)
+    if isinstance(spacegroup, list | tuple):
+        group, name, table = None, ", ".join(map(str, spacegroup)), cif.generated(spacegroup)
+    else:
+        name = str(spacegroup).strip()
+        group = _find_group(name, lattice)
+        table = group.operations() if group else _hall(name)
     operations = list(table)
     rotations = torch.tensor([operation.rot for operation in operations]) // gemmi.Op.DEN
     translations = torch.tensor([operation.tran for operation in operations], dtype=torch.float64) / gemmi.Op.DEN
@@ -258,25 +274,6 @@ def _label(copies: Mapping[str, Float[Tensor, "copy 3"]]) -> tuple[Site, ...]:
     )
 
 
-def _read_cif(path: Path) -> gemmi.SmallStructure:
-    """The first block of a CIF that has atoms, without partial occupancy."""
-    if not path.is_file():
-        raise InputError(f"there is no CIF file '{path}'")
-    try:
-        structures = [gemmi.make_small_structure_from_block(block) for block in gemmi.cif.read(str(path))]
-    except (RuntimeError, ValueError) as error:
-        raise InputError(f"'{path}' is not a readable CIF file: {error}") from None
-    structures = [structure for structure in structures if len(structure.sites)]
-    if not structures:
-        raise InputError(f"CIF file '{path}' lists no atoms (_atom_site_fract_x, ...)")
-    if partial := [site for site in structures[0].sites if site.occ < 0.999 or site.disorder_group]:
-        raise InputError(
-            f"CIF file '{path}' has partial occupancy or disorder, first at site '{partial[0].label}' (occupancy "
-            f"{partial[0].occ:g}); a spin model needs an ordered structure, so edit the file to one"
-        )
-    return structures[0]
-
-
 def _found_symmetry(
     path: str | Path, lattice: Lattice, positions: list[list[float]], numbers: list[int]
 ) -> tuple[Int64[Tensor, "operation 3 3"], Float[Tensor, "operation 3"]]:
@@ -289,10 +286,3 @@ def _found_symmetry(
     assert found is not None
     rotations = torch.as_tensor(found["rotations"], dtype=torch.int64)
     return rotations, torch.as_tensor(found["translations"], dtype=torch.float64)
-
-
-def _all_sites(structure: gemmi.SmallStructure) -> list[gemmi.SmallStructure.Site]:
-    """All atoms of the cell, by the file's own symmetry operations, which must be readable."""
-    if structure.spacegroup is None:
-        raise InputError("the CIF file names no space group that gemmi knows; give _space_group_name_H-M_alt")
-    return list(structure.get_all_unit_cell_sites())

@@ -16,6 +16,7 @@ from sqwirrel.model.magnetic.order import MagneticCell, magnetic_cell, spiral
 from sqwirrel.model.magnetic.terms import Anisotropy, Coupling, Dipole, Multipole
 from sqwirrel.model.prior import Prior
 from sqwirrel.model.spin import SpinModel
+from sqwirrel.model.symmetry import BondOrbit
 
 
 def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
@@ -27,7 +28,7 @@ def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
         mapping, "the model", "name crystal couplings order", "title papers anisotropies dipole defaults prior"
     )
     name = str(file["name"])
-    crystal, sites = _crystal(file["crystal"], folder)
+    crystal, sites = parse_crystal(file["crystal"], folder)
     order = inputs.table(file["order"], "[order]", "spins", "supercell propagation axis relaxed")
     cell = magnetic_cell(crystal, order)
     known = [sites[crystal.kinds[k]] for k in cell.site.tolist()]
@@ -45,7 +46,7 @@ def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
         directions=cell.directions,
         couplings=tuple(
             coupling
-            for entry in _entries(file, "couplings", "name bond", "matrix biquadratic")
+            for entry in _entries(file, "couplings", "name", "bond between matrix biquadratic")
             for coupling in _couplings(cell, entry, known)
         ),
         anisotropies=tuple(_anisotropy(cell, entry, sites) for entry in onsite if "stevens" not in entry),
@@ -68,7 +69,7 @@ def _defaults(file: Mapping[str, object]) -> dict[str, float]:
     return {name: float(inputs.numbers(value, (), f"[defaults] {name}")) for name, value in given.items()}
 
 
-def _crystal(value: object, folder: Path) -> tuple[Crystal, dict[str, dict[str, Any]]]:
+def parse_crystal(value: object, folder: Path) -> tuple[Crystal, dict[str, dict[str, Any]]]:
     """The crystal with its magnetic sites alone, and the table of each of them by label."""
     crystal = inputs.table(value, "[crystal]", "sites", "cell spacegroup cif")
     needed = "label spin" if "cif" in crystal else "label position spin"
@@ -109,7 +110,7 @@ def _couplings(cell: MagneticCell, entry: Mapping[str, Any], sites: Sequence[Map
     (D. Dahlbom et al., arXiv:2304.03874).
     """
     name, kind = str(entry["name"]), entry.get("biquadratic")
-    orbit = cell.crystal.bond(str(entry["bond"]))
+    orbit = _bond(cell, entry)
     if kind is None:
         matrix = inputs.matrix(entry.get("matrix", 1.0), f"matrix of coupling '{name}'")
         return [Coupling(name, *cell.bonds(orbit, cell.crystal.propagate_exchange(orbit, matrix)))]
@@ -123,6 +124,15 @@ def _couplings(cell: MagneticCell, entry: Mapping[str, Any], sites: Sequence[Map
     less = 1 - 0.5 / torch.tensor([float(site["spin"]) for site in sites], dtype=torch.float64)
     size = (less[i] * less[j]).sqrt()[:, None, None]
     return [Coupling(name, i, j, offset, size * one, squared=True), Coupling(name, i, j, offset, -0.5 * one)]
+
+
+def _bond(cell: MagneticCell, entry: Mapping[str, Any]) -> BondOrbit:
+    """The orbit by the name of its shell, or by the ends of its first bond."""
+    if ("bond" in entry) == ("between" in entry):
+        raise InputError(f"coupling '{entry['name']}' needs the name of a bond, or between, the positions of its ends")
+    if "bond" in entry:
+        return cell.crystal.bond(str(entry["bond"]))
+    return cell.crystal.between(*inputs.numbers(entry["between"], (2, 3), f"between of coupling '{entry['name']}'"))
 
 
 def _anisotropy(cell: MagneticCell, entry: Mapping[str, Any], sites: Mapping[str, dict[str, Any]]) -> Anisotropy:

@@ -137,9 +137,18 @@ def bond_orbits(
         found = list(_split(act, sorted(shell, key=lambda bond: _key(bond, positions, kinds, vectors))))
         for k, (bonds, rotation, basis) in enumerate(found):
             name = str(number) if len(found) == 1 else f"{number}{_letter(k)}"
-            i, j, offset = (torch.tensor(part) for part in zip(*bonds, strict=True))
-            orbits.append(BondOrbit(name, distance, i, j, offset, rotation, basis))
+            orbits.append(_orbit(name, distance, bonds, rotation, basis))
     return orbits
+
+
+def orbit(act: Action, name: str, distance: float, first: Ends) -> BondOrbit:
+    """The orbit of which a bond is the first, under a name."""
+    return _orbit(name, distance, *next(_split(act, [first])))
+
+
+def _orbit(name: str, distance: float, bonds: list[Ends], rotation: Tensor, allowed: Tensor) -> BondOrbit:
+    i, j, offset = (torch.tensor(part) for part in zip(*bonds, strict=True))
+    return BondOrbit(name, distance, i, j, offset, rotation, allowed)
 
 
 def _shells(
@@ -230,10 +239,28 @@ def contains(basis: Float[Tensor, "basis 3 3"], matrix: Float[Tensor, "3 3"]) ->
     return bool(torch.linalg.vector_norm(rest) <= 1e-6 * torch.linalg.vector_norm(target))
 
 
+def antisymmetric(basis: Float[Tensor, "basis 3 3"]) -> Float[Tensor, "part 3"]:
+    """Basis of the vectors D with D . (S_i x S_j) among the matrices S_i . J . S_j."""
+    D = torch.stack((basis[:, 1, 2], basis[:, 2, 0], basis[:, 0, 1]), -1)
+    transposed = torch.stack((basis[:, 2, 1], basis[:, 0, 2], basis[:, 1, 0]), -1)
+    return echelon(D - transposed)
+
+
+def traceless(basis: Float[Tensor, "basis 3 3"]) -> Float[Tensor, "part 3 3"]:
+    """Basis of the symmetric matrices without trace among these: exchange beside Heisenberg and D."""
+    symmetric = (basis + basis.mT) / 2
+    trace = symmetric.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None, None]
+    return echelon((symmetric - trace / 3 * torch.eye(3).to(basis)).reshape(-1, 9)).reshape(-1, 3, 3)
+
+
 def pattern(basis: Float[Tensor, "basis 3 3"]) -> str:
     """The general matrix in letters, as [[a, b, 0], [b, a, 0], [0, 0, c]]."""
-    entries = [_entry(weights) for weights in basis.reshape(-1, 9).T.tolist()]
-    return "[" + ", ".join(f"[{', '.join(entries[row : row + 3])}]" for row in (0, 3, 6)) + "]"
+    return f"[{', '.join(vector_pattern(basis[:, row]) for row in range(3))}]"
+
+
+def vector_pattern(basis: Float[Tensor, "basis 3"]) -> str:
+    """The general vector in letters, as [a, -a, 0]."""
+    return f"[{', '.join(map(_entry, basis.T.tolist()))}]"
 
 
 def _entry(weights: list[float]) -> str:

@@ -103,6 +103,33 @@ def test_symbols_of_three_kinds_mean_one_group():
     assert [len(crystal.sites) for crystal in groups] == [2, 2, 2]
 
 
+def test_a_bond_between_two_places_is_the_first_of_its_orbit():
+    crystal = Crystal.from_spacegroup([4.8736, 4.8736, 3.2998, *RIGHT], 136, {"Mn": [0, 0, 0]})
+    start, end = torch.tensor([[0.5, 0.5, 0.5], [1, 0, 0]], dtype=torch.float64)
+    orbit, named = crystal.between(start, end), crystal.bond("2")
+    assert (len(orbit.i), orbit.distance) == (len(named.i), pytest.approx(named.distance))
+    assert (int(orbit.i[0]), int(orbit.j[0]), orbit.offset[0].tolist()) == (1, 0, [1, 0, 0])
+    assert len(orbit.allowed) == len(named.allowed)
+    for wrong in (start, start + 0.1):
+        with pytest.raises(
+            InputError, match=r"no bond runs from \(0.5, 0.5, 0.5\) to .*; give the fractional positions"
+        ):
+            crystal.between(start, wrong)
+
+
+def test_a_group_may_be_given_by_operations_that_generate_it():
+    cell, sites = [4, 5, 6, *RIGHT], {"A": [0.1, 0.2, 0.3]}
+    listed = Crystal.from_spacegroup(cell, ["-x, y, z", "x, -y, z", "x, y, -z"], sites)
+    named = Crystal.from_spacegroup(cell, "P m m m", sites)
+    assert {tuple(site.position.tolist()) for site in listed.sites} == {
+        tuple(site.position.tolist()) for site in named.sites
+    }
+    with pytest.raises(InputError, match=r"operations \['x, q, z'\] generate no space group"):
+        Crystal.from_spacegroup(cell, ["x, q, z"], sites)
+    with pytest.raises(InputError, match="does not fit space group 'y, x, z'"):
+        Crystal.from_spacegroup(cell, ["y, x, z"], sites)
+
+
 def test_cif_files_that_cannot_be_used(tmp_path):
     path = tmp_path / "x.cif"
     for text, message in [

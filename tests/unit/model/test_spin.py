@@ -102,6 +102,8 @@ def test_arrays_that_disagree_are_refused():
         (changed("crystal", "sites", 0, "ion", "Mn7+"), "known for Mn: Mn, Mn1\\+"),
         (changed("crystal", "sites", 0, "g", [[2, 0, 0], [0, 2.2, 0], [0, 0, 2]]), "forbids the g tensor"),
         (changed("couplings", 0, "bond", "9z"), "no bond '9z'"),
+        (changed("couplings", 0, "between", [[0, 0, 0], [0, 0, 1]]), "needs the name of a bond, or between"),
+        (changed("couplings", 0, {"name": "J1", "between": [0, 0, 1]}), "2 x 3 finite numbers"),
         (changed("couplings", 0, "matrix", [[0, 1, 0], [-1, 0, 0], [0, 0, 1]]), "forbids the matrix .* on bond '1'"),
         (changed("anisotropies", 0, "axis", [1, 0, 0]), "forbids the anisotropy"),
         (changed("anisotropies", 0, "axis", [0, 0, 0]), "is zero"),
@@ -163,6 +165,19 @@ def test_a_spin_given_a_cell_away_is_turned_back():
     order = {"propagation": [0, 0, 0.15], "axis": [0, 0, 1], "supercell": [[1, 0, 0], [0, 1, 0], [0, 0, 2]]}
     one, two = (parse(changed("order", {**order, "spins": [first, other]})) for first in (near, far))
     assert torch.allclose(one.directions, two.directions, atol=1e-12)
+
+
+def test_a_bond_by_its_ends_carries_its_matrix_from_the_first_to_the_second():
+    """Reversed ends carry the transposed matrix; the model is the same."""
+    ends, dm = [[0, 0, 0], [0, 0, 1]], [[0, 1, 0], [-1, 0, 0], [0, 0, 0]]
+    mapping = tomllib.loads((library.FOLDER / "dm_chain.toml").read_text())
+    one, other = (
+        parse({**mapping, "couplings": [{"name": "D", "between": between, "matrix": matrix}]})
+        for between, matrix in ((ends, dm), (ends[::-1], torch.tensor(dm).T.tolist()))
+    )
+    first, second = one.couplings[0], other.couplings[0]
+    sign = float(first.offset[0, 2] * second.offset[0, 2])
+    assert torch.allclose(first.matrix[0], second.matrix[0] if sign > 0 else second.matrix[0].T)
 
 
 def test_cif_gives_the_same_model_as_the_space_group(tmp_path):

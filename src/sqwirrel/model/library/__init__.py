@@ -2,9 +2,11 @@
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from sqwirrel.errors import InputError
-from sqwirrel.model.parse import parse
+from sqwirrel.model.crystal import Crystal
+from sqwirrel.model.parse import parse, parse_crystal
 from sqwirrel.model.spin import SpinModel
 
 FOLDER = Path(__file__).parent
@@ -21,6 +23,19 @@ def names() -> tuple[str, ...]:
 
 def load(name: str | Path) -> SpinModel:
     """A model of the library by name, or a model file by path (ending in .toml)."""
+    return parse(*_read(name))
+
+
+def crystal(name: str | Path) -> Crystal:
+    """The magnetic sites of a model, or all sites of a structure file by path (ending in .cif)."""
+    if str(name).endswith(".cif"):
+        return Crystal.from_cif(name)
+    mapping, folder = _read(name)
+    return parse_crystal(mapping.get("crystal", {}), folder)[0]
+
+
+def _read(name: str | Path) -> tuple[dict[str, Any], Path]:
+    """The tables of a model, and the folder where the files that it names are looked for."""
     path = Path(name) if str(name).endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.is_file():
         raise InputError(f"there is no model '{name}'; the library has {', '.join(names())}, or give a .toml file")
@@ -28,4 +43,4 @@ def load(name: str | Path) -> SpinModel:
         mapping = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"model file '{path}' is not TOML: {error}") from None
-    return parse(mapping, path.parent)
+    return mapping, path.parent

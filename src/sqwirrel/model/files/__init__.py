@@ -1,0 +1,1 @@
+"""What others wrote: structures and exchange constants from files."""

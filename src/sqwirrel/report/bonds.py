@@ -1,0 +1,91 @@
+"""What symmetry allows: exchange on every bond and anisotropy on every site of a crystal, in letters."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor
+
+from sqwirrel.errors import InputError
+from sqwirrel.model import symmetry
+from sqwirrel.model.crystal import Crystal
+from sqwirrel.model.symmetry import BondOrbit
+
+LEGEND = """Letters are free numbers, anew in each line, in Cartesian axes: x along a, y in the plane of a and b.
+Exchange is S_i . J . S_j on the bond that is named, i its start; D stands for D . (S_i x S_j); Heisenberg exchange,
+a multiple of the unit matrix, is always allowed and is left out of the anisotropic part, which has no trace."""
+
+
+class Bonds(NamedTuple):
+    """The bonds of a crystal up to a length, A."""
+
+    crystal: Crystal
+    longest: float
+    orbits: list[BondOrbit]
+
+
+def look(crystal: Crystal, longest: float) -> Bonds:
+    """Bonds up to `longest`, A."""
+    orbits = crystal.bonds(longest) if longest > 0 else []
+    if not orbits:
+        raise InputError(f"no bond between these sites is as short as {longest:g} A; give a larger --distance")
+    return Bonds(crystal, longest, orbits)
+
+
+def as_mapping(bonds: Bonds) -> dict[str, object]:
+    """Numbers for machines: lengths in A, fractional positions, Cartesian matrices."""
+    return {
+        "sites": [
+            {"name": kind, "position": position, "in_cell": number, "anisotropy": allowed.tolist()}
+            for kind, position, number, allowed in _sites(bonds.crystal)
+        ],
+        "bonds": [
+            {
+                "name": orbit.name,
+                "length": orbit.distance,
+                "in_cell": len(orbit.i),
+                "sites": _labels(bonds.crystal, orbit),
+                "between": _ends(bonds.crystal, orbit),
+                "exchange": orbit.allowed.tolist(),
+                "dzyaloshinskii_moriya": symmetry.antisymmetric(orbit.allowed).tolist(),
+                "anisotropic": symmetry.traceless(orbit.allowed).tolist(),
+            }
+            for orbit in bonds.orbits
+        ],
+    }
+
+
+def rows(bonds: Bonds) -> Iterator[tuple[str, str]]:
+    """What, and its value, for people."""
+    for kind, position, number, allowed in _sites(bonds.crystal):
+        yield f"site {kind}", f"{number} in the cell, the first at {_spell(position)}"
+        yield "  anisotropy", symmetry.pattern(allowed)
+    for orbit in bonds.orbits:
+        start, end = _labels(bonds.crystal, orbit)
+        places = " to ".join(map(_spell, _ends(bonds.crystal, orbit)))
+        D, rest = symmetry.antisymmetric(orbit.allowed), symmetry.traceless(orbit.allowed)
+        yield f"bond {orbit.name}", f"{orbit.distance:.4f} A, {len(orbit.i)} in the cell, {start} to {end}: {places}"
+        yield "  exchange", symmetry.pattern(orbit.allowed)
+        yield "  D", symmetry.vector_pattern(D) if len(D) else "none"
+        yield "  anisotropic part", symmetry.pattern(rest) if len(rest) else "none"
+
+
+def _sites(crystal: Crystal) -> Iterator[tuple[str, list[float], int, Float[Tensor, "basis 3 3"]]]:
+    """Kind, first position, how many there are, and the anisotropies allowed there."""
+    for kind in dict.fromkeys(crystal.kinds):
+        position = crystal.positions[crystal.kinds.index(kind)].tolist()
+        yield kind, position, crystal.kinds.count(kind), crystal.allowed_anisotropy(kind)
+
+
+def _labels(crystal: Crystal, orbit: BondOrbit) -> tuple[str, str]:
+    return crystal.sites[int(orbit.i[0])].label, crystal.sites[int(orbit.j[0])].label
+
+
+def _ends(crystal: Crystal, orbit: BondOrbit) -> tuple[list[float], list[float]]:
+    """Fractional positions of the ends of the first bond."""
+    x = crystal.positions
+    return x[orbit.i[0]].tolist(), (x[orbit.j[0]] + orbit.offset[0]).tolist()
+
+
+def _spell(position: list[float]) -> str:
+    return f"[{', '.join(f'{x:.5g}' for x in position)}]"

@@ -1,0 +1,62 @@
+"""The verb `bonds`: what it prints, for models and for structure files."""
+
+import json
+
+import pytest
+
+CIF = """data_x
+_cell_length_a 4.8736
+_cell_length_b 4.8736
+_cell_length_c 3.2998
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_space_group_name_H-M_alt 'P 42/m n m'
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+Mn1 Mn 0 0 0
+F1 F 0.305 0.305 0
+"""
+
+
+def test_bonds_of_a_model_are_printed_with_what_symmetry_allows(run):
+    lines = [line.split(maxsplit=1) for line in run("bonds", "mnf2", "--distance", "4").stdout.splitlines()[:10]]
+    assert lines == [
+        ["site", "Mn             2 in the cell, the first at [0, 0, 0]"],
+        ["anisotropy", "[[a, b, 0], [b, a, 0], [0, 0, c]]"],
+        ["bond", "1              3.2998 A, 2 in the cell, Mn_1 to Mn_1: [0, 0, 0] to [0, 0, 1]"],
+        ["exchange", "[[a, b, 0], [b, a, 0], [0, 0, c]]"],
+        ["D", "none"],
+        ["anisotropic", "part  [[a, b, 0], [b, a, 0], [0, 0, -2a]]"],
+        ["bond", "2              3.8208 A, 8 in the cell, Mn_1 to Mn_2: [0, 0, 0] to [0.5, 0.5, 0.5]"],
+        ["exchange", "[[a, b, c], [b, a, c], [d, d, e]]"],
+        ["D", "[a, -a, 0]"],
+        ["anisotropic", "part  [[a, b, c], [b, a, c], [c, c, -2a]]"],
+    ]
+
+
+def test_bonds_of_a_structure_file_are_those_of_the_model(run, tmp_path):
+    (tmp_path / "m.cif").write_text(CIF)
+    model = json.loads(run("bonds", "mnf2", "--json").stdout)
+    for sites in ("Mn", "Mn1"):
+        structure = json.loads(run("bonds", "m.cif", "--sites", sites, "--json").stdout)
+        assert [bond["exchange"] for bond in structure["bonds"]] == [bond["exchange"] for bond in model["bonds"]]
+        assert [bond["name"] for bond in structure["bonds"]] == [bond["name"] for bond in model["bonds"]]
+    assert len(json.loads(run("bonds", "m.cif", "--json").stdout)["sites"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["mnf3"], "there is no model 'mnf3'"),
+        (["absent.cif"], "there is no CIF file 'absent.cif'"),
+        (["mnf2", "--sites", "Fe"], "the crystal has sites ('Mn',), got 'Fe'"),
+        (["mnf2", "--distance", "2"], "no bond between these sites is as short as 2 A; give a larger --distance"),
+    ],
+)
+def test_bonds_refuses(refused, words, sentence):
+    assert refused("bonds", *words).startswith(sentence)
