@@ -9,6 +9,8 @@ MODULES = (
     ("What might be true", "sqwirrel.model.library"),
     ("", "sqwirrel.model.spin"),
     ("", "sqwirrel.model.crystal"),
+    ("", "sqwirrel.model.files.mcif"),
+    ("", "sqwirrel.model.files.exchange"),
     ("Which order, and how far linear theory holds", "sqwirrel.simulate.stability"),
     ("", "sqwirrel.simulate.classical.search"),
     ("", "sqwirrel.simulate.classical.luttinger_tisza"),

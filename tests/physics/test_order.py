@@ -146,32 +146,48 @@ def test_square_lattice_at_its_boundary_and_fcc_without_j2_are_degenerate_along_
         assert luttinger_tisza(model, model.pack()).flat == 1
 
 
-OUT_OF_REACH = {"pcsmo_goodenough"}
-"""The bound of Luttinger and Tisza, which holds the lengths of moments on average only, lies below every order."""
-SPECIAL = {"fcc_biquadratic", "pcsmo_zener", "yb2ti2o7"}
-"""Biquadratic; an order that costs nothing to turn, and is none; one that is relaxed, in a field."""
-
-
-@pytest.mark.parametrize("name", sorted({*library.names()} - SPECIAL))
+@pytest.mark.parametrize("name", [name for name in library.names() if name not in {"fcc_biquadratic", "pcsmo_zener"}])
 def test_orders_of_the_library_are_minima_and_no_order_is_lower(name: str) -> None:
+    """Relaxed where the model says so. The bound of inequivalent sites, as those of PCSMO, need not be reached."""
     model = library.load(name)
     theta = model.pack()
-    energy = float(energy_of(model, theta).value(turned(model)[None])) / len(model.spins)
+    directions = SpinWaves(model, tensor([[0, 0, 0]])).expansion(theta).directions
+    energy = float(energy_of(model, theta).value(directions)[0]) / len(model.spins)
     assert stability(model, theta).is_minimum
     if is_plain(model):
         bound = luttinger_tisza(model, theta).energy
-        assert energy > bound + 1e-3 if name in OUT_OF_REACH else energy == pytest.approx(bound, rel=1e-9)
-    (minimum,) = ground_states(model, theta, starts=16)
-    assert minimum.energy == pytest.approx(energy, rel=1e-9)
-    assert minimum.starts == 16
+        assert energy > bound if name == "pcsmo_goodenough" else energy == pytest.approx(bound, rel=1e-9)
+    minima = ground_states(model, theta, starts=16)
+    assert minima[0].energy == pytest.approx(energy, rel=1e-9)
+    lowest = [minimum.starts for minimum in minima if minimum.energy == pytest.approx(energy, rel=1e-9)]
+    assert sum(lowest) >= (12 if name == "kitaev" else 16)  # bond-dependent exchange has other minima
 
 
-def test_yb2ti2o7_without_a_field_is_the_splayed_ferromagnet_at_the_bound() -> None:
-    model = library.load("yb2ti2o7")
-    bound = luttinger_tisza(model, model.pack()).energy
-    assert ground_states(model, model.pack(), starts=16)[0].energy == pytest.approx(bound, rel=1e-9)
-
-
-def test_zener_polarons_of_pcsmo_have_no_minimum_with_the_moments_of_the_paper() -> None:
+def test_chains_of_zener_polarons_are_a_minimum_only_with_more_antiferromagnetic_exchange_than_published() -> None:
     model = library.load("pcsmo_zener")
-    assert not stability(model, model.pack()).is_minimum
+    published = stability(model, model.pack())
+    assert not published.is_minimum
+    assert published.q[:2].abs().tolist() == pytest.approx([0, 0.489], abs=1e-3)
+    assert stability(model, model.pack(JA=0.2)).is_minimum
+
+
+def test_random_starts_find_the_canting_of_an_antiferromagnet_in_a_field() -> None:
+    """sin of the canting angle is g mu_B B / (2 S (4 J + D)), easy plane across the field."""
+    mapping = table(SQUARE, {"J1": 1, "D": 0.54}, supercell=[[1, -1, 0], [1, 1, 0], [0, 0, 1]])
+    mapping["order"]["spins"] = [{"position": [x, 0, 0], "direction": Z} for x in (0, 1)]
+    model, field = parse(mapping), 20.0
+    best = ground_states(model, model.pack(), field=(0, 0, field))[0]
+    sine = 2 * MU_B * field / (2 * (4 + 0.54))
+    assert best.directions[:, 2].tolist() == pytest.approx([sine, sine], abs=1e-8)
+    assert float(best.directions[0] @ best.directions[1]) == pytest.approx(2 * sine**2 - 1, abs=1e-8)
+
+
+def test_order_softens_at_the_wavevector_of_the_one_that_takes_over() -> None:
+    """Beyond J2 = J1 / 2 the Neel order is unstable at the stripes' (1/2, 0)."""
+    order = {"supercell": [[1, -1, 0], [1, 1, 0], [0, 0, 1]], "propagation": [0.5, 0.5, 0]}
+    model = parse(table(SQUARE, {"J1": 1, "J2": 0.5}, **order))
+    assert stability(model, model.pack(J2=0.499)).is_minimum
+    found = stability(model, model.pack(J2=0.52))
+    assert found.is_stationary
+    assert not found.is_minimum
+    assert sorted(abs(x) for x in found.q.tolist()) == pytest.approx([0, 0, 0.5], abs=1e-5)

@@ -26,7 +26,7 @@ F1 F 0.305 0.305 0
 def test_bonds_of_a_model_are_printed_with_what_symmetry_allows(run):
     lines = [line.split(maxsplit=1) for line in run("bonds", "mnf2", "--distance", "4").stdout.splitlines()[:10]]
     assert lines == [
-        ["site", "Mn             2 in the cell, the first at [0, 0, 0]"],
+        ["site", "Mn             Mn_1 at [0, 0, 0], Mn_2 at [0.5, 0.5, 0.5]"],
         ["anisotropy", "[[a, b, 0], [b, a, 0], [0, 0, c]]"],
         ["bond", "1              3.2998 A, 2 in the cell, Mn_1 to Mn_1: [0, 0, 0] to [0, 0, 1]"],
         ["exchange", "[[a, b, 0], [b, a, 0], [0, 0, c]]"],

@@ -101,7 +101,10 @@ def order(
 @app.command(epilog="Example: sqwirrel bonds yb2ti2o7 --distance 4")
 def bonds(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A model of the library, a model file.toml, or a structure file.cif.")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A model of the library, a model file.toml, or a structure, .cif or .mcif."
+        ),
     ],
     distance: Annotated[float, typer.Option("--distance", help="Length of the longest bond, angstrom.")] = 6.0,
     sites: Annotated[

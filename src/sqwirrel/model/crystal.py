@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import gemmi
 import spglib
 import torch
 from jaxtyping import Float, Int64
@@ -19,25 +18,14 @@ from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 from sqwirrel.model import symmetry
 from sqwirrel.model.files import cif
+from sqwirrel.model.spacegroup import check_cell, operations_of
 from sqwirrel.model.symmetry import Action, BondOrbit
-
-FIT = 1e-3
-"""Relative misfit of a cell to its space group that counts as rounding in a file."""
 
 SYMPREC = 1e-3
 """Distance, A, within which spglib takes two atoms of a file for symmetry copies."""
 
 MOST_SHELLS = 60
 """Shells searched for a named bond before giving up."""
-
-SHAPES = {
-    "monoclinic": "two right angles",
-    "orthorhombic": "three right angles",
-    "tetragonal": "a = b and three right angles",
-    "trigonal": "a = b, alpha = beta = 90 and gamma = 120, or three equal edges and angles",
-    "hexagonal": "a = b, alpha = beta = 90 and gamma = 120",
-    "cubic": "a = b = c and three right angles",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +48,7 @@ class Crystal:
 
     def __post_init__(self) -> None:
         """Refuses a cell or sites that the operations do not map onto themselves, and sites that coincide."""
-        _check_cell(self.lattice, self.rotations, "these operations", "")
+        check_cell(self.lattice, self.rotations, "these operations", "")
         _check_apart(self.sites, self.lattice.vectors)
         _ = self.action
 
@@ -75,7 +63,7 @@ class Crystal:
         rhombohedral axes are taken if the cell has them.
         """
         lattice = Lattice(*_six(cell))
-        rotations, translations = _operations(spacegroup, lattice)
+        rotations, translations = operations_of(spacegroup, lattice)
         copies = {
             kind: symmetry.expand_site(_position(kind, at), rotations, translations, lattice.vectors)
             for kind, at in sites.items()
@@ -85,12 +73,24 @@ class Crystal:
     @classmethod
     def from_cif(cls, path: str | Path) -> "Crystal":
         """From a CIF file; sites keep the file's labels."""
-        structure = cif.structure(Path(path))
+        _, structure = cif.read(Path(path))
         cell = structure.cell
         lattice = Lattice(cell.a, cell.b, cell.c, cell.alpha, cell.beta, cell.gamma)
         atoms = [(site.label, site.element.atomic_number, site.fract.tolist()) for site in cif.atoms(structure)]
-        labels, numbers, positions = zip(*atoms, strict=True)
-        rotations, translations = _found_symmetry(path, lattice, list(positions), list(numbers))
+        return cls.from_atoms(lattice, *zip(*atoms, strict=True), where=f"the atoms of '{path}'")
+
+    @classmethod
+    def from_atoms(
+        cls,
+        lattice: Lattice,
+        labels: Sequence[str],
+        numbers: Sequence[int],
+        positions: Sequence[Sequence[float]],
+        *,
+        where: str,
+    ) -> "Crystal":
+        """From all atoms of a cell: labels, atomic numbers, fractional positions; spglib finds the space group."""
+        rotations, translations = _found_symmetry(lattice, list(positions), list(numbers), where)
         at = torch.tensor(positions, dtype=torch.float64)
         copies = {label: at[[k for k, each in enumerate(labels) if each == label]] for label in dict.fromkeys(labels)}
         return cls(lattice, _label(copies), rotations, translations)
@@ -116,6 +116,12 @@ class Crystal:
             raise InputError(f"the crystal has sites {tuple(dict.fromkeys(self.kinds))}, got '{unknown[0]}'")
         kept = tuple(site for site in self.sites if site.kind in kinds)
         return Crystal(self.lattice, kept, self.rotations, self.translations)
+
+    def merged(self) -> "Crystal":
+        """The same with one kind for all sites that symmetry makes of one, named after the first of them."""
+        kinds = [self.kinds[first] for first in self.action.image.amin(0).tolist()]
+        copies = {kind: self.positions[[k for k, each in enumerate(kinds) if each == kind]] for kind in kinds}
+        return Crystal(self.lattice, _label(copies), self.rotations, self.translations)
 
     def bonds(self, max_distance: float) -> list[BondOrbit]:
         """Bonds up to `max_distance`, A, each once, by shell and symmetry orbit: "1", "2", "3a", "3b".
@@ -201,56 +207,6 @@ def _position(kind: str, at: Sequence[float]) -> Float[Tensor, "3"]:
     return torch.as_tensor(at, dtype=torch.float64)
 
 
-def _operations(spacegroup: str | int | Sequence[str], lattice: Lattice) -> tuple[Tensor, Tensor]:
-    """Rotations and translations of a space group that the cell fits."""
-    if isinstance(spacegroup, list | tuple):
-        group, name, table = None, ", ".join(map(str, spacegroup)), cif.generated(spacegroup)
-    else:
-        name = str(spacegroup).strip()
-        group = _find_group(name, lattice)
-        table = group.operations() if group else _hall(name)
-    operations = list(table)
-    rotations = torch.tensor([operation.rot for operation in operations]) // gemmi.Op.DEN
-    translations = torch.tensor([operation.tran for operation in operations], dtype=torch.float64) / gemmi.Op.DEN
-    shape = SHAPES.get(group.crystal_system_str(), "") if group else ""
-    _check_cell(lattice, rotations, f"space group '{group.xhm() if group else name}'", shape)
-    return rotations, translations
-
-
-def _find_group(name: str, lattice: Lattice) -> gemmi.SpaceGroup | None:
-    """The group by number or Hermann-Mauguin symbol; the cell's angles tell rhombohedral from hexagonal axes."""
-    if name.isdigit():
-        group = gemmi.find_spacegroup_by_number(int(name)) if 1 <= int(name) <= 230 else None
-        if group is None:
-            raise InputError(f"there is no space group number {name}; they run from 1 to 230")
-        name = group.hm
-    return gemmi.find_spacegroup_by_name(name, lattice.alpha, lattice.gamma, "2H")
-
-
-def _hall(name: str) -> gemmi.GroupOps:
-    try:
-        table = gemmi.symops_from_hall(name)
-    except (RuntimeError, ValueError):
-        table = None
-    if table is None or not name:
-        raise InputError(
-            f"space group '{name}' is not known; give a number (136), a Hermann-Mauguin symbol ('P 42/m n m') or a "
-            "Hall symbol ('-P 4n 2n')"
-        )
-    return table
-
-
-def _check_cell(lattice: Lattice, rotations: Int64[Tensor, "operation 3 3"], group: str, shape: str) -> None:
-    """The metric G = A A^T must obey W^T G W = G."""
-    G = lattice.vectors @ lattice.vectors.T
-    W = rotations.to(G)
-    if float((W.mT @ G @ W - G).abs().max()) > FIT * float(G.abs().max()):
-        cell = ", ".join(f"{each:g}" for each in (lattice.a, lattice.b, lattice.c))
-        angles = ", ".join(f"{each:g}" for each in (lattice.alpha, lattice.beta, lattice.gamma))
-        needs = f", which needs {shape}" if shape else ""
-        raise InputError(f"the cell {cell} A, {angles} degrees does not fit {group}{needs}")
-
-
 def _check_apart(sites: tuple[Site, ...], vectors: Float[Tensor, "3 3"]) -> None:
     if not sites:
         raise InputError("a crystal needs at least one site")
@@ -275,14 +231,14 @@ def _label(copies: Mapping[str, Float[Tensor, "copy 3"]]) -> tuple[Site, ...]:
 
 
 def _found_symmetry(
-    path: str | Path, lattice: Lattice, positions: list[list[float]], numbers: list[int]
+    lattice: Lattice, positions: list[Sequence[float]], numbers: list[int], where: str
 ) -> tuple[Int64[Tensor, "operation 3 3"], Float[Tensor, "operation 3"]]:
-    """Operations that spglib finds, in the file's setting."""
+    """Operations that spglib finds, in the setting of these axes."""
     spglib.error.OLD_ERROR_HANDLING = False  # exceptions, as spglib asks for, in place of None
     try:
         found = spglib.get_symmetry((lattice.vectors.tolist(), positions, numbers), symprec=SYMPREC)
     except spglib.SpglibError as error:
-        raise InputError(f"spglib finds no symmetry for the atoms of '{path}': {error}") from None
+        raise InputError(f"spglib finds no symmetry for {where}: {error}") from None
     assert found is not None
     rotations = torch.as_tensor(found["rotations"], dtype=torch.int64)
     return rotations, torch.as_tensor(found["translations"], dtype=torch.float64)

@@ -11,6 +11,7 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.model import inputs, ions
 from sqwirrel.model.crystal import Crystal
+from sqwirrel.model.files import exchange, mcif
 from sqwirrel.model.magnetic import stevens
 from sqwirrel.model.magnetic.order import MagneticCell, magnetic_cell, spiral
 from sqwirrel.model.magnetic.terms import Anisotropy, Coupling, Dipole, Multipole
@@ -25,11 +26,14 @@ def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
     Keys: name, title, papers, [crystal], [[couplings]], [[anisotropies]], [dipole], [order], [defaults], [prior].
     """
     file = inputs.table(
-        mapping, "the model", "name crystal couplings order", "title papers anisotropies dipole defaults prior"
+        mapping, "the model", "name crystal couplings", "order title papers anisotropies dipole defaults prior"
     )
     name = str(file["name"])
-    crystal, sites = parse_crystal(file["crystal"], folder)
-    order = inputs.table(file["order"], "[order]", "spins", "supercell propagation axis relaxed")
+    crystal, sites, order = parse_crystal(file["crystal"], folder)
+    if not order and "order" not in file:
+        raise InputError("the model lacks the key 'order'")
+    keys = "relaxed" if order else "spins supercell propagation axis relaxed"
+    order.update(inputs.table(file.get("order", {}), "[order]", "", keys))
     cell = magnetic_cell(crystal, order)
     known = [sites[crystal.kinds[k]] for k in cell.site.tolist()]
     onsite = _entries(file, "anisotropies", "name site", "axis matrix stevens axes renormalised")
@@ -46,8 +50,10 @@ def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
         directions=cell.directions,
         couplings=tuple(
             coupling
-            for entry in _entries(file, "couplings", "name", "bond between matrix biquadratic")
-            for coupling in _couplings(cell, entry, known)
+            for entry in _entries(file, "couplings", "name", "bond between matrix biquadratic exchange convention")
+            for coupling in (
+                _table(cell, entry, sites, folder) if "exchange" in entry else _couplings(cell, entry, known)
+            )
         ),
         anisotropies=tuple(_anisotropy(cell, entry, sites) for entry in onsite if "stevens" not in entry),
         multipoles=tuple(_multipole(cell, entry, sites) for entry in onsite if "stevens" in entry),
@@ -69,10 +75,12 @@ def _defaults(file: Mapping[str, object]) -> dict[str, float]:
     return {name: float(inputs.numbers(value, (), f"[defaults] {name}")) for name, value in given.items()}
 
 
-def parse_crystal(value: object, folder: Path) -> tuple[Crystal, dict[str, dict[str, Any]]]:
-    """The crystal with its magnetic sites alone, and the table of each of them by label."""
-    crystal = inputs.table(value, "[crystal]", "sites", "cell spacegroup cif")
-    needed = "label spin" if "cif" in crystal else "label position spin"
+def parse_crystal(value: object, folder: Path) -> tuple[Crystal, dict[str, dict[str, Any]], dict[str, object]]:
+    """The crystal with its magnetic sites alone, the table of each of them by label, and the order of an mcif file."""
+    crystal = inputs.mapping(value, "[crystal]")
+    kind = next((key for key in ("cif", "mcif") if key in crystal), "")
+    inputs.table(value, "[crystal]", f"sites {kind or 'cell spacegroup'}")
+    needed = "label spin" if kind else "label position spin"
     entries = inputs.tables(crystal["sites"], "[[crystal.sites]]", needed, "ion g")
     sites = {str(entry["label"]): entry for entry in entries}
     if len(sites) != len(entries) or not entries:
@@ -81,10 +89,15 @@ def parse_crystal(value: object, folder: Path) -> tuple[Crystal, dict[str, dict[
         inputs.numbers(entry["spin"], (), f"spin of site '{label}'")
         if entry.get("ion"):
             ions.coefficients(str(entry["ion"]))
-    if "cif" in crystal:
-        inputs.table(value, "[crystal] with a cif", "sites cif")
-        return Crystal.from_cif(folder / str(crystal["cif"])).only(list(sites)), sites
-    inputs.table(value, "[crystal] without a cif", "sites cell spacegroup")
+    if kind == "cif":
+        return Crystal.from_cif(folder / str(crystal["cif"])).only(list(sites)), sites, {}
+    if kind == "mcif":
+        structure = mcif.read(folder / str(crystal["mcif"]))
+        return structure.crystal.only(list(sites)), sites, structure.order(list(sites))
+    return _listed(crystal, sites), sites, {}
+
+
+def _listed(crystal: Mapping[str, Any], sites: Mapping[str, Mapping[str, Any]]) -> Crystal:
     return Crystal.from_spacegroup(
         inputs.numbers(crystal["cell"], (6,), "[crystal] cell").tolist(),
         crystal["spacegroup"],
@@ -92,7 +105,7 @@ def parse_crystal(value: object, folder: Path) -> tuple[Crystal, dict[str, dict[
             label: inputs.numbers(entry["position"], (3,), f"position of site '{label}'").tolist()
             for label, entry in sites.items()
         },
-    ), sites
+    )
 
 
 def _g(cell: MagneticCell, sites: Mapping[str, dict[str, Any]]) -> Float[Tensor, "site 3 3"]:
@@ -124,6 +137,16 @@ def _couplings(cell: MagneticCell, entry: Mapping[str, Any], sites: Sequence[Map
     less = 1 - 0.5 / torch.tensor([float(site["spin"]) for site in sites], dtype=torch.float64)
     size = (less[i] * less[j]).sqrt()[:, None, None]
     return [Coupling(name, i, j, offset, size * one, squared=True), Coupling(name, i, j, offset, -0.5 * one)]
+
+
+def _table(
+    cell: MagneticCell, entry: Mapping[str, Any], sites: Mapping[str, dict[str, Any]], folder: Path
+) -> list[Coupling]:
+    """All bonds of a file under one parameter."""
+    inputs.table(entry, f"coupling '{entry['name']}' with exchange from a file", "name exchange convention")
+    table = exchange.read(folder / str(entry["exchange"]), cell.crystal)
+    spins = torch.tensor([float(sites[kind]["spin"]) for kind in cell.crystal.kinds], dtype=torch.float64)
+    return [Coupling(str(entry["name"]), *cell.bonds(table, exchange.ours(table, entry["convention"], spins)))]
 
 
 def _bond(cell: MagneticCell, entry: Mapping[str, Any]) -> BondOrbit:

@@ -3,17 +3,15 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from jaxtyping import Float
-from torch import Tensor
-
 from sqwirrel.errors import InputError
 from sqwirrel.model import symmetry
 from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.symmetry import BondOrbit
 
 LEGEND = """Letters are free numbers, anew in each line, in Cartesian axes: x along a, y in the plane of a and b.
-Exchange is S_i . J . S_j on the bond that is named, i its start; D stands for D . (S_i x S_j); Heisenberg exchange,
-a multiple of the unit matrix, is always allowed and is left out of the anisotropic part, which has no trace."""
+An anisotropy is that of the first site; exchange is S_i . J . S_j on the bond that is named, i its start;
+D stands for D . (S_i x S_j). A multiple of the unit matrix, Heisenberg exchange, is always allowed; the anisotropic
+part is symmetric and has no trace."""
 
 
 class Bonds(NamedTuple):
@@ -36,8 +34,8 @@ def as_mapping(bonds: Bonds) -> dict[str, object]:
     """Numbers for machines: lengths in A, fractional positions, Cartesian matrices."""
     return {
         "sites": [
-            {"name": kind, "position": position, "in_cell": number, "anisotropy": allowed.tolist()}
-            for kind, position, number, allowed in _sites(bonds.crystal)
+            {"name": kind, "positions": copies, "anisotropy": bonds.crystal.allowed_anisotropy(kind).tolist()}
+            for kind, copies in _sites(bonds.crystal).items()
         ],
         "bonds": [
             {
@@ -57,9 +55,9 @@ def as_mapping(bonds: Bonds) -> dict[str, object]:
 
 def rows(bonds: Bonds) -> Iterator[tuple[str, str]]:
     """What, and its value, for people."""
-    for kind, position, number, allowed in _sites(bonds.crystal):
-        yield f"site {kind}", f"{number} in the cell, the first at {_spell(position)}"
-        yield "  anisotropy", symmetry.pattern(allowed)
+    for kind, copies in _sites(bonds.crystal).items():
+        yield f"site {kind}", ", ".join(f"{label} at {_spell(position)}" for label, position in copies.items())
+        yield "  anisotropy", symmetry.pattern(bonds.crystal.allowed_anisotropy(kind))
     for orbit in bonds.orbits:
         start, end = _labels(bonds.crystal, orbit)
         places = " to ".join(map(_spell, _ends(bonds.crystal, orbit)))
@@ -70,11 +68,12 @@ def rows(bonds: Bonds) -> Iterator[tuple[str, str]]:
         yield "  anisotropic part", symmetry.pattern(rest) if len(rest) else "none"
 
 
-def _sites(crystal: Crystal) -> Iterator[tuple[str, list[float], int, Float[Tensor, "basis 3 3"]]]:
-    """Kind, first position, how many there are, and the anisotropies allowed there."""
-    for kind in dict.fromkeys(crystal.kinds):
-        position = crystal.positions[crystal.kinds.index(kind)].tolist()
-        yield kind, position, crystal.kinds.count(kind), crystal.allowed_anisotropy(kind)
+def _sites(crystal: Crystal) -> dict[str, dict[str, list[float]]]:
+    """Positions of the copies of each kind of site, by label; the first is the one that an anisotropy is given for."""
+    copies: dict[str, dict[str, list[float]]] = {}
+    for site in crystal.sites:
+        copies.setdefault(site.kind, {})[site.label] = site.position.tolist()
+    return copies
 
 
 def _labels(crystal: Crystal, orbit: BondOrbit) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqwirrel.errors import InputError
 from sqwirrel.model.crystal import Crystal
+from sqwirrel.model.files import mcif
 from sqwirrel.model.parse import parse, parse_crystal
 from sqwirrel.model.spin import SpinModel
 
@@ -27,7 +28,9 @@ def load(name: str | Path) -> SpinModel:
 
 
 def crystal(name: str | Path) -> Crystal:
-    """The magnetic sites of a model, or all sites of a structure file by path (ending in .cif)."""
+    """The magnetic sites of a model, or all sites of a structure file by path (ending in .cif or .mcif)."""
+    if str(name).endswith(".mcif"):
+        return mcif.read(Path(name)).crystal
     if str(name).endswith(".cif"):
         return Crystal.from_cif(name)
     mapping, folder = _read(name)

@@ -15,6 +15,7 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.model import inputs, symmetry
 from sqwirrel.model.crystal import Crystal
+from sqwirrel.model.files.exchange import Table
 from sqwirrel.model.magnetic import stevens
 from sqwirrel.model.symmetry import BondOrbit, Ends
 
@@ -100,32 +101,32 @@ class MagneticCell:
         return self.supercell @ self.crystal.lattice.vectors
 
     def bonds(
-        self, orbit: BondOrbit, matrices: Float[Tensor, "bond 3 3"]
+        self, bonds: BondOrbit | Table, matrices: Float[Tensor, "bond 3 3"]
     ) -> tuple[Int64[Tensor, " kept"], Int64[Tensor, " kept"], Int64[Tensor, "kept 3"], Float[Tensor, "kept 3 3"]]:
-        """The orbit's bonds in the magnetic cell, each once: ends i and j, offset of j in magnetic cells, matrix."""
+        """The bonds in the magnetic cell, each once: ends i and j, offset of j in magnetic cells, matrix."""
         found: dict[Ends, Tensor] = {}
-        for bond, M in self._directed(orbit, matrices):
+        for bond, M in self._directed(bonds, matrices):
             if symmetry.reverse(bond) not in found:
                 found[bond] = M
-        expected = len(orbit.i) * float(torch.linalg.det(self.supercell).abs())
+        expected = len(bonds.i) * float(torch.linalg.det(self.supercell).abs())
         assert len(found) == round(expected), f"{len(found)} bonds where the cell's volume asks for {expected}"
         i, j, offset = (torch.tensor(part) for part in zip(*found, strict=True))
         return i, j, offset, torch.stack(list(found.values()))
 
-    def _directed(self, orbit: BondOrbit, matrices: Float[Tensor, "bond 3 3"]) -> list[tuple[Ends, Tensor]]:
-        """Every bond of the orbit from each of its ends that is an atom of the magnetic cell."""
-        ends = [*zip(orbit.i, orbit.j, orbit.offset, matrices, strict=True)]
-        ends += [*zip(orbit.j, orbit.i, -orbit.offset, matrices.mT, strict=True)]
+    def _directed(self, bonds: BondOrbit | Table, matrices: Float[Tensor, "bond 3 3"]) -> list[tuple[Ends, Tensor]]:
+        """Every bond from each of its ends that is an atom of the magnetic cell."""
+        ends = [*zip(bonds.i, bonds.j, bonds.offset, matrices, strict=True)]
+        ends += [*zip(bonds.j, bonds.i, -bonds.offset, matrices.mT, strict=True)]
         start = [(m, j, self.cell[m] + o, M) for i, j, o, M in ends for m in (self.site == i).nonzero()[:, 0].tolist()]
         far = torch.stack([self.crystal.positions[j] + n for _, j, n, _ in start]) @ torch.linalg.inv(self.supercell)
         atom, cell, _ = symmetry.locate(far, self.positions, self.vectors)
         # `positions` are folded, so the first end may lie in another magnetic cell than its chemical position.
         home = (self.chemical @ torch.linalg.inv(self.supercell) - self.positions).round().to(torch.int64)
-        bonds = []
+        found = []
         for (m, _, _, M), b, c in zip(start, atom.tolist(), cell, strict=True):
             x, y, z = (c - home[m]).tolist()
-            bonds.append(((m, b, (x, y, z)), M))
-        return bonds
+            found.append(((m, b, (x, y, z)), M))
+        return found
 
 
 def magnetic_cell(crystal: Crystal, order: Mapping[str, object]) -> MagneticCell:
