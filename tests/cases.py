@@ -1,5 +1,6 @@
 """Spin models for the tests, built directly from arrays, and the exchange of arrays with the neutral cases of the peers."""
 
+import dataclasses
 import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -125,3 +126,68 @@ def tensor(values: ArrayLike) -> Tensor:
 def random_q(n: int, seed: int = 1) -> Tensor:
     """Wavevectors in no special position, r.l.u."""
     return tensor(np.random.default_rng(seed).uniform(-1.5, 1.5, (n, 3)))
+
+
+TRICLINIC = np.array([[4.0, 0, 0], [0.7, 5.1, 0], [-0.3, 0.4, 6.2]])
+
+
+def random_model(*, centred: bool, flat: bool, inversion: bool = True, seed: int = 3) -> SpinModel:
+    """Four moments held by strong axes: on inversion centres or in pairs about one, in one plane with isotropic exchange
+    or in any direction with any exchange matrix and g tensor.
+    """
+    rng = np.random.default_rng(seed)
+    some = rng.uniform(0.05, 0.45, (2, 3))
+    places = (
+        np.array([[0, 0, 0], [0.5, 0, 0], [0.5, 0.5, 0.5], [0, 0.5, 0]]) if centred else np.vstack((some, 1 - some))
+    )
+    partner = np.arange(4) if centred else np.array([2, 3, 0, 1])
+    directions = rng.normal(size=(4, 3)) @ (
+        np.diag([1.0, 1, 0]) @ np.linalg.qr(rng.normal(size=(3, 3)))[0] if flat else np.eye(3)
+    )
+    directions = directions[np.minimum(np.arange(4), partner)]
+    bonds: dict[tuple[int, ...], NDArray[np.float64]] = {}
+    for k, (i, j) in enumerate(((0, 1), (0, 3), (0, 1), (1, 2))):
+        cell = 2 * k + rng.integers(1, 3, 3)
+        matrix = rng.normal() * np.eye(3) if flat else rng.normal(size=(3, 3))
+        bonds[i, j, *cell] = 0.3 * matrix
+        if inversion:  # i at r goes to its partner at -r, the partner's place in the cell being r_p = -r + whole
+            whole = np.round(places[partner] + places).astype(int)
+            bonds[partner[i], partner[j], *(-cell - whole[j] + whole[i])] = 0.3 * matrix
+    i, j, *cells = zip(*bonds, strict=True)
+    g = np.eye(3) * 2 + (0 if flat else 0.3 * rng.normal(size=(4, 3, 3)))
+    model = build(
+        TRICLINIC,
+        places,
+        directions,
+        {"J": ((i, j, np.array(cells).T), np.array(list(bonds.values())))},
+        anisotropies={"D": np.array([-np.outer(n, n) / (n @ n) for n in directions])},
+        g=np.broadcast_to(g, (4, 3, 3))[np.minimum(np.arange(4), partner)],
+    )
+    return dataclasses.replace(model, ions=tuple(("Mn2+", "Fe2+")[min(k, partner[k]) % 2] for k in range(4)))
+
+
+def in_larger_cell(model: SpinModel, axis: int) -> SpinModel:
+    """The same model with its magnetic cell taken twice along an axis."""
+    n, one = len(model.spins), torch.eye(3, dtype=torch.float64)[axis]
+
+    def twice(term: Coupling) -> Coupling:
+        copy = torch.arange(2).repeat_interleave(len(term.i))
+        i, j, offset = term.i.repeat(2), term.j.repeat(2), term.offset.repeat(2, 1)
+        moved = copy + offset[:, axis]
+        offset[:, axis] = moved.div(2, rounding_mode="floor")
+        return Coupling(term.name, copy * n + i, moved % 2 * n + j, offset, term.matrix.repeat(2, 1, 1))
+
+    anisotropies = [
+        Anisotropy(a.name, torch.cat((a.site, n + a.site)), a.matrix.repeat(2, 1, 1)) for a in model.anisotropies
+    ]
+    same = {name: torch.cat((getattr(model, name),) * 2) for name in ("spins", "g", "directions")}
+    return dataclasses.replace(
+        model,
+        supercell=model.supercell * (1 + one[:, None]),
+        positions=torch.cat((model.positions, model.positions + one)) / (1 + one),
+        labels=model.labels * 2,
+        ions=model.ions * 2,
+        couplings=tuple(map(twice, model.couplings)),
+        anisotropies=tuple(anisotropies),
+        **same,
+    )

@@ -11,8 +11,7 @@ from sqwirrel.errors import StateError
 from sqwirrel.model.magnetic.terms import Anisotropy, Coupling
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate import Modes, SpinWaves
-from tests.cases import build, neighbours, random_q, tensor
-from tests.physics.test_spinwaves_real_form import random_model
+from tests.cases import build, neighbours, random_model, random_q, tensor
 
 NEEL = np.array([[4.2, 4.2, 0], [4.2, -4.2, 0], [0, 0, -13.0]])
 PLACES = [[0, 0, 0], [0.5, 0.5, 0]]

@@ -1,54 +1,15 @@
 """Inversion and real coefficients save work: the answers are those of all operators with complex matrix elements."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate import Modes, SpinWaves
-from tests.cases import build, tensor
+from tests.cases import random_model, tensor
 
 ROWS = tensor([[1.0, 2.5, 1.0], [2.0, 0.1, 1.0], [1.0, -1.0, 1.0]])
-CELL = np.array([[4.0, 0, 0], [0.7, 5.1, 0], [-0.3, 0.4, 6.2]])
-
-
-def random_model(*, centred: bool, flat: bool, inversion: bool = True, seed: int = 3) -> SpinModel:
-    """Four moments held by strong axes: on inversion centres or in pairs about one, in one plane with isotropic exchange
-    or in any direction with any exchange matrix and g tensor.
-    """
-    rng = np.random.default_rng(seed)
-    some = rng.uniform(0.05, 0.45, (2, 3))
-    places = (
-        np.array([[0, 0, 0], [0.5, 0, 0], [0.5, 0.5, 0.5], [0, 0.5, 0]]) if centred else np.vstack((some, 1 - some))
-    )
-    partner = np.arange(4) if centred else np.array([2, 3, 0, 1])
-    directions = rng.normal(size=(4, 3)) @ (
-        np.diag([1.0, 1, 0]) @ np.linalg.qr(rng.normal(size=(3, 3)))[0] if flat else np.eye(3)
-    )
-    directions = directions[np.minimum(np.arange(4), partner)]
-    bonds: dict[tuple[int, ...], NDArray[np.float64]] = {}
-    for k, (i, j) in enumerate(((0, 1), (0, 3), (0, 1), (1, 2))):
-        cell = 2 * k + rng.integers(1, 3, 3)
-        matrix = rng.normal() * np.eye(3) if flat else rng.normal(size=(3, 3))
-        bonds[i, j, *cell] = 0.3 * matrix
-        if inversion:  # i at r goes to its partner at -r, the partner's place in the cell being r_p = -r + whole
-            whole = np.round(places[partner] + places).astype(int)
-            bonds[partner[i], partner[j], *(-cell - whole[j] + whole[i])] = 0.3 * matrix
-    i, j, *cells = zip(*bonds, strict=True)
-    g = np.eye(3) * 2 + (0 if flat else 0.3 * rng.normal(size=(4, 3, 3)))
-    model = build(
-        CELL,
-        places,
-        directions,
-        {"J": ((i, j, np.array(cells).T), np.array(list(bonds.values())))},
-        anisotropies={"D": np.array([-np.outer(n, n) / (n @ n) for n in directions])},
-        g=np.broadcast_to(g, (4, 3, 3))[np.minimum(np.arange(4), partner)],
-    )
-    return dataclasses.replace(model, ions=tuple(("Mn2+", "Fe2+")[min(k, partner[k]) % 2] for k in range(4)))
 
 
 def both_ways(model: SpinModel, theta: Tensor) -> tuple[SpinWaves, Modes, Modes]:
