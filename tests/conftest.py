@@ -1,5 +1,7 @@
 """What all tests share: where measured data lie, and settings that make runs repeat."""
 
+import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +9,11 @@ import hypothesis
 import matplotlib as mpl
 import pytest
 import torch
+
+COMPILED = Path(__file__).parents[1] / "src" / "sqwirrel" / "simulate" / "compiled"
+# numba looks at the file of the outermost function alone: tests of changed inner ones must not run old code
+STAMP = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(COMPILED.glob("*.py")))).hexdigest()[:12]
+os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / f"numba-{STAMP}"))
 
 mpl.use("Agg")
 torch.set_num_threads(1)

@@ -109,8 +109,8 @@ def test_modes_are_those_of_explicit_bonds() -> None:
     long = SpinWaves(bonds_instead(model), q)
     short = SpinWaves(with_dipoles(model), q)
     assert long.names == ("J", "A", "D")
-    (a, S), (b, T) = short.correlations(tensor([THETA])), long.correlations(tensor([[THETA[0], 1, THETA[1]]]))
-    bare, _ = SpinWaves(model, q).correlations(tensor([THETA]))
+    (a, S, _), (b, T, _) = short.correlations(tensor([THETA])), long.correlations(tensor([[THETA[0], 1, THETA[1]]]))
+    bare, _, _ = SpinWaves(model, q).correlations(tensor([THETA]))
     assert torch.allclose(a, b, rtol=0, atol=1e-6)
     assert torch.allclose(S.sum(2), T.sum(2), rtol=0, atol=1e-6)
     assert float((a - bare).abs().max()) > 0.01
@@ -230,6 +230,8 @@ def test_a_model_file_says_it_in_a_table() -> None:
         parse({**MNF2, "dipole": {"scale": 2}})
     with pytest.raises(InputError, match=r"\[dipole\] has the unknown key 'range'"):
         parse({**MNF2, "dipole": {"range": 2}})
+    with pytest.raises(InputError, match="has the name of an energy, 'J1'; it is a pure number"):
+        parse({**MNF2, "dipole": {"scale": "J1"}})
 
 
 def test_a_spiral_is_refused() -> None:

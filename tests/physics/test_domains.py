@@ -58,3 +58,7 @@ def test_wrong_shares_and_rotations_are_refused() -> None:
         Domains(ferromagnet(), Q, SWAP[None], shares=(1, 2))
     with pytest.raises(InputError, match="must be orthogonal"):
         Domains(ferromagnet(), Q, 2 * SWAP[None])
+
+
+def test_single_precision_wavevectors_are_taken() -> None:
+    assert Domains(ferromagnet(), Q.float(), SWAP[None])(THETA).energy.dtype == torch.float64

@@ -124,7 +124,7 @@ def test_zero_point_reduction_of_the_square_lattice_moment_is_0_1966() -> None:
     axis = (torch.arange(n, dtype=torch.float64) + 0.5) / n
     q = torch.cartesian_prod(axis, axis, tensor([0.0]))
     with torch.no_grad():
-        _, correlation = SpinWaves(square(), q).correlations(tensor([[1.0]]))
+        _, correlation, _ = SpinWaves(square(), q).correlations(tensor([[1.0]]))
     transverse = correlation.diagonal(dim1=-2, dim2=-1).real[..., :2].sum((0, 2, 3)).mean()
     # S^xx + S^yy = S (1 + 2 <b^dagger b>) per ion, averaged over the zone. The sum over the midpoints of an n x n mesh
     # misses the integrable 1/q cusp by 0.6/n.

@@ -186,6 +186,7 @@ def test_second_derivatives_are_refused() -> None:
     total = lambda t: spectrum(waves(t)).sum()  # noqa: E731
     leaf = theta.clone().requires_grad_()
     for twice in (
+        lambda: torch.autograd.grad(waves.correlations(leaf).S.abs().sum(), leaf, create_graph=True),
         lambda: torch.autograd.grad(total(leaf), leaf, create_graph=True),
         lambda: torch.func.hessian(total)(theta),
         lambda: torch.func.grad(lambda t: torch.func.grad(total)(t).sum())(theta),
@@ -193,3 +194,8 @@ def test_second_derivatives_are_refused() -> None:
         with pytest.raises(StateError, match="differentiated once"):
             twice()
     assert torch.allclose(torch.func.grad(total)(theta), torch.autograd.grad(total(leaf), leaf)[0], rtol=1e-9)
+
+
+def test_correlations_flag_what_is_unstable() -> None:
+    stable = SpinWaves(square(), Q).correlations(tensor([[0.67, 0.05, 0.0], [-0.67, 0.05, 0.0]])).stable
+    assert stable.all(-1).tolist() == [True, False]

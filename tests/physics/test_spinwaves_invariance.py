@@ -265,7 +265,7 @@ def test_a_spiral_in_its_rotating_frame_is_that_of_a_supercell(gradients: bool, 
 def test_correlations_of_a_spiral_are_those_of_its_supercell() -> None:
     theta, S = tensor([[1.0, 0.8, 0.9, 0.9]]), []
     for cells in (1, 5):
-        energy, each = SpinWaves(helix(cells), Q).correlations(theta)
+        energy, each, _ = SpinWaves(helix(cells), Q).correlations(theta)
         weight = torch.sigmoid((torch.linspace(0, 8, 21).double()[:, None, None, None] - energy) / 0.1)
         S.append((weight[..., None, None] * each).sum(-3))
     assert torch.allclose(S[0], S[1], atol=1e-7)

@@ -1,5 +1,7 @@
 """Inversion and real coefficients save work: the answers are those of all operators with complex matrix elements."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch import Tensor
 
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate import Modes, SpinWaves
-from tests.cases import random_model, tensor
+from tests.cases import build, random_model, tensor
 
 ROWS = tensor([[1.0, 2.5, 1.0], [2.0, 0.1, 1.0], [1.0, -1.0, 1.0]])
 
@@ -59,3 +61,24 @@ def test_without_inversion_all_operators_are_used() -> None:
     waves, ours, theirs = both_ways(model, tensor([[1.0, 2.5]]))
     assert waves.quadratures is None
     assert torch.allclose(ours.energy, theirs.energy, rtol=0, atol=1e-10)
+
+
+def test_what_no_neutron_sees_has_energies_and_no_intensity() -> None:
+    """Ions whose g across the moments is zero."""
+    model = build(
+        np.diag([3.0, 8, 8]), [[0, 0, 0]], [[0, 0, 1]], {"J": (([0], [0], [[1, 0, 0]]), -1)}, g=np.diag([0, 0, 4.0])
+    )
+    waves = SpinWaves(model, tensor([[0.2, 0, 0]]))
+    for gradients in (True, False):
+        with torch.set_grad_enabled(gradients):
+            modes = waves(tensor([[1.0]]))
+        assert float(modes.energy[0, 0, 0]) == pytest.approx(2 * (1 - np.cos(0.4 * np.pi)), abs=1e-7)
+        assert not bool(modes.intensity.any())
+
+
+def test_partners_of_an_inversion_have_the_same_ion() -> None:
+    """Else the inversion is not used, and the form factors are those of each."""
+    model = dataclasses.replace(random_model(centred=False, flat=True), ions=("Mn2+", "Mn2+", "Fe2+", "Fe2+"))
+    waves, ours, theirs = both_ways(model, tensor([[1.0, 2.5]]))
+    assert waves.quadratures is None
+    assert torch.allclose(below(ours), below(theirs), rtol=0, atol=1e-10)

@@ -117,7 +117,7 @@ def test_fcc_antiferromagnet_has_the_published_intensities() -> None:
     """Test of Sunny.jl ("Intensities" of its spin-wave tests), traces of S^ab of the moments (g = 2) per cell."""
     theta = {"J": 22.06 * K_B, "K": 0.15 * K_B, "D": 25 / 24}
     model = parse(FCC)
-    _, S = SpinWaves(model, tensor([[0.8, 0.6, 0.1]])).correlations(model.pack(**theta))
+    _, S, _ = SpinWaves(model, tensor([[0.8, 0.6, 0.1]])).correlations(model.pack(**theta))
     trace = 4 * 2**2 * torch.einsum("bqmaa->bqm", S).real[0, 0]
     found = sorted(trace[trace > 1e-9].tolist())
     assert found == pytest.approx(sorted([18.78918915723918, 19.679676835786527, 16.76890645406461]), rel=1e-7)

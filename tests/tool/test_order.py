@@ -46,3 +46,16 @@ def test_a_value_may_carry_its_unit(run):
 )
 def test_order_refuses(refused, words, sentence):
     assert refused("order", *words).startswith(sentence)
+
+
+def test_biquadratic_exchange_leaves_the_question_whether_the_order_is_a_minimum(run):
+    said = " ".join(run("order", "fcc_biquadratic").stdout.split())
+    assert "a minimum; the lowest eigenvalue of H(q)" in said
+    assert "no other order is looked for" in said
+
+
+def test_a_lower_order_is_said_to_be_one_where_no_bound_is_known(run, tmp_path):
+    text = (library.FOLDER / "mnf2_dipole.toml").read_text(encoding="utf-8")
+    path = tmp_path / "flat.toml"
+    path.write_text(text.replace("[0, 0, 1]", "[1, 0, 0]").replace("[0, 0, -1]", "[-1, 0, 0]"), encoding="utf-8")
+    assert "an order of lower energy in the same cell:" in run("order", str(path)).stdout

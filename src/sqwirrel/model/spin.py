@@ -104,6 +104,12 @@ def _check(model: SpinModel) -> None:
         _check_sites(model, anisotropy.name, anisotropy.site)
     for multipole in model.multipoles:
         _check_sites(model, multipole.name, multipole.site)
+    terms: tuple[Coupling | Anisotropy | Multipole, ...] = (*model.couplings, *model.anisotropies, *model.multipoles)
+    if model.dipole is not None and model.dipole.name in {term.name for term in terms}:
+        raise InputError(
+            f"the scale of the dipoles of model '{model.name}' has the name of an energy, '{model.dipole.name}'; it is "
+            "a pure number, so give it a name of its own"
+        )
     _check_spiral(model)
     if model.relaxed and any(coupling.squared for coupling in model.couplings):
         raise InputError(

@@ -21,12 +21,13 @@ SAME = 100 * SAME_ENERGY
 class Orders(NamedTuple):
     """The given order, the minima in its cell, and the bound over all orders; energies in meV per ion.
 
-    There is no bound where the energy is more than matrices between moments and on them.
+    There is no bound where the energy is more than matrices between moments and on them, and with biquadratic
+    exchange, which is known round the given order alone, neither an energy nor minima.
     """
 
     model: SpinModel
     theta: Float[Tensor, "1 parameter"]
-    energy: float
+    energy: float | None
     stability: Stability
     minima: list[Minimum]
     bound: LuttingerTisza | None
@@ -34,21 +35,32 @@ class Orders(NamedTuple):
     @property
     def best(self) -> Arrangement:
         """The order of lowest energy that was found."""
-        reached = None if self.bound is None else self.bound.arrangement
-        return Arrangement.of(self.model, self.minima[0].directions) if reached is None else reached
+        if self.bound is not None and self.bound.arrangement is not None:
+            return self.bound.arrangement
+        return Arrangement.of(self.model, self.minima[0].directions if self.minima else self.model.directions)
 
-    def is_lowest(self, energy: float) -> bool:
+    @property
+    def is_beaten(self) -> bool:
+        """Whether an order of lower energy was found in its cell."""
+        lowest = self.minima[0].energy if self.minima else None
+        return lowest is not None and self.energy is not None and lowest < self.energy - SAME * abs(lowest)
+
+    @property
+    def is_lowest(self) -> bool:
         """Whether no order can be lower."""
-        return self.bound is not None and energy <= self.bound.energy + SAME * abs(self.bound.energy)
+        bound, energy = self.bound, self.energy
+        return bound is not None and energy is not None and energy <= bound.energy + SAME * abs(bound.energy)
 
 
 def look(model: SpinModel, theta: Float[Tensor, "1 parameter"]) -> Orders:
     """Looks at the order of a model, without a field."""
-    minima = ground_states(model, theta)
+    found = stability(model, theta)
+    if any(coupling.squared for coupling in model.couplings):
+        return Orders(model, theta, None, found, [], None)
     given = SpinWaves(model, torch.zeros(1, 3, dtype=torch.float64), keep=False).expansion(theta).directions[0]
     energy = float(energy_of(model, theta).value(given[None])) / len(given)
     bound = luttinger_tisza(model, theta) if is_plain(model) else None
-    return Orders(model, theta, energy, stability(model, theta), minima, bound)
+    return Orders(model, theta, energy, found, ground_states(model, theta), bound)
 
 
 def as_mapping(orders: Orders) -> dict[str, object]:
@@ -81,41 +93,45 @@ def as_mapping(orders: Orders) -> dict[str, object]:
 
 def rows(orders: Orders) -> list[tuple[str, str, str]]:
     """What, energy (meV per ion), and what is to be said of it."""
-    found, bound, lowest = orders.stability, orders.bound, orders.minima[0].energy
-    equal = [each for each in orders.minima if each.energy <= lowest + SAME * abs(lowest)]
-    starts = f"{sum(e.starts for e in equal)} of {sum(e.starts for e in orders.minima)} starts"
-    kinds = "" if len(equal) == 1 else f", in {len(equal)} arrangements"
+    found, bound = orders.stability, orders.bound
     soft = f"the lowest eigenvalue of H(q) is {found.eigenvalue:.3g} meV, at q = {_point(found.q)}"
     given = f"a minimum; {soft}" if found.is_minimum else "no minimum" if found.is_stationary else "not stationary"
-    table = [
-        ("given order", f"{orders.energy:.6g}", given),
-        ("lowest in its cell", f"{lowest:.6g}", starts + kinds),
-    ]
-    if bound is None:
-        return table
-    return [
-        *table,
-        ("bound of all orders", f"{bound.energy:.6g}", f"Luttinger-Tisza, k = {' or '.join(map(_point, bound.k))}"),
-    ]
+    table = [("given order", "" if orders.energy is None else f"{orders.energy:.6g}", given)]
+    if orders.minima:
+        table.append(_lowest(orders.minima))
+    if bound is not None:
+        where = f"Luttinger-Tisza, k = {' or '.join(map(_point, bound.k))}"
+        table.append(("bound of all orders", f"{bound.energy:.6g}", where))
+    return table
+
+
+def _lowest(minima: list[Minimum]) -> tuple[str, str, str]:
+    lowest = minima[0].energy
+    equal = [each for each in minima if each.energy <= lowest + SAME * abs(lowest)]
+    starts = f"{sum(e.starts for e in equal)} of {sum(e.starts for e in minima)} starts"
+    kinds = "" if len(equal) == 1 else f", in {len(equal)} arrangements"
+    return "lowest in its cell", f"{lowest:.6g}", starts + kinds
 
 
 def sentences(orders: Orders) -> Iterator[str]:
     """What follows from the rows."""
-    bound, lowest = orders.bound, orders.minima[0].energy
+    bound = orders.bound
     if not orders.stability.is_minimum:
         yield why_unstable(orders.model, orders.stability).partition(";")[0]
-    if bound is None:
-        yield "no bound over all orders is known with Stevens operators or dipoles; what is lowest is so in this cell"
-        return
-    if bound.flat:
+    if orders.energy is None:
+        yield "with biquadratic exchange no other order is looked for: its energy is known round the given one alone"
+    elif bound is None:
+        yield "no bound over all orders is known with Stevens operators or dipoles"
+        yield "an order of lower energy in the same cell:" if orders.is_beaten else "nothing lower is in its cell"
+    elif bound.flat:
         yield f"no k is chosen: the lowest modes are degenerate along {bound.flat} direction(s) of the zone"
-    if orders.is_lowest(orders.energy):
+    if orders.is_lowest:
         yield "the given order has the lowest energy that any order can have"
-    elif bound.arrangement is not None:
+    elif bound is not None and bound.arrangement is not None:
         yield "an order of lower energy, the lowest that any can have:"
-    elif lowest < orders.energy - SAME * abs(lowest):
+    elif bound is not None and orders.is_beaten:
         yield "an order of lower energy in the same cell; the bound is reached by no moments of equal length at this k:"
-    else:
+    elif bound is not None:
         yield "nothing lower was found in its cell; the bound is reached by no moments of equal length at this k"
 
 

@@ -74,7 +74,7 @@ def absolute(intensity: Tensor) -> Tensor:
 def _frame(wave: Float[Tensor, "q 3"], normal: Float[Tensor, "3"]) -> Float[Tensor, "q axis 3"]:
     x = torch.nn.functional.normalize(wave, dim=-1)
     across = normal - (x @ normal)[:, None] * x
-    if bool((across.norm(dim=-1) < 1e-6 * normal.norm()).any()) or not bool(wave.any(-1).all()):
+    if bool((across.norm(dim=-1) <= 1e-6 * normal.norm()).any()) or not bool(wave.any(-1).all()):
         raise InputError("polarised neutrons need wavevectors that are not zero and not along the normal of the plane")
     z = torch.nn.functional.normalize(across, dim=-1)
     return torch.stack((x, torch.linalg.cross(z, x), z), dim=1)

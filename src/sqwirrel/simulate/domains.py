@@ -38,7 +38,7 @@ class Domains(nn.Module):
         rotations = torch.as_tensor(rotations, dtype=torch.float64)
         self.model, self.names = model, model.names
         self.register_buffer("shares", _shares(rotations, shares))
-        wave, B = model.lattice.to_cartesian(q), torch.as_tensor(field, dtype=torch.float64)
+        wave, B = model.lattice.to_cartesian(q.to(torch.float64)), torch.as_tensor(field, dtype=torch.float64)
         every = [
             SpinWaves(
                 model,

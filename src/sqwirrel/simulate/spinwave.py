@@ -19,7 +19,7 @@ from sqwirrel.simulate.classical.order import is_stationary, local_frames, relax
 from sqwirrel.simulate.compiled.kernels import Problem, bosonic_modes
 from sqwirrel.simulate.compiled.real import RealForm, real_modes
 from sqwirrel.simulate.crosssection import bose, observable
-from sqwirrel.simulate.modes import Modes
+from sqwirrel.simulate.modes import Correlations, Modes
 from sqwirrel.simulate.quadratic.bosons import Bosons, Elements
 from sqwirrel.simulate.quadratic.choice import choose
 from sqwirrel.simulate.quadratic.eigen import eigenmodes, mirrored
@@ -117,34 +117,30 @@ class SpinWaves(nn.Module):
         stable = modes.stable & stationary[:, None]
         return Modes(first_order(modes.energy), first_order(modes.intensity), stable)
 
-    def correlations(
-        self, theta: Float[Tensor, "batch parameter"], *, magnetic: bool = False
-    ) -> tuple[Float[Tensor, "batch q mode"], Complex[Tensor, "batch q mode 3 3"]]:
-        """Energies and S^ab of the creation modes per magnetic ion, zero temperature.
+    def correlations(self, theta: Float[Tensor, "batch parameter"], *, magnetic: bool = False) -> Correlations:
+        """S^ab of spins only, or `magnetic` with g / 2 and the form factors; per magnetic ion, zero temperature.
 
-        Of spins only, or `magnetic` with g / 2 and the form factors. S^ab is <m|S^a|0> <m|S^b|0>*, S that which makes
-        the magnon m of wavevector q.
+        That of a spiral at q and q +- k. First derivatives only, as `forward`.
         """
         expansion, parts, n = self.expansion(theta), [], len(self.spins)
-        form = (
-            self._look(slice(len(self.q))).form[:, self._kinds().repeat(2)]
-            if magnetic
-            else torch.ones(1, 2 * n).to(self.wave)
-        )
+        form = self._look(slice(len(self.q))).form[:, self._kinds().repeat(2)]
         size = (self.spins / (2 * n)).sqrt().repeat(2)[:, None]
         for turn, q in zip(self.turn, self.solved.reshape(len(self.turn), -1, 3), strict=True):
-            directions = expansion.directions
-            moment = self._moments(directions, turn) if magnetic else size * _seen(directions, turn)
-            energy, amplitude, _ = eigenmodes(expansion.at(q), moment[:, None] * form[..., None])
-            parts.append((energy[..., :n], amplitude[..., :n, :, None] * amplitude[..., :n, None, :].conj()))
-        energy, S = (torch.cat(part, dim=2) for part in zip(*parts, strict=True))
-        order = energy.argsort(dim=-1, descending=True)
-        return energy.gather(-1, order), S.take_along_dim(order[..., None, None], dim=2)
+            spins, H = size * _seen(expansion.directions, turn), expansion.at(q)
+            moment = (
+                self._moments(expansion.directions, turn)[:, None] * form[..., None] if magnetic else spins[:, None]
+            )
+            energy, amplitude, stable = eigenmodes(H, moment)
+            S = amplitude[..., :n, :, None] * amplitude[..., :n, None, :].conj()
+            parts.append(Correlations(first_order(energy[..., :n]), first_order(S), stable))
+        joined = Correlations.joined(parts)
+        return joined._replace(stable=joined.stable & expansion.stationary[:, None])
 
     def expansion(self, theta: Float[Tensor, "batch parameter"]) -> Expansion:
         """The boson Hamiltonian of every row of `theta`, at any wavevector."""
         theta, directions, stationary = self._order(theta)
-        elements = Elements.of(Bosons.every(len(self.spins)), self.i, self.j, self.sources.bonds)
+        n, i, j = len(self.spins), self.i.cpu(), self.j.cpu()
+        elements = Elements.of(Bosons.every(n), i, j, self.sources.bonds).to(theta.device)
         value = elements.values(self.terms.parts(theta, directions).raw)
         return Expansion(directions, stationary, elements, value, self.sources)
 

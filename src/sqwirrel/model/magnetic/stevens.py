@@ -93,7 +93,7 @@ def combination(value: object, where: str) -> dict[tuple[int, int], float]:
         found = {f"{value[0]}{value[1]}": 1.0}
     pairs = {key: re.fullmatch(r"([246])(-?[0-6])", str(key)) for key in found}
     known = {(int(m[1]), int(m[2])): found[key] for key, m in pairs.items() if m and abs(int(m[2])) <= int(m[1])}
-    numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in known.values())
+    numbers = all(isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in known.values())
     if not known or len(known) < len(found) or not numbers or not any(known.values()):
         raise InputError(
             f"{where} must be the rank and the index of an operator, as [4, 0], or numbers for several, as "

@@ -84,7 +84,13 @@ class Multipole:
         """From lists, arrays or tensors; one function may stand for all sites."""
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "site", inputs.integers(site).reshape(-1))
-        object.__setattr__(self, "function", inputs.floats(function).expand(len(self.site), 28).clone())
+        given = inputs.floats(function)
+        if given.shape not in {(28,), (len(self.site), 28)}:
+            raise InputError(
+                f"the function of multipole '{name}' has shape {tuple(given.shape)}; expected (28,) or "
+                f"({len(self.site)}, 28), the coefficients of `stevens`"
+            )
+        object.__setattr__(self, "function", given.expand(len(self.site), 28).clone())
 
 
 @dataclass(frozen=True)

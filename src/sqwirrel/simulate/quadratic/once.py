@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Inexact
 from torch import Tensor
 
 from sqwirrel.errors import StateError
@@ -14,7 +14,7 @@ MESSAGE = (
 )
 
 
-def first_order(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+def first_order(x: Inexact[Tensor, "*shape"]) -> Inexact[Tensor, "*shape"]:
     """The same values; a second derivative through them raises a `StateError`."""
     kinds = torch._C._functorch.TransformType
     levels = [level.key() for level in torch._C._functorch.get_interpreter_stack() or ()]

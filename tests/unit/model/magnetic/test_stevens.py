@@ -11,6 +11,7 @@ from scipy.linalg import expm
 from sqwirrel.errors import InputError
 from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.magnetic import stevens
+from sqwirrel.model.magnetic.terms import Multipole
 from sqwirrel.model.parse import parse
 from tests.cases import tensor
 
@@ -181,3 +182,10 @@ def test_a_wrong_entry_is_one_sentence(entry: dict[str, object], message: str) -
     with pytest.raises(InputError, match=message) as caught:
         parse(rutile(**entry))
     assert "\n" not in str(caught.value)
+
+
+def test_numbers_that_are_not_finite_and_functions_of_another_length_are_refused() -> None:
+    with pytest.raises(InputError, match="must be the rank and the index"):
+        stevens.combination({"40": float("nan")}, "stevens")
+    with pytest.raises(InputError, match=r"has shape \(27,\); expected \(28,\)"):
+        Multipole("B", [0], torch.zeros(27))
