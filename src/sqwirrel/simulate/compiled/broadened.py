@@ -12,13 +12,17 @@ from sqwirrel.simulate.compiled.kernels import Problem, bosonic_modes
 from sqwirrel.simulate.compiled.threads import share
 
 ACCURACY = 1e-3
-"""Estimated error of the broadened spectrum where the steps end, relative to its largest value at that wavevector."""
-_FIRST, _GROWTH = 0.5, 4 / 3
+"""Estimated error of a broadened spectrum, relative to its largest value at that wavevector."""
+_FIRST, _GROWTH = 0.5, 1.25
 """Steps at the first look, in widths that the bound of the energies holds, and their growth from look to look."""
-_REACH = 4.0
+_ENOUGH = ACCURACY / 2
+"""The steps end with a change from look to look below this; the error is then several times less, mostly."""
+_REACH = 5.0
 """A line is looked at this many standard deviations away."""
 _SIGMA = 0.42466090014400953
 """Standard deviation of a Gaussian of unit full width at half maximum."""
+_SOFT = 1e-6
+"""A line at zero, between the two sides, is put at this energy (meV): its thermal weight is finite there."""
 _UNSTABLE, _SOLVED, _UNRESOLVED = 0, 1, 2
 
 
@@ -101,7 +105,7 @@ def _solve_range(
         sparse.assemble(value[k], source, phase[q], pattern.slot, hr, hi)
         bound = sparse.row_bound(pattern.start, hr, hi)
         found[k, q] = _UNRESOLVED
-        if not across[q].any() or _FIRST * _GROWTH**2 * bound > n * view.sigma / _SIGMA:
+        if not across[q].any() or bound > n * view.sigma / _SIGMA:
             continue
         if not sparse.factorise(pattern.start, pattern.column, hr, hi, pattern.first, lr, li):
             found[k, q] = _UNSTABLE
@@ -118,11 +122,8 @@ def _solve_range(
 @njit(nogil=True, cache=True)
 @no_type_check
 def _resolve(H, view, chains, squares, lines, spectra):
-    """Steps until the broadened spectrum is known, and the lines there; 0 if it takes more than there are operators.
-
-    From the third look on, the error is what is left of a geometric series with the last two changes.
-    """
-    done, steps, look, previous = 0, 4 + int(_FIRST * H.bound * _SIGMA / view.sigma), 0, 1.0
+    """Steps until the broadened spectrum is known, and the lines there; 0 if it takes more than there are operators."""
+    done, steps, look = 0, 4 + int(_FIRST * H.bound * _SIGMA / view.sigma), 0
     spectra[1] = 0.0
     while True:
         steps, ended = min(steps, H.sign.shape[0]), True
@@ -131,13 +132,11 @@ def _resolve(H, view, chains, squares, lines, spectra):
                 ended = False
             lanczos.nodes(chains[c], squares[c], lines[c, :, :steps])
         _broaden(lines[:, :, :steps], view, H.bound, spectra[look % 2])
-        change = _difference(spectra[look % 2], spectra[1 - look % 2])
-        ratio = change / previous
-        if ended or (look > 1 and change * ratio < ACCURACY * (1 - ratio)):
+        if ended or _difference(spectra[look % 2], spectra[1 - look % 2]) < _ENOUGH:
             return steps
         if steps == H.sign.shape[0]:
             return 0
-        done, steps, look, previous = steps, int(_GROWTH * steps) + 1, look + 1, change
+        done, steps, look = steps, int(_GROWTH * steps) + 1, look + 1
 
 
 @njit(nogil=True, cache=True)
@@ -181,12 +180,13 @@ def _write(lines, weight, mirrored, energy, intensity):
     above, below, last = 0, 0, energy.shape[0] - 1
     for c in range(lines.shape[0]):
         for k in range(lines.shape[2]):
-            x, strength = lines[c, 0, k], weight * abs(lines[c, 0, k]) * lines[c, 1, k]
-            if strength > 0 and (mirrored or x > 0):
-                energy[above], intensity[above] = abs(x), strength
+            x, size = lines[c, 0, k], max(abs(lines[c, 0, k]), _SOFT)
+            strength = weight * size * lines[c, 1, k]
+            if strength > 0 and (mirrored or x >= 0):
+                energy[above], intensity[above] = size, strength
                 above += 1
             if strength > 0 and (mirrored or x < 0):
-                energy[last - below], intensity[last - below] = -abs(x), strength
+                energy[last - below], intensity[last - below] = -size, strength
                 below += 1
             if 2 * max(above, below) > last + 1:
                 return False

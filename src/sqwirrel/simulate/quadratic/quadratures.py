@@ -112,14 +112,20 @@ def _harmonics(
 
 
 def _found(
-    H: Complex[Tensor, "parameter wave boson boson"], inversions: Iterator[Tensor], gauges: list[Tensor], zero: float
+    H: Complex[Tensor, "parameter wave boson boson"],
+    inversions: Iterator[tuple[Tensor, Tensor]],
+    gauges: list[Tensor],
+    zero: float,
 ) -> tuple[Complex[Tensor, "boson quadrature"], bool] | None:
     """The basis that makes H real, if possible with x and p apart, and whether they are; tried on one mixture of H."""
     n, found = H.shape[-1] // 2, None
     weight = torch.rand(H.shape[:2], dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 0.5
     mixture = torch.einsum("pw,pwij->ij", weight + 0j, H)
-    for inversion in inversions:
-        for gauge in gauges:
+    size = mixture.abs()
+    for partner, inversion in inversions:
+        # b of a site goes to b^dagger of its partner: most inversions of a large cell fail here already
+        turned = size[n:, n:][partner][:, partner]
+        for gauge in gauges if float((size[:n, :n] - turned).abs().max()) < zero else ():
             basis = torch.cat((_pair(gauge[:, None] * inversion, 1j), _pair(gauge.conj()[:, None] * inversion, -1j)))
             G = basis.mH @ mixture @ basis
             if float(G.imag.abs().max()) < zero:
@@ -146,8 +152,8 @@ def _gauges(directions: Float[Tensor, "site 3"]) -> Iterator[Complex[Tensor, " s
 
 def _inversions(
     positions: Float[Tensor, "site 3"], kind: Int[Tensor, " site"]
-) -> Iterator[Complex[Tensor, "site site"]]:
-    """For each inversion that the sites may have: (x_i + x_j) / sqrt 2 and i (x_i - x_j) / sqrt 2 as columns."""
+) -> Iterator[tuple[Int[Tensor, " site"], Complex[Tensor, "site site"]]]:
+    """For each inversion that the sites may have: partners; (x_i + x_j) / sqrt 2, i (x_i - x_j) / sqrt 2 as columns."""
     site, one = torch.arange(len(kind)), torch.eye(len(kind)).to(positions)
     for other in positions:
         gap = (positions[0] + other - positions)[:, None] - positions
@@ -155,7 +161,7 @@ def _inversions(
         partner = match.to(torch.int8).argmax(1)
         if bool((match.sum(1) == 1).all()):
             columns = torch.where(partner < site, -1j * (one - one[partner]), one + one[partner] + 0j)
-            yield columns / torch.linalg.vector_norm(columns, dim=0)
+            yield partner, columns / torch.linalg.vector_norm(columns, dim=0)
 
 
 def _factors(
