@@ -238,3 +238,12 @@ def test_a_spiral_is_refused() -> None:
     model = build(np.eye(3), [[0, 0, 0]], [[1, 0, 0]], {"J": (([0], [0], [[0, 0, 1]]), 1)})
     with pytest.raises(InputError, match="'dipole' of model 'case' changes when turned about the axis"):
         dataclasses.replace(model, spiral=Spiral(tensor([0, 0, 0.2]), tensor([0, 0, 1])), dipole=Dipole())
+
+
+def test_dipoles_between_inversion_centres_leave_a_real_form() -> None:
+    waves = SpinWaves(library.load("mnf2_dipole"), random_q(5))
+    assert waves.quadratures is not None
+    theta = waves.model.pack()
+    with torch.no_grad():
+        compiled = waves(theta)
+    assert torch.allclose(compiled.energy, waves(theta).energy, atol=1e-9)

@@ -18,6 +18,7 @@ from sqwirrel.observe.counting import Observed
 from sqwirrel.observe.instrument import SCALE, Instrument
 from sqwirrel.observe.momentum import shell_kernels, smear_momentum
 from sqwirrel.observe.place import REPEATS, Control, dense, deposit, fine_grid, is_sharp, points, slopes, sphere, waves
+from sqwirrel.observe.resolution import sharpest
 from sqwirrel.seeds import stream
 from sqwirrel.simulate.stability import stability, why_unstable
 from sqwirrel.spectra import Measurement, QShells, Spectrum
@@ -99,7 +100,7 @@ class Experiment(nn.Module):
         self.register_buffer("nodes", instrument.q_width.nodes(measurement))
         self.register_buffer("line", fine_grid(measurement.energy))
         self.register_buffer("templates", instrument.background.templates(measurement))
-        self.waves = waves(model, measurement, where)
+        self.waves = waves(model, measurement, where, fwhm=sharpest(instrument.resolution, self.line))
         self.control: Control | None = None
 
     @property

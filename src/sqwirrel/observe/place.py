@@ -73,10 +73,12 @@ def _kept(where: Sampling, modes: Modes, measurement: Measurement, samples: int,
     return concentrate(where, modes.energy[0], modes.intensity[0], span, samples=samples, seed=seed)
 
 
-def waves(model: SpinModel, measurement: Measurement, where: Sampling, *, keep: bool = True) -> SpinWaves:
-    """The spin waves at the points, under the conditions of the measurement."""
+def waves(
+    model: SpinModel, measurement: Measurement, where: Sampling, *, keep: bool = True, fwhm: float | None = None
+) -> SpinWaves:
+    """The spin waves at the points, under the conditions of the measurement, as fine as a width `fwhm` (meV) sees."""
     temperature = measurement.temperature or 0.0
-    return SpinWaves(model, where.q, temperature=temperature, field=measurement.field, keep=keep)
+    return SpinWaves(model, where.q, temperature=temperature, field=measurement.field, keep=keep, fwhm=fwhm)
 
 
 def deposit(

@@ -167,6 +167,14 @@ class TailedResolution:
         return density
 
 
+def sharpest(resolution: Resolution, line: Float[Tensor, " line"]) -> float:
+    """No mode is seen narrower than this (FWHM, meV): than on the grid, or by a resolution without parameters."""
+    width = float(line[1] - line[0]) / (2 * SIGMA)
+    if not resolution.names and isinstance(resolution, Widths):
+        width = max(width, float(resolution.fwhm(line, line.new_zeros(1, 0)).min()))
+    return width
+
+
 def gaussian_kernel(
     line: Float[Tensor, " line"], fwhm: Float[Tensor, "batch line"], edges: Float[Tensor, " edge"]
 ) -> Float[Tensor, "batch line bin"]:

@@ -6,18 +6,17 @@ each site, u = e1 + i e2, S = n (s - b^dagger b) + sqrt(s/2) (u* b + u b^dagger)
 parameters.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Complex, Float, Inexact, Int
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sqwirrel.errors import InputError
 from sqwirrel.model.ions import form_factor
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate.classical.order import is_stationary, local_frames, relax
-from sqwirrel.simulate.compiled.kernels import Problem, bosonic_modes
-from sqwirrel.simulate.compiled.real import RealForm, real_modes
+from sqwirrel.simulate.compiled.choice import LARGE, compiled
 from sqwirrel.simulate.crosssection import bose, observable
 from sqwirrel.simulate.modes import Correlations, Modes
 from sqwirrel.simulate.quadratic.bosons import Bosons, Elements
@@ -29,6 +28,7 @@ from sqwirrel.simulate.quadratic.oscillators import oscillators
 from sqwirrel.simulate.quadratic.quadratures import Quadratures
 from sqwirrel.simulate.sources import Sources
 from sqwirrel.simulate.terms import Terms, sides, terms, turned
+from sqwirrel.units import K_B
 
 CHUNK_BYTES = 8 * 2**20
 """Size of the Hamiltonians, or of their elements, worked on at once; some temporary arrays are as large."""
@@ -51,6 +51,9 @@ class SpinWaves(nn.Module):
     Intensities are per magnetic ion, spin units (g = 2), with the squared form factor, (g/2)^2 and the thermal weight
     at `temperature` (K); `field` is in T, Cartesian. Work is split so that temporary arrays stay within some
     `CHUNK_BYTES`; what does not depend on the parameters is kept for later calls, up to `BASIS_BYTES`, if `keep`.
+
+    With `fwhm` (meV), large cells are solved only as finely as a resolution of at least this width sees them, where
+    gradients are disabled: the lines are then no modes, but have their broadened spectrum (`compiled.broadened`).
     """
 
     i: Tensor
@@ -77,6 +80,7 @@ class SpinWaves(nn.Module):
         temperature: float = 0.0,
         field: Float[Tensor, "3"] | tuple[float, float, float] = (0.0, 0.0, 0.0),
         keep: bool = True,
+        fwhm: float | None = None,
     ) -> None:
         super().__init__()
         self.model, self.names, self.temperature = model, model.names, temperature
@@ -91,6 +95,9 @@ class SpinWaves(nn.Module):
         self.register_buffer("directions", turned(model)[None])
         self.sources = Sources(model, self.terms.displacement)
         self._choose()
+        if fwhm is not None and not fwhm > 0:
+            raise InputError(f"fwhm = {fwhm} meV; a resolution is wider than 0: leave it out for the modes themselves")
+        self.fwhm = fwhm if self.bosons.size >= LARGE and self.quadratures is None else None
         self.keep = keep and len(self.solved) * len(self.linear) * self._bytes_per_q() <= BASIS_BYTES
         for name, kept in self._look(slice(None))._asdict().items() if self.keep else ():
             self.register_buffer(name, kept)
@@ -146,8 +153,9 @@ class SpinWaves(nn.Module):
 
     @property
     def modes(self) -> int:
-        """Number of modes at each wavevector."""
-        return 2 * len(self.spins) * len(self.turn)
+        """Number of modes at each wavevector, or of the lines that stand for them."""
+        lines = 1 if self.fwhm is None or self.factor is not None else 2
+        return lines * 2 * len(self.spins) * len(self.turn)
 
     def is_stationary(self, theta: Float[Tensor, "batch parameter"]) -> Bool[Tensor, " batch"]:
         """Whether the order is stationary: every moment along its exchange field."""
@@ -168,7 +176,8 @@ class SpinWaves(nn.Module):
     def _choose(self) -> None:
         kind = self._kinds()
         moments = torch.cat([self._moments(self.directions, turn) for turn in self.turn])
-        chosen = choose(self.model, self.terms, self.sources.bonds, self.directions[0], moments, kind)
+        sources = self.sources.bonds, self.sources.is_real
+        chosen = choose(self.model, self.terms, *sources, self.directions[0], moments, kind)
         self.bosons, self.elements, self.quadratures = chosen.bosons, chosen.elements, chosen.form
         self.register_buffer("kind", kind.repeat(2)[self.bosons.operators])
         for name in ("coefficient", "factor", "common"):
@@ -207,7 +216,8 @@ class SpinWaves(nn.Module):
         self, theta: Tensor, value: Tensor, moment: Tensor, seen: _Seen, part: slice
     ) -> tuple[Tensor, Tensor, Tensor]:
         if self._is_compiled():
-            return self._compiled(value, moment, seen)
+            operators = self.bosons, self.elements, self._form(), self.kind
+            return compiled(*operators, value, moment, seen, self.fwhm, K_B * self.temperature)
         H, weights, form = self._hamiltonian(theta, value, seen.phase, part), seen.form[:, self.kind], self._form()
         if form is not None:
             K, M = H.unbind(2)
@@ -216,17 +226,6 @@ class SpinWaves(nn.Module):
         energy, amplitude, stable = eigenmodes(H, observable(moment, weights, seen.unit), self.bosons.positive)
         intensity = (amplitude.real**2 + amplitude.imag**2).sum(-1) * seen.weight[:, None]
         return *(mirrored(energy, intensity) if self.bosons.mirrored else (energy, intensity)), stable
-
-    def _compiled(self, value: Tensor, moment: Tensor, seen: _Seen) -> tuple[Tensor, Tensor, Tensor]:
-        element, bosons, form, table = self.elements, self.bosons, self._form(), torch.view_as_real(seen.phase)
-        if form is None:
-            arrays = value, element.row, element.column, element.source, seen.phase, moment, self.kind, *seen[1:]
-            solved = bosonic_modes(Problem(bosons.positive, bosons.mirrored, *map(_array, arrays)))
-        else:
-            arrays = value, *form[3:6], table.flatten(1), form.seen, moment, self.kind, seen.form, seen.unit
-            solved = real_modes(RealForm(form.firsts, form.apart, *map(_array, arrays)))
-        energy, intensity, stable = map(torch.from_numpy, solved)
-        return energy, intensity, stable
 
     def _hamiltonian(self, theta: Tensor, value: Tensor, phase: Tensor, part: slice) -> Inexact[Tensor, "batch q ..."]:
         """H, or K and M, as matrices, from the kept basis if there is one."""
@@ -275,11 +274,6 @@ class SpinWaves(nn.Module):
 
     def _bytes_per_q(self) -> int:
         return 16 * max(self.bosons.size**2, len(self.elements.row))
-
-
-def _array(tensor: Tensor) -> NDArray[Any]:
-    array: NDArray[Any] = tensor.resolve_conj().numpy()
-    return array
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

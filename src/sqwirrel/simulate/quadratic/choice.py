@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
 from sqwirrel.model.spin import SpinModel
@@ -31,11 +31,15 @@ def choose(
     model: SpinModel,
     terms: Terms,
     source: Int[Tensor, " bond"],
+    is_real: Bool[Tensor, " source"],
     directions: Float[Tensor, "site 3"],
     moments: Complex[Tensor, "side boson 3"],
     kind: Int[Tensor, " site"],
 ) -> Choice:
-    """A block of its own where the order has one and the neutron sees one vector of it; else all operators."""
+    """A block of its own where the order has one and the neutron sees one vector of it; else all operators.
+
+    `source` and `is_real` are those of `Sources`.
+    """
     parts = terms.parts(torch.eye(len(terms.linear), dtype=torch.float64), directions[None])
     bosons, factor, common = _block(model, terms, parts, directions, moments)
     elements = Elements.of(bosons, terms.i, terms.j, source)
@@ -44,7 +48,9 @@ def choose(
     value = elements.values(parts.raw)
     used = (value != 0).any(0)
     elements, value = elements.only(used), value[:, used]
-    form = None if bosons.mirrored else quadratures(elements, value, moments, directions, model.positions, kind)
+    form = (
+        None if bosons.mirrored else quadratures(elements, value, is_real, moments, directions, model.positions, kind)
+    )
     return Choice(bosons, elements, value, factor, common, form)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
 from sqwirrel.simulate.classical.order import local_frames
@@ -67,6 +67,7 @@ class Quadratures(NamedTuple):
 def quadratures(
     elements: Elements,
     coefficient: Complex[Tensor, "parameter element"],
+    is_real: Bool[Tensor, " source"],
     moment: Complex[Tensor, "side boson 3"],
     directions: Float[Tensor, "site 3"],
     positions: Float[Tensor, "site 3"],
@@ -74,56 +75,61 @@ def quadratures(
 ) -> Quadratures | None:
     """The real quadratic form of a Hamiltonian of all operators and a fixed order; None where it has none.
 
-    `kind` tells sites with different form factors apart.
+    Sources of which `is_real` holds have no sine; `kind` tells sites with different form factors apart.
     """
-    n, waves = len(kind), 1 + int(torch.where(elements.source < 0, ~elements.source, elements.source).max())
-    if len(coefficient) * waves * 4 * n**2 > LARGEST:
+    n = len(kind)
+    if len(coefficient) * len(is_real) * 4 * n**2 > LARGEST:
         return None
-    H = _harmonics(elements, coefficient, waves, 2 * n)
-    zero = ZERO * float(coefficient.abs().max())
-    found = _found(H, _inversions(positions, kind), list(_gauges(directions)), zero)
+    size = coefficient.abs().amax(1).clamp(min=1e-300)
+    H = _harmonics(elements, coefficient / size[:, None], is_real, 2 * n)
+    found = _found(H, _inversions(positions, kind), list(_gauges(directions)))
     if found is None:
         return None
     basis, apart = found
     G = (basis.mH @ H @ basis).real.triu()
-    wave, row, column = (G.abs() > zero).any(0).nonzero(as_tuple=True)
+    wave, row, column = (G.abs() > ZERO).any(0).nonzero(as_tuple=True)
     order = row.argsort(stable=True)
     wave, row, column = wave[order], row[order], column[order]
     # the form of 2n quadratures holds each mode twice, an amplitude that of one
     seen, span = _factors(basis.mH @ moment / 2**0.5, 2 if apart else 1)
     firsts = int(seen[:n].any(0).sum())
     cross = torch.einsum("kra,ksb->krasb", span[:, :firsts].conj(), span[:, firsts:]).imag
-    plain = apart and bool((cross.abs() <= ZERO * span.abs().max() ** 2).all())
-    return Quadratures(firsts, apart, plain, row, column, wave, G[:, wave, row, column], seen, span)
+    plain = apart and bool((cross.abs() <= ZERO * (span.abs() ** 2).sum()).all())
+    value = size[:, None] * G[:, wave, row, column]
+    return Quadratures(firsts, apart, plain, row, column, wave, value, seen, span)
 
 
 def _harmonics(
-    elements: Elements, coefficient: Complex[Tensor, "parameter element"], waves: int, n: int
+    elements: Elements, coefficient: Complex[Tensor, "parameter element"], is_real: Bool[Tensor, " source"], n: int
 ) -> Complex[Tensor, "parameter wave boson boson"]:
     """H as the factors of the cosine and of the sine of every phase t: T exp(i t) + T^dagger exp(-i t)."""
     row, column, back = elements.row, elements.column, elements.source < 0
     place = torch.where(back, (~elements.source * n + column) * n + row, (elements.source * n + row) * n + column)
     size = torch.where(row == column, 0.5, 1.0) * coefficient
-    T = coefficient.new_zeros(len(coefficient), waves * n**2)
-    T = T.index_add(1, place, torch.where(back, size.conj(), size)).reshape(len(coefficient), waves, n, n)
-    sine = 1j * (T - T.mH)
-    sine[:, 0] = 0  # phase 0 is that of no displacement
+    T = coefficient.new_zeros(len(coefficient), len(is_real) * n**2)
+    T = T.index_add(1, place, torch.where(back, size.conj(), size)).reshape(len(coefficient), -1, n, n)
+    sine = torch.where(is_real[:, None, None], 0, 1j * (T - T.mH))
     return torch.stack((T + T.mH, sine), dim=2).flatten(1, 2)
 
 
 def _found(
-    H: Complex[Tensor, "parameter wave boson boson"], inversions: Iterator[Tensor], gauges: list[Tensor], zero: float
+    H: Complex[Tensor, "parameter wave boson boson"],
+    inversions: Iterator[tuple[Tensor, Tensor]],
+    gauges: list[Tensor],
 ) -> tuple[Complex[Tensor, "boson quadrature"], bool] | None:
     """The basis that makes H real, if possible with x and p apart, and whether they are; tried on one mixture of H."""
     n, found = H.shape[-1] // 2, None
     weight = torch.rand(H.shape[:2], dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 0.5
     mixture = torch.einsum("pw,pwij->ij", weight + 0j, H)
-    for inversion in inversions:
-        for gauge in gauges:
+    size = mixture.abs()
+    for partner, inversion in inversions:
+        # b of a site goes to b^dagger of its partner: most inversions of a large cell fail here already
+        turned = size[n:, n:][partner][:, partner]
+        for gauge in gauges if float((size[:n, :n] - turned).abs().max()) < ZERO else ():
             basis = torch.cat((_pair(gauge[:, None] * inversion, 1j), _pair(gauge.conj()[:, None] * inversion, -1j)))
             G = basis.mH @ mixture @ basis
-            if float(G.imag.abs().max()) < zero:
-                if float(G[:n, n:].abs().max()) < zero:
+            if float(G.imag.abs().max()) < ZERO:
+                if float(G[:n, n:].abs().max()) < ZERO:
                     return basis, True
                 found = found or (basis, False)
     return found
@@ -146,8 +152,8 @@ def _gauges(directions: Float[Tensor, "site 3"]) -> Iterator[Complex[Tensor, " s
 
 def _inversions(
     positions: Float[Tensor, "site 3"], kind: Int[Tensor, " site"]
-) -> Iterator[Complex[Tensor, "site site"]]:
-    """For each inversion that the sites may have: (x_i + x_j) / sqrt 2 and i (x_i - x_j) / sqrt 2 as columns."""
+) -> Iterator[tuple[Int[Tensor, " site"], Complex[Tensor, "site site"]]]:
+    """For each inversion that the sites may have: partners; (x_i + x_j) / sqrt 2, i (x_i - x_j) / sqrt 2 as columns."""
     site, one = torch.arange(len(kind)), torch.eye(len(kind)).to(positions)
     for other in positions:
         gap = (positions[0] + other - positions)[:, None] - positions
@@ -155,7 +161,7 @@ def _inversions(
         partner = match.to(torch.int8).argmax(1)
         if bool((match.sum(1) == 1).all()):
             columns = torch.where(partner < site, -1j * (one - one[partner]), one + one[partner] + 0j)
-            yield columns / torch.linalg.vector_norm(columns, dim=0)
+            yield partner, columns / torch.linalg.vector_norm(columns, dim=0)
 
 
 def _factors(
