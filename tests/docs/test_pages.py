@@ -126,3 +126,9 @@ def test_docstrings_become_restructured_text() -> None:
     lines = ["Sum over |Q| of `x*`.", "", "    E = a_1", "", "Then u* b."]
     as_restructured_text(None, "", "", None, None, lines)
     assert lines == ["Sum over \\|Q\\| of ``x*``.", "", "", "::", "", "    E = a_1", "", "", "Then u\\* b."]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(DOCS)))
+def test_python_of_a_page_runs(page: Path) -> None:
+    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL):
+        exec(compile(block, page.name, "exec"), {})
