@@ -7,15 +7,18 @@ from collections.abc import Callable
 from itertools import product
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sqwirrel.model.spin import SpinModel
+from sqwirrel.simulate.terms import terms
 
 POINTS = (0, 48, 24, 12)
 """Points a direction of a coarse grid, by the number of directions: halves, thirds and quarters lie on it."""
 FINE = 1e-7
 """Step, fraction of a reciprocal lattice vector, at which the search for the lowest point ends."""
+CLOSE = 1e-9
+"""Lengths below this, in cells, are rounding."""
 BEST = 6
 """Points of the coarse grid that the search starts from."""
 
@@ -28,9 +31,24 @@ def grid(coupled: Bool[Tensor, "3"], n: int, shift: float = 0.0) -> Float[Tensor
 
 def coupled(model: SpinModel) -> Bool[Tensor, "3"]:
     """Directions of the magnetic reciprocal lattice along which modes can disperse."""
-    step = torch.cat([c.offset + model.positions[c.j] - model.positions[c.i] for c in model.couplings])
-    along: Tensor = (step.abs() > 1e-9).any(0)
+    if model.dipole is not None:
+        return torch.ones(3, dtype=torch.bool)
+    parts = terms(model, torch.zeros(3, dtype=torch.float64))
+    along: Tensor = (loops(parts.i, parts.j, parts.displacement) != 0).any(0)
     return along
+
+
+def loops(
+    i: Int[Tensor, " bond"], j: Int[Tensor, " bond"], displacement: Float[Tensor, "bond 3"]
+) -> Float[Tensor, "bond 3"]:
+    """What is left of the displacements of bonds i -> j when sites are moved to make them short; spans all closed paths.
+
+    Eigenvalues depend on the wavevector through these alone.
+    """
+    sites = torch.unique(torch.cat((i, j)))
+    ends = (j[:, None] == sites).to(displacement) - (i[:, None] == sites).to(displacement)
+    left = displacement - ends @ (torch.linalg.pinv(ends) @ displacement)
+    return torch.where(left.abs() > CLOSE, left, 0.0)
 
 
 def midpoints(model: SpinModel, n: int) -> Float[Tensor, "q 3"]:

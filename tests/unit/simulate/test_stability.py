@@ -2,11 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
+import pytest
 import torch
 
+from sqwirrel.errors import InputError
 from sqwirrel.model import library
+from sqwirrel.model.magnetic.terms import Dipole
 from sqwirrel.simulate.stability import stability, why_unstable
-from tests.cases import tensor
+from tests.cases import build, neighbours, tensor
 
 MODEL = library.load("rb2mnf4")
 
@@ -27,3 +31,21 @@ def test_an_instability_names_its_wavevector_or_the_one_given():
     given = torch.full((1, 3), 0.25, dtype=torch.float64)
     assert "unstable at q = (0.250, 0.250, 0.250)" in why_unstable(MODEL, found, given)
     assert "give an order with that propagation" in why_unstable(MODEL, found, given)
+
+
+def test_dipoles_between_chains_are_seen_in_all_directions():
+    """Parallel moments across chains on a cubic lattice: columns along the moments would rather alternate."""
+    chain = [0], [0], [[1, 0, 0]]
+    model = build(np.eye(3) * 4, [[0, 0, 0]], [[0, 0, 1]], {"J": (chain, -1)}, spin=2.5)
+    found = stability(replace(model, dipole=Dipole()), tensor([[1.0]]))
+    assert not found.is_minimum
+    assert found.q.abs().tolist() == pytest.approx([0, 0.5, 0.5], abs=1e-5)
+    assert found.eigenvalue == pytest.approx(-0.0098, abs=5e-5)
+
+
+def test_ions_without_couplings_have_their_own_anisotropy_alone():
+    alone = build(np.eye(3) * 4, [[0, 0, 0]], [[0, 0, 1]], {}, anisotropies={"D": np.diag([0, 0, -0.1])}, spin=2.0)
+    found = stability(alone, tensor([[1.0]]))
+    assert found.is_minimum
+    assert found.eigenvalue == pytest.approx(2 * 2 * 0.1)
+    assert not stability(alone, tensor([[-1.0]])).is_minimum
