@@ -8,7 +8,7 @@ import torch
 from sqwirrel.model import library
 from sqwirrel.model.magnetic.terms import Dipole
 from sqwirrel.simulate import zone
-from tests.cases import build, tensor
+from tests.cases import build, random_q, tensor
 
 BOTH = torch.tensor([True, True, False])
 PAIR = [[0, 0, 0.1], [0, 0, 0.4]]
@@ -45,3 +45,13 @@ def test_dipoles_disperse_everywhere_and_single_ions_nowhere():
     alone = build(np.eye(3) * 4, [[0, 0, 0]], [[0, 0, 1]], {}, anisotropies={"D": np.diag([0, 0, -0.1])})
     assert not zone.coupled(alone).any()
     assert zone.coupled(dataclasses.replace(alone, dipole=Dipole())).all()
+
+
+def test_pairs_of_wavevectors_lie_on_one_mesh_away_from_the_centre():
+    model, n = library.load("rb2mnf4"), 8
+    for q in torch.cat((random_q(20), tensor([[0, 0, 0], [0.0625, 0, 0.3], [0.03125, 0.03125, 0]]))):
+        k = zone.between(model, n, q)
+        steps = torch.stack((k, q - k)) @ model.supercell.T[:, :2] * n
+        assert float((steps - steps.round()).abs().min()) > 0.25 - 1e-9
+        shift = steps[0, 0] - steps[1]
+        assert torch.allclose(shift, shift.round(), atol=1e-9)

@@ -60,7 +60,7 @@ class Exchange(NamedTuple):
     onsite: Float[Tensor, "kind 3 3"]
 
     @classmethod
-    def of(cls, model: SpinModel, theta: Float[Tensor, "1 parameter"]) -> "Exchange":
+    def of(cls, model: SpinModel, theta: Float[Tensor, "set parameter"]) -> "Exchange":
         """From a model, without its order and without a field."""
         check_plain(model, "the bound of Luttinger and Tisza")
         model = replace(model, spiral=None, relaxed=False)
@@ -104,7 +104,7 @@ class Exchange(NamedTuple):
         return low
 
 
-def luttinger_tisza(model: SpinModel, theta: Float[Tensor, "1 parameter"]) -> LuttingerTisza:
+def luttinger_tisza(model: SpinModel, theta: Float[Tensor, "set parameter"]) -> LuttingerTisza:
     """The bound of the energy over all orders of any period, without a field, and an order that reaches it."""
     exchange = Exchange.of(model, theta)
     coupled = ((exchange.loops @ torch.linalg.inv(exchange.unit.cell)).abs() > zone.CLOSE).any(0)

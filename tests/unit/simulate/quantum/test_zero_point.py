@@ -9,8 +9,8 @@ import torch
 from sqwirrel.errors import InputError
 from sqwirrel.model import library
 from sqwirrel.model.magnetic.terms import Dipole
-from sqwirrel.simulate.quantum.zero_point import energy, moments, zone_average
-from tests.cases import build, tensor
+from sqwirrel.simulate.quantum.zero_point import energy, expanded, flat_bands, moments, zone_average
+from tests.cases import build, kagome, tensor
 
 MODEL = library.load("rb2mnf4")
 
@@ -56,3 +56,18 @@ def test_ions_without_couplings_keep_their_moment():
     alone = build(np.eye(3) * 4, [[0, 0, 0]], [[0, 0, 1]], {}, anisotropies={"D": np.diag([0, 0, -0.1])}, spin=2.0)
     assert float(moments(alone, tensor([[1.0]])).value) == pytest.approx(2)
     assert float(energy(alone, tensor([[1.0]])).value) == pytest.approx(-0.4)
+
+
+def test_a_band_without_energy_leaves_the_moments_unknown_and_the_energy_known():
+    model, theta = kagome(), tensor([[1.0]])
+    assert bool(moments(model, theta).error.isinf().all())
+    assert float(energy(model, theta).error) < 1e-6
+    assert flat_bands(model, expanded(model, theta)) == 1
+    easy = library.load("rb2mnf4")
+    assert flat_bands(easy, expanded(easy, easy.pack())) == 0
+
+
+def test_a_goldstone_mode_is_no_flat_band():
+    isotropic = MODEL.pack(D=0)
+    assert flat_bands(MODEL, expanded(MODEL, isotropic)) == 0
+    assert bool(moments(MODEL, isotropic).error.isfinite().all())
