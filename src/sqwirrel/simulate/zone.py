@@ -17,8 +17,8 @@ POINTS = (0, 48, 24, 12)
 """Points a direction of a coarse grid, by the number of directions: halves, thirds and quarters lie on it."""
 FINE = 1e-7
 """Step, fraction of a reciprocal lattice vector, at which the search for the lowest point ends."""
-CLOSE = 1e-9
-"""Lengths below this, in cells, are rounding."""
+CLOSE = 1e-5
+"""Lengths below this, in cells, are rounding, that of positions included."""
 BEST = 6
 """Points of the coarse grid that the search starts from."""
 
