@@ -191,3 +191,9 @@ def in_larger_cell(model: SpinModel, axis: int) -> SpinModel:
         anisotropies=tuple(anisotropies),
         **same,
     )
+
+
+def kagome() -> SpinModel:
+    """The antiferromagnet with nearest neighbours J1 alone and all triangles alike: a whole band has no energy."""
+    cell, places = np.array([[6.0, 0, 0], [-3, 27**0.5, 0], [0, 0, 10]]), [[0.5, 0, 0], [0, 0.5, 0], [0.5, 0.5, 0]]
+    return build(cell, places, [[1, 2, 0], [-2, -1, 0], [1, -1, 0]] @ cell, {"J1": (neighbours(cell, places, 3), 1)})

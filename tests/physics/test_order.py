@@ -182,6 +182,15 @@ def test_random_starts_find_the_canting_of_an_antiferromagnet_in_a_field() -> No
     assert float(best.directions[0] @ best.directions[1]) == pytest.approx(2 * sine**2 - 1, abs=1e-8)
 
 
+@pytest.mark.parametrize("name", ["pcsmo_goodenough", "pcsmo_zener"])
+def test_bilayers_that_nothing_links_have_no_wavevector_across_them(name: str) -> None:
+    """Energies do not depend on l, so that l is 0 and no direction of the zone is flat."""
+    model = library.load(name)
+    found = luttinger_tisza(model, model.pack())
+    assert found.flat == 0
+    assert found.k[:, 2].tolist() == [0.0] * len(found.k)
+
+
 def test_order_softens_at_the_wavevector_of_the_one_that_takes_over() -> None:
     """Beyond J2 = J1 / 2 the Neel order is unstable at the stripes' (1/2, 0)."""
     order = {"supercell": [[1, -1, 0], [1, 1, 0], [0, 0, 1]], "propagation": [0.5, 0.5, 0]}

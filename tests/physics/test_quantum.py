@@ -119,6 +119,24 @@ def test_interaction_does_nothing_to_a_ferromagnet_and_removes_the_anisotropy_of
     assert torch.allclose(interacting(half, half.pack(), q).shift, tensor([[-0.3]] * 5), atol=1e-12)
 
 
+@pytest.mark.parametrize("spin", [1.0, 2.5])
+def test_interaction_of_an_easy_axis_antiferromagnet_is_that_of_its_averages(spin: float) -> None:
+    """H = A a'a + B ab: dA = -4 J (n + m) - |D| (1 + 4 n), dB = -4 J g (n + m), n = <a'a>, m = <ab> of neighbours."""
+    D = 0.4
+    model, q = heisenberg("square", spin, D=np.diag([0, 0, -D]).tolist(), **NEEL["square"]), random_q(5)
+
+    def linear(q: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        gamma = torch.cos(math.tau * q[:, :2]).mean(-1)
+        A, B = 4 * spin + 2 * spin * D, 4 * spin * gamma
+        return gamma, A / (A**2 - B**2).sqrt(), B / (A**2 - B**2).sqrt()
+
+    g, a, b = linear(zone.grid(torch.tensor([True, True, False]), 200, 0.5))
+    n, both = 0.5 * float(a.mean()) - 0.5, 0.5 * float((a - g * b).mean()) - 0.5
+    g, a, b = linear(q)
+    shift = a * (-4 * both - D * (1 + 4 * n)) + 4 * b * g * both
+    assert torch.allclose(interacting(model, model.pack(), q).shift, shift[:, None].expand(-1, 2), atol=1e-6)
+
+
 def test_interaction_in_orders_with_three_magnon_terms_is_refused() -> None:
     model = heisenberg("triangle", 0.5, **SPIRAL)
     with pytest.raises(InputError, match="three-magnon terms"):

@@ -10,6 +10,7 @@ from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate import zone
 from sqwirrel.simulate.classical.search import Vector, energy_of, torque
 from sqwirrel.simulate.spinwave import SpinWaves
+from sqwirrel.simulate.terms import one_set
 
 NEGATIVE = 1e-7
 """An eigenvalue of H below minus this, relative to the largest element, is no rounding of a Goldstone mode."""
@@ -28,8 +29,9 @@ class Stability(NamedTuple):
     torque: Float[Tensor, "site 3"]
 
 
-def stability(model: SpinModel, theta: Float[Tensor, "1 parameter"], *, field: Vector = (0.0, 0.0, 0.0)) -> Stability:
+def stability(model: SpinModel, theta: Float[Tensor, "set parameter"], *, field: Vector = (0.0, 0.0, 0.0)) -> Stability:
     """Of the order of `model` with these parameters (meV) in a field (T); a spiral is looked at in its own frame."""
+    one_set(model, theta)
     with torch.no_grad():
         expansion = SpinWaves(model, torch.zeros(1, 3, dtype=torch.float64), field=field, keep=False).expansion(theta)
         stationary = bool(expansion.stationary[0])

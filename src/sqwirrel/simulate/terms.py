@@ -167,11 +167,21 @@ def _zeeman(model: SpinModel, field: Float[Tensor, "3"]) -> Float[Tensor, "site 
     return linear
 
 
-def single_ion(model: SpinModel, theta: Float[Tensor, "1 parameter"]) -> Float[Tensor, "site 3 3"]:
+def one_set(model: SpinModel, theta: Float[Tensor, "set parameter"]) -> Float[Tensor, "1 scale"]:
+    """One set of parameters, checked, with the scale 1 of what none of them scales."""
+    if theta.shape != (1, len(model.names)):
+        raise InputError(
+            f"parameters of model '{model.name}' have shape {tuple(theta.shape)}, but it takes one set of parameters "
+            f"at a time, shape (1, {len(model.names)}), as pack() makes; give one row"
+        )
+    return torch.cat((theta, theta.new_ones(1, 1)), dim=1)
+
+
+def single_ion(model: SpinModel, theta: Float[Tensor, "set parameter"]) -> Float[Tensor, "site 3 3"]:
     """The anisotropy matrices times their parameters, meV."""
-    A, order = torch.zeros(len(model.spins), 3, 3, dtype=torch.float64), model.names
+    A, order, given = torch.zeros(len(model.spins), 3, 3, dtype=torch.float64), model.names, one_set(model, theta)[0]
     for term in model.anisotropies:
-        A.index_add_(0, term.site, theta[0, order.index(term.name)] * term.matrix)
+        A.index_add_(0, term.site, given[order.index(term.name)] * term.matrix)
     return A
 
 

@@ -7,35 +7,63 @@ from collections.abc import Callable
 from itertools import product
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sqwirrel.model.spin import SpinModel
+from sqwirrel.simulate.terms import terms
 
 POINTS = (0, 48, 24, 12)
 """Points a direction of a coarse grid, by the number of directions: halves, thirds and quarters lie on it."""
 FINE = 1e-7
 """Step, fraction of a reciprocal lattice vector, at which the search for the lowest point ends."""
+CLOSE = 1e-5
+"""Lengths below this, in cells, are rounding, that of positions included."""
 BEST = 6
 """Points of the coarse grid that the search starts from."""
 
 
-def grid(coupled: Bool[Tensor, "3"], n: int, shift: float = 0.0) -> Float[Tensor, "x 3"]:
+def grid(coupled: Bool[Tensor, "3"], n: int, shift: float | Float[Tensor, "3"] = 0.0) -> Float[Tensor, "x 3"]:
     """`n` points along each coupled direction, from `shift` / n on."""
-    axis = (torch.arange(n, dtype=torch.float64) + shift) / n
-    return torch.cartesian_prod(*(axis if along else torch.zeros(1).to(axis) for along in coupled.tolist()))
+    axis = torch.arange(n, dtype=torch.float64)
+    whole = torch.cartesian_prod(*(axis if along else axis[:1] for along in coupled.tolist()))
+    return (whole + shift * coupled) / n
 
 
 def coupled(model: SpinModel) -> Bool[Tensor, "3"]:
     """Directions of the magnetic reciprocal lattice along which modes can disperse."""
-    step = torch.cat([c.offset + model.positions[c.j] - model.positions[c.i] for c in model.couplings])
-    along: Tensor = (step.abs() > 1e-9).any(0)
+    if model.dipole is not None:
+        return torch.ones(3, dtype=torch.bool)
+    parts = terms(model, torch.zeros(3, dtype=torch.float64))
+    along: Tensor = (loops(parts.i, parts.j, parts.displacement) != 0).any(0)
     return along
+
+
+def loops(
+    i: Int[Tensor, " bond"], j: Int[Tensor, " bond"], displacement: Float[Tensor, "bond 3"]
+) -> Float[Tensor, "bond 3"]:
+    """What is left of the displacements of bonds i -> j when sites are moved to make them short; spans closed paths.
+
+    Eigenvalues depend on the wavevector through these alone.
+    """
+    sites = torch.unique(torch.cat((i, j)))
+    ends = (j[:, None] == sites).to(displacement) - (i[:, None] == sites).to(displacement)
+    left = displacement - ends @ (torch.linalg.pinv(ends) @ displacement)
+    return torch.where(left.abs() > CLOSE, left, 0.0)
 
 
 def midpoints(model: SpinModel, n: int) -> Float[Tensor, "q 3"]:
     """Midpoints of a mesh of the magnetic zone, rlu of the chemical cell; none is at its centre."""
     return to_rlu(grid(coupled(model), n, 0.5), model.supercell)
+
+
+def between(model: SpinModel, n: int, q: Float[Tensor, "3"]) -> Float[Tensor, "k 3"]:
+    """A mesh of the magnetic zone for pairs k and q - k, rlu of the chemical cell; q - k lies on it where k does.
+
+    Both are at least a quarter of a step away from its centre.
+    """
+    rest = (model.supercell @ q * n).remainder(1)
+    return to_rlu(grid(coupled(model), n, torch.where(rest < 0.5, rest + 1, rest) / 2), model.supercell)
 
 
 def to_rlu(x: Float[Tensor, "x 3"], cell: Float[Tensor, "3 3"]) -> Float[Tensor, "x 3"]:

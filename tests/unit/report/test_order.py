@@ -55,3 +55,21 @@ def test_nothing_lower_in_a_small_cell_is_said_so():
     orders, words = said(lattice([0, 0, 0], 1.0, -2.0))
     assert "nothing lower was found in its cell" in words
     assert [name for name, _, _ in rows(orders)] == ["given order", "lowest in its cell", "bound of all orders"]
+
+
+def test_ions_without_couplings_have_an_order_to_report():
+    mapping = {
+        "name": "case",
+        "crystal": {
+            "cell": [4.0, 4, 4, 90, 90, 90],
+            "spacegroup": "P 4/m m m",
+            "sites": [{"label": "A", "position": [0, 0, 0], "spin": 1.0}],
+        },
+        "couplings": [],
+        "anisotropies": [{"name": "D", "site": "A", "axis": UP}],
+        "order": {"spins": [{"position": [0, 0, 0], "direction": UP}]},
+        "defaults": {"D": -1.0},
+    }
+    orders, words = said(parse(mapping))
+    assert "the given order has the lowest energy that any order can have" in words
+    assert orders.bound.energy == pytest.approx(-1)

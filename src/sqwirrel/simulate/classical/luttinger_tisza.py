@@ -60,7 +60,7 @@ class Exchange(NamedTuple):
     onsite: Float[Tensor, "kind 3 3"]
 
     @classmethod
-    def of(cls, model: SpinModel, theta: Float[Tensor, "1 parameter"]) -> "Exchange":
+    def of(cls, model: SpinModel, theta: Float[Tensor, "set parameter"]) -> "Exchange":
         """From a model, without its order and without a field."""
         check_plain(model, "the bound of Luttinger and Tisza")
         model = replace(model, spiral=None, relaxed=False)
@@ -83,6 +83,11 @@ class Exchange(NamedTuple):
         across = parts.displacement[bond] @ (unit.cell if supercell is None else supercell)
         return cls(unit, place[i], unit.kind[j], across, size[:, None, None] * parts.matrix[bond], onsite[unit.sites])
 
+    @property
+    def loops(self) -> Float[Tensor, "bond 3"]:
+        """Chemical displacements that the eigenvalues depend on."""
+        return zone.loops(self.row, self.column, self.displacement)
+
     def at(self, k: Float[Tensor, "k 3"]) -> Complex[Tensor, "k kind 3 kind 3"]:
         """J(k); half its quadratic form is the energy."""
         n = len(self.unit.sites)
@@ -99,10 +104,10 @@ class Exchange(NamedTuple):
         return low
 
 
-def luttinger_tisza(model: SpinModel, theta: Float[Tensor, "1 parameter"]) -> LuttingerTisza:
+def luttinger_tisza(model: SpinModel, theta: Float[Tensor, "set parameter"]) -> LuttingerTisza:
     """The bound of the energy over all orders of any period, without a field, and an order that reaches it."""
     exchange = Exchange.of(model, theta)
-    coupled = ((exchange.displacement @ torch.linalg.inv(exchange.unit.cell)).abs() > 1e-9).any(0)
+    coupled = ((exchange.loops @ torch.linalg.inv(exchange.unit.cell)).abs() > zone.CLOSE).any(0)
     x, height = zone.lowest(exchange.lowest, coupled)
     special = torch.cat((zone.grid(coupled, 2), zone.grid(coupled, 3)))
     heights = exchange.lowest(special)
@@ -136,7 +141,7 @@ def _fractions(exchange: Exchange, k: Float[Tensor, "3"]) -> list[Fraction]:
 def _arms(exchange: Exchange, x: Float[Tensor, "x 3"], vectors: Tensor) -> Float[Tensor, "arm 3"]:
     """The different ones of some wavevectors, each the simplest of those that mean the same: the simplest first."""
     reciprocal = torch.linalg.inv(vectors).T
-    span = exchange.displacement @ vectors
+    span = exchange.loops @ vectors
     onto = reciprocal @ torch.linalg.pinv(span) @ span @ torch.linalg.inv(reciprocal)
 
     def rank(k: Tensor) -> tuple[object, ...]:

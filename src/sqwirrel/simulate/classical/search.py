@@ -17,7 +17,7 @@ from sqwirrel.model.magnetic.stevens import monomials
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.seeds import stream
 from sqwirrel.simulate.classical.order import Energy, is_stationary, relax
-from sqwirrel.simulate.terms import terms
+from sqwirrel.simulate.terms import one_set, terms
 
 SWEEPS = 200
 """Times that every moment is turned before Newton's method."""
@@ -26,10 +26,10 @@ SAME_ENERGY, SAME_ANGLES = 1e-8, 1e-3
 Vector = Float[Tensor, "3"] | tuple[float, float, float]
 
 
-def energy_of(model: SpinModel, theta: Float[Tensor, "1 parameter"], field: Vector = (0.0, 0.0, 0.0)) -> Energy:
+def energy_of(model: SpinModel, theta: Float[Tensor, "set parameter"], field: Vector = (0.0, 0.0, 0.0)) -> Energy:
     """The classical energy of one set of parameters; with a spiral in the frame that turns with it."""
     parts = terms(model, torch.as_tensor(field, dtype=torch.float64))
-    return parts.energy(torch.cat((theta, theta.new_ones(1, 1)), dim=1))
+    return parts.energy(one_set(model, theta))
 
 
 def check_bilinear(model: SpinModel) -> None:
@@ -63,7 +63,7 @@ class Minimum(NamedTuple):
 
 def ground_states(
     model: SpinModel,
-    theta: Float[Tensor, "1 parameter"],
+    theta: Float[Tensor, "set parameter"],
     *,
     field: Vector = (0.0, 0.0, 0.0),
     starts: int = 64,
@@ -75,6 +75,8 @@ def ground_states(
     With a spiral its propagation is held.
     """
     check_bilinear(model)
+    if starts < 1:
+        raise InputError(f"a search for an order needs one random start at least; got starts = {starts}")
     energy, spiral = energy_of(model, theta, field), model.spiral
     random = torch.randn(starts, len(model.spins), 3, dtype=torch.float64, generator=stream(seed, "orders"))
     n = _settled(energy, torch.nn.functional.normalize(random, dim=-1))

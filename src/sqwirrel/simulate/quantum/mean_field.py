@@ -18,8 +18,8 @@ from sqwirrel.simulate.classical.search import check_plain
 from sqwirrel.simulate.quadratic.bosons import ZERO, turns
 from sqwirrel.simulate.quadratic.eigen import eigenmodes
 from sqwirrel.simulate.quadratic.expansion import Expansion
-from sqwirrel.simulate.quantum.zero_point import expanded, vacuum, zone_average
-from sqwirrel.simulate.terms import Parts, Terms, single_ion, terms
+from sqwirrel.simulate.quantum.zero_point import check_dispersive, expanded, vacuum, zone_average
+from sqwirrel.simulate.terms import Parts, Terms, one_set, single_ion, terms
 
 
 class Corrected(NamedTuple):
@@ -29,20 +29,22 @@ class Corrected(NamedTuple):
     shift: Float[Tensor, "q mode"]
 
 
-def interacting(model: SpinModel, theta: Float[Tensor, "1 parameter"], q: Float[Tensor, "q 3"]) -> Corrected:
+def interacting(model: SpinModel, theta: Float[Tensor, "set parameter"], q: Float[Tensor, "q 3"]) -> Corrected:
     """Magnon energies at wavevectors (rlu) and their shift by the interaction, without a field.
 
     A degenerate pair shares its mean shift only; averages are those of a finite mesh of the zone.
     """
     check_plain(model, "the interaction of magnons")
     expansion, parts = expanded(model, theta), terms(model, torch.zeros(3, dtype=torch.float64))
-    given = torch.cat((theta, torch.ones_like(theta[:, :1])), dim=1)
+    check_dispersive(model, expansion, "the interaction of magnons")
+    given = one_set(model, theta)
     linear, axes = parts.parts(given, expansion.directions), expansion.directions[0]
     A = single_ion(model, theta)
-    _check(model, parts, axes, A, linear)
+    _check(model, parts, axes, linear)
     change = _quartic(parts, given[0], axes, A, linear, _averages(model, parts, expansion))
     with torch.no_grad():
-        H, n = expansion.at(q)[0], len(model.spins)
+        q, n = q.to(torch.float64), len(model.spins)
+        H = expansion.at(q)[0]
         energy, amplitude, _ = eigenmodes(H, torch.eye(2 * n, dtype=H.dtype))
         extra = expansion._replace(value=expansion.elements.values(change.raw)).at(q)[0]
         shift = torch.einsum("qmi,qij,qmj->qm", amplitude[:, :n], extra, amplitude[:, :n].conj()).real
@@ -87,13 +89,12 @@ def _quartic(parts: Terms, theta: Tensor, axes: Tensor, A: Tensor, linear: Parts
     )
 
 
-def _check(model: SpinModel, parts: Terms, axes: Float[Tensor, "site 3"], A: Tensor, linear: Parts) -> None:
-    """Refuses what has cubic terms, or averages beyond those above."""
+def _check(model: SpinModel, parts: Terms, axes: Float[Tensor, "site 3"], linear: Parts) -> None:
+    """Refuses what has cubic terms (those of a site alone would turn its moment), or averages beyond those above."""
     same = axes[parts.i] @ axes[0] * (axes[parts.j] @ axes[0]) > 0
     bent = torch.linalg.cross(torch.einsum("bac,bc->ba", parts.matrix, axes[parts.j]), axes[parts.i])
-    own = torch.linalg.cross(torch.einsum("iac,ic->ia", A, axes), axes)
-    wrong = linear.pair[0, same], linear.hop[0, ~same], linear.onsite_pair, bent, own, 1 - (axes @ axes[0]).abs()
-    size = ZERO * float(torch.cat((linear.hop, linear.pair), dim=1).abs().max().clamp(min=1))
+    wrong = linear.pair[0, same], linear.hop[0, ~same], linear.onsite_pair, bent, 1 - (axes @ axes[0]).abs()
+    size = ZERO * float(torch.cat((linear.hop, linear.onsite_hop), dim=1).abs().max().clamp(min=1))
     if model.spiral is not None or any(bool((part.abs() > size).any()) for part in wrong):
         raise InputError(
             f"the order of model '{model.name}' is not collinear with the spin along it conserved; the interaction of "

@@ -15,17 +15,17 @@ from sqwirrel.simulate import zone
 from sqwirrel.simulate.classical.search import Vector
 from sqwirrel.simulate.quadratic.eigen import eigenmodes
 from sqwirrel.simulate.quadratic.expansion import Expansion
-from sqwirrel.simulate.quantum.zero_point import CHUNK, expanded
+from sqwirrel.simulate.quantum.zero_point import CHUNK, check_dispersive, expanded
 from sqwirrel.simulate.terms import sides
 
 POINTS = (1, 960, 96, 24)
-"""Points a direction of the sum over k, by the number of directions in which modes disperse; even, so that k and q - k
-miss Goldstone modes at the simple fractions that q often is."""
+"""Points a direction of the sum over k, by the number of directions in which modes disperse; halves and thirds of the
+zone, where Goldstone modes are, are as far from k and q - k as its centre is."""
 
 
 def two_magnon(
     model: SpinModel,
-    theta: Float[Tensor, "1 parameter"],
+    theta: Float[Tensor, "set parameter"],
     q: Float[Tensor, "q 3"],
     edges: Float[Tensor, " edge"],
     *,
@@ -38,19 +38,22 @@ def two_magnon(
     direction decide how smooth it is. Left out: what the interaction of magnons adds at the same order, and the decay
     of one magnon into two that non-collinear orders have.
     """
-    if bool((edges.diff() <= 0).any()) or len(edges) < 2:
-        raise InputError(f"energy edges must rise, two at least; got {edges.tolist()}")
+    q, edges = q.to(torch.float64), edges.to(torch.float64)
+    if len(edges) < 2 or not bool((edges.diff() > 0).all() and edges.isfinite().all()):
+        raise InputError(f"energy edges must rise, two finite ones at least; got {edges.tolist()}")
     with torch.no_grad():
         expansion = expanded(model, theta, field)
-        mesh = zone.midpoints(model, points or POINTS[int(zone.coupled(model).sum())])
+        check_dispersive(model, expansion, "two-magnon scattering")
+        n = points or POINTS[int(zone.coupled(model).sum())]
         shift, turn = sides(model)
         found = torch.zeros(len(q), len(edges) - 1, 3, 3, dtype=torch.complex128)
         for move, seen in zip(shift, turn, strict=True):
             axes = torch.einsum("ab,ib->ia", seen, expansion.directions[0] + 0j)
             for one, at in zip(found, q + move, strict=True):
+                mesh = zone.between(model, n, at)
                 for k in torch.split(mesh, CHUNK):
-                    one += _pairs(expansion, axes, k, at - k, edges)
-    return found / (len(mesh) * len(model.spins)) / edges.diff()[:, None, None]
+                    one += _pairs(expansion, axes, k, at - k, edges) / len(mesh)
+    return found / len(model.spins) / edges.diff()[:, None, None]
 
 
 def _pairs(

@@ -20,7 +20,7 @@ from sqwirrel.simulate.quadratic.eigen import eigenmodes
 from sqwirrel.simulate.quadratic.expansion import Expansion
 from sqwirrel.simulate.spinwave import SpinWaves
 from sqwirrel.simulate.stability import stability, why_unstable
-from sqwirrel.simulate.terms import single_ion
+from sqwirrel.simulate.terms import REGULARISATION, single_ion
 
 MESH = (1, 768, 96, 24)
 """Points a direction of the finest of four meshes, by the number of directions in which modes disperse: halves and
@@ -29,6 +29,8 @@ STEADY = 1e-9
 """A change from mesh to mesh below this, relative or absolute, is rounding."""
 SLOW = 0.8
 """A series whose steps shrink less than this from mesh to mesh is taken for one without a limit."""
+FLAT = 0.1
+"""A mode of whose energy more than this part comes from the regularisation has none of its own."""
 CHUNK = 4096
 """Wavevectors solved at once."""
 
@@ -40,7 +42,7 @@ class Average(NamedTuple):
     error: Float[Tensor, "*shape"]
 
 
-def expanded(model: SpinModel, theta: Float[Tensor, "1 parameter"], field: Vector = (0.0, 0.0, 0.0)) -> Expansion:
+def expanded(model: SpinModel, theta: Float[Tensor, "set parameter"], field: Vector = (0.0, 0.0, 0.0)) -> Expansion:
     """The boson Hamiltonian round an order that must be a minimum."""
     found = stability(model, theta, field=field)
     if not found.is_minimum:
@@ -48,18 +50,19 @@ def expanded(model: SpinModel, theta: Float[Tensor, "1 parameter"], field: Vecto
     return SpinWaves(model, torch.zeros(1, 3, dtype=torch.float64), field=field, keep=False).expansion(theta)
 
 
-def moments(model: SpinModel, theta: Float[Tensor, "1 parameter"], *, field: Vector = (0.0, 0.0, 0.0)) -> Average:
-    """Ordered spin s - <b^dagger b> of every site, in linear spin-wave theory."""
+def moments(model: SpinModel, theta: Float[Tensor, "set parameter"], *, field: Vector = (0.0, 0.0, 0.0)) -> Average:
+    """Ordered spin s - <b^dagger b> of every site, in linear theory; the error is infinite if a band has no energy."""
     expansion, n = expanded(model, theta, field), len(model.spins)
 
     def bosons(q: Float[Tensor, "q 3"]) -> Float[Tensor, "q site"]:
         return vacuum(expansion, q).diagonal(dim1=-2, dim2=-1).real[:, n:]
 
     number = zone_average(model, bosons)
-    return Average(model.spins - number.value, number.error)
+    error = torch.full_like(number.error, torch.inf) if flat_bands(model, expansion) else number.error
+    return Average(model.spins - number.value, error)
 
 
-def energy(model: SpinModel, theta: Float[Tensor, "1 parameter"], *, field: Vector = (0.0, 0.0, 0.0)) -> Average:
+def energy(model: SpinModel, theta: Float[Tensor, "set parameter"], *, field: Vector = (0.0, 0.0, 0.0)) -> Average:
     """Ground-state energy, meV per ion: classical and the first correction, of relative order 1/s.
 
     Squares of spin components across a moment have the constant s / 2 each, which is part of it.
@@ -78,6 +81,28 @@ def energy(model: SpinModel, theta: Float[Tensor, "1 parameter"], *, field: Vect
 
     found = zone_average(model, change)
     return Average(fixed + found.value, found.error)
+
+
+def flat_bands(model: SpinModel, expansion: Expansion) -> int:
+    """How many modes have no energy at any wavevector, so that averages over them are those of the regularisation.
+
+    By d energy / d regularisation, which is the squared length of the column of T.
+    """
+    with torch.no_grad():
+        H = expansion.at(zone.midpoints(model, max(1, MESH[int(zone.coupled(model).sum())] >> 3)))[0]
+        energy, amplitude, _ = eigenmodes(H, torch.eye(H.shape[-1], dtype=H.dtype))
+        made = REGULARISATION * (amplitude.abs() ** 2).sum(-1)
+        soft = (made > FLAT * energy.abs()).sum(-1) // 2
+    return int(soft.min())
+
+
+def check_dispersive(model: SpinModel, expansion: Expansion, what: str) -> None:
+    """Refuses bands without energy."""
+    if count := flat_bands(model, expansion):
+        raise InputError(
+            f"model '{model.name}' has {count} flat mode(s) without energy in the whole zone, which leave {what} "
+            "without a limit; add what gives them energy (anisotropy, further couplings, a field)"
+        )
 
 
 def vacuum(expansion: Expansion, q: Float[Tensor, "q 3"]) -> Complex[Tensor, "q boson boson"]:

@@ -1,11 +1,14 @@
 """Random starts: what is refused, what counts as one order, and how an order is set upright."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from sqwirrel.errors import InputError
 from sqwirrel.model import library
+from sqwirrel.model.magnetic.terms import Dipole
 from sqwirrel.simulate.classical.luttinger_tisza import luttinger_tisza
 from sqwirrel.simulate.classical.search import energy_of, ground_states, torque, upright
 from tests.cases import build, neighbours, tensor
@@ -77,3 +80,20 @@ def test_stevens_operators_and_dipoles_are_in_the_energy_and_refused_by_the_boun
     assert torch.allclose(best.directions.abs(), tensor([[0, 0, 1.0], [0, 0, 1]]), atol=1e-6)
     with pytest.raises(InputError, match="Stevens operators or dipoles, which the bound"):
         luttinger_tisza(model, model.pack())
+
+
+def test_orders_that_the_energy_holds_are_not_turned():
+    """By a field, or by dipoles, which lay moments along their chain."""
+    chain = build(np.eye(3) * 4, [[0, 0, 0]], [[0, 0, 1]], {"J": (([0], [0], [[1, 0, 0]]), -1)}, spin=2.5)
+    held = ground_states(chain, tensor([[1.0]]), field=(3.0, 0, 0), starts=4)[0].directions
+    assert torch.allclose(held, tensor([[1, 0, 0]]), atol=1e-6)
+    along = ground_states(
+        dataclasses.replace(chain, dipole=Dipole(), supercell=tensor(np.diag([1, 2, 2]))), tensor([[1.0]]), starts=4
+    )
+    assert torch.allclose(along[0].directions.abs(), tensor([[1, 0, 0]]), atol=1e-6)
+
+
+def test_a_search_needs_a_start():
+    model, theta = square()
+    with pytest.raises(InputError, match="one random start at least; got starts = 0"):
+        ground_states(model, theta, starts=0)
