@@ -282,6 +282,8 @@ def test_what_breaks_the_rotating_frame_is_refused() -> None:
     for k in ([0, 0, 0], [0.5, 0, 0], [1, 0.5, 0]):
         with pytest.raises(InputError, match="one or two magnetic cells"):
             dataclasses.replace(helix(), spiral=Spiral(tensor(k), tensor([0, 0, 1])))
+    with pytest.raises(InputError, match="moments lie along its axis"):
+        dataclasses.replace(helix(), directions=tensor([[0, 0, 1], [0, 0, -1]]))
 
 
 @pytest.mark.parametrize("name", ["fm_chain", "rb2mnf4", "N8", "tri120", "canted"])

@@ -95,7 +95,7 @@ def order(
     """Whether a model's order is a minimum of its energy, and the order that is lowest, to paste."""
     with screen.complaints():
         orders = find_order(model, changes or ())
-    (screen.print_orders_json if as_json else screen.print_orders)(orders)
+        (screen.print_orders_json if as_json else screen.print_orders)(orders)
 
 
 @app.command(epilog="Example: sqwirrel bonds yb2ti2o7 --distance 4")
@@ -115,7 +115,7 @@ def bonds(
     """What symmetry allows: exchange matrices on bonds by their names, anisotropy on sites."""
     with screen.complaints():
         found = find_bonds(model, distance, sites or ())
-    (screen.print_bonds_json if as_json else screen.print_bonds)(found)
+        (screen.print_bonds_json if as_json else screen.print_bonds)(found)
 
 
 @app.command(epilog="Example: sqwirrel doctor")

@@ -191,7 +191,14 @@ class Crystal:
             raise InputError(f"the crystal has sites {tuple(dict.fromkeys(self.kinds))}, got '{kind}'")
         first = self.kinds.index(kind)
         image = self.action.image[:, first].tolist()
-        copies = [image.index(site) for site, each in enumerate(self.kinds) if each == kind]
+        sites = [site for site, each in enumerate(self.kinds) if each == kind]
+        if strange := [site for site in sites if site not in image]:
+            raise InputError(
+                f"no symmetry operation takes site '{kind}' from {symmetry.spell(self.positions[first])} to its copy "
+                f"at {symmetry.spell(self.positions[strange[0]])}; put it exactly on its special position, or check "
+                "that the operations of the file are a group"
+            )
+        copies = [image.index(site) for site in sites]
         return self.action.R[[k for k, site in enumerate(image) if site == first]], self.action.R[copies]
 
 

@@ -44,10 +44,15 @@ def numbers(value: object, shape: tuple[int, ...], where: str) -> Float[Tensor, 
 
 
 def matrix(value: object, where: str) -> Float[Tensor, "3 3"]:
-    """A 3 x 3 matrix, or a number for that multiple of the unit matrix."""
+    """A 3 x 3 matrix, three numbers for a diagonal one, or a number for that multiple of the unit matrix."""
     if isinstance(value, int | float):
         return float(numbers(value, (), where)) * torch.eye(3, dtype=torch.float64)
-    return numbers(value, (3, 3), where)
+    if isinstance(value, list | tuple) and len(value) == 3 and all(isinstance(x, int | float) for x in value):
+        return torch.diag(numbers(value, (3,), where))
+    try:
+        return numbers(value, (3, 3), where)
+    except InputError as error:
+        raise InputError(f"{error}; three numbers stand for a diagonal matrix, one for a multiple of unity") from None
 
 
 def switch(value: object, where: str) -> bool:

@@ -125,6 +125,11 @@ def _check_spiral(model: SpinModel) -> None:
     spiral = model.spiral
     if spiral is None:
         return
+    if bool((torch.linalg.cross(model.directions, spiral.axis.expand_as(model.directions)).abs() < 1e-6).all()):
+        raise InputError(
+            f"model '{model.name}' has a spiral whose moments lie along its axis {spiral.axis.tolist()} and do not "
+            "turn; give directions across the axis, or no axis"
+        )
     turns = 2 * model.supercell @ spiral.propagation
     if torch.allclose(turns, turns.round(), rtol=0, atol=1e-6):
         raise InputError(

@@ -86,6 +86,9 @@ class SpinWaves(nn.Module):
         self.model, self.names, self.temperature = model, model.names, temperature
         for name, tensor in terms(model, torch.as_tensor(field, dtype=torch.float64))._asdict().items():
             self.register_buffer(name, tensor)
+        q = torch.as_tensor(q)
+        if q.ndim != 2 or q.shape[1] != 3:
+            raise InputError(f"wavevectors have the shape {tuple(q.shape)}; expected (n, 3), each h, k, l")
         shift, turn = sides(model)
         self.register_buffer("q", q.to(torch.float64))
         self.register_buffer("solved", (self.q + shift[:, None]).flatten(0, 1))
@@ -168,6 +171,11 @@ class SpinWaves(nn.Module):
 
     def _order(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Parameters with the constant 1 appended, directions (1 or batch), and whether these are stationary."""
+        if theta.ndim != 2 or theta.shape[1] != len(self.names):
+            raise InputError(
+                f"parameters have the shape {tuple(theta.shape)}; expected (batch, {len(self.names)}), "
+                f"{', '.join(self.names)}: model.pack() makes one row"
+            )
         theta = torch.cat((theta, theta.new_ones(len(theta), 1)), dim=1)
         energy = self.terms.energy(theta)
         directions = relax(energy, self.directions[0]) if self.model.relaxed else self.directions

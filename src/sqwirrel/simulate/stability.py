@@ -54,7 +54,10 @@ def stability(model: SpinModel, theta: Float[Tensor, "set parameter"], *, field:
 
 
 def why_unstable(model: SpinModel, found: Stability, at: Float[Tensor, "q 3"] | None = None) -> str:
-    """One sentence: what is wrong with an order that is no minimum, and what to do; `at` (rlu) are known to fail."""
+    """One sentence: what is wrong with an order that is no minimum, and what to do.
+
+    It names the softest wavevector, or the first of those `at` (rlu) which are known to fail and were not found.
+    """
     head = f"the assumed order of model '{model.name}' is not"
     if not found.is_stationary:
         site = int(found.torque.norm(dim=-1).argmax())
@@ -64,7 +67,7 @@ def why_unstable(model: SpinModel, found: Stability, at: Float[Tensor, "q 3"] | 
             f"{head} stationary with these parameters (a torque acts on the moments: that of {model.labels[site]} "
             f"would turn towards {towards}); {cure} (sqwirrel order finds a minimum)"
         )
-    q = at[0] if at is not None and len(at) else found.q
+    q = at[0] if found.is_minimum and at is not None and len(at) else found.q
     pitch = "" if model.spiral is None else " (a spiral is one for the propagation of lowest energy alone)"
     other = "other directions" if float(q.abs().max()) < 1e-6 else "an order with that propagation"
     return (

@@ -191,3 +191,17 @@ def test_cif_gives_the_same_model_as_the_space_group(tmp_path):
     model, reference = parse(mapping, tmp_path), parse(MNF2)
     assert torch.allclose(model.positions, reference.positions)
     assert [len(c.i) for c in model.couplings] == [len(c.i) for c in reference.couplings]
+
+
+def test_three_numbers_are_a_diagonal_matrix_and_a_zero_direction_is_named():
+    given = {
+        **MNF2,
+        "couplings": [{"name": "J", "bond": "2", "matrix": [1, 1, 0.5]}],
+        "anisotropies": [],
+        "defaults": {},
+    }
+    model = parse({**given, "prior": {}})
+    assert model.couplings[0].matrix[0].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 0.5]]
+    spins = [{**MNF2["order"]["spins"][0], "direction": [0, 0, 0]}, MNF2["order"]["spins"][1]]
+    with pytest.raises(InputError, match=r"direction of the spin at \(0, 0, 0\) is zero; give a Cartesian"):
+        parse({**MNF2, "order": {**MNF2["order"], "spins": spins}})

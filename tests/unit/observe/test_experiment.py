@@ -224,8 +224,7 @@ def test_dense_points_find_an_instability_that_few_points_miss() -> None:
     assert bool(SIMPLE.predict(theta).stable.all())
     unstable = SIMPLE.anchored(theta).unstable
     assert len(unstable) > 0
-    q = ", ".join(f"{x:.3f}" for x in unstable[0].tolist())
-    assert f"unstable at q = ({q})" in SIMPLE.why_unstable(theta, unstable)
+    assert "unstable at q = (0.000, 0.000, 0.000)" in SIMPLE.why_unstable(theta, unstable)
 
 
 def test_measurement_needs_a_temperature() -> None:

@@ -31,12 +31,14 @@ def test_a_torque_names_the_moment_and_where_it_turns():
     assert stability(replace(tilted, relaxed=True), MODEL.pack()).is_minimum
 
 
-def test_an_instability_names_its_wavevector_or_the_one_given():
+def test_an_instability_names_its_softest_wavevector_or_one_that_the_search_missed():
     found = stability(MODEL, MODEL.pack(J1=-1))
-    assert "unstable at q = (0.000, 0.000, 0.000); change the parameters" in why_unstable(MODEL, found)
     given = torch.full((1, 3), 0.25, dtype=torch.float64)
-    assert "unstable at q = (0.250, 0.250, 0.250)" in why_unstable(MODEL, found, given)
-    assert "give an order with that propagation" in why_unstable(MODEL, found, given)
+    for at in (None, given):
+        assert "unstable at q = (0.000, 0.000, 0.000); change the parameters" in why_unstable(MODEL, found, at)
+    missed = why_unstable(MODEL, found._replace(is_minimum=True), given)
+    assert "unstable at q = (0.250, 0.250, 0.250)" in missed
+    assert "give an order with that propagation" in missed
 
 
 def test_dipoles_between_chains_are_seen_in_all_directions():

@@ -219,10 +219,12 @@ def _direction(
             "[[order.spins]] for each magnetic atom of the chemical cell or of the supercell"
         )
     t, direction = found[0]
-    if turning is not None and bool(direction.any()):
+    if not bool(direction.any()):
+        raise InputError(f"[order] the direction of the spin at {where} is zero; give a Cartesian direction")
+    if turning is not None:
         return torch.nn.functional.normalize(turning.rotation(t) @ direction, dim=0)
     factor = math.cos(2 * math.pi * float(k @ t))
-    if abs(abs(factor) - 1) > CLOSE or not bool(direction.any()):
+    if abs(abs(factor) - 1) > CLOSE:
         raise InputError(
             f"[order] the atom at {where} gets {factor:.3g} times the direction {direction.tolist()}, which is no unit "
             "vector; give the spins of the supercell one by one"
