@@ -51,11 +51,12 @@ _POINTS = torch.nn.functional.normalize(
 )
 """Directions, one of each pair n and -n, that fix the coefficients many times over."""
 _FIT = torch.linalg.pinv(monomials(_POINTS))
+_BEND = torch.einsum("axy,byk->abxk", _slopes(5), _slopes(6))
 
 
 def second_derivative(f: Float[Tensor, "*n 28"]) -> Float[Tensor, "*n 3 3 15"]:
     """Coefficients of d2f/dn dn, of degree 4; times n it is 5 df/dn."""
-    return torch.einsum("axy,byk,...k->...abx", _slopes(5), _slopes(6), f)
+    return torch.einsum("abxk,...k->...abx", _BEND, f)
 
 
 def operator(k: int, q: int) -> Float[Tensor, "28"]:
