@@ -180,7 +180,7 @@ def in_larger_cell(model: SpinModel, axis: int) -> SpinModel:
     anisotropies = [
         Anisotropy(a.name, torch.cat((a.site, n + a.site)), a.matrix.repeat(2, 1, 1)) for a in model.anisotropies
     ]
-    same = {name: torch.cat((getattr(model, name),) * 2) for name in ("spins", "g", "directions")}
+    same = {name: torch.cat((getattr(model, name),) * 2) for name in ("spins", "g", "directions", "lande")}
     return dataclasses.replace(
         model,
         supercell=model.supercell * (1 + one[:, None]),

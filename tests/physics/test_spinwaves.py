@@ -3,6 +3,7 @@
 Left out: the fcc MnO-like spectrum, whose quartic single-ion term no quadratic model holds.
 """
 
+import dataclasses
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from sqwirrel.model.ions import form_factor
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate import Modes, SpinWaves
 from sqwirrel.units import MU_B
@@ -160,3 +162,18 @@ def tetrahedral_group() -> list[np.ndarray]:
     cyclic = [np.roll(np.eye(3), shift, axis=0) for shift in range(3)]
     halves = [np.diag(signs) for signs in ([1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1])]
     return [half @ turn for half in halves for turn in cyclic]
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_intensity_carries_the_form_factor_with_the_lande_factor_of_each_site(gradients: bool) -> None:
+    model = dataclasses.replace(from_peers_square(), ions=("Yb3+",) * 2)
+    q = random_q(5)
+    with torch.set_grad_enabled(gradients):
+        theta = tensor([[1.0, 1.0]])
+        bare, spin, both = (
+            SpinWaves(m, q)(theta).intensity
+            for m in (from_peers_square(), model, dataclasses.replace(model, lande=tensor([8 / 7, 8 / 7])))
+        )
+    Q = model.lattice.to_cartesian(q).norm(dim=-1)[:, None]
+    assert torch.allclose(spin[0], bare[0] * form_factor("Yb3+", Q) ** 2, rtol=1e-9)
+    assert torch.allclose(both[0], bare[0] * form_factor("Yb3+", Q, 8 / 7) ** 2, rtol=1e-9)

@@ -152,7 +152,7 @@ def doubled(model: SpinModel) -> SpinModel:
         )
         for mark, shift in (("", 0), ("'", n))
     ]
-    both = {name: torch.cat((getattr(model, name),) * 2) for name in ("spins", "g", "directions")}
+    both = {name: torch.cat((getattr(model, name),) * 2) for name in ("spins", "g", "directions", "lande")}
     return dataclasses.replace(
         model,
         positions=torch.cat((model.positions, model.positions)),

@@ -46,6 +46,7 @@ def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
         labels=tuple(crystal.sites[k].label for k in cell.site.tolist()),
         ions=tuple(str(site.get("ion", "")) for site in known),
         spins=torch.tensor([float(site["spin"]) for site in known], dtype=torch.float64),
+        lande=torch.tensor([float(site.get("lande", 2.0)) for site in known], dtype=torch.float64),
         g=_g(cell, sites),
         directions=cell.directions,
         couplings=tuple(
@@ -81,14 +82,19 @@ def parse_crystal(value: object, folder: Path) -> tuple[Crystal, dict[str, dict[
     kind = next((key for key in ("cif", "mcif") if key in crystal), "")
     inputs.table(value, "[crystal]", f"sites {kind or 'cell spacegroup'}")
     needed = "label spin" if kind else "label position spin"
-    entries = inputs.tables(crystal["sites"], "[[crystal.sites]]", needed, "ion g")
+    entries = inputs.tables(crystal["sites"], "[[crystal.sites]]", needed, "ion g lande")
     sites = {str(entry["label"]): entry for entry in entries}
     if len(sites) != len(entries) or not entries:
         raise InputError("[[crystal.sites]] must list at least one site, each label once; symmetry makes the copies")
     for label, entry in sites.items():
         inputs.numbers(entry["spin"], (), f"spin of site '{label}'")
+        lande = float(inputs.numbers(entry.get("lande", 2.0), (), f"lande of site '{label}'"))
+        if lande == 0:
+            raise InputError(
+                f"lande of site '{label}' is 0; give the Lande factor of its form factor, 2 for spins alone"
+            )
         if entry.get("ion"):
-            ions.coefficients(str(entry["ion"]))
+            ions.coefficients(str(entry["ion"]), "j0" if lande == 2 else "j2")
     if kind == "cif":
         return Crystal.from_cif(folder / str(crystal["cif"])).only(list(sites)), sites, {}
     if kind == "mcif":

@@ -26,7 +26,8 @@ class SpinModel:
     """A spin Hamiltonian, linear in its parameters, and the magnetic order it is expanded about.
 
     `lattice` is the chemical cell; rows of `supercell` are the magnetic cell in chemical lattice vectors; `positions`
-    are fractional in the magnetic cell; `directions` are Cartesian (made unit vectors here); `spins` are lengths S.
+    are fractional in the magnetic cell; `directions` are Cartesian (made unit vectors here); `spins` are lengths S;
+    `lande` is the Lande factor in the form factor, 2 for spins alone.
     A `relaxed` order is a start that follows theta. With a `spiral` the directions are those of the first cell. `prior`
     is a suggestion for the parameters, meV.
     """
@@ -47,6 +48,7 @@ class SpinModel:
     dipole: Dipole | None = None
     relaxed: bool = False
     spiral: Spiral | None = None
+    lande: Float[Tensor, " site"] = field(default_factory=lambda: torch.tensor(2.0))
     defaults: Mapping[str, float] = field(default_factory=dict)
     papers: tuple[str, ...] = ()
     prior: Prior = field(default_factory=Prior)
@@ -57,6 +59,7 @@ class SpinModel:
         n = len(self.positions)
         object.__setattr__(self, "supercell", inputs.floats(self.supercell))
         object.__setattr__(self, "spins", inputs.floats(self.spins).expand(n).clone())
+        object.__setattr__(self, "lande", inputs.floats(self.lande).expand(n).clone())
         object.__setattr__(self, "g", inputs.tensors(self.g, n, f"g in model '{self.name}'"))
         object.__setattr__(self, "directions", inputs.unit_vectors(self.directions, n, f"model '{self.name}'"))
         for key in ("labels", "ions", "couplings", "anisotropies", "multipoles", "papers"):

@@ -193,8 +193,9 @@ class SpinWaves(nn.Module):
 
     def _kinds(self) -> Int[Tensor, " site"]:
         """The ion of every site, by number."""
-        kinds = list(dict.fromkeys(self.model.ions))
-        return torch.tensor([kinds.index(ion) for ion in self.model.ions])
+        every = list(zip(self.model.ions, self.model.lande.tolist(), strict=True))
+        kinds = list(dict.fromkeys(every))
+        return torch.tensor([kinds.index(each) for each in every])
 
     def _values(self, theta: Tensor, directions: Tensor) -> Inexact[Tensor, "batch element"]:
         """Matrix elements of every row of `theta`, without their phases."""
@@ -261,7 +262,8 @@ class SpinWaves(nn.Module):
         wave = self.wave[part]
         size = wave.norm(dim=-1)
         unit = torch.where(size[:, None] > 0, wave / size.clamp(min=1e-300)[:, None], 0.0)
-        form = [form_factor(ion, size) if ion else torch.ones_like(size) for ion in dict.fromkeys(self.model.ions)]
+        kinds = dict.fromkeys(zip(self.model.ions, self.model.lande.tolist(), strict=True))
+        form = [form_factor(ion, size, lande) if ion else torch.ones_like(size) for ion, lande in kinds]
         weight = torch.ones_like(size)
         if self.common is not None:
             real, imaginary = self.common.real, self.common.imag

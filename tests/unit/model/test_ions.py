@@ -1,5 +1,6 @@
 """Form factors."""
 
+import periodictable
 import pytest
 import torch
 
@@ -34,3 +35,13 @@ def test_mn2_by_hand():
 def test_unknown_ions_are_named(ion, message):
     with pytest.raises(InputError, match=message):
         form_factor(ion, torch.tensor(1.0))
+
+
+def test_orbital_moments_add_j2_with_the_lande_factor():
+    """Yb3+, g = 8/7: <j0> + 3/4 <j2>, International Tables C 4.4.5; 1 at Q = 0 to the three digits of the table."""
+    Q = torch.linspace(0, 6, 7, dtype=torch.float64)
+    tables = periodictable.Yb.magnetic_ff[3]
+    expected = torch.as_tensor(tables.j0_Q(Q.numpy()) + 0.75 * tables.j2_Q(Q.numpy()))
+    assert torch.allclose(form_factor("Yb3+", Q, lande=8 / 7), expected, rtol=0, atol=1e-12)
+    assert torch.equal(form_factor("Yb3+", Q), form_factor("Yb3+", Q, lande=2.0))
+    assert bool((form_factor("Yb3+", Q[1:], lande=8 / 7) > form_factor("Yb3+", Q[1:])).all())
