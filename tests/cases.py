@@ -16,8 +16,27 @@ from torch import Tensor
 from sqwirrel.lattice import Lattice
 from sqwirrel.model.magnetic.terms import Anisotropy, Coupling
 from sqwirrel.model.spin import SpinModel
+from sqwirrel.simulate import SpinWaves
+from sqwirrel.simulate.terms import REGULARISATION
 
 SHARED = Path(__file__).parents[2] / "shared"
+MNF2_CIF = """data_mnf2
+_cell_length_a 4.8736
+_cell_length_b 4.8736
+_cell_length_c 3.2998(4)
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_space_group_name_H-M_alt 'P 42/m n m'
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+Mn1 Mn 0 0 0
+F1 F 0.305 0.305 0
+"""
 Bonds = tuple[Sequence[int], Sequence[int], Sequence[Sequence[int]]]
 """Sites i, sites j and the cell offsets of j."""
 
@@ -197,3 +216,24 @@ def kagome() -> SpinModel:
     """The antiferromagnet with nearest neighbours J1 alone and all triangles alike: a whole band has no energy."""
     cell, places = np.array([[6.0, 0, 0], [-3, 27**0.5, 0], [0, 0, 10]]), [[0.5, 0, 0], [0, 0.5, 0], [0.5, 0.5, 0]]
     return build(cell, places, [[1, 2, 0], [-2, -1, 0], [1, -1, 0]] @ cell, {"J1": (neighbours(cell, places, 3), 1)})
+
+
+def assert_second_derivative(model: SpinModel, theta: Tensor, K: Tensor) -> None:
+    """H at q = 0 of two sites is the Hessian K[site, x or y, site, x or y] of the energy, b = (x + i y) / sqrt 2."""
+    one = torch.eye(2, dtype=torch.complex128)
+    U = torch.cat((torch.stack((one, one), 1), torch.stack((-1j * one, 1j * one), 1))).reshape(2, 2, 2, 2) / 2**0.5
+    expected = torch.einsum("xidj,ixky,ykel->djel", U.conj(), K + 0j, U).reshape(4, 4)
+    H = SpinWaves(model, torch.zeros(1, 3)).expansion(theta).at(torch.zeros(1, 3, dtype=torch.float64))[0, 0]
+    assert torch.allclose(H - REGULARISATION * torch.eye(4), expected, atol=1e-10)
+
+
+def rotated(model: SpinModel, turn: Tensor) -> SpinModel:
+    """Spins, g tensors, matrices and crystal turned together."""
+    return dataclasses.replace(
+        model,
+        lattice=Lattice.from_vectors(model.lattice.vectors @ turn.T),
+        directions=model.directions @ turn.T,
+        g=turn @ model.g @ turn.T,
+        couplings=tuple(dataclasses.replace(c, matrix=turn @ c.matrix @ turn.T) for c in model.couplings),
+        anisotropies=tuple(Anisotropy(a.name, a.site, turn @ a.matrix @ turn.T) for a in model.anisotropies),
+    )

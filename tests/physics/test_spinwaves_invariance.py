@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-from sqwirrel.lattice import Lattice
 from sqwirrel.model.magnetic.order import Spiral
 from sqwirrel.model.magnetic.terms import Anisotropy, Coupling
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate import Modes, SpinWaves, spinwave
 from sqwirrel.simulate.quadratic import choice
-from tests.cases import Bonds, build, from_peers, neighbours, peers, random_q, repeated, tensor
+from tests.cases import Bonds, build, from_peers, neighbours, peers, random_q, repeated, rotated, tensor
 
 Q = random_q(10, seed=5)
 FIELD = tensor([0.4, -0.7, 1.1])
@@ -118,15 +117,7 @@ def test_rotating_spins_field_matrices_and_crystal_together_changes_nothing() ->
     model = generic()
     turn = tensor(np.linalg.qr(np.random.default_rng(7).normal(size=(3, 3)))[0])
     turn = turn * torch.linalg.det(turn)
-    rotated = dataclasses.replace(
-        model,
-        lattice=Lattice.from_vectors(model.lattice.vectors @ turn.T),
-        directions=model.directions @ turn.T,
-        g=turn @ model.g @ turn.T,
-        couplings=tuple(dataclasses.replace(c, matrix=turn @ c.matrix @ turn.T) for c in model.couplings),
-        anisotropies=tuple(Anisotropy(a.name, a.site, turn @ a.matrix @ turn.T) for a in model.anisotropies),
-    )
-    assert_same(solve(model), solve(rotated, field=turn @ FIELD))
+    assert_same(solve(model), solve(rotated(model, turn), field=turn @ FIELD))
 
 
 def test_supercell_has_the_intensity_of_the_primitive_cell_at_every_energy() -> None:

@@ -15,10 +15,8 @@ from sqwirrel.model.parse import parse
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate import Modes, SpinWaves
 from sqwirrel.simulate.classical.order import local_frames
-from sqwirrel.simulate.quadratic.bosons import Bosons, Elements, phases, turns
-from sqwirrel.simulate.terms import REGULARISATION, terms
 from sqwirrel.units import K_B
-from tests.cases import build, neighbours, random_q, repeated, tensor
+from tests.cases import assert_second_derivative, build, neighbours, random_q, repeated, tensor
 
 Q = random_q(12)
 CUBE = 4 * np.eye(3)
@@ -161,16 +159,7 @@ def classical(model: SpinModel, xy: Tensor) -> Tensor:
 def test_the_boson_hamiltonian_is_the_second_derivative_of_the_classical_energy() -> None:
     model = tilted()
     K = torch.autograd.functional.hessian(lambda xy: classical(model, xy), torch.zeros(2, 2, dtype=torch.float64))
-    one = torch.eye(2, dtype=torch.complex128)
-    U = torch.cat((torch.stack((one, one), 1), torch.stack((-1j * one, 1j * one), 1))).reshape(2, 2, 2, 2) / 2**0.5
-    expected = torch.einsum("xidj,ixky,ykel->djel", U.conj(), K + 0j, U).reshape(4, 4)
-    found = terms(model, torch.zeros(3, dtype=torch.float64))
-    vectors, source = phases(found.displacement)
-    elements = Elements.of(Bosons.every(2), found.i, found.j, source)
-    theta = torch.cat((THETA, torch.ones(1, 1).double()), dim=1)
-    value = elements.values(found.parts(theta, model.directions[None]).raw)
-    H = elements.matrix(value, turns(vectors, torch.zeros(1, 3, dtype=torch.float64)), 4)[0, 0]
-    assert torch.allclose(H - REGULARISATION * torch.eye(4), expected, atol=1e-10)
+    assert_second_derivative(model, THETA, K)
 
 
 def total(modes: Modes) -> Tensor:

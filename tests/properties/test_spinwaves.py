@@ -8,12 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sqwirrel.lattice import Lattice
 from sqwirrel.model.magnetic.order import Spiral
 from sqwirrel.model.magnetic.terms import Anisotropy, Coupling
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate import Modes, SpinWaves
-from tests.cases import build, in_larger_cell, neighbours, random_model, random_q, repeated, tensor
+from tests.cases import build, in_larger_cell, neighbours, random_model, random_q, repeated, rotated, tensor
 
 THETA = tensor([[0.3, 6.0]])
 Q = random_q(5, seed=11)
@@ -59,16 +58,7 @@ def test_a_larger_cell_changes_nothing(kind: Kind, axis: int, gradients: bool) -
 @given(kind=kinds, seed=st.integers(0, 10**6), gradients=gradients)
 def test_turning_spins_matrices_and_crystal_changes_nothing(kind: Kind, seed: int, gradients: bool) -> None:
     model = random_model(**kind)
-    turn = rotation(seed)
-    turned = dataclasses.replace(
-        model,
-        lattice=Lattice.from_vectors(model.lattice.vectors @ turn.T),
-        directions=model.directions @ turn.T,
-        g=turn @ model.g @ turn.T,
-        couplings=tuple(dataclasses.replace(c, matrix=turn @ c.matrix @ turn.T) for c in model.couplings),
-        anisotropies=tuple(Anisotropy(a.name, a.site, turn @ a.matrix @ turn.T) for a in model.anisotropies),
-    )
-    assert_same(solve(model), solve(turned, gradients=gradients))
+    assert_same(solve(model), solve(rotated(model, rotation(seed)), gradients=gradients))
 
 
 @settings(max_examples=25)

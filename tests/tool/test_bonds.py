@@ -4,23 +4,7 @@ import json
 
 import pytest
 
-CIF = """data_x
-_cell_length_a 4.8736
-_cell_length_b 4.8736
-_cell_length_c 3.2998
-_cell_angle_alpha 90
-_cell_angle_beta 90
-_cell_angle_gamma 90
-_space_group_name_H-M_alt 'P 42/m n m'
-loop_
-_atom_site_label
-_atom_site_type_symbol
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-Mn1 Mn 0 0 0
-F1 F 0.305 0.305 0
-"""
+from tests.cases import MNF2_CIF
 
 
 def test_bonds_of_a_model_are_printed_with_what_symmetry_allows(run):
@@ -40,7 +24,7 @@ def test_bonds_of_a_model_are_printed_with_what_symmetry_allows(run):
 
 
 def test_bonds_of_a_structure_file_are_those_of_the_model(run, tmp_path):
-    (tmp_path / "m.cif").write_text(CIF)
+    (tmp_path / "m.cif").write_text(MNF2_CIF)
     model = json.loads(run("bonds", "mnf2", "--json").stdout)
     for sites in ("Mn", "Mn1"):
         structure = json.loads(run("bonds", "m.cif", "--sites", sites, "--json").stdout)

@@ -6,24 +6,7 @@ import pytest
 
 from sqwirrel.errors import InputError
 from sqwirrel.model.crystal import Crystal
-
-GOOD = """data_mnf2
-_cell_length_a 4.8736
-_cell_length_b 4.8736
-_cell_length_c 3.2998(4)
-_cell_angle_alpha 90
-_cell_angle_beta 90
-_cell_angle_gamma 90
-_space_group_name_H-M_alt 'P 42/m n m'
-loop_
-_atom_site_label
-_atom_site_type_symbol
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-Mn1 Mn 0 0 0
-F1 F 0.305 0.305 0
-"""
+from tests.cases import MNF2_CIF
 
 
 def read(folder: Path, text: str) -> Crystal:
@@ -33,7 +16,7 @@ def read(folder: Path, text: str) -> Crystal:
 
 
 def test_numbers_with_an_error_in_brackets_are_read(tmp_path: Path) -> None:
-    assert read(tmp_path, GOOD).lattice.c == pytest.approx(3.2998)
+    assert read(tmp_path, MNF2_CIF).lattice.c == pytest.approx(3.2998)
 
 
 @pytest.mark.parametrize(
@@ -47,10 +30,10 @@ def test_numbers_with_an_error_in_brackets_are_read(tmp_path: Path) -> None:
 )
 def test_what_is_no_number_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        read(tmp_path, GOOD.replace(old, new))
+        read(tmp_path, MNF2_CIF.replace(old, new))
 
 
 def test_an_atom_beside_its_special_position_is_named(tmp_path: Path) -> None:
-    crystal = read(tmp_path, GOOD.replace("Mn1 Mn 0 0 0", "Mn1 Mn 0.01 0 0"))
+    crystal = read(tmp_path, MNF2_CIF.replace("Mn1 Mn 0 0 0", "Mn1 Mn 0.01 0 0"))
     with pytest.raises(InputError, match=r"no symmetry operation takes site 'Mn1' from \(0.01, 0, 0\)"):
         crystal.allowed_anisotropy("Mn1")
