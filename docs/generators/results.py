@@ -190,6 +190,9 @@ def _draw_large(result: Result, axes: Axes) -> None:
             points = [row["sublattices"] for row in rows], [row[key] for row in rows]
             axes.plot(*points, line, color=colour, label=label if line == "o-" else None)
     axes.set(xscale="log", yscale="log", xlabel="sublattices (dashed: collinear)", ylabel="µs per q (one thread)")
+    sizes = sorted({row["sublattices"] for row in result["rows"]})
+    axes.set_xticks(sizes, labels=[str(size) for size in sizes])
+    axes.set_xticks([], minor=True)
     axes.legend(frameon=False)
 
 
