@@ -341,7 +341,7 @@ def test_fcc_antiferromagnet_has_the_published_energies(agrees: Deviates) -> Non
         energies,
         None,
         within=ENERGY,
-        left_out="S^ab, which is stored as zero",
+        left_out="S^ab, stored as zero at finite energies",
     )
 
 
