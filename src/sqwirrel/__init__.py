@@ -25,10 +25,11 @@ from sqwirrel.observe import (
 )
 from sqwirrel.report import figures
 from sqwirrel.simulate import SpinWaves
-from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum, read, write
+from sqwirrel.spectra import Beam, Measurement, QGrid, QPath, QPoints, QShells, Spectrum, read, write
 
 __all__ = [
     "AngularQWidth",
+    "Beam",
     "ConstantBackground",
     "ConstantQWidth",
     "Experiment",
@@ -46,7 +47,9 @@ __all__ = [
     "PolynomialResolution",
     "Posterior",
     "Prior",
+    "QGrid",
     "QPath",
+    "QPoints",
     "QShells",
     "Settings",
     "SlopedBackground",

@@ -153,7 +153,7 @@ def _print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     console.print()
 
 
-UNITS = {"energy_range": " meV", "temperature": " K", "incident_energy": " meV", "field": " T"}
+UNITS = {"energy_range": " meV", "temperature": " K", "incident_energy": " meV", "final_energy": " meV", "field": " T"}
 
 
 def _in_words(name: str, value: object) -> str:

@@ -17,7 +17,8 @@ from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment
 from sqwirrel.observe.counting import Observed
 from sqwirrel.observe.experiment import Anchored
-from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum
+from sqwirrel.spectra import Measurement, QShells, Spectrum
+from sqwirrel.spectra.measurement import Points
 
 
 class Slope(NamedTuple):
@@ -145,9 +146,9 @@ def _same_bins(a: Measurement, b: Measurement) -> bool:
     """Whether both measurements have the same points and energies, to rounding."""
     if a.shape != b.shape or type(a.points) is not type(b.points):
         return False
-    pairs = [(a.energy, b.energy)]
-    if isinstance(a.points, QShells) and isinstance(b.points, QShells):
-        pairs.append((a.points.edges, b.points.edges))
-    elif isinstance(a.points, QPath) and isinstance(b.points, QPath):
-        pairs += [(a.points.q, b.points.q), (a.points.box, b.points.box)]
-    return all(torch.allclose(x, y, rtol=0, atol=1e-6) for x, y in pairs)
+    pairs = [(a.energy, b.energy), *zip(_where(a.points), _where(b.points), strict=True)]
+    return all(x.shape == y.shape and torch.allclose(x, y, rtol=0, atol=1e-6) for x, y in pairs)
+
+
+def _where(points: Points) -> tuple[Tensor, Tensor]:
+    return (points.edges, points.edges) if isinstance(points, QShells) else (points.q, points.box)

@@ -17,7 +17,8 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 from sqwirrel.seeds import stream
-from sqwirrel.spectra import Measurement, QPath, QShells
+from sqwirrel.spectra import Measurement, QShells
+from sqwirrel.spectra.measurement import Crystal
 
 BINS = 20
 """Energy bins between which `concentrate` shares the points of a cell."""
@@ -51,9 +52,9 @@ def sampling(
     """About `samples` points for each |Q| cell of at least `width` (1/angstrom), or `samples` for a point of a path."""
     if samples < 1:
         raise InputError(f"samples = {samples}; at least one quadrature point per cell is needed")
-    if isinstance(measurement.points, QPath):
-        return _boxes(measurement.points, samples, seed)
-    return _shells(measurement.points, lattice, samples, width, seed)
+    if isinstance(measurement.points, QShells):
+        return _shells(measurement.points, lattice, samples, width, seed)
+    return _boxes(measurement.points, samples, seed)
 
 
 def concentrate(
@@ -93,7 +94,7 @@ def _normalised(share: Tensor, dense: Sampling, cells: int) -> Tensor:
     return torch.where(total > 0, share / total.clamp(min=1e-300), dense.weight)
 
 
-def _boxes(points: QPath, samples: int, seed: int) -> Sampling:
+def _boxes(points: Crystal, samples: int, seed: int) -> Sampling:
     """Points spread over the box of each bin."""
     u = _recurrence(samples, 3, len(points), seed) - 0.5
     q = points.q[:, None] + u @ points.box

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sqwirrel.spectra import Measurement, QPath, QShells
+from sqwirrel.spectra import Measurement, QShells
+from sqwirrel.spectra.measurement import Crystal
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ def place(measurement: Measurement, start: int, stop: int) -> str:
             return f"q = ({_hkl(path.q[(start + stop - 1) // 2])})"
 
 
-def _along(path: QPath) -> Across:
+def _along(path: Crystal) -> Across:
     step = path.lattice.to_cartesian(path.q.diff(dim=0)).norm(dim=1)
     centre = torch.cat((step.new_zeros(1), step.cumsum(0)))
     middle = (centre[1:] + centre[:-1]) / 2
@@ -46,12 +47,12 @@ def _along(path: QPath) -> Across:
     return Across(edges, "q along the path (rlu)", tuple(centre[_corners(path)].tolist()), corners(path))
 
 
-def corners(path: QPath) -> tuple[str, ...]:
+def corners(path: Crystal) -> tuple[str, ...]:
     """The corners of a path, h k l each."""
     return tuple(_hkl(path.q[k]) for k in _corners(path))
 
 
-def _corners(path: QPath) -> list[int]:
+def _corners(path: Crystal) -> list[int]:
     """Ends of the path and bins where it changes direction."""
     step = torch.nn.functional.normalize(path.lattice.to_cartesian(path.q.diff(dim=0)), dim=1)
     turns = ((step[1:] * step[:-1]).sum(1) < 0.999).nonzero()[:, 0] + 1

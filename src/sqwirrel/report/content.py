@@ -4,11 +4,13 @@ import math
 from typing import Any
 
 from sqwirrel.infer import Basin, Posterior, Summary
+from sqwirrel.lattice import Lattice
 from sqwirrel.model.prior import Distribution, LogUniform, Normal
 from sqwirrel.report.axes import corners
 from sqwirrel.report.numbers import interval, plain, with_error
 from sqwirrel.report.result import Result
-from sqwirrel.spectra import QPath, QShells, Spectrum
+from sqwirrel.spectra import QGrid, QPath, QPoints, QShells, Spectrum
+from sqwirrel.spectra.measurement import Points
 
 MEANING_OF = {
     "deviance_per_bin": "fit",
@@ -108,11 +110,12 @@ def described(spectrum: Spectrum) -> dict[str, Any]:
     measurement, valid = spectrum.measurement, spectrum.valid
     return {
         **_where(measurement.points),
-        "energy_range": [float(measurement.energy[0]), float(measurement.energy[-1])],
+        "energy_range": list(measurement.range),
         "bins": list(measurement.shape),
         "temperature": measurement.temperature,
         "field": measurement.field.tolist(),
         "incident_energy": measurement.incident_energy,
+        "final_energy": measurement.final_energy,
         "intensity": "counts" if spectrum.is_counts else "reduced, arbitrary units",
         "bins_measured": int(valid.sum()),
         "bins_unmeasured": int((~valid).sum()),
@@ -120,12 +123,22 @@ def described(spectrum: Spectrum) -> dict[str, Any]:
     }
 
 
-def _where(points: QShells | QPath) -> dict[str, Any]:
+def _where(points: Points) -> dict[str, Any]:
     match points:
         case QShells(edges):
             return {"kind": "powder map of |Q| and energy", "q_range": [float(edges[0]), float(edges[-1])]}
-        case path:
-            return {"kind": "path through a single crystal", "corners": list(corners(path))}
+        case QPath():
+            return {"kind": "path through a single crystal", "corners": list(corners(points))}
+        case QGrid(lattice, axes, edges, _, beam):
+            where = {"axes": axes.tolist(), "axis_ranges": [[float(each[0]), float(each[-1])] for each in edges]}
+            held = {} if beam is None else {"beam": beam.direction.tolist()}
+            return {"kind": "grid in a single crystal", "grid": list(points.shape), **where, **held, **_cell(lattice)}
+        case QPoints(lattice, _, scan):
+            return {"kind": "points of scans in a single crystal", "scans": len(set(scan.tolist())), **_cell(lattice)}
+
+
+def _cell(lattice: Lattice) -> dict[str, Any]:
+    return {"cell": [lattice.a, lattice.b, lattice.c, lattice.alpha, lattice.beta, lattice.gamma]}
 
 
 def parameter_rows(posterior: Posterior) -> list[dict[str, Any]]:

@@ -21,7 +21,8 @@ import torch
 from jaxtyping import Bool, Float64
 
 from sqwirrel.errors import InputError
-from sqwirrel.spectra.measurement import Measurement, QShells
+from sqwirrel.spectra.measurement import Measurement
+from sqwirrel.spectra.points import QShells
 from sqwirrel.spectra.spectrum import Spectrum
 from sqwirrel.units import E_PER_K2
 

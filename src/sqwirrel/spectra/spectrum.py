@@ -14,7 +14,8 @@ from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-from sqwirrel.spectra.measurement import Measurement, QShells, merge_edges
+from sqwirrel.spectra.measurement import Measurement
+from sqwirrel.spectra.points import QShells, merge_edges
 from sqwirrel.spectra.rebin import merge_bins
 
 UNMEASURED = "unmeasured"
@@ -75,22 +76,30 @@ class Spectrum:
     def slice_energy(self, lo: float, hi: float) -> "Spectrum":
         """The energy bins that lie wholly within [lo, hi], meV."""
         edges = self.measurement.energy
-        inside = ((edges[:-1] >= lo) & (edges[1:] <= hi)).nonzero()[:, 0]
-        if not len(inside):
+        inside = (edges[..., :-1] >= lo) & (edges[..., 1:] <= hi)
+        if not bool(inside.any()):
+            low, high = self.measurement.range
             raise InputError(
-                f"no energy bin lies between {lo:g} and {hi:g} meV; the spectrum covers "
-                f"{float(edges[0]):g} to {float(edges[-1]):g} meV"
+                f"no energy bin lies between {lo:g} and {hi:g} meV; the spectrum covers {low:g} to {high:g} meV"
             )
+        if self.measurement.is_scan:
+            return self._without(~inside)
+        inside = inside.nonzero()[:, 0]
         start, stop = int(inside[0]), int(inside[-1]) + 1
-        measurement = replace(self.measurement, energy=edges[start : stop + 1])
+        exposure = self.measurement.exposure
+        exposure = None if exposure is None else exposure[:, start:stop]
+        measurement = replace(self.measurement, energy=edges[start : stop + 1], exposure=exposure)
         return Spectrum(self.data["energy", start:stop].copy(), measurement)
 
     def exclude(self, lo: float, hi: float) -> "Spectrum":
         """The same spectrum with every energy bin that overlaps (lo, hi), meV, marked unmeasured."""
         edges = self.measurement.energy
-        hit = (edges[:-1] < hi) & (edges[1:] > lo)
+        return self._without(((edges[..., :-1] < hi) & (edges[..., 1:] > lo)).expand(self.measurement.shape))
+
+    def _without(self, hit: Bool[Tensor, "point energy"]) -> "Spectrum":
+        """With some more bins marked unmeasured."""
         data = self.data.copy()
-        data.masks[UNMEASURED] = data.masks[UNMEASURED] | sc.array(dims=["energy"], values=hit.numpy())
+        data.masks[UNMEASURED] = data.masks[UNMEASURED] | sc.array(dims=data.dims, values=hit.numpy())
         return Spectrum(data, self.measurement)
 
     def trim(self, bins: int) -> "Spectrum":
@@ -114,6 +123,12 @@ class Spectrum:
         """
         if q < 1 or energy < 1:
             raise InputError(f"rebin takes factors of at least 1, got q={q}, energy={energy}")
+        if (q, energy) == (1, 1):
+            return self
+        if self.measurement.is_scan or self.measurement.exposure is not None:
+            raise InputError(
+                "bins with exposures of their own, as the points of scans, are not merged; leave out rebin"
+            )
         measurement = replace(
             self.measurement,
             points=self.measurement.points.merge(q),
@@ -169,10 +184,11 @@ def _broadcast(mask: sc.Variable, data: sc.DataArray) -> sc.Variable:
 
 
 def _coords(measurement: Measurement) -> dict[str, sc.Variable]:
-    """The axes as scipp carries them: bin edges for |Q| and energy, centres (h, k, l) for points of a path."""
-    energy = sc.array(dims=["energy"], values=measurement.energy.numpy(), unit="meV")
+    """The axes as scipp carries them: bin edges for |Q| and energy, centres (h, k, l) for points of a crystal."""
+    dims = ["point", "energy"] if measurement.is_scan else ["energy"]
+    energy = sc.array(dims=dims, values=measurement.energy.numpy(), unit="meV")
     match measurement.points:
         case QShells(edges):
             return {"Q": sc.array(dims=["Q"], values=edges.numpy(), unit="1/angstrom"), "energy": energy}
-        case path:
-            return {"q": sc.vectors(dims=["point"], values=path.q.numpy()), "energy": energy}
+        case points:
+            return {"q": sc.vectors(dims=["point"], values=points.q.numpy()), "energy": energy}

@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 
 from sqwirrel.errors import InputError
-from sqwirrel.spectra.measurement import Measurement, QShells
+from sqwirrel.spectra.measurement import Measurement
+from sqwirrel.spectra.points import QShells
 from sqwirrel.spectra.readers.hdf5 import array, is_hdf5, number, opened, text
 from sqwirrel.spectra.rebin import edges_of
 from sqwirrel.spectra.rings import Rings, to_spectrum

@@ -16,7 +16,8 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from sqwirrel.errors import InputError
-from sqwirrel.spectra.measurement import Measurement, QShells
+from sqwirrel.spectra.measurement import Measurement
+from sqwirrel.spectra.points import QShells
 from sqwirrel.spectra.rebin import edges_of
 from sqwirrel.spectra.spectrum import Spectrum
 

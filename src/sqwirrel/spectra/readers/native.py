@@ -1,8 +1,9 @@
 """Our own HDF5: the DataArray as scipp writes it, and the measurement beside it. What is written is read back exactly.
 
 Root attributes: format = "sqwirrel spectrum", version = 1. The rest of the root is scipp's; group `measurement` holds
-`temperature` (K), `incident_energy` (meV), both absent where unknown, `field` (T), `energy` (meV, edges), and `edges`
-(1/angstrom) for shells or `q`, `box` (rlu), `cell` (angstrom, degrees) and `vectors` (angstrom) for a path.
+`field` (T), `energy` (meV, edges), the conditions of `CONDITIONS` that are known, and `edges` (1/angstrom) for shells.
+A crystal has `cell` (angstrom, degrees) and `vectors` (angstrom), and `q`, `box` (rlu) for a path, `axes`, `edges_1` to
+`edges_3`, `origin` and perhaps `beam` for a grid, `q`, `scan` and perhaps `plane` for points of scans.
 """
 
 from collections.abc import Callable
@@ -15,12 +16,15 @@ from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
-from sqwirrel.spectra.measurement import Measurement, QPath, QShells
+from sqwirrel.spectra.grid import Beam, QGrid
+from sqwirrel.spectra.measurement import Measurement, Points
+from sqwirrel.spectra.points import QPath, QPoints, QShells
 from sqwirrel.spectra.readers.hdf5 import array, is_hdf5, number, opened, text
 from sqwirrel.spectra.spectrum import Spectrum
 
 FORMAT = "sqwirrel spectrum"
 VERSION = 1
+CONDITIONS = ("temperature", "incident_energy", "final_energy", "exposure")
 
 
 def sniff(path: Path) -> bool:
@@ -59,19 +63,28 @@ def write(path: Path, spectrum: Spectrum) -> None:
 
 
 def _fields(measurement: Measurement) -> dict[str, Tensor]:
-    numbers = {"temperature": measurement.temperature, "incident_energy": measurement.incident_energy}
-    known = {name: torch.tensor(value, dtype=torch.float64) for name, value in numbers.items() if value is not None}
+    numbers = {name: getattr(measurement, name) for name in CONDITIONS}
+    known = {name: torch.as_tensor(value, dtype=torch.float64) for name, value in numbers.items() if value is not None}
     return {"energy": measurement.energy, "field": measurement.field, **known, **_point_fields(measurement.points)}
 
 
-def _point_fields(points: QShells | QPath) -> dict[str, Tensor]:
+def _point_fields(points: Points) -> dict[str, Tensor]:
     match points:
         case QShells(edges):
             return {"edges": edges}
         case QPath(lattice, q, box):
-            cell = [lattice.a, lattice.b, lattice.c, lattice.alpha, lattice.beta, lattice.gamma]
-            cells = {"cell": torch.tensor(cell, dtype=torch.float64), "vectors": lattice.vectors}
-            return {"q": q, "box": box, **cells}
+            return {"q": q, "box": box, **_cell(lattice)}
+        case QGrid(lattice, axes, edges, origin, beam):
+            along = {f"edges_{k}": each for k, each in enumerate(edges, start=1)}
+            held = {} if beam is None else {"beam": beam.direction, "beam_energy": torch.tensor(beam.incident_energy)}
+            return {"axes": axes, "origin": origin, **along, **held, **_cell(lattice)}
+        case QPoints(lattice, q, scan, plane):
+            return {"q": q, "scan": scan, **({} if plane is None else {"plane": plane}), **_cell(lattice)}
+
+
+def _cell(lattice: Lattice) -> dict[str, Tensor]:
+    cell = [lattice.a, lattice.b, lattice.c, lattice.alpha, lattice.beta, lattice.gamma]
+    return {"cell": torch.tensor(cell, dtype=torch.float64), "vectors": lattice.vectors}
 
 
 def _measurement(group: h5py.Group, path: Path) -> Measurement:
@@ -81,13 +94,21 @@ def _measurement(group: h5py.Group, path: Path) -> Measurement:
     def optional(name: str) -> float | None:
         return number(group, name, path) if name in group else None
 
-    points = QShells(tensor("edges")) if "edges" in group else _path(tensor)
-    return Measurement(points, tensor("energy"), optional("temperature"), tensor("field"), optional("incident_energy"))
+    exposure = tensor("exposure") if "exposure" in group else None
+    conditions = (optional("temperature"), tensor("field"), optional("incident_energy"), optional("final_energy"))
+    return Measurement(_points(group, tensor), tensor("energy"), *conditions, exposure)
 
 
-def _path(tensor: Callable[[str], Tensor]) -> QPath:
-    """A path, on the lattice of `cell` in the orientation of `vectors`."""
+def _points(group: h5py.Group, tensor: Callable[[str], Tensor]) -> Points:
+    """Shells, or points of a crystal on the lattice of `cell` in the orientation of `vectors`."""
+    if "edges" in group:
+        return QShells(tensor("edges"))
     lattice, vectors = Lattice(*tensor("cell").tolist()), tensor("vectors")
     if not torch.equal(lattice.vectors, vectors):
         lattice = Lattice.from_vectors(vectors)
+    if "axes" in group:
+        beam = Beam(tensor("beam"), float(tensor("beam_energy"))) if "beam" in group else None
+        return QGrid(lattice, tensor("axes"), [tensor(f"edges_{k}") for k in (1, 2, 3)], tensor("origin"), beam)
+    if "scan" in group:
+        return QPoints(lattice, tensor("q"), tensor("scan"), tensor("plane") if "plane" in group else None)
     return QPath(lattice, tensor("q"), tensor("box"))

@@ -20,7 +20,8 @@ import torch
 from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
-from sqwirrel.spectra.measurement import Measurement, QShells
+from sqwirrel.spectra.measurement import Measurement
+from sqwirrel.spectra.points import QShells
 from sqwirrel.spectra.rebin import edges_from_centres
 from sqwirrel.spectra.spectrum import Spectrum
 from sqwirrel.units import to_internal
