@@ -73,13 +73,13 @@ def _solve_apart(
         q, k = item // batch, item % batch
         if k == 0 or item == start:
             _gram(span, unit[q], firsts, gram)
-        _assemble(value[k], row, column, wave, table[q], upper, 0, second, 0)
-        _assemble(value[k], row, column, wave, table[q], m, second, len(row), n)
+        assemble(value[k], row, column, wave, table[q], upper, 0, second, 0)
+        assemble(value[k], row, column, wave, table[q], m, second, len(row), n)
         for i in range(n):
             for r in range(firsts):
                 upper[i, n + r] = form[q, kind[i]] * seen[i, r]
         if cholesky(upper):
-            _columns(upper, seen, kind, form[q], firsts, w)
+            columns_of(upper, seen, kind, form[q], firsts, w)
             congruence(upper, m, c)
             tridiagonalise(c, w, work, 1)
             for i in range(n):
@@ -91,7 +91,7 @@ def _solve_apart(
 
 @njit(nogil=True, cache=True, fastmath=_ALGEBRA)
 @no_type_check
-def _columns(upper, seen, kind, form, firsts, w):
+def columns_of(upper, seen, kind, form, firsts, w):
     """a = L^-1 V_x, found beside L^T, and b = L^T V_p, as rows of w."""
     n = w.shape[1]
     for i in range(n):
@@ -119,7 +119,7 @@ def _solve_coupled(
         q, k = item // batch, item % batch
         if k == 0 or item == start:
             _gram(both, unit[q], firsts, gram)
-        _assemble(value[k], row, column, wave, table[q], upper, 0, len(row), 0)
+        assemble(value[k], row, column, wave, table[q], upper, 0, len(row), 0)
         for i in range(2 * n):
             for r in range(columns):
                 upper[i, 2 * n + r] = form[q, kind[i]] * seen[i, r]
@@ -129,14 +129,14 @@ def _solve_coupled(
                 for r in range(columns):
                     w[r, i] = upper[i, 2 * n + r]
             tridiagonalise(c, w, work, -1)
-            _halve(work[1], w, d, e, z)
+            halve(work[1], w, d, e, z)
             implicit_ql(d, e, z)
             stable[k, q] = _sorted_modes(d, z, gram, firsts, energy[k, q], intensity[k, q])
 
 
 @njit(nogil=True, cache=True, fastmath=_ALGEBRA)
 @no_type_check
-def _halve(below, w, d, e, z):
+def halve(below, w, d, e, z):
     """B B^T, and the columns W_even and B W_odd, of the antisymmetric tridiagonal matrix with `below` its diagonal."""
     n, columns = d.shape[0], w.shape[0]
     for k in range(n):
@@ -150,7 +150,7 @@ def _halve(below, w, d, e, z):
 
 @njit(nogil=True, cache=True, fastmath=_ALGEBRA)
 @no_type_check
-def _assemble(value, row, column, wave, table, upper, start, stop, shift):
+def assemble(value, row, column, wave, table, upper, start, stop, shift):
     """Upper triangle of a diagonal block of G, from some of the entries."""
     n = upper.shape[0]
     for i in range(n):

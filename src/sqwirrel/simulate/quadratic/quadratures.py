@@ -37,7 +37,7 @@ class Quadratures(NamedTuple):
     wave: Int[Tensor, " entry"]
     value: Float[Tensor, "parameter entry"]
     seen: Float[Tensor, "quadrature column"]
-    span: Complex[Tensor, "side column 3"]
+    span: Complex[Tensor, "side column part"]
 
     def to(self, device: torch.device) -> "Quadratures":
         """On a device."""
@@ -68,7 +68,7 @@ def quadratures(
     elements: Elements,
     coefficient: Complex[Tensor, "parameter element"],
     is_real: Bool[Tensor, " source"],
-    moment: Complex[Tensor, "side boson 3"],
+    moment: Complex[Tensor, "side boson part"],
     directions: Float[Tensor, "site 3"],
     positions: Float[Tensor, "site 3"],
     kind: Int[Tensor, " site"],
@@ -92,7 +92,7 @@ def quadratures(
     wave, row, column = wave[order], row[order], column[order]
     # the form of 2n quadratures holds each mode twice, an amplitude that of one
     seen, span = _factors(basis.mH @ moment / 2**0.5, 2 if apart else 1)
-    firsts = int(seen[:n].any(0).sum())
+    firsts = int(seen[:n].any(0).sum()) if apart else seen.shape[1]
     cross = torch.einsum("kra,ksb->krasb", span[:, :firsts].conj(), span[:, firsts:]).imag
     plain = apart and bool((cross.abs() <= ZERO * (span.abs() ** 2).sum()).all())
     value = size[:, None] * G[:, wave, row, column]
@@ -165,8 +165,8 @@ def _inversions(
 
 
 def _factors(
-    vectors: Complex[Tensor, "side quadrature 3"], blocks: int
-) -> tuple[Float[Tensor, "quadrature column"], Complex[Tensor, "side column 3"]]:
+    vectors: Complex[Tensor, "side quadrature part"], blocks: int
+) -> tuple[Float[Tensor, "quadrature column"], Complex[Tensor, "side column part"]]:
     """Vectors as few real columns times other vectors, each of the blocks of quadratures on its own."""
     columns, spans = [], []
     for part in vectors.chunk(blocks, dim=1):
@@ -175,6 +175,6 @@ def _factors(
         rank = int((weight > ZERO * weight.max().clamp(min=1e-300)).sum())
         span = torch.complex(*(weight[:rank, None] * right[:rank]).chunk(2, dim=1))
         columns.append(left[:, :rank])
-        spans.append(span.reshape(rank, len(vectors), 3).transpose(0, 1))
+        spans.append(span.reshape(rank, len(vectors), -1).transpose(0, 1))
     seen: Tensor = torch.block_diag(*columns)  # type: ignore[no-untyped-call]
     return seen, torch.cat(spans, dim=1)

@@ -18,12 +18,18 @@ from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 from sqwirrel.seeds import stream
 from sqwirrel.spectra import Measurement, QShells
+from sqwirrel.observe.views.blur import Ellipsoids
+from sqwirrel.observe.views.lines import Blur
 from sqwirrel.spectra.measurement import Crystal
 
 BINS = 20
 """Energy bins between which `concentrate` shares the points of a cell."""
 SPREAD = 0.3
 """Share of the points that `concentrate` leaves evenly spread, so that no mode is missed."""
+SIMPLE, CELLS_DIFFER = 6, 0.03
+"""Cells are one crystal's if rlu convert by multiples of 1 / 6, to this accuracy."""
+TAIL = 1e-6
+"""A resolution is cut where this much of it is left on either side."""
 PAD = 3
 """Powder cells beyond the measured range on either side, so that smearing has something to bring in."""
 
@@ -54,7 +60,37 @@ def sampling(
         raise InputError(f"samples = {samples}; at least one quadrature point per cell is needed")
     if isinstance(measurement.points, QShells):
         return _shells(measurement.points, lattice, samples, width, seed)
-    return _boxes(measurement.points, samples, seed)
+    return drawn(measurement.points, lattice, samples, seed)[0]
+
+
+def drawn(
+    points: Crystal, lattice: Lattice, samples: int, seed: int, ellipsoids: Ellipsoids | None = None
+) -> tuple[Sampling, Blur | None]:
+    """Points spread over the box of each bin (rlu of `lattice`), and over the resolution in q if there is one."""
+    box, n = points.box.expand(len(points), 3, 3), len(points)
+    u = _recurrence(samples, 3 if ellipsoids is None else 6, n, seed)
+    q, blur = points.q[:, None] + torch.einsum("psa,pab->psb", u[..., :3] - 0.5, box), None
+    if ellipsoids is not None:
+        away, blur = ellipsoids.draw(torch.special.ndtri(u[..., 3:].clamp(TAIL, 1 - TAIL)))
+        q = q + away
+    turn = same_cell(points.lattice, lattice)
+    return Sampling(q.flatten(0, 1) @ turn, *_equal(n, samples), None), blur
+
+
+def same_cell(lattice: Lattice, other: Lattice) -> Float[Tensor, "3 3"]:
+    """What takes rlu of one lattice to those of another of the same crystal, which may be a multiple of it.
+
+    Small differences of the cells are taken for errors of either, so that a Bragg point stays one.
+    """
+    raw = lattice.reciprocal @ other.vectors.T / (2 * math.pi)
+    turn = (raw * SIMPLE).round() / SIMPLE
+    if float((raw - turn).abs().max()) > CELLS_DIFFER or not float(torch.linalg.det(turn).abs()) > 0:
+        cells = [", ".join(f"{x:g}" for x in (c.a, c.b, c.c, c.alpha, c.beta, c.gamma)) for c in (lattice, other)]
+        raise InputError(
+            f"the crystal of the measurement has the cell {cells[0]}, that of the model {cells[1]}, which is no simple "
+            "multiple of it; use a model in the same axes"
+        )
+    return turn
 
 
 def concentrate(
@@ -92,13 +128,6 @@ def _normalised(share: Tensor, dense: Sampling, cells: int) -> Tensor:
     """Shares that sum to one in each cell; even where no mode falls inside."""
     total = torch.zeros(cells, dtype=share.dtype).index_add(0, dense.cell, share)[dense.cell]
     return torch.where(total > 0, share / total.clamp(min=1e-300), dense.weight)
-
-
-def _boxes(points: Crystal, samples: int, seed: int) -> Sampling:
-    """Points spread over the box of each bin."""
-    u = _recurrence(samples, 3, len(points), seed) - 0.5
-    q = points.q[:, None] + u @ points.box
-    return Sampling(q.flatten(0, 1), *_equal(len(points), samples), None)
 
 
 def _shells(points: QShells, lattice: Lattice, samples: int, width: float, seed: int) -> Sampling:

@@ -1,0 +1,126 @@
+"""Solvers for a crystal that stands still in a beam, where the third component of Q follows from the energy."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sqwirrel.model.spin import SpinModel
+from sqwirrel.observe.views.sampling import Sampling, same_cell
+from sqwirrel.simulate import SpinWaves
+from sqwirrel.simulate.looks.amplitudes import Amplitudes
+from sqwirrel.simulate.looks.folding import fold, is_free
+from sqwirrel.simulate.looks.standing import Held, Standing, by_site
+from sqwirrel.simulate.modes import Modes
+from sqwirrel.spectra import Measurement, QGrid
+from sqwirrel.spectra.grid import along_beam
+
+MESH = 0.1
+"""Quadrature points are rounded to a mesh this fine, in widths of a bin, so that many share their modes."""
+NODES = 24
+"""Energies at which q is taken where the modes depend on all of it; between them the spectra of two are mixed."""
+
+
+def standing(
+    model: SpinModel,
+    measurement: Measurement,
+    where: Sampling,
+    turns: Float[Tensor, "orientation 3 3"],
+    shared: Amplitudes | None = None,
+) -> list[nn.Module] | None:
+    """Solvers that find modes once and look at each where the beam sees it; None where the modes depend on that."""
+    grid = _grid(measurement)
+    turn = same_cell(grid.lattice, model.lattice)
+    axis, beam = (model.lattice.to_cartesian(each @ turn) for each in (grid.axes[2], _direction(grid)))
+    axes = [model.lattice.to_rlu(axis @ rotation) for rotation in turns]
+    if not all(_is_simple(model, each) and is_free(model, each) for each in axes):
+        return None
+    wave = model.lattice.to_cartesian(where.q)
+    mesh = _mesh(model, grid, turn)
+    folded = [fold(model, model.lattice.to_rlu(wave @ rotation), each, mesh) for rotation, each in zip(turns, axes)]
+    if shared is None or not (len(shared.q) == len(folded[0][0].solved) and torch.equal(shared.q, folded[0][0].solved)):
+        shared = Amplitudes(model, folded[0][0].solved, by_site(model), measurement.field)
+    temperature, incident_energy = measurement.temperature or 0.0, _grid(measurement).beam.incident_energy
+    return [
+        Standing(
+            model,
+            shared,
+            few,
+            model.lattice.to_cartesian(meant),
+            Held(beam @ rotation, axis @ rotation, incident_energy),
+            temperature,
+        )
+        for rotation, (few, meant) in zip(turns, folded, strict=True)
+    ]
+
+
+class Passing(nn.Module):
+    """Modes along the way that a bin takes through reciprocal space as the energy grows, each weighed by how near it
+    is to the energy that belongs to its wavevector.
+    """
+
+    def __init__(self, waves: SpinWaves, nodes: Float[Tensor, " node"], reached: Tensor) -> None:
+        super().__init__()
+        self.waves, self.names, self.modes = waves, waves.names, len(nodes) * waves.modes
+        self.register_buffer("nodes", nodes)
+        self.register_buffer("reached", reached)
+
+    def forward(self, theta: Float[Tensor, "batch parameter"]) -> Modes:
+        """Modes of all nodes as modes of the point."""
+        modes, nodes = self.waves(theta), self.get_buffer("nodes")
+        energy, intensity = (
+            each.unflatten(1, (-1, len(nodes))) for each in (modes.energy, modes.intensity)
+        )
+        near = (1 - (energy - nodes[:, None]).abs() / (nodes[1] - nodes[0])).clamp(min=0)
+        near = near * self.get_buffer("reached")[..., None]
+        stable = (modes.stable.unflatten(1, (-1, len(nodes))) | ~self.get_buffer("reached")).all(-1)
+        return Modes(energy.flatten(2), (intensity * near).flatten(2), stable)
+
+
+def passing(
+    model: SpinModel, measurement: Measurement, where: Sampling, turns: Float[Tensor, "orientation 3 3"]
+) -> list[nn.Module]:
+    """Solvers for modes that depend on all of Q."""
+    grid, low, high = _grid(measurement), *measurement.range
+    turn = same_cell(grid.lattice, model.lattice)
+    margin = (high - low) / NODES
+    nodes = torch.linspace(low - margin, high + margin, NODES, dtype=torch.float64)
+    flat = where.q @ torch.linalg.inv(turn)
+    q = along_beam(grid.lattice, grid.beam, flat[:, None], grid.axes[2], nodes) @ turn
+    reached = q.isfinite().all(-1)
+    q = torch.where(reached[..., None], q, where.q[:, None]).flatten(0, 1)
+    wave, T = model.lattice.to_cartesian(q), measurement.temperature or 0.0
+    every = [
+        SpinWaves(
+            model,
+            model.lattice.to_rlu(wave @ rotation),
+            temperature=T,
+            field=torch.linalg.det(rotation) * measurement.field @ rotation,
+        )
+        for rotation in turns
+    ]
+    return [Passing(each, nodes, reached) for each in every]
+
+
+def _grid(measurement: Measurement) -> QGrid:
+    assert isinstance(measurement.points, QGrid)
+    return measurement.points
+
+
+def _direction(grid: QGrid) -> Float[Tensor, "3"]:
+    assert grid.beam is not None
+    return grid.beam.direction
+
+
+def _is_simple(model: SpinModel, axis: Float[Tensor, "3"]) -> bool:
+    """Whether an axis (rlu) is along one reciprocal vector of the magnetic cell."""
+    return int(((axis @ model.supercell.T).abs() > 1e-6).sum()) == 1
+
+
+def _mesh(model: SpinModel, grid: QGrid, turn: Float[Tensor, "3 3"]) -> tuple[int, int, int]:
+    """Points of the mesh along each reciprocal vector of the magnetic cell; 0 where the bins have no width."""
+    box = grid.box.abs().amin(0)[:2] @ turn.abs() @ model.supercell.T.abs()
+    width = torch.where(box > 1e-9, box, torch.inf).amin(0)
+    one, two, three = (0 if w == torch.inf else math.ceil(1 / (MESH * w)) for w in width.tolist())
+    return one, two, three

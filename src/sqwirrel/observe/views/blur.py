@@ -1,0 +1,92 @@
+"""Points drawn from a resolution in q, and what else it does to the modes there.
+
+The resolution of a point is a normal law of (q, E). Points are drawn from its part in q, averaged over energies; a mode
+at a drawn point is weighed by how much likelier the law at its own energy makes that point, and seen where the law
+expects it: higher in energy by slope . dq. What is left is a width in energy, the same at all drawn points.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sqwirrel.errors import InputError
+from sqwirrel.observe.covariance.cooper_nathans import covariance
+from sqwirrel.observe.covariance.ellipsoid import split
+from sqwirrel.observe.covariance.spectrometer import Spectrometer
+from sqwirrel.observe.covariance.table import CovarianceTable
+from sqwirrel.observe.resolution import SIGMA
+from sqwirrel.observe.views.lines import Blur
+from sqwirrel.spectra import Measurement, QPoints, QShells
+
+NODES = 8
+"""Energies at which a table is evaluated; linear between them."""
+
+Source = Spectrometer | CovarianceTable
+"""What gives a covariance of (q, E)."""
+
+
+class Ellipsoids(NamedTuple):
+    """Covariances of (h, k, l, E), rlu and meV, of every point at even `nodes` of energy (meV).
+
+    A component of q without variance is not blurred.
+    """
+
+    nodes: Float[Tensor, " node"]
+    covariance: Float[Tensor, "point node 4 4"]
+
+    @classmethod
+    def of(cls, source: Source, measurement: Measurement) -> "Ellipsoids":
+        """Those of a spectrometer at the points of scans, or of a table at the bins of a crystal."""
+        if isinstance(measurement.points, QShells):
+            raise InputError("a resolution in (q, E) needs a crystal; for a powder use q_width and an energy width")
+        if isinstance(source, Spectrometer):
+            if not isinstance(measurement.points, QPoints):
+                raise InputError("the resolution of a triple-axis spectrometer needs points of scans, not a grid")
+            return cls(torch.zeros(1, dtype=torch.float64), covariance(source, measurement)[:, None])
+        if isinstance(measurement.points, QPoints):
+            energy, nodes = measurement.energy_centres, torch.zeros(1, dtype=torch.float64)
+        else:
+            nodes = torch.linspace(*measurement.range, NODES, dtype=torch.float64)
+            energy = nodes.expand(len(measurement.points), -1)
+        found = source.at(measurement.points.q[:, None].expand(*energy.shape, 3), energy)
+        return cls(nodes, _embedded(found))
+
+    @property
+    def seen(self) -> list[int]:
+        """Components of q with a variance."""
+        return (self.covariance[0, 0].diagonal()[:3] > 0).nonzero()[:, 0].tolist()
+
+    @property
+    def _law(self) -> Float[Tensor, "point node n n"]:
+        kept = [*self.seen, 3]
+        return self.covariance[..., kept, :][..., kept]
+
+    @property
+    def fwhm(self) -> Float[Tensor, "point node"]:
+        """Full width in energy (meV) of what is sharp in q: that at a given dq."""
+        return split(self._law).sd / SIGMA
+
+    def draw(self, normal: Float[Tensor, "point sample 3"]) -> tuple[Float[Tensor, "point sample 3"], Blur]:
+        """Deviations from the points (rlu) for independent standard normal numbers, and what happens there."""
+        parts, z = split(self._law), normal[..., self.seen]
+        mean = parts.q.mean(1)
+        dq = torch.einsum("pab,psb->psa", torch.linalg.cholesky(mean), z)
+        inside = torch.einsum("psa,pnab,psb->psn", dq, torch.linalg.inv(parts.q), dq) - (z**2).sum(-1, keepdim=True)
+        factor = torch.exp(-inside / 2)
+        factor = factor / factor.mean(dim=1, keepdim=True)
+        shift = torch.einsum("psa,pna->psn", dq, parts.slope)
+        away = torch.zeros_like(normal)
+        away[..., self.seen] = dq
+        return away, Blur(self.nodes, factor.flatten(0, 1), shift.flatten(0, 1))
+
+
+def _embedded(covariance: Float[Tensor, "*shape n n"]) -> Float[Tensor, "*shape 4 4"]:
+    """Covariances of (h, k, E) with a component l that is sharp."""
+    if covariance.shape[-1] == 4:
+        return covariance
+    whole = covariance.new_zeros(*covariance.shape[:-2], 4, 4)
+    kept = torch.tensor([0, 1, 3])
+    whole[..., kept[:, None], kept] = covariance
+    return whole

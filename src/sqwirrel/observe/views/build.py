@@ -1,0 +1,110 @@
+"""Which view a measurement needs, and averages over many more points."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sqwirrel.model.spin import SpinModel
+from sqwirrel.observe.views.beam import passing, standing
+from sqwirrel.observe.views.blur import Ellipsoids
+from sqwirrel.observe.views.lines import Blur, deposit
+from sqwirrel.observe.views.sampling import Sampling, drawn, sampling
+from sqwirrel.observe.views.view import View, kept, orientations, shell_sampling, waves
+from sqwirrel.simulate.looks.amplitudes import Amplitudes
+from sqwirrel.spectra import Measurement, QGrid, QShells
+
+DENSER, REPEATS = 6, 16
+"""`dense` uses this many times more points, this often."""
+SPARSER = 2
+"""Derivatives come from this many times fewer, concentrated points, as often."""
+
+
+class Dense(NamedTuple):
+    """Deposits of `REPEATS` independent sets of many points, derivatives if asked for, and unstable points (rlu)."""
+
+    value: Float[Tensor, "repeat cell line"]
+    slope: Float[Tensor, "repeat parameter cell line"]
+    unstable: Float[Tensor, "unstable 3"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A model under the conditions of a measurement, twins (Cartesian rotations), a resolution in (q, E) if known.
+
+    `samples` quadrature points a cell of at least `cell` (1/angstrom) or a bin of a crystal; `fwhm` (meV) is the least
+    width in energy that will be put on, `shared` are amplitudes that other measurements of the same crystal use.
+    """
+
+    model: SpinModel
+    measurement: Measurement
+    twins: Float[Tensor, "twin 3 3"] | None
+    ellipsoids: Ellipsoids | None
+    samples: int
+    cell: float
+    fwhm: float
+    shared: Amplitudes | None = None
+
+    def view(self, line: Float[Tensor, " line"], seed: int) -> View:
+        """Modes on cells and lines, from the points of `seed`."""
+        where, blur = self._points(seed)
+        return self._view(where, blur, line)
+
+    def dense(self, theta: Float[Tensor, "1 parameter"], line: Tensor, seed: int, *, sloped: bool) -> Dense:
+        """Averages at `theta` over sets of `DENSER` x `samples` points a cell; derivatives from few of each set."""
+        parts = [self._set(theta, line, seed + 1 + k, sloped=sloped) for k in range(REPEATS)]
+        return Dense(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+    def _points(self, seed: int, denser: int = 1) -> tuple[Sampling, Blur | None]:
+        points, samples = self.measurement.points, denser * self.samples
+        if isinstance(points, QShells) or (self.ellipsoids is None and self._stands_free):
+            how = sampling(self.measurement, self.model.lattice, samples=samples, width=self.cell, seed=seed)
+            if denser == 1:
+                how = shell_sampling(self.model, self.measurement, self.samples, self.cell, seed)
+            return how, None
+        return drawn(points, self.model.lattice, samples, seed, self.ellipsoids)
+
+    @property
+    def _stands_free(self) -> bool:
+        """Whether q does not depend on energy."""
+        points = self.measurement.points
+        return not (isinstance(points, QGrid) and points.beam is not None)
+
+    def _view(self, where: Sampling, blur: Blur | None, line: Tensor, *, keep: bool = True) -> View:
+        turns = orientations(self.twins)
+        if self._stands_free:
+            fwhm = self.fwhm if keep else None
+            every = [waves(self.model, self.measurement, where, keep=keep, fwhm=fwhm, rotation=turn) for turn in turns]
+            return View([*every], where, line, blur)
+        held = standing(self.model, self.measurement, where, turns, self.shared)
+        found = held or passing(self.model, self.measurement, where, turns)
+        return View(found, where, line, blur, exact=held is None)
+
+    def _set(self, theta: Tensor, line: Tensor, seed: int, *, sloped: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """One set of points: value, derivatives, unstable points."""
+        where, blur = self._points(seed, DENSER)
+        if blur is None and self._stands_free and self.twins is None:
+            return self._concentrated(theta, where, line, seed, sloped=sloped)
+        view = self._view(where, blur, line, keep=False)
+        with torch.no_grad():
+            value, stable = view(theta)
+        slope = value.new_zeros(1, theta.shape[1], *value.shape[1:])
+        if sloped and view.exact:
+            slope = view.slopes(theta)[1].movedim(1, 0)
+        return value, slope, where.q[:0] if bool(stable.all()) else where.q[:1]
+
+    def _concentrated(
+        self, theta: Tensor, where: Sampling, line: Tensor, seed: int, *, sloped: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same for one orientation of waves, with derivatives from the points that matter."""
+        with torch.no_grad():
+            modes = waves(self.model, self.measurement, where, keep=False)(theta)
+            value = deposit(modes, where.weight, where.cell, line)
+        unstable = where.q[~modes.stable[0]]
+        if not sloped:
+            return value, value.new_zeros(1, theta.shape[1], *value.shape[1:]), unstable
+        few = kept(where, modes, self.measurement, max(1, self.samples // SPARSER), seed)
+        view = View([waves(self.model, self.measurement, few, keep=False)], few, line)
+        return value, view.slopes(theta)[1].movedim(1, 0), unstable

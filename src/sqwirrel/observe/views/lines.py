@@ -1,0 +1,130 @@
+"""Modes laid out on cells and the lines of a fine energy grid."""
+
+from functools import partial
+from typing import NamedTuple, no_type_check
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numba import njit
+from torch import Tensor
+
+from sqwirrel.simulate.compiled.threads import share
+from sqwirrel.simulate.modes import Modes
+
+FINE = 3
+"""Lines of the fine energy grid per bin of the spectrum."""
+REACH = 1.5
+"""The fine grid reaches this many meV beyond the bins, at most half of the energy range; lines further out are lost."""
+REACH_WIDTHS = 2.0
+"""Where the width is known, it reaches this many FWHM beyond the bins."""
+
+
+class Blur(NamedTuple):
+    """What a resolution in q does at points that were drawn from it, at the energies of evenly spaced `nodes` (meV).
+
+    A mode is seen with `factor`, at an energy higher by `shift` (meV): linear between nodes, constant beyond.
+    """
+
+    nodes: Float[Tensor, " node"]
+    factor: Float[Tensor, "sample node"]
+    shift: Float[Tensor, "sample node"]
+
+    def at(self, energy: Float[Tensor, "batch sample mode"]) -> tuple[Tensor, Tensor]:
+        """Factor and shift of modes."""
+        if len(self.nodes) == 1:
+            return self.factor, self.shift
+        place = ((energy - self.nodes[0]) / (self.nodes[1] - self.nodes[0])).clamp(0, len(self.nodes) - 1)
+        low = place.detach().floor().long().clamp(max=len(self.nodes) - 2)
+        part, sample = place - low, torch.arange(energy.shape[1], device=energy.device)[:, None]
+        factor, shift = (torch.lerp(each[sample, low], each[sample, low + 1], part) for each in self[1:])
+        return factor, shift
+
+
+def deposit(
+    modes: Modes,
+    weight: Float[Tensor, " sample"],
+    cells: Int[Tensor, " sample"],
+    line: Float[Tensor, " line"],
+    blur: Blur | None = None,
+) -> Float[Tensor, "batch cell line"]:
+    """Intensity of all modes shared between cells and the lines of the fine energy grid, by quadratic B-splines.
+
+    These keep the mean energy, add the same variance wherever a mode lies (see `resolution`), and have no kinks.
+    Modes of unstable wavevectors are left out. Cells ascend; under `torch.no_grad` a compiled loop gives the same.
+    """
+    if not torch.is_grad_enabled() and modes.energy.device.type == "cpu":
+        return _compiled(modes, weight, cells, line, blur)
+    energy, strength = modes.energy, modes.intensity * weight[:, None]
+    if blur is not None:
+        factor, shift = blur.at(energy)
+        energy, strength = energy + shift, strength * factor
+    step, n = line[1] - line[0], len(line)
+    place = (energy - line[0]) / step
+    inside = (place >= 1) & (place < n - 2) & modes.stable[..., None]
+    nearest = torch.where(inside, place, 1.0).detach().round()
+    strength = torch.where(inside, strength, 0.0)
+    away = torch.where(inside, place - nearest, 0.0)
+    below, above = strength * (0.5 - away) ** 2 / 2, strength * (0.5 + away) ** 2 / 2
+    index = (cells[:, None] * n + nearest.long()).flatten(1)
+    grid = strength.new_zeros(len(strength), (int(cells[-1]) + 1) * n)
+    for offset, part in ((-1, below), (0, strength - below - above), (1, above)):
+        grid = grid.scatter_add(1, index + offset, part.flatten(1))
+    return grid.reshape(len(grid), -1, n)
+
+
+def fine_grid(edges: Float[Tensor, "*point edge"], fwhm: tuple[float, float] | None = None) -> Float[Tensor, " line"]:
+    """Even energies of the lines that modes are deposited on, meV; `fwhm` are the least and the largest width."""
+    low, high = float(edges.min()), float(edges.max())
+    widths = edges.diff(dim=-1)
+    step = float(widths[widths > 0].min()) / FINE if bool((widths > 0).any()) else torch.inf
+    reach = min(REACH, (high - low) / 2)
+    if fwhm is not None:
+        step, reach = min(step, fwhm[0] / FINE), REACH_WIDTHS * fwhm[1]
+    count = int((high - low + 2 * reach) / step) + 2
+    return low - reach + step * torch.arange(count, dtype=torch.float64)
+
+
+def _compiled(
+    modes: Modes, weight: Tensor, cells: Tensor, line: Tensor, blur: Blur | None
+) -> Float[Tensor, "batch cell line"]:
+    number = int(cells[-1]) + 1
+    first = torch.searchsorted(cells.contiguous(), torch.arange(number + 1))
+    one = Blur(torch.zeros(1).double(), torch.ones(1, 1).double(), torch.zeros(1, 1).double())
+    nodes, factor, shift = blur or one
+    between = float(nodes[1] - nodes[0]) if len(nodes) > 1 else 1.0
+    arrays = (modes.energy, modes.intensity, modes.stable, weight, first, factor, shift)
+    grid = np.zeros((len(modes.energy), number, len(line)))
+    numbers = float(nodes[0]), between, float(line[0]), float(line[1] - line[0])
+    work = partial(_lay, *(each.detach().contiguous().numpy() for each in arrays), *numbers, grid)
+    share(work, number, modes.energy.shape[0] * 4 * modes.energy[0].numel() // number)
+    return torch.from_numpy(grid)
+
+
+@njit(nogil=True, cache=True)
+@no_type_check
+def _lay(energy, intensity, stable, weight, first, factor, shift, node, between, line, step, grid, start, stop):
+    """Cells `start` to `stop`; sample q has row q of `factor` and `shift`, or all the only one."""
+    last, n = factor.shape[1] - 1, grid.shape[2]
+    for b in range(grid.shape[0]):
+        for cell in range(start, stop):
+            for q in range(first[cell], first[cell + 1]):
+                row = min(q, factor.shape[0] - 1)
+                for m in range(energy.shape[2]):
+                    if intensity[b, q, m] == 0.0 or not stable[b, q]:
+                        continue
+                    at = min(max((energy[b, q, m] - node) / between, 0.0), last)
+                    low = min(int(at), max(last - 1, 0))
+                    high, part = min(low + 1, last), at - low
+                    moved = shift[row, low] * (1 - part) + shift[row, high] * part
+                    place = (energy[b, q, m] + moved - line) / step
+                    if not (place >= 1 and place < n - 2):
+                        continue
+                    strength = factor[row, low] * (1 - part) + factor[row, high] * part
+                    strength *= weight[q] * intensity[b, q, m]
+                    nearest = int(np.rint(place))
+                    away = place - nearest
+                    below, above = strength * (0.5 - away) ** 2 / 2, strength * (0.5 + away) ** 2 / 2
+                    grid[b, cell, nearest - 1] += below
+                    grid[b, cell, nearest] += strength - below - above
+                    grid[b, cell, nearest + 1] += above

@@ -1,0 +1,184 @@
+"""Views: the modes of a model, in all its orientations, laid out on the cells of a measurement and lines of energy."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from sqwirrel.errors import InputError
+from sqwirrel.model.spin import SpinModel
+from sqwirrel.observe.views.lines import Blur, deposit
+from sqwirrel.observe.views.sampling import Sampling, concentrate, sampling
+from sqwirrel.simulate import SpinWaves
+from sqwirrel.simulate.modes import Modes
+from sqwirrel.spectra import Measurement, QShells
+
+CANDIDATES = 16
+"""Candidates for each quadrature point, of which `concentrate` keeps one."""
+MARGIN = 0.5
+"""Points are concentrated on modes up to this many meV beyond the bins."""
+SMALL = 1e-6
+"""Step of a difference, relative to the parameters."""
+
+
+class Laid(NamedTuple):
+    """Modes on cells and lines, and whether the order is a minimum at every wavevector looked at."""
+
+    grid: Float[Tensor, "batch cell line"]
+    stable: Bool[Tensor, " batch"]
+
+
+class View(nn.Module):
+    """Modes seen by each of `solvers`, one an orientation of the crystal, on cells and the energies of `line` (meV).
+
+    Parameters are those of the model, then the weight of every orientation but the first, relative to that one. Where
+    a solver cannot be differentiated (`exact` is False) slopes are central differences.
+    """
+
+    weight: Tensor
+    cells: Tensor
+    line: Tensor
+
+    def __init__(
+        self,
+        solvers: list[nn.Module],
+        where: Sampling,
+        line: Float[Tensor, " line"],
+        blur: Blur | None = None,
+        *,
+        exact: bool = True,
+    ) -> None:
+        super().__init__()
+        self.solvers, self.exact, self.sampling = nn.ModuleList(solvers), exact, where
+        for name, tensor in (("weight", where.weight), ("cells", where.cell), ("line", line)):
+            self.register_buffer(name, tensor)
+        self.blurred = blur is not None
+        for name, tensor in (blur._asdict() if blur is not None else {}).items():
+            self.register_buffer(name, tensor)
+
+    @property
+    def bytes_per_row(self) -> int:
+        """Memory that the modes of one row of parameters take."""
+        return 32 * len(self.weight) * sum(int(solver.modes) for solver in self.solvers)  # type: ignore[arg-type]
+
+    def forward(self, theta: Float[Tensor, "batch parameter"]) -> Laid:
+        """Every row of parameters; intensities are those of the mean orientation."""
+        n = theta.shape[1] - len(self.solvers) + 1
+        shares = torch.cat((theta.new_ones(len(theta), 1), theta[:, n:]), dim=1)
+        shares = shares / shares.sum(1, keepdim=True)
+        grid, stable = 0.0, torch.ones(len(theta), dtype=torch.bool, device=theta.device)
+        for solver, share in zip(self.solvers, shares.T, strict=True):
+            modes: Modes = solver(theta[:, :n])
+            grid = grid + share[:, None, None] * deposit(modes, self.weight, self.cells, self.line, self._blur)
+            stable = stable & modes.stable.all(-1)
+        return Laid(grid, stable)
+
+    def slopes(self, theta: Float[Tensor, "batch parameter"]) -> tuple[Tensor, Tensor, Tensor]:
+        """The grid, its derivatives (parameter first), and stability."""
+        return slopes(self, theta) if self.exact else differences(self, theta)
+
+    @property
+    def _blur(self) -> Blur | None:
+        return Blur(*(self.get_buffer(name) for name in Blur._fields)) if self.blurred else None
+
+
+def shell_sampling(model: SpinModel, measurement: Measurement, samples: int, cell: float, seed: int) -> Sampling:
+    """Quadrature points, concentrated with the modes of the published parameters where these give a stable order."""
+    even = partial(sampling, measurement, model.lattice, width=cell, seed=seed)
+    if any(name not in model.defaults for name in model.names):
+        return even(samples=samples)
+    candidates = even(samples=CANDIDATES * samples)
+    with torch.no_grad():
+        modes = waves(model, measurement, candidates, keep=False)(model.pack())
+    if not bool(modes.stable.all()):
+        return even(samples=samples)
+    return kept(candidates, modes, measurement, samples, seed)
+
+
+def kept(where: Sampling, modes: Modes, measurement: Measurement, samples: int, seed: int) -> Sampling:
+    """Points concentrated on the modes in and near the measured energies."""
+    span = measurement.range[0] - MARGIN, measurement.range[1] + MARGIN
+    return concentrate(where, modes.energy[0], modes.intensity[0], span, samples=samples, seed=seed)
+
+
+def waves(
+    model: SpinModel,
+    measurement: Measurement,
+    where: Sampling,
+    *,
+    keep: bool = True,
+    fwhm: float | None = None,
+    rotation: Float[Tensor, "3 3"] | None = None,
+) -> SpinWaves:
+    """The spin waves at the points, under the conditions of the measurement, as fine as a width `fwhm` (meV) sees.
+
+    A `rotation` (Cartesian) takes the crystal of the model to that of a twin.
+    """
+    q, field = where.q, measurement.field
+    if rotation is not None and not torch.equal(rotation, torch.eye(3).to(rotation)):
+        q = model.lattice.to_rlu(model.lattice.to_cartesian(q) @ rotation)
+        field = torch.linalg.det(rotation) * field @ rotation  # a field is an axial vector
+    return SpinWaves(model, q, temperature=measurement.temperature or 0.0, field=field, keep=keep, fwhm=fwhm)
+
+
+def slopes(
+    function: Callable[[Tensor], tuple[Tensor, Tensor]], theta: Float[Tensor, "batch parameter"]
+) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, "parameter batch *shape"], Tensor]:
+    """Value and exact derivatives (forward mode) of a function of rows, and what else it returns."""
+
+    def push(tangent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return torch.func.jvp(  # type: ignore[return-value]
+            lambda x: tuple(function(x)), (theta,), (tangent.expand_as(theta),), has_aux=True
+        )
+
+    if theta.shape[1] == 0:
+        value, other = function(theta)
+        return value, value[None][:0], other
+    with torch.enable_grad():
+        every = torch.eye(theta.shape[1], dtype=theta.dtype, device=theta.device)
+        value, slope, other = torch.func.vmap(push, out_dims=(None, 0, None))(every)  # type: ignore[arg-type]
+    return value, slope, other
+
+
+def differences(
+    function: Callable[[Tensor], tuple[Tensor, Tensor]], theta: Float[Tensor, "batch parameter"]
+) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, "parameter batch *shape"], Tensor]:
+    """The same by central differences, good to about 1e-5 of the largest."""
+    with torch.no_grad():
+        value, other = function(theta)
+        rise = []
+        for k in range(theta.shape[1]):
+            step = torch.zeros_like(theta)
+            step[:, k] = SMALL * (theta[:, k].abs() + theta.abs().mean(1) / 10)
+            change = function(theta + step)[0] - function(theta - step)[0]
+            rise.append(change / (2 * step[:, k]).reshape(-1, *(1 for _ in value.shape[1:])))
+    return value, torch.stack(rise) if rise else value[None][:0], other
+
+
+def orientations(twins: Float[Tensor, "twin 3 3"] | None) -> Float[Tensor, "orientation 3 3"]:
+    """The crystal as it is, and its twins."""
+    one = torch.eye(3, dtype=torch.float64)[None]
+    if twins is None:
+        return one
+    turns = torch.as_tensor(twins, dtype=torch.float64)
+    if turns.ndim != 3 or not torch.allclose(turns @ turns.mT, one.expand_as(turns), atol=1e-6):
+        raise InputError("twins must be orthogonal 3 x 3 matrices; give Cartesian rotations, not those of rlu")
+    return torch.cat((one, turns))
+
+
+def sphere(where: Sampling, measurement: Measurement) -> Float[Tensor, "one cell"]:
+    """Weights of the average over the measured solid angle: |Q| d|Q| for a powder, equal for the points of a path."""
+    if where.edges is None or not isinstance(measurement.points, QShells):
+        area = torch.ones(int(where.cell[-1]) + 1, dtype=torch.float64)
+    else:
+        low, high = measurement.points.edges[[0, -1]]
+        area = (where.edges.clamp(low, high) ** 2).diff()
+    return (area / area.sum())[None]
+
+
+def is_sharp(measurement: Measurement) -> bool:
+    """Whether every bin is a point of reciprocal space, so that there is nothing to average."""
+    return not isinstance(measurement.points, QShells) and not bool(measurement.points.box.any())
