@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import curve_fit
 from torch import Tensor
 
 from sqwirrel.lattice import Lattice
 from sqwirrel.observe.covariance import (
     Reflector,
     Spectrometer,
+    bragg_fwhm,
     cooper_nathans,
     covariance,
     read_covariance,
@@ -25,6 +27,7 @@ from sqwirrel.observe.covariance import (
     split,
     volumes,
 )
+from sqwirrel.observe.resolution import SIGMA
 from sqwirrel.spectra import Measurement
 from sqwirrel.spectra.points import QPoints
 from tests.reference.peer_cooper_nathans import CONSTANT, FILE, peer, spacing
@@ -110,14 +113,31 @@ def test_instrument_files_of_a_facility(name: str, measured: Any) -> None:
     assert "no sample mosaic is given: the sample is taken for a perfect crystal" in spectrometer.notes
 
 
-def test_elastic_line_of_a_cold_spectrometer(measured: Any) -> None:
-    """CTAX at E_f = 4.8 meV, 40'-100'-80'-120': about 0.25 meV, as its elastic scans show."""
-    spectrometer = read_spectrometer(measured("nitio3/instrument/cg4c.json"))
-    points = QPoints(
-        Lattice(5.034785, 5.034785, 13.812004, 90, 90, 120), [[-0.5, -0.5, 3.0]], plane=[[1, 1, 0], [0, 0, 1]]
+@pytest.mark.parametrize("scan", [10, 20])
+def test_longitudinal_widths_of_magnetic_peaks(scan: int, measured: Any) -> None:
+    """th2th scans of (1/2 1/2 0) of NiTiO3 on CTAX; the mosaic of the sample, 110', is that of their rocking curves."""
+    folder = measured("nitio3/scans")
+    names, points = columns((folder / f"CG4C_exp0424_scan{scan:04d}.dat").read_text())
+    theta, counts = points[:, names.index("s2")] / 2, points[:, names.index("detector")]
+    start = (counts.max(), theta[counts.argmax()], 0.2, 0.0)
+    (_, centre, sd, _), _ = curve_fit(
+        lambda x, a, c, s, b: a * np.exp(-(((x - c) / s) ** 2) / 2) + b, theta, counts, start
     )
-    spread = covariance(spectrometer, Measurement(points, [[0.0, 0.0]], 1.4, final_energy=4.8))
-    assert 0.2 < float(spread[0, 3, 3].sqrt()) * 2.3548 < 0.35
+    described = json.loads(measured("nitio3/instrument/cg4c.json").read_text())
+    spectrometer = Spectrometer.from_mapping({**described, "sample": {"mosaic_h": 110, "mosaic_v": 110}})
+    lattice, q = Lattice(5.034785, 5.034785, 13.812004, 90, 90, 120), torch.tensor([0.5, 0.5, 0.0], dtype=torch.float64)
+    points_of_scan = QPoints(lattice, q[None], plane=[[0, 0, 1], [1, 1, 0]])
+    spread = covariance(spectrometer, Measurement(points_of_scan, [[0.0, 0.0]], 1.4, final_energy=4.8))[0]
+    along = torch.cat((q, torch.zeros(1, dtype=torch.float64)))
+    turned = math.degrees(float(bragg_fwhm(spread, along)) * math.tan(math.radians(abs(centre))))
+    assert abs(sd) / SIGMA == pytest.approx(turned, rel=0.05)
+
+
+def columns(text: str) -> tuple[list[str], np.ndarray]:
+    """Names and numbers of a SPICE scan."""
+    lines = text.splitlines()
+    names = lines[lines.index("# col_headers = ") + 1].lstrip("#").split()
+    return names, np.array([line.split() for line in lines if line.strip() and not line.startswith("#")], dtype=float)
 
 
 @pytest.mark.parametrize("incident", [25, 35, 50, 70, 100, 140])

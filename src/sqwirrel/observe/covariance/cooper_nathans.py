@@ -95,7 +95,7 @@ def covariance(spectrometer: Spectrometer, measurement: Measurement) -> Float[Te
     spread = (triangle.modulus[:, None] * spectrometer.sample_mosaic[..., None, :] * MINUTE) ** 2
     mosaic = torch.diag_embed(torch.nn.functional.pad(spread, (1, 1)))
     total = before @ initial.covariance @ before.mT + after @ final.covariance @ after.mT + mosaic
-    axes = _to_rlu(triangle.frame, measurement)
+    axes = _to_rlu(triangle.frame, _points(measurement))
     return axes.mT @ total @ axes
 
 
@@ -153,36 +153,54 @@ def _to_momentum_and_energy(k: Float[Tensor, " point"], angle: Float[Tensor, " p
     return torch.stack(rows, dim=-1).reshape(-1, 4, 3)
 
 
-def _to_rlu(frame: Float[Tensor, "point 3 3"], measurement: Measurement) -> Float[Tensor, "point 4 4"]:
+def _to_rlu(frame: Float[Tensor, "point 3 3"], points: QPoints) -> Float[Tensor, "point 4 4"]:
     """(h, k, l, E) of each axis of the frame and of energy, a row each."""
     axes = torch.zeros(len(frame), 4, 4, dtype=frame.dtype)
-    axes[:, :3, :3] = measurement.points.lattice.to_rlu(frame)  # type: ignore[union-attr]
+    axes[:, :3, :3] = points.lattice.to_rlu(frame)
     axes[:, 3, 3] = 1
     return axes
 
 
 def _triangle(spectrometer: Spectrometer, measurement: Measurement) -> Triangle:
     """The scattering triangle and the Bragg angles; refuses what cannot be."""
-    points = measurement.points
-    if not isinstance(points, QPoints) or points.plane is None:
-        raise InputError("a triple-axis resolution needs the points of scans and their scattering plane, two (h, k, l)")
+    points = _points(measurement)
     initial, final = _wavevectors(spectrometer, measurement)
     q = points.lattice.to_cartesian(points.q)
     modulus = q.norm(dim=-1)
-    up = torch.linalg.cross(*points.lattice.to_cartesian(points.plane))
     along = q / modulus.clamp(min=1e-300)[:, None]
-    across = torch.linalg.cross((up / up.norm()).expand_as(along), along)
+    across = torch.linalg.cross(_up(points).expand_as(along), along)
     cosine = (initial**2 + final**2 - modulus**2) / (2 * initial * final)
     bragg = [
         torch.asin(math.pi / (reflector.spacing * k)) * reflector.sense
         for reflector, k in ((spectrometer.monochromator, initial), (spectrometer.analyser, final))
     ]
-    closes = (cosine.abs() <= 1) & (modulus > 1e-9)
-    flat = across.norm(dim=-1) >= math.sqrt(1 - TILT**2)
-    _refuse_the_first(measurement, (initial, final, modulus), (closes, flat, ~bragg[0].isnan(), ~bragg[1].isnan()))
+    fine = (
+        (initial > 0) & (final > 0),
+        (cosine.abs() <= 1) & (modulus > 1e-9),
+        across.norm(dim=-1) >= math.sqrt(1 - TILT**2),
+        bragg[0].isfinite(),
+        bragg[1].isfinite(),
+    )
+    _refuse_the_first(measurement, (initial, final, modulus), fine)
     across = across / across.norm(dim=-1, keepdim=True)
     frame = torch.stack((along, across, torch.linalg.cross(along, across)), dim=-2)
     return Triangle(initial, final, modulus, bragg[0], spectrometer.sample_sense * cosine.acos(), bragg[1], frame)
+
+
+def _points(measurement: Measurement) -> QPoints:
+    """The points of scans; nothing else is measured by a triple-axis spectrometer."""
+    if not isinstance(measurement.points, QPoints):
+        raise InputError("a triple-axis resolution needs the points of scans, which have one energy each")
+    return measurement.points
+
+
+def _up(points: QPoints) -> Float[Tensor, "3"]:
+    """Normal of the scattering plane, from which the first of its vectors turns to the second anticlockwise."""
+    if points.plane is None:
+        raise InputError("a triple-axis resolution needs the scattering plane of the scans; give two (h, k, l) in it")
+    normal = torch.linalg.cross(*points.lattice.to_cartesian(points.plane))
+    unit: Tensor = normal / normal.norm()
+    return unit
 
 
 def _wavevectors(spectrometer: Spectrometer, measurement: Measurement) -> tuple[Tensor, Tensor]:
@@ -207,12 +225,13 @@ def _refuse_the_first(measurement: Measurement, sides: tuple[Tensor, ...], fine:
     n = int(bad.nonzero()[0, 0])
     initial, final, modulus = (float(side[n]) for side in sides)
     reasons = (
+        "its incident or its final energy would be below zero",
         f"k_i = {initial:.4g}, k_f = {final:.4g} and |Q| = {modulus:.4g} 1/angstrom do not close a triangle",
         "it lies outside the scattering plane",
         f"the monochromator does not reflect k_i = {initial:.4g} 1/angstrom",
         f"the analyser does not reflect k_f = {final:.4g} 1/angstrom",
     )
     why = next(reason for reason, holds in zip(reasons, fine, strict=True) if not bool(holds[n]))
-    q = ", ".join(f"{x:.4g}" for x in measurement.points.q[n].tolist())  # type: ignore[union-attr]
+    q = ", ".join(f"{x:.4g}" for x in _points(measurement).q[n].tolist())
     energy = float(measurement.energy_centres[n, 0])
     raise InputError(f"the spectrometer does not reach point {n}, q = ({q}) at {energy:.4g} meV: {why}")

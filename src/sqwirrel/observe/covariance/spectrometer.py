@@ -106,8 +106,9 @@ class Spectrometer:
         """
         notes: list[str] = []
         collimators = _table(mapping, "collimators")
-        sample = mapping.get("sample", {})
-        if not {"mosaic_h", "mosaic_v"} & set(sample):
+        perfect = {"mosaic_h": 0.0, "mosaic_v": 0.0}
+        sample = _table(mapping, "sample") if "sample" in mapping else perfect
+        if sample is perfect:
             notes.append("no sample mosaic is given: the sample is taken for a perfect crystal")
         fixed = mapping.get("fixed", "final")
         if fixed not in ("initial", "final"):
@@ -118,7 +119,7 @@ class Spectrometer:
             sample_sense=_sense(_table(mapping, "goniometer"), "goniometer"),
             horizontal=[_collimation(collimators, f"h_{place}", notes) for place in PLACES],
             vertical=[_collimation(collimators, f"v_{place}", notes) for place in PLACES],
-            sample_mosaic=[_number(sample, f"mosaic_{axis}", "sample", default=0.0) for axis in "hv"],
+            sample_mosaic=[_number(sample, f"mosaic_{axis}", "sample") for axis in "hv"],
             fixed=fixed,
             notes=tuple(notes),
         )
