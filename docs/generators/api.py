@@ -18,6 +18,7 @@ MODULES = (
     ("", "sqwirrel.simulate.quantum.two_magnon"),
     ("", "sqwirrel.simulate.quantum.mean_field"),
     ("What neutrons see", "sqwirrel.simulate.crosssection"),
+    ("What an instrument spreads in momentum and energy", "sqwirrel.observe.covariance"),
     ("What a run is asked to do", "sqwirrel.config"),
     ("Telling people", "sqwirrel.report.figures"),
     ("What a result came from", "sqwirrel.record"),

@@ -24,7 +24,7 @@ SPELLED = {
     "feynman": "Feynman", "holstein": "Holstein", "primakoff": "Primakoff", "lorentz": "Lorentz",
     "luttinger": "Luttinger", "tisza": "Tisza", "oguchi": "Oguchi", "anderson": "Anderson",
     "kitaev": "Kitaev", "zener": "Zener", "goodenough": "Goodenough",
-    "moriya": "Moriya", "bragg": "Bragg", "dm": "DM",
+    "codata": "CODATA", "moriya": "Moriya", "bragg": "Bragg", "dm": "DM",
 }  # fmt: skip
 """Names that a function's name has to write small."""
 
