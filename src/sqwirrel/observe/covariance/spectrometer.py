@@ -30,7 +30,7 @@ SPACINGS = {
 }
 """Spacings of crystals that are known by name, at room temperature, angstrom."""
 WIDE_OPEN = 600.0
-"""What stands for no collimation at all, minutes: ten degrees. Where nothing else limits a beam, widths depend on it."""
+"""What stands for no collimation, minutes: ten degrees. Widths depend on it where nothing else limits a beam."""
 Fixed = Literal["initial", "final"]
 PLACES = ("pre_mono", "pre_sample", "post_sample", "post_ana")
 
