@@ -1,9 +1,8 @@
 """Resolution of a triple-axis spectrometer after Cooper and Nathans: covariance of (h, k, l, E), and its volume.
 
 M. J. Cooper, R. Nathans, Acta Cryst. 23, 357 (1967), doi:10.1107/S0365110X67002816; normalisation: N. J. Chesser,
-J. D. Axe, Acta Cryst. A29, 160 (1973), doi:10.1107/S0567739473000422, and B. Dorner, Acta Cryst. A28, 319 (1972),
-doi:10.1107/S0567739472000857; mosaic of the sample: S. A. Werner, R. Pynn, J. Appl. Phys. 42, 4736 (1971),
-doi:10.1063/1.1659848.
+J. D. Axe, Acta Cryst. A29, 160 (1973), doi:10.1107/S0567739473000422, and B. Dorner, Acta Cryst. A28, 319 (1972);
+mosaic of the sample: S. A. Werner, R. Pynn, J. Appl. Phys. 42, 4736 (1971).
 
 Collimators and mosaics are Gaussian, deviations from the nominal path small. Each side of the sample has a horizontal
 and a vertical pair of angles: g of the far collimator (towards the source or the detector) and n of the near one. A
@@ -102,9 +101,9 @@ def covariance(spectrometer: Spectrometer, measurement: Measurement) -> Float[Te
 def volumes(spectrometer: Spectrometer, measurement: Measurement) -> Volumes:
     """Volumes in wavevector space at every point, which normalise the resolution.
 
-    ResLib and rescalculator give the peak, initial * final * (k_f / k_i) sqrt(det M) / (2 pi)^2 (M the inverse of our
-    covariance without sample mosaic, in 1/angstrom and meV), or k_f * final * ... for a monitor: they leave out the
-    1 / k_f of `Volumes`, which only matters where the final energy changes.
+    rescalculator, after ResLib, gives the peak, initial * final * (k_f / k_i) sqrt(det M) / (2 pi)^2, where M is the
+    inverse of our covariance in 1/angstrom and meV, or k_f * final * sqrt(det M) / (2 pi)^2 for a monitor: it leaves
+    out the 1 / k_f of `Volumes`, which only matters where the final energy changes.
     """
     initial, final = _beams(spectrometer, _triangle(spectrometer, measurement))
     return Volumes(initial.volume, final.volume)
@@ -126,8 +125,8 @@ def _beam(k: Tensor, bragg: Tensor, angles: tuple[Tensor, Tensor], reflector: Re
     `k` and `bragg` are (point,), `angles` the horizontal and vertical collimators, (*batch, far or near, 1), radian.
     """
     mosaic, lever = MINUTE * reflector.mosaic[..., None], 1 / (2 * bragg.tan())
-    flat = _inverse(angles[0], (2 * mosaic[..., 0, :]) ** -2, sign=1)
-    upright = _inverse(angles[1], (2 * bragg.sin() * mosaic[..., 1, :]) ** -2, sign=-1)
+    flat = _inverse(angles[0], (2 * mosaic[..., 0, :]) ** -2)
+    upright = _inverse(angles[1], (2 * bragg.sin() * mosaic[..., 1, :]) ** -2)
     along = lever**2 * (flat.far + flat.near - 2 * flat.mixed)
     across = lever * (flat.mixed - flat.near)
     one = torch.ones_like(along * upright.near)
@@ -137,13 +136,14 @@ def _beam(k: Tensor, bragg: Tensor, angles: tuple[Tensor, Tensor], reflector: Re
     return Beam(covariance, k**3 / bragg.tan().abs() * passed)
 
 
-def _inverse(angles: Tensor, mosaic: Tensor, *, sign: int) -> Pair:
-    """Of diag(1/g^2, 1/n^2) + mosaic * (1, sign)(1, sign)^T, for the widths (far, near) of two collimators."""
+def _inverse(angles: Tensor, mosaic: Tensor) -> Pair:
+    """Of diag(1/g^2, 1/n^2) + mosaic (1, 1)(1, 1)^T, for the widths (far, near) of two collimators.
+
+    With (1, -1), as it is vertically, only `mixed` would differ.
+    """
     far, near = angles[..., 0, :] ** -2, angles[..., 1, :] ** -2
     determinant = far * near + mosaic * (far + near)
-    return Pair(
-        (near + mosaic) / determinant, (far + mosaic) / determinant, -sign * mosaic / determinant, determinant**-0.5
-    )
+    return Pair((near + mosaic) / determinant, (far + mosaic) / determinant, -mosaic / determinant, determinant**-0.5)
 
 
 def _to_momentum_and_energy(k: Float[Tensor, " point"], angle: Float[Tensor, " point"]) -> Float[Tensor, "point 4 3"]:

@@ -30,9 +30,7 @@ SPACINGS = {
 }
 """Spacings of crystals that are known by name, at room temperature, angstrom."""
 WIDE_OPEN = 600.0
-"""What stands for no collimation at all, minutes: ten degrees, wider than the mosaic and the other collimators let be
-seen.
-"""
+"""What stands for no collimation, minutes: ten degrees. Widths depend on it where nothing else limits a beam."""
 Fixed = Literal["initial", "final"]
 PLACES = ("pre_mono", "pre_sample", "post_sample", "post_ana")
 
