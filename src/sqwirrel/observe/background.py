@@ -48,8 +48,8 @@ class SlopedBackground:
 
     def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
         """One, and the distance from the middle of the energy range, meV."""
-        away = measurement.energy_centres - (measurement.energy[0] + measurement.energy[-1]) / 2
-        return torch.stack((torch.ones_like(away), away))[:, None].expand(-1, *measurement.shape).clone()
+        away = (measurement.energy_centres - sum(measurement.range) / 2).expand(measurement.shape)
+        return torch.stack((torch.ones_like(away), away))
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,18 @@ from sqwirrel.errors import InputError
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.counting import Observed
 from sqwirrel.observe.instrument import SCALE, Instrument
-from sqwirrel.observe.momentum import shell_kernels, smear_momentum
-from sqwirrel.observe.place import REPEATS, Control, dense, deposit, fine_grid, is_sharp, points, slopes, sphere, waves
 from sqwirrel.observe.resolution import sharpest
+from sqwirrel.observe.smearing import Smearing, ellipsoids_of, exposure
+from sqwirrel.observe.views.build import REPEATS, Control, Scene
+from sqwirrel.observe.views.lines import fine_grid
+from sqwirrel.observe.views.view import differences, is_sharp, orientations, slopes
 from sqwirrel.seeds import stream
+from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.simulate.stability import stability, why_unstable
 from sqwirrel.spectra import Measurement, QShells, Spectrum
 
 TRUST = 10.0
-"""Reach of an anchor's derivatives, in standard deviations (see `place.Control`)."""
+"""Reach of an anchor's derivatives, in standard deviations (see `build.Control`)."""
 ROWS_BYTES = 64 * 2**20
 """Parameter rows are worked on together as long as their modes take no more than this."""
 
@@ -65,12 +68,6 @@ class Experiment(nn.Module):
     moves them.
     """
 
-    weight: Tensor
-    cells: Tensor
-    cell_edges: Tensor | None
-    sphere: Tensor
-    energy: Tensor
-    nodes: Tensor
     line: Tensor
     templates: Tensor
 
@@ -83,30 +80,30 @@ class Experiment(nn.Module):
         samples: int = 64,
         cell: float = 0.05,
         seed: int = 0,
+        twins: Float[Tensor, "twin 3 3"] | None = None,
+        shared: Amplitudes | None = None,
     ) -> None:
         super().__init__()
         if measurement.temperature is None:
             raise InputError("the measurement has no temperature; give it in kelvin, [measurement] temperature = 5")
         self.model, self.measurement, self.instrument = model, measurement, instrument
-        self.samples, self.cell, self.seed = samples, cell, seed
+        self.samples, self.cell, self.seed, self.twins = samples, cell, seed, twins
         powder = isinstance(measurement.points, QShells)
-        self.names = (*model.names, *instrument.names(powder=powder))
-        where = points(model, measurement, samples, cell, seed)
-        self.register_buffer("weight", where.weight)
-        self.register_buffer("cells", where.cell)
-        self.register_buffer("cell_edges", where.edges)
-        self.register_buffer("sphere", sphere(where, measurement))
-        self.register_buffer("energy", measurement.energy)
-        self.register_buffer("nodes", instrument.q_width.nodes(measurement))
-        self.register_buffer("line", fine_grid(measurement.energy))
-        self.register_buffer("templates", instrument.background.templates(measurement))
-        self.waves = waves(model, measurement, where, fwhm=sharpest(instrument.resolution, self.line))
+        self.modelled = (*model.names, *(f"twin_{k}" for k in range(2, len(orientations(twins)) + 1)))
+        self.names = (*self.modelled, *instrument.names(powder=powder))
+        ellipsoids = ellipsoids_of(instrument, measurement)
+        self.register_buffer("line", fine_grid(measurement.energy, ellipsoids and ellipsoids.range))
+        width = sharpest(instrument.resolution, self.line)
+        self.scene = Scene(model, measurement, twins, ellipsoids, samples, cell, width, shared)
+        self.view = self.scene.view(self.line, seed)
+        self.smear = Smearing(measurement, instrument, self.view.sampling, self.line, ellipsoids)
+        self.register_buffer("templates", instrument.background.templates(measurement) * exposure(measurement))
         self.control: Control | None = None
 
     @property
     def units(self) -> dict[str, str]:
         """Unit of each parameter; empty where it is a number or an intensity in the spectrum's own unit."""
-        known = dict.fromkeys(self.model.names, "meV") | self.instrument.units
+        known = dict.fromkeys(self.modelled, "") | dict.fromkeys(self.model.names, "meV") | self.instrument.units
         return {name: known[name] for name in self.names}
 
     @property
@@ -144,8 +141,8 @@ class Experiment(nn.Module):
         """The magnetic part alone, at unit scale."""
         pieces = []
         for rows in torch.split(theta, self._rows()):
-            deposit, stable = self._deposit(rows[:, : len(self.model.names)])
-            pieces.append((self._smear(deposit, *self._kernels(rows[:, len(self.model.names) :])), stable))
+            deposit, stable = self._deposit(rows[:, : len(self.modelled)])
+            pieces.append((self.smear(deposit, *self._kernels(rows[:, len(self.modelled) :])), stable))
         return Prediction(*(torch.cat(part) for part in zip(*pieces, strict=True)))
 
     def anchored(
@@ -158,18 +155,18 @@ class Experiment(nn.Module):
         which parameters will move round `theta`; far beyond, derivatives are again those of few points. Bins that are
         points have nothing to average.
         """
-        if is_sharp(self.measurement):
+        if is_sharp(self.measurement) and self.scene.ellipsoids is None:
             still = torch.zeros(1, len(self.names), *self.measurement.shape, dtype=theta.dtype)
             return Anchored(self, still[:, 0], still, torch.zeros(0, 3, dtype=theta.dtype))
-        n, better = len(self.model.names), copy.copy(self)
+        n, better = len(self.modelled), copy.copy(self)
         better.control, at, sloped = None, theta[:, :n], spread is not None
-        sets = dense(self.model, self.measurement, at, self.line, self.samples, self.cell, self.seed, sloped=sloped)
-        here, rise, _ = slopes(better._deposit, at)
+        sets = self.scene.dense(at, self.line, self.seed, sloped=sloped)
+        here, rise, _ = better._slopes(at)
         better.control = Control(
             at[0],
             torch.full((n,), torch.inf, dtype=theta.dtype) if spread is None else TRUST * spread[:n],
             sets.value.mean(0) - here[0],
-            sets.slope.mean(0) - rise[:, 0] if sloped else torch.zeros_like(rise[:, 0]),
+            sets.slope.mean(0) - rise[:, 0] if sloped and self.view.exact else torch.zeros_like(rise[:, 0]),
         )
         with torch.no_grad():
             change, rise = ((part - part.mean(0)) / (REPEATS - 1) ** 0.5 for part in (sets.value, sets.slope))
@@ -189,17 +186,17 @@ class Experiment(nn.Module):
         return why_unstable(self.model, stability(self.model, values, field=self.measurement.field), at)
 
     def _rows(self) -> int:
-        return max(1, ROWS_BYTES // (32 * len(self.weight) * self.waves.modes))
+        return max(1, ROWS_BYTES // self.view.bytes_per_row)
 
     def _predict(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        n = len(self.model.names)
+        n = len(self.modelled)
         deposit, stable = self._deposit(theta[:, :n])
         return self._observe(deposit, theta[:, n:]), stable
 
     def _linearise(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Forward mode: the deposit along each model parameter, then either kernel along each of its nuisances."""
-        n = len(self.model.names)
-        deposit, rise, stable = slopes(self._deposit, theta[:, :n])
+        n = len(self.modelled)
+        deposit, rise, stable = self._slopes(theta[:, :n])
         signal, slope = self._along(deposit, rise, theta[:, n:], self.templates)
         return signal + self._background(theta[:, n:]), slope, stable
 
@@ -212,64 +209,38 @@ class Experiment(nn.Module):
     ) -> tuple[Float[Tensor, "batch point energy"], Float[Tensor, "batch parameter point energy"]]:
         """The scaled signal, and its derivatives from those of the deposit, those of the kernels, and the templates."""
         w, k = len(self.instrument.resolution.names), self._column(SCALE)
-        energy, wider, _ = slopes(lambda x: (self._energy_kernel(x), x), nuisance[:, :w])
-        momentum, farther, _ = slopes(lambda x: (self._momentum_kernel(x), x), nuisance[:, w:k])
-        parts = [self._smear(part, energy, momentum) for part in rise]
-        parts += [self._smear(deposit, part, momentum) for part in wider]
-        parts += [self._smear(deposit, energy, part) for part in farther]
-        signal, scale = self._smear(deposit, energy, momentum), nuisance[:, k, None, None]
+        energy, wider, _ = slopes(lambda x: (self.smear.in_energy(x), x), nuisance[:, :w])
+        momentum, farther, _ = slopes(lambda x: (self.smear.in_momentum(x), x), nuisance[:, w:k])
+        parts = [self.smear(part, energy, momentum) for part in rise]
+        parts += [self.smear(deposit, part, momentum) for part in wider]
+        parts += [self.smear(deposit, energy, part) for part in farther]
+        signal, scale = self.smear(deposit, energy, momentum), nuisance[:, k, None, None]
         linear = [signal, *(template.expand_as(signal) for template in templates)]
         return scale * signal, torch.stack((*(scale * part for part in parts), *linear), dim=1)
 
     def _deposit(self, theta: Tensor) -> tuple[Float[Tensor, "batch cell line"], Bool[Tensor, " batch"]]:
         """All modes on cells and fine energy grid."""
-        modes = self.waves(theta)
-        raw = deposit(modes, self.weight, self.cells, self.line)
-        return raw if self.control is None else raw + self.control.add(theta), modes.stable.all(-1)
+        raw, stable = self.view(theta)
+        return raw if self.control is None else raw + self.control.add(theta), stable
 
-    def _smear(
-        self,
-        deposit: Float[Tensor, "batch cell line"],
-        energy: Float[Tensor, "#batch line bin"],
-        momentum: Float[Tensor, "#batch node seen source"],
-    ) -> Float[Tensor, "batch point energy"]:
-        """Resolution in energy, then what is mixed along |Q|."""
-        blurred = deposit @ energy
-        if momentum.shape[-1] == 0:
-            return blurred
-        return smear_momentum(blurred, momentum, self.nodes, self.measurement.energy_centres)
+    def _slopes(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return slopes(self._deposit, theta) if self.view.exact else differences(self._deposit, theta)
 
     def _kernels(self, nuisance: Tensor) -> tuple[Tensor, Tensor]:
         w = len(self.instrument.resolution.names)
-        return self._energy_kernel(nuisance[:, :w]), self._momentum_kernel(nuisance[:, w : self._column(SCALE)])
-
-    def _energy_kernel(self, theta: Tensor) -> Float[Tensor, "batch line bin"]:
-        return self.instrument.resolution.kernel(self.line, theta, self.energy)
-
-    def _momentum_kernel(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch node seen source"]:
-        """Resolution along |Q| at the nodes of the width, and multiple scattering; empty where there is neither."""
-        points, width, cells = self.measurement.points, self.instrument.q_width, self.cell_edges
-        if isinstance(points, QShells) and cells is not None:
-            centres = (cells[1:] + cells[:-1]) / 2
-            fwhm = width.fwhm(centres, self.nodes, self.measurement, theta[:, : len(width.names)])
-            kernel = shell_kernels(cells, points.edges, fwhm)
-        else:
-            n = len(points) if self.instrument.multiple_scattering else 0
-            kernel = torch.eye(n, dtype=theta.dtype, device=theta.device).expand(len(theta), 1, -1, -1)
-        if not self.instrument.multiple_scattering:
-            return kernel
-        return kernel + theta[:, -1, None, None, None] * kernel.sum(-1, keepdim=True) * self.sphere
+        return self.smear.in_energy(nuisance[:, :w]), self.smear.in_momentum(nuisance[:, w : self._column(SCALE)])
 
     def _observe(self, deposit: Tensor, nuisance: Tensor) -> Float[Tensor, "batch point energy"]:
         scale = nuisance[:, self._column(SCALE), None, None]
-        return scale * self._smear(deposit, *self._kernels(nuisance)) + self._background(nuisance)
+        signal: Tensor = self.smear(deposit, *self._kernels(nuisance))
+        return scale * signal + self._background(nuisance)
 
     def _background(self, nuisance: Tensor) -> Float[Tensor, "batch point energy"]:
         return torch.einsum("bk,kne->bne", nuisance[:, self._column(SCALE) + 1 :], self.templates)
 
     def _column(self, name: str) -> int:
         """Place of a nuisance among the nuisances."""
-        return self.names.index(name) - len(self.model.names)
+        return self.names.index(name) - len(self.modelled)
 
 
 def _noisy(expected: Tensor, experiment: Experiment, seed: torch.Generator, like: Spectrum | None) -> Spectrum:

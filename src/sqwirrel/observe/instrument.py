@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from sqwirrel.observe.background import Background, ConstantBackground
 from sqwirrel.observe.counting import Counting, Gaussian
+from sqwirrel.observe.covariance.resolution import EllipsoidResolution
 from sqwirrel.observe.momentum import ConstantQWidth, QWidth
 from sqwirrel.observe.resolution import GaussianResolution, Resolution
 
@@ -22,14 +23,15 @@ class Instrument:
     `multiple_scattering` adds to every |Q| the same fraction `multiple` of the signal averaged over the measured
     sphere: neutrons that scatter from a mode and elastically, in either order, and so lose the memory of |Q| (to first
     order in the thickness of the sample, elastic scattering isotropic; V. F. Sears, Adv. Phys. 24, 1 (1975),
-    doi:10.1080/00018737500101361).
+    doi:10.1080/00018737500101361). `flux_factor` says that the data still hold k_f / k_i of the cross-section.
     """
 
-    resolution: Resolution = field(default_factory=GaussianResolution)
+    resolution: Resolution | EllipsoidResolution = field(default_factory=GaussianResolution)
     background: Background = field(default_factory=ConstantBackground)
     counting: Counting = field(default_factory=Gaussian)
     q_width: QWidth = field(default_factory=ConstantQWidth)
     multiple_scattering: bool = False
+    flux_factor: bool = False
 
     def names(self, *, powder: bool) -> tuple[str, ...]:
         """Nuisance parameters in order; those of `q_width` only where there are shells of |Q|."""

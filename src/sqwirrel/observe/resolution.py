@@ -38,6 +38,15 @@ class Resolution(Protocol):
 
 
 @runtime_checkable
+class Named(Protocol):
+    """Anything with nuisance parameters."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Nuisance parameters."""
+
+
+@runtime_checkable
 class Widths(Protocol):
     """A resolution that is Gaussian, with a width that depends on energy transfer."""
 
@@ -167,7 +176,7 @@ class TailedResolution:
         return density
 
 
-def sharpest(resolution: Resolution, line: Float[Tensor, " line"]) -> float:
+def sharpest(resolution: Named, line: Float[Tensor, " line"]) -> float:
     """No mode is seen narrower than this (FWHM, meV): than on the grid, or by a resolution without parameters."""
     width = float(line[1] - line[0]) / (2 * SIGMA)
     if not resolution.names and isinstance(resolution, Widths):

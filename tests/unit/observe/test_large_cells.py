@@ -50,10 +50,10 @@ def test_spectra_of_large_cells_are_those_of_all_modes(resolution: Resolution, b
     where = Measurement(points, torch.linspace(0.0, 13, bins + 1, dtype=torch.float64), 20.0)
     experiment = Experiment(model, where, Instrument(resolution), samples=1)
     theta = experiment.pack(J=1, D=1, scale=1, background=0, **dict.fromkeys(resolution.names, 1e-3))
-    assert experiment.waves.fwhm is not None
+    assert experiment.view.solvers[0].fwhm is not None
     with torch.no_grad():
         ours = experiment.signal(theta).expected
-        experiment.waves.fwhm = None
+        experiment.view.solvers[0].fwhm = None
         exact = experiment.signal(theta).expected
     error = (ours - exact).abs().amax(-1) / exact.amax(-1)
     assert float(error.max()) < 2 * ACCURACY

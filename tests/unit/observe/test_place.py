@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from sqwirrel.lattice import Lattice
-from sqwirrel.observe.place import deposit, fine_grid, is_sharp, sphere
-from sqwirrel.observe.sampling import sampling
+from sqwirrel.observe.views.lines import deposit, fine_grid
+from sqwirrel.observe.views.sampling import sampling
+from sqwirrel.observe.views.view import is_sharp, sphere
 from sqwirrel.simulate import Modes
 from sqwirrel.spectra import Measurement, QPath, QShells
 

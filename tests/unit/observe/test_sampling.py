@@ -7,7 +7,7 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 from sqwirrel.model import library
-from sqwirrel.observe.sampling import PAD, Sampling, concentrate, sampling
+from sqwirrel.observe.views.sampling import PAD, Sampling, concentrate, sampling
 from sqwirrel.simulate import SpinWaves
 from sqwirrel.spectra import Measurement, QPath, QShells
 

@@ -14,7 +14,7 @@ from sqwirrel.simulate.looks.folding import fold, is_free
 from sqwirrel.simulate.looks.standing import Held, Standing, by_site
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.spectra import Measurement, QGrid
-from sqwirrel.spectra.grid import along_beam
+from sqwirrel.spectra.grid import Beam, along_beam
 
 MESH = 0.1
 """Quadrature points are rounded to a mesh this fine, in widths of a bin, so that many share their modes."""
@@ -30,25 +30,28 @@ def standing(
     shared: Amplitudes | None = None,
 ) -> list[nn.Module] | None:
     """Solvers that find modes once and look at each where the beam sees it; None where the modes depend on that."""
-    grid = _grid(measurement)
+    grid, held = _held(measurement)
     turn = same_cell(grid.lattice, model.lattice)
-    axis, beam = (model.lattice.to_cartesian(each @ turn) for each in (grid.axes[2], _direction(grid)))
+    axis, beam = (model.lattice.to_cartesian(each @ turn) for each in (grid.axes[2], held.direction))
     axes = [model.lattice.to_rlu(axis @ rotation) for rotation in turns]
     if not all(_is_simple(model, each) and is_free(model, each) for each in axes):
         return None
     wave = model.lattice.to_cartesian(where.q)
     mesh = _mesh(model, grid, turn)
-    folded = [fold(model, model.lattice.to_rlu(wave @ rotation), each, mesh) for rotation, each in zip(turns, axes)]
+    folded = [
+        fold(model, model.lattice.to_rlu(wave @ rotation), each, mesh)
+        for rotation, each in zip(turns, axes, strict=True)
+    ]
     if shared is None or not (len(shared.q) == len(folded[0][0].solved) and torch.equal(shared.q, folded[0][0].solved)):
         shared = Amplitudes(model, folded[0][0].solved, by_site(model), measurement.field)
-    temperature, incident_energy = measurement.temperature or 0.0, _grid(measurement).beam.incident_energy
+    temperature = measurement.temperature or 0.0
     return [
         Standing(
             model,
             shared,
             few,
             model.lattice.to_cartesian(meant),
-            Held(beam @ rotation, axis @ rotation, incident_energy),
+            Held(beam @ rotation, axis @ rotation, held.incident_energy),
             temperature,
         )
         for rotation, (few, meant) in zip(turns, folded, strict=True)
@@ -69,9 +72,7 @@ class Passing(nn.Module):
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Modes:
         """Modes of all nodes as modes of the point."""
         modes, nodes = self.waves(theta), self.get_buffer("nodes")
-        energy, intensity = (
-            each.unflatten(1, (-1, len(nodes))) for each in (modes.energy, modes.intensity)
-        )
+        energy, intensity = (each.unflatten(1, (-1, len(nodes))) for each in (modes.energy, modes.intensity))
         near = (1 - (energy - nodes[:, None]).abs() / (nodes[1] - nodes[0])).clamp(min=0)
         near = near * self.get_buffer("reached")[..., None]
         stable = (modes.stable.unflatten(1, (-1, len(nodes))) | ~self.get_buffer("reached")).all(-1)
@@ -82,12 +83,12 @@ def passing(
     model: SpinModel, measurement: Measurement, where: Sampling, turns: Float[Tensor, "orientation 3 3"]
 ) -> list[nn.Module]:
     """Solvers for modes that depend on all of Q."""
-    grid, low, high = _grid(measurement), *measurement.range
+    (grid, beam), (low, high) = _held(measurement), measurement.range
     turn = same_cell(grid.lattice, model.lattice)
     margin = (high - low) / NODES
     nodes = torch.linspace(low - margin, high + margin, NODES, dtype=torch.float64)
     flat = where.q @ torch.linalg.inv(turn)
-    q = along_beam(grid.lattice, grid.beam, flat[:, None], grid.axes[2], nodes) @ turn
+    q = along_beam(grid.lattice, beam, flat[:, None], grid.axes[2], nodes) @ turn
     reached = q.isfinite().all(-1)
     q = torch.where(reached[..., None], q, where.q[:, None]).flatten(0, 1)
     wave, T = model.lattice.to_cartesian(q), measurement.temperature or 0.0
@@ -103,14 +104,11 @@ def passing(
     return [Passing(each, nodes, reached) for each in every]
 
 
-def _grid(measurement: Measurement) -> QGrid:
-    assert isinstance(measurement.points, QGrid)
-    return measurement.points
-
-
-def _direction(grid: QGrid) -> Float[Tensor, "3"]:
+def _held(measurement: Measurement) -> tuple[QGrid, Beam]:
+    grid = measurement.points
+    assert isinstance(grid, QGrid)
     assert grid.beam is not None
-    return grid.beam.direction
+    return grid, grid.beam
 
 
 def _is_simple(model: SpinModel, axis: Float[Tensor, "3"]) -> bool:

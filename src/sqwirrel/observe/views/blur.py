@@ -14,17 +14,14 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.observe.covariance.cooper_nathans import covariance
 from sqwirrel.observe.covariance.ellipsoid import split
+from sqwirrel.observe.covariance.resolution import Source
 from sqwirrel.observe.covariance.spectrometer import Spectrometer
-from sqwirrel.observe.covariance.table import CovarianceTable
 from sqwirrel.observe.resolution import SIGMA
 from sqwirrel.observe.views.lines import Blur
 from sqwirrel.spectra import Measurement, QPoints, QShells
 
 NODES = 8
 """Energies at which a table is evaluated; linear between them."""
-
-Source = Spectrometer | CovarianceTable
-"""What gives a covariance of (q, E)."""
 
 
 class Ellipsoids(NamedTuple):
@@ -67,6 +64,11 @@ class Ellipsoids(NamedTuple):
     def fwhm(self) -> Float[Tensor, "point node"]:
         """Full width in energy (meV) of what is sharp in q: that at a given dq."""
         return split(self._law).sd / SIGMA
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The least width in energy of what is sharp in q, and the largest of what is not (FWHM, meV)."""
+        return float(self.fwhm.min()), float(self.covariance[..., 3, 3].max()) ** 0.5 / SIGMA
 
     def draw(self, normal: Float[Tensor, "point sample 3"]) -> tuple[Float[Tensor, "point sample 3"], Blur]:
         """Deviations from the points (rlu) for independent standard normal numbers, and what happens there."""

@@ -30,6 +30,24 @@ class Dense(NamedTuple):
     unstable: Float[Tensor, "unstable 3"]
 
 
+class Control(NamedTuple):
+    """What better points add to the deposit: `value`, and `slope` times the way from `at`.
+
+    The latter is right within a few tenths of `reach` and fades out, as a Gaussian, by three times that.
+    """
+
+    at: Float[Tensor, " parameter"]
+    reach: Float[Tensor, " parameter"]
+    value: Float[Tensor, "cell line"]
+    slope: Float[Tensor, "parameter cell line"]
+
+    def add(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch cell line"]:
+        """To be added to the deposit at `theta`."""
+        away = theta - self.at
+        fade = torch.exp(-((away / self.reach) ** 2).sum(1, keepdim=True) / 2)
+        return self.value + torch.einsum("bp,pcl->bcl", away * fade, self.slope)
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
     """A model under the conditions of a measurement, twins (Cartesian rotations), a resolution in (q, E) if known.

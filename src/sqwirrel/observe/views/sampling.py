@@ -16,10 +16,10 @@ from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
-from sqwirrel.seeds import stream
-from sqwirrel.spectra import Measurement, QShells
 from sqwirrel.observe.views.blur import Ellipsoids
 from sqwirrel.observe.views.lines import Blur
+from sqwirrel.seeds import stream
+from sqwirrel.spectra import Measurement, QShells
 from sqwirrel.spectra.measurement import Crystal
 
 BINS = 20

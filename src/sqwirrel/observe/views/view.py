@@ -62,19 +62,20 @@ class View(nn.Module):
     @property
     def bytes_per_row(self) -> int:
         """Memory that the modes of one row of parameters take."""
-        return 32 * len(self.weight) * sum(int(solver.modes) for solver in self.solvers)  # type: ignore[arg-type]
+        return 32 * len(self.weight) * sum(int(solver.modes) for solver in self.solvers)  # type: ignore[arg-type, misc]
 
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Laid:
         """Every row of parameters; intensities are those of the mean orientation."""
         n = theta.shape[1] - len(self.solvers) + 1
         shares = torch.cat((theta.new_ones(len(theta), 1), theta[:, n:]), dim=1)
         shares = shares / shares.sum(1, keepdim=True)
-        grid, stable = 0.0, torch.ones(len(theta), dtype=torch.bool, device=theta.device)
+        parts, stable = [], torch.ones(len(theta), dtype=torch.bool, device=theta.device)
         for solver, share in zip(self.solvers, shares.T, strict=True):
             modes: Modes = solver(theta[:, :n])
-            grid = grid + share[:, None, None] * deposit(modes, self.weight, self.cells, self.line, self._blur)
+            laid = deposit(modes, self.weight, self.cells, self.line, self._blur)
+            parts.append(laid if len(shares[0]) == 1 else share[:, None, None] * laid)
             stable = stable & modes.stable.all(-1)
-        return Laid(grid, stable)
+        return Laid(torch.stack(parts).sum(0) if len(parts) > 1 else parts[0], stable)
 
     def slopes(self, theta: Float[Tensor, "batch parameter"]) -> tuple[Tensor, Tensor, Tensor]:
         """The grid, its derivatives (parameter first), and stability."""

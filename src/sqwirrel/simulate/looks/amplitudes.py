@@ -7,7 +7,7 @@ from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor, nn
 
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.simulate.compiled.amplitudes import real_amplitudes
+from sqwirrel.simulate.looks.real import real_amplitudes
 from sqwirrel.simulate.compiled.real import RealForm
 from sqwirrel.simulate.quadratic.bosons import Bosons, Elements
 from sqwirrel.simulate.quadratic.eigen import eigenmodes
@@ -62,7 +62,7 @@ class Amplitudes(nn.Module):
         expansion = self.waves.expansion(theta)
         energy, amplitude, stable = eigenmodes(expansion.at(self.q), self._moments(expansion.directions)[:, None])
         n = energy.shape[-1] // 2
-        seen = amplitude[..., :n, :].unflatten(-1, (-1, 3))
+        seen = _by_group(amplitude[..., :n, :])
         return Seen(energy[..., :n], seen, stable & expansion.stationary[:, None])
 
     def _moments(self, directions: Tensor) -> Complex[Tensor, "order boson column"]:
@@ -87,11 +87,18 @@ class Amplitudes(nn.Module):
     def _compiled(self, theta: Tensor, form: Quadratures) -> Seen:
         ones = torch.ones(len(self.q), 1, dtype=torch.float64)
         value = torch.cat((theta, theta.new_ones(len(theta), 1)), dim=1) @ form.value
-        table, kind = torch.view_as_real(self.phase).flatten(1), torch.zeros(len(form.seen), dtype=torch.int64)
+        table, kind = (
+            torch.view_as_real(self.get_buffer("phase")).flatten(1),
+            torch.zeros(len(form.seen), dtype=torch.int64),
+        )
         arrays = value, *form[3:6], table, form.seen, form.span[0], kind, ones, ones.expand(-1, 3)
         solved = real_amplitudes(RealForm(form.firsts, form.apart, *(part.numpy() for part in arrays)))
         energy, z, stable = map(torch.from_numpy, solved)
         span = form.span[0] if form.apart else form.span[0].repeat(2, 1)
         turned = torch.cat((span[: form.firsts], 1j * span[form.firsts :]))
-        amplitude = torch.complex(z @ turned.real, z @ turned.imag).unflatten(-1, (-1, 3))
+        amplitude = _by_group(torch.complex(z @ turned.real, z @ turned.imag))
         return Seen(energy, amplitude, stable & self.waves.is_stationary(theta)[:, None])
+
+
+def _by_group(amplitude: Complex[Tensor, "*batch column"]) -> Complex[Tensor, "*batch group 3"]:
+    return amplitude.reshape(*amplitude.shape[:-1], -1, 3)

@@ -43,7 +43,7 @@ def fold(
         shift, (one, two, three) = torch.div(steps, count, rounding_mode="floor"), (steps % count).T
         place = (one * count[1] + two) * count[2] + three
         solved = torch.cartesian_prod(*(torch.arange(int(n), dtype=torch.float64) / n for n in count))
-        whole = steps / count
+        whole = steps.to(q) / count
     else:
         shift = (whole + 1e-9).floor()
         solved, place = torch.unique(((whole - shift) * 1e9).round() / 1e9, dim=0, return_inverse=True)

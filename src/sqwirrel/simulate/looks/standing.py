@@ -24,6 +24,10 @@ from sqwirrel.simulate.modes import Modes
 from sqwirrel.units import E_PER_K2
 
 
+FEW = 64
+"""Wavevectors that are asked whether a Cartesian component is always zero."""
+
+
 class Held(NamedTuple):
     """k_i along `direction` and the reciprocal `axis` whose component of Q follows from the energy; Cartesian."""
 
@@ -75,13 +79,13 @@ class Standing(nn.Module):
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Modes:
         """Modes for every row of `theta`; intensity 0 where the beam cannot excite them."""
         seen = self.amplitudes(theta)
-        energy = seen.energy[:, self.get_buffer("place")]
+        energy, stable = (each[:, self.get_buffer("place")] for each in (seen.energy, seen.stable))
         intensity = torch.zeros_like(energy)
         arrays = [self.get_buffer(name).numpy() for name in self.arrays]
         amplitude = _without_zeros(seen)
         work = partial(look, seen.energy.numpy(), *amplitude, *arrays, self.incident_energy, intensity.numpy())
         share(work, energy.shape[1], energy.shape[2] * 16 * len(self.get_buffer("group")))
-        return Modes(energy, intensity * bose(energy, self.temperature), seen.stable)
+        return Modes(energy, intensity * bose(energy, self.temperature), stable)
 
 
 def by_site(model: SpinModel) -> Int[Tensor, " site"]:
@@ -91,7 +95,7 @@ def by_site(model: SpinModel) -> Int[Tensor, " site"]:
 
 def _without_zeros(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
     """Amplitudes without the Cartesian components that all of them lack, and which are left."""
-    kept = (seen.amplitude[:, :1].abs() > 0).flatten(0, -2).any(0)
+    kept = (seen.amplitude[:, :FEW].abs() > 0).flatten(0, -2).any(0)
     return seen.amplitude[..., kept].contiguous().numpy(), kept.nonzero()[:, 0].numpy()
 
 

@@ -1,7 +1,7 @@
 """Compiled amplitudes: the modes of a real form with the columns seen left apart, not squared and summed.
 
-As `real`, whose columns z of the eigenvectors are given instead of intensities: what is seen of a mode that loses energy
-is sum over r of z[r] span[r], times i for the columns of p.
+As `real`, whose columns z of the eigenvectors are given instead of intensities: what is seen of a mode that loses
+energy is the sum over r of z[r] span[r], times i for the columns of p.
 """
 
 from functools import partial
@@ -41,34 +41,35 @@ def _solve(value, row, column, wave, table, seen, kind, form, firsts, apart, ene
     upper, m = np.empty((size, size + (firsts if apart else columns))), np.empty((size, size))
     c, w, work = np.empty((size, size)), np.empty((columns, size)), np.empty((4, size))
     d, e, z = np.empty(n), np.empty(n), np.empty((n, out.shape[3]))
-    second = np.searchsorted(row, n)
+    second = np.searchsorted(row, n) if apart else len(row)
     for item in range(start, stop):
         q, k = item // batch, item % batch
-        assemble(value[k], row, column, wave, table[q], upper, 0, second if apart else len(row), 0)
+        assemble(value[k], row, column, wave, table[q], upper, 0, second, 0)
         for i in range(size):
             for r in range(upper.shape[1] - size):
                 upper[i, size + r] = form[q, kind[i]] * seen[i, r]
-        if apart:
-            assemble(value[k], row, column, wave, table[q], m, second, len(row), n)
         if not cholesky(upper):
             continue
         if apart:
+            assemble(value[k], row, column, wave, table[q], m, second, len(row), n)
             columns_of(upper, seen, kind, form[q], firsts, w)
-            congruence(upper, m, c)
-            tridiagonalise(c, w, work, 1)
-            for i in range(n):
-                d[i], e[i] = work[0, i], work[1, i]
-                for r in range(columns):
-                    z[i, r] = w[r, i]
+            _reduce_apart(upper, m, c, w, work, d, e, z)
         else:
+            w[:] = upper[:, size:].T
             symplectic_square(upper, c)
-            for i in range(2 * n):
-                for r in range(columns):
-                    w[r, i] = upper[i, 2 * n + r]
             tridiagonalise(c, w, work, -1)
             halve(work[1], w, d, e, z)
         implicit_ql(d, e, z)
         stable[k, q] = _sorted(d, z, firsts, energy[k, q], out[k, q])
+
+
+@njit(nogil=True, cache=True)
+@no_type_check
+def _reduce_apart(upper, m, c, w, work, d, e, z):
+    """The tridiagonal matrix of x and p that do not couple, and its columns."""
+    congruence(upper, m, c)
+    tridiagonalise(c, w, work, 1)
+    d[:], e[:], z[:] = work[0], work[1], w.T
 
 
 @njit(nogil=True, cache=True)

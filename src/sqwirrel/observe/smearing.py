@@ -1,0 +1,135 @@
+"""Smearing: from modes on cells and lines to the bins of a spectrum, by the resolution in energy and along |Q|."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sqwirrel.errors import InputError
+from sqwirrel.observe.covariance.cooper_nathans import volumes
+from sqwirrel.observe.covariance.resolution import EllipsoidResolution
+from sqwirrel.observe.covariance.spectrometer import Spectrometer
+from sqwirrel.observe.instrument import Instrument
+from sqwirrel.observe.momentum import shell_kernels, smear_momentum
+from sqwirrel.observe.resolution import TableResolution, gaussian_kernel
+from sqwirrel.observe.views.blur import Ellipsoids
+from sqwirrel.observe.views.sampling import Sampling
+from sqwirrel.observe.views.view import sphere
+from sqwirrel.spectra import Measurement, QShells
+
+Kernel = Float[Tensor, "#batch line bin"] | Float[Tensor, "#batch point line bin"]
+
+
+class Smearing(nn.Module):
+    """The kernels of an instrument on the bins of a measurement.
+
+    `factor` (point, energy) multiplies the signal: the time each bin was counted for, relative to the median, and how
+    the transmission of the instrument changes with energy, where that was not corrected for.
+    """
+
+    line: Tensor
+    energy: Tensor
+    nodes: Tensor
+    sphere: Tensor
+    factor: Tensor
+    cell_edges: Tensor | None
+    widths: Tensor | None
+
+    def __init__(
+        self,
+        measurement: Measurement,
+        instrument: Instrument,
+        where: Sampling,
+        line: Float[Tensor, " line"],
+        ellipsoids: Ellipsoids | None,
+    ) -> None:
+        super().__init__()
+        self.measurement, self.instrument = measurement, instrument
+        self.register_buffer("line", line)
+        self.register_buffer("energy", _seen(measurement, line))
+        self.register_buffer("cell_edges", where.edges)
+        self.register_buffer("nodes", instrument.q_width.nodes(measurement))
+        self.register_buffer("sphere", sphere(where, measurement))
+        self.register_buffer("factor", exposure(measurement) * transmission(measurement, instrument))
+        self.register_buffer("widths", None if ellipsoids is None else ellipsoids.fwhm)
+        self.ellipsoids = ellipsoids
+
+    def in_energy(self, theta: Float[Tensor, "batch parameter"]) -> Kernel:
+        """Density of a line at each energy of the fine grid, averaged over each bin."""
+        resolution = self.instrument.resolution
+        if isinstance(resolution, EllipsoidResolution):
+            return self._of_ellipsoids(theta)
+        if not self.measurement.is_scan:
+            return resolution.kernel(self.line, theta, self.energy)
+        return torch.vmap(lambda edges: resolution.kernel(self.line, theta, edges), out_dims=1)(self.energy)
+
+    def _of_ellipsoids(self, theta: Float[Tensor, "batch 1"]) -> Kernel:
+        """Widths of every point of a scan at its energy, or mean widths of all points of a map at any."""
+        widths = self.get_buffer("widths")
+        if self.measurement.is_scan:
+            fwhm = (theta * widths[:, 0])[..., None].expand(-1, -1, len(self.line))
+            kernel = torch.vmap(lambda w, edges: gaussian_kernel(self.line, w, edges), in_dims=(1, 0), out_dims=1)
+            return kernel(fwhm, self.energy)
+        mean = (widths**2).mean(0).sqrt().tolist()
+        assert self.ellipsoids is not None
+        return TableResolution(self.ellipsoids.nodes.tolist(), mean).kernel(self.line, theta, self.energy)
+
+    def in_momentum(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch node seen source"]:
+        """Resolution along |Q| at the nodes of the width, and multiple scattering; empty where there is neither."""
+        points, width, cells = self.measurement.points, self.instrument.q_width, self.cell_edges
+        if isinstance(points, QShells) and cells is not None:
+            centres = (cells[1:] + cells[:-1]) / 2
+            fwhm = width.fwhm(centres, self.nodes, self.measurement, theta[:, : len(width.names)])
+            kernel = shell_kernels(cells, points.edges, fwhm)
+        else:
+            n = len(points) if self.instrument.multiple_scattering else 0
+            kernel = torch.eye(n, dtype=theta.dtype, device=theta.device).expand(len(theta), 1, -1, -1)
+        if not self.instrument.multiple_scattering:
+            return kernel
+        return kernel + theta[:, -1, None, None, None] * kernel.sum(-1, keepdim=True) * self.sphere
+
+    def forward(
+        self,
+        deposit: Float[Tensor, "batch cell line"],
+        energy: Kernel,
+        momentum: Float[Tensor, "#batch node seen source"],
+    ) -> Float[Tensor, "batch point energy"]:
+        """Resolution in energy, then what is mixed along |Q|, as the instrument lets it through."""
+        blurred = (deposit[..., None, :] @ energy)[..., 0, :] if energy.ndim == 4 else deposit @ energy
+        if momentum.shape[-1] > 0:
+            blurred = smear_momentum(blurred, momentum, self.nodes, self.measurement.energy_centres)
+        return self.factor * blurred
+
+
+def ellipsoids_of(instrument: Instrument, measurement: Measurement) -> Ellipsoids | None:
+    """The resolution in (q, E), where the instrument has one."""
+    resolution = instrument.resolution
+    return Ellipsoids.of(resolution.source, measurement) if isinstance(resolution, EllipsoidResolution) else None
+
+
+def exposure(measurement: Measurement) -> Float[Tensor, "#point #energy"]:
+    """How long each bin was counted, relative to the median."""
+    known = measurement.exposure
+    return torch.ones(1, 1, dtype=torch.float64) if known is None else known / known.median()
+
+
+def transmission(measurement: Measurement, instrument: Instrument) -> Float[Tensor, "#point #energy"]:
+    """k_f / k_i where that was left in the data; what an analyser takes in, where its energy changes."""
+    source = instrument.resolution.source if isinstance(instrument.resolution, EllipsoidResolution) else None
+    if isinstance(source, Spectrometer) and source.fixed == "initial":
+        taken = volumes(source, measurement).final
+        return (taken / taken.median())[:, None]
+    if not instrument.flux_factor:
+        return torch.ones(1, 1, dtype=torch.float64)
+    if measurement.incident_energy is None:
+        raise InputError("k_f / k_i needs the incident energy; give it in meV, [measurement] incident_energy = 20")
+    left = 1 - measurement.energy_centres / measurement.incident_energy
+    return left.clamp(min=0).sqrt().expand(measurement.shape)
+
+
+def _seen(measurement: Measurement, line: Float[Tensor, " line"]) -> Float[Tensor, "*point edge"]:
+    """Energy edges of the bins; points of scans are at least as wide as the fine grid."""
+    if not measurement.is_scan:
+        return measurement.energy
+    centre, half = measurement.energy_centres, measurement.energy.diff() / 2
+    half = half.clamp(min=float(line[1] - line[0]) / 2)
+    return torch.cat((centre - half, centre + half), dim=1)
