@@ -11,7 +11,7 @@ from sqwirrel.observe.views.sampling import Sampling, same_cell
 from sqwirrel.simulate import SpinWaves
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.simulate.looks.folding import fold, is_free
-from sqwirrel.simulate.looks.standing import Held, Standing, by_site
+from sqwirrel.simulate.looks.standing import Held, Standing, groups
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.spectra import Measurement, QGrid
 from sqwirrel.spectra.grid import Beam, along_beam
@@ -27,9 +27,13 @@ def standing(
     measurement: Measurement,
     where: Sampling,
     turns: Float[Tensor, "orientation 3 3"],
+    window: tuple[float, float],
     shared: Amplitudes | None = None,
 ) -> list[nn.Module] | None:
-    """Solvers that find modes once and look at each where the beam sees it; None where the modes depend on that."""
+    """Solvers that find modes once and look at each where the beam sees it; None where the modes depend on that.
+
+    Modes outside of `window` (meV) are not looked at.
+    """
     grid, held = _held(measurement)
     turn = same_cell(grid.lattice, model.lattice)
     axis, beam = (model.lattice.to_cartesian(each @ turn) for each in (grid.axes[2], held.direction))
@@ -42,8 +46,9 @@ def standing(
         fold(model, model.lattice.to_rlu(wave @ rotation), each, mesh)
         for rotation, each in zip(turns, axes, strict=True)
     ]
-    if shared is None or not (len(shared.q) == len(folded[0][0].solved) and torch.equal(shared.q, folded[0][0].solved)):
-        shared = Amplitudes(model, folded[0][0].solved, by_site(model), measurement.field)
+    solved, order = folded[0][0].solved, groups(model, axes[0]).order
+    if shared is None or not (torch.equal(shared.q, solved) and torch.equal(shared.order, order)):
+        shared = Amplitudes(model, solved, order, measurement.field)
     temperature = measurement.temperature or 0.0
     return [
         Standing(
@@ -53,6 +58,7 @@ def standing(
             model.lattice.to_cartesian(meant),
             Held(beam @ rotation, axis @ rotation, held.incident_energy),
             temperature,
+            window,
         )
         for rotation, (few, meant) in zip(turns, folded, strict=True)
     ]

@@ -12,7 +12,7 @@ from sqwirrel.observe.views.beam import passing, standing
 from sqwirrel.observe.views.blur import Ellipsoids
 from sqwirrel.observe.views.lines import Blur, deposit
 from sqwirrel.observe.views.sampling import Sampling, drawn, sampling
-from sqwirrel.observe.views.view import View, kept, orientations, shell_sampling, waves
+from sqwirrel.observe.views.view import MARGIN, View, kept, orientations, shell_sampling, waves
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.spectra import Measurement, QGrid, QShells
 
@@ -96,7 +96,8 @@ class Scene:
             fwhm = self.fwhm if keep else None
             every = [waves(self.model, self.measurement, where, keep=keep, fwhm=fwhm, rotation=turn) for turn in turns]
             return View([*every], where, line, blur)
-        held = standing(self.model, self.measurement, where, turns, self.shared)
+        window = float(line[0]) - MARGIN, float(line[-1]) + MARGIN
+        held = standing(self.model, self.measurement, where, turns, window, self.shared)
         found = held or passing(self.model, self.measurement, where, turns)
         return View(found, where, line, blur, exact=held is None)
 

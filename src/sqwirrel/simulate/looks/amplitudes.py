@@ -7,43 +7,49 @@ from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor, nn
 
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.simulate.looks.real import real_amplitudes
 from sqwirrel.simulate.compiled.real import RealForm
+from sqwirrel.simulate.looks.real import real_amplitudes
 from sqwirrel.simulate.quadratic.bosons import Bosons, Elements
 from sqwirrel.simulate.quadratic.eigen import eigenmodes
 from sqwirrel.simulate.quadratic.quadratures import Quadratures, quadratures
 from sqwirrel.simulate.spinwave import SpinWaves
 
+ABSENT = 1e-9
+"""A Cartesian component of the moments that is smaller than this, relative to the largest, is zero."""
+
 
 class Seen(NamedTuple):
-    """Modes that lose energy: `amplitude` of S^a (with g / 2, without form factors) from each group, per ion.
+    """Modes that lose energy, and the amplitude of S (with g / 2, without form factors) at each site, per ion.
 
-    `energy` in meV; where `stable` is False the order is no minimum and the others mean nothing.
+    `real` and `imaginary` hold the Cartesian components `component`, all others being zero. `energy` is in meV; where
+    `stable` is False the order is no minimum and the others mean nothing.
     """
 
     energy: Float[Tensor, "batch q mode"]
-    amplitude: Complex[Tensor, "batch q mode group 3"]
+    real: Float[Tensor, "batch q mode component site"]
+    imaginary: Float[Tensor, "batch q mode component site"]
+    component: Int[Tensor, " component"]
     stable: Bool[Tensor, "batch q"]
 
 
 class Amplitudes(nn.Module):
-    """Modes of `model` at wavevectors `q` (rlu), sites told apart by `group`; `field` in T, Cartesian."""
+    """Modes of `model` at wavevectors `q` (rlu), sites told apart, in an `order`; `field` in T, Cartesian."""
 
     q: Tensor
-    group: Tensor
+    order: Tensor
     last: tuple[Tensor, Seen] | None
 
     def __init__(
         self,
         model: SpinModel,
         q: Float[Tensor, "q 3"],
-        group: Int[Tensor, " site"],
+        order: Int[Tensor, " site"],
         field: Float[Tensor, "3"] | tuple[float, float, float] = (0.0, 0.0, 0.0),
     ) -> None:
         super().__init__()
         self.waves = SpinWaves(model, q[:1], field=field)
         self.register_buffer("q", q.to(torch.float64))
-        self.register_buffer("group", group)
+        self.register_buffer("order", order)
         self.form, self.last = self._real_form(model), None
         self.register_buffer("phase", None if self.form is None else self.waves.sources(self.q))
 
@@ -60,16 +66,18 @@ class Amplitudes(nn.Module):
         if self.form is not None and self.q.device.type == "cpu":
             return self._compiled(theta, self.form)
         expansion = self.waves.expansion(theta)
-        energy, amplitude, stable = eigenmodes(expansion.at(self.q), self._moments(expansion.directions)[:, None])
-        n = energy.shape[-1] // 2
-        seen = _by_group(amplitude[..., :n, :])
-        return Seen(energy[..., :n], seen, stable & expansion.stationary[:, None])
+        moments = self._moments(expansion.directions)
+        energy, amplitude, stable = eigenmodes(expansion.at(self.q), moments[:, None])
+        n, component = energy.shape[-1] // 2, _present(moments)
+        amplitude = _by_site(amplitude[..., :n, :])[..., component, :]
+        parts = energy[..., :n], amplitude.real.contiguous(), amplitude.imag.contiguous()
+        return Seen(*parts, component, stable & expansion.stationary[:, None])
 
     def _moments(self, directions: Tensor) -> Complex[Tensor, "order boson column"]:
-        """What each operator adds to S of its own group."""
+        """What each operator adds to the components of S of its own site, component by component."""
         moment = self.waves._moments(directions, self.waves.turn[0])
-        one = torch.nn.functional.one_hot(self.group.repeat(2)).to(moment)
-        return (one[..., None] * moment[..., None, :]).flatten(-2)
+        one = torch.eye(len(self.order))[:, self.order].repeat(2, 1).to(moment)
+        return (moment[..., :, None] * one[:, None]).flatten(-2)
 
     def _real_form(self, model: SpinModel) -> Quadratures | None:
         """The real quadratic form of all operators, seen by group; None where it has none."""
@@ -95,10 +103,20 @@ class Amplitudes(nn.Module):
         solved = real_amplitudes(RealForm(form.firsts, form.apart, *(part.numpy() for part in arrays)))
         energy, z, stable = map(torch.from_numpy, solved)
         span = form.span[0] if form.apart else form.span[0].repeat(2, 1)
-        turned = torch.cat((span[: form.firsts], 1j * span[form.firsts :]))
-        amplitude = _by_group(torch.complex(z @ turned.real, z @ turned.imag))
-        return Seen(energy, amplitude, stable & self.waves.is_stationary(theta)[:, None])
+        component = _present(span)
+        turned = _by_site(torch.cat((span[: form.firsts], 1j * span[form.firsts :])))[:, component].flatten(1)
+        real, imaginary = (
+            (z @ part).unflatten(-1, (len(component), -1))  # type: ignore[no-untyped-call]
+            for part in (turned.real, turned.imag)
+        )
+        return Seen(energy, real, imaginary, component, stable & self.waves.is_stationary(theta)[:, None])
 
 
-def _by_group(amplitude: Complex[Tensor, "*batch column"]) -> Complex[Tensor, "*batch group 3"]:
-    return amplitude.reshape(*amplitude.shape[:-1], -1, 3)
+def _by_site(columns: Complex[Tensor, "*batch column"]) -> Complex[Tensor, "*batch component site"]:
+    return columns.reshape(*columns.shape[:-1], 3, -1)
+
+
+def _present(columns: Complex[Tensor, "*batch column"]) -> Int[Tensor, " component"]:
+    """Cartesian components that are not zero at all sites."""
+    size = _by_site(columns).abs().flatten(0, -3).amax((0, 2))
+    return (size > ABSENT * size.max()).nonzero()[:, 0]

@@ -8,7 +8,6 @@ import math
 from functools import partial
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -16,16 +15,11 @@ from torch import Tensor, nn
 from sqwirrel.model.ions import form_factor
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate.compiled.threads import share
-from sqwirrel.simulate.crosssection import bose
-from sqwirrel.simulate.looks.amplitudes import Amplitudes, Seen
+from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.simulate.looks.compiled import STEP, look
 from sqwirrel.simulate.looks.folding import Folded, unwrapped
 from sqwirrel.simulate.modes import Modes
-from sqwirrel.units import E_PER_K2
-
-
-FEW = 64
-"""Wavevectors that are asked whether a Cartesian component is always zero."""
+from sqwirrel.units import E_PER_K2, K_B
 
 
 class Held(NamedTuple):
@@ -36,11 +30,38 @@ class Held(NamedTuple):
     incident_energy: float
 
 
+class Groups(NamedTuple):
+    """Sites in an `order` in which those of one height (cells along an axis) and form factor follow each other.
+
+    `first` is the place of the first of every group, and the end.
+    """
+
+    order: Int[Tensor, " site"]
+    first: Int[Tensor, " end"]
+    height: Float[Tensor, " group"]
+    kind: Int[Tensor, " group"]
+    ions: list[tuple[str, float]]
+
+
+def groups(model: SpinModel, axis: Float[Tensor, "3"]) -> Groups:
+    """The groups of a model for a free axis (rlu)."""
+    height = (unwrapped(model)[0] @ axis).round(decimals=9).tolist()
+    every = list(zip(height, model.ions, model.lande.tolist(), strict=True))
+    found = sorted(set(every))
+    ions = list(dict.fromkeys(each[1:] for each in found))
+    group = torch.tensor([found.index(each) for each in every])
+    order = group.argsort(stable=True)
+    first = torch.searchsorted(group[order], torch.arange(len(found) + 1))
+    heights = torch.tensor([each[0] for each in found], dtype=torch.float64)
+    return Groups(order, first, heights, torch.tensor([ions.index(each[1:]) for each in found]), ions)
+
+
 class Standing(nn.Module):
     """Modes that lose energy, with S_perp where a beam sees them; as `SpinWaves`, but not differentiable.
 
-    `amplitudes` are those at `folded.solved`, of sites in the groups of `by_site`; they may serve several beams.
-    `wave` are the wavevectors (1/angstrom, Cartesian, of the model), which count across the axis only.
+    `amplitudes` are those at `folded.solved`, in the order of `groups`; they may serve several beams. `wave` are the
+    wavevectors (1/angstrom, Cartesian, of the model), which count across the axis only; energies outside of `window`
+    (meV) are left dark.
     """
 
     def __init__(
@@ -51,52 +72,39 @@ class Standing(nn.Module):
         wave: Float[Tensor, "q 3"],
         beam: Held,
         temperature: float,
+        window: tuple[float, float] = (0.0, math.inf),
     ) -> None:
         super().__init__()
         self.names, self.temperature, self.modes = model.names, temperature, len(model.spins)
-        self.amplitudes, self.incident_energy = amplitudes, beam.incident_energy
-        sites, _ = unwrapped(model)
-        height = (sites @ model.lattice.to_rlu(beam.axis)).round(decimals=9)
-        groups = sorted(set(every := list(zip(height.tolist(), model.ions, model.lande.tolist(), strict=True))))
-        ions = list(dict.fromkeys(group[1:] for group in groups))
-        angle = 2 * math.pi * folded.shift @ sites.T
+        self.amplitudes, self.incident_energy, self.window = amplitudes, beam.incident_energy, window
+        group = groups(model, model.lattice.to_rlu(beam.axis))
+        angle = 2 * math.pi * folded.shift @ unwrapped(model)[0][group.order].T
         arrays = {
             "place": folded.place,
             "turn": folded.turn,
-            "phase": torch.complex(angle.cos(), angle.sin()),
+            "cosine": angle.cos(),
+            "sine": angle.sin(),
             "wave": wave,
             "axis": beam.axis,
             "incident": beam.direction / beam.direction.norm() * (beam.incident_energy / E_PER_K2) ** 0.5,
-            "group": torch.tensor([groups.index(each) for each in every]),
-            "rise": torch.tensor([2 * math.pi * group[0] for group in groups], dtype=torch.float64),
-            "kind": torch.tensor([ions.index(group[1:]) for group in groups]),
-            "form": _table(ions, beam.incident_energy),
+            "first": group.first,
+            "rise": 2 * math.pi * group.height,
+            "kind": group.kind,
+            "form": _table(group.ions, beam.incident_energy),
         }
         self.arrays = tuple(arrays)
         for name, tensor in arrays.items():
             self.register_buffer(name, tensor)
 
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Modes:
-        """Modes for every row of `theta`; intensity 0 where the beam cannot excite them."""
+        """Modes for every row of `theta`; intensity 0 where the beam cannot excite them, and outside of the window."""
         seen = self.amplitudes(theta)
         energy, stable = (each[:, self.get_buffer("place")] for each in (seen.energy, seen.stable))
         intensity = torch.zeros_like(energy)
-        arrays = [self.get_buffer(name).numpy() for name in self.arrays]
-        amplitude = _without_zeros(seen)
-        work = partial(look, seen.energy.numpy(), *amplitude, *arrays, self.incident_energy, intensity.numpy())
-        share(work, energy.shape[1], energy.shape[2] * 16 * len(self.get_buffer("group")))
-        return Modes(energy, intensity * bose(energy, self.temperature), stable)
-
-
-def by_site(model: SpinModel) -> Int[Tensor, " site"]:
-    """Every site a group of its own."""
-    return torch.arange(len(model.spins))
-
-
-def _without_zeros(seen: Seen) -> tuple[np.ndarray, np.ndarray]:
-    """Amplitudes without the Cartesian components that all of them lack, and which are left."""
-    kept = (seen.amplitude[:, :FEW].abs() > 0).flatten(0, -2).any(0)
-    return seen.amplitude[..., kept].contiguous().numpy(), kept.nonzero()[:, 0].numpy()
+        arrays = [each.numpy() for each in (*seen[:4], *(self.get_buffer(name) for name in self.arrays))]
+        work = partial(look, *arrays, K_B * self.temperature, self.incident_energy, *self.window, intensity.numpy())
+        share(work, energy.shape[1], energy.shape[2] * 16 * len(self.get_buffer("rise")))
+        return Modes(energy, intensity, stable)
 
 
 def _table(ions: list[tuple[str, float]], incident_energy: float) -> Float[Tensor, "kind Q"]:
