@@ -2,7 +2,7 @@
 
 The resolution of a point is a normal law of (q, E). Points are drawn from its part in q, averaged over energies; a mode
 at a drawn point is weighed by how much likelier the law at its own energy makes that point, and seen where the law
-expects it: higher in energy by slope . dq. What is left is a width in energy, the same at all drawn points.
+expects it: at the energy less slope . dq of the law. What is left is a width in energy, the same at all drawn points.
 """
 
 from typing import NamedTuple
@@ -71,17 +71,30 @@ class Ellipsoids(NamedTuple):
         return float(self.fwhm.min()), float(self.covariance[..., 3, 3].max()) ** 0.5 / SIGMA
 
     def draw(self, normal: Float[Tensor, "point sample 3"]) -> tuple[Float[Tensor, "point sample 3"], Blur]:
-        """Deviations from the points (rlu) for independent standard normal numbers, and what happens there."""
+        """Deviations from the points (rlu) for independent standard normal numbers, and what happens there.
+
+        The first number moves along the tilt of the law, so that energies are spread as evenly as these numbers are.
+        """
         parts, z = split(self._law), normal[..., self.seen]
-        mean = parts.q.mean(1)
-        dq = torch.einsum("pab,psb->psa", torch.linalg.cholesky(mean), z)
+        root = torch.linalg.cholesky(parts.q.mean(1))
+        root = root @ _reflection((parts.slope.mean(1)[:, None] @ root)[:, 0])
+        dq = torch.einsum("pab,psb->psa", root, z)
         inside = torch.einsum("psa,pnab,psb->psn", dq, torch.linalg.inv(parts.q), dq) - (z**2).sum(-1, keepdim=True)
         factor = torch.exp(-inside / 2)
         factor = factor / factor.mean(dim=1, keepdim=True)
-        shift = torch.einsum("psa,pna->psn", dq, parts.slope)
+        shift = -torch.einsum("psa,pna->psn", dq, parts.slope)
         away = torch.zeros_like(normal)
         away[..., self.seen] = dq
         return away, Blur(self.nodes, factor.flatten(0, 1), shift.flatten(0, 1))
+
+
+def _reflection(direction: Float[Tensor, "point axis"]) -> Float[Tensor, "point axis axis"]:
+    """An orthogonal matrix whose first column is along `direction`; the unit matrix where that is 0."""
+    size, one = direction.norm(dim=1, keepdim=True), torch.eye(direction.shape[1]).to(direction)
+    unit = torch.where(size > 0, direction / size.clamp(min=1e-300), one[0])
+    sign = torch.where(unit[:, :1] > 0, 1.0, -1.0)
+    v = torch.nn.functional.normalize(unit + sign * one[0], dim=1)
+    return -sign[..., None] * (one - 2 * v[:, :, None] * v[:, None, :])
 
 
 def _embedded(covariance: Float[Tensor, "*shape n n"]) -> Float[Tensor, "*shape 4 4"]:

@@ -16,6 +16,8 @@ FINE = 3
 """Lines of the fine energy grid per bin of the spectrum."""
 REACH = 1.5
 """The fine grid reaches this many meV beyond the bins, at most half of the energy range; lines further out are lost."""
+LINES, NARROWEST = 400, 0.01
+"""Points of scans share this many lines, at least this far apart (meV)."""
 REACH_WIDTHS = 2.0
 """Where the width is known, it reaches this many FWHM beyond the bins."""
 
@@ -76,9 +78,10 @@ def deposit(
 def fine_grid(edges: Float[Tensor, "*point edge"], fwhm: tuple[float, float] | None = None) -> Float[Tensor, " line"]:
     """Even energies of the lines that modes are deposited on, meV; `fwhm` are the least and the largest width."""
     low, high = float(edges.min()), float(edges.max())
-    widths = edges.diff(dim=-1)
-    step = float(widths[widths > 0].min()) / FINE if bool((widths > 0).any()) else torch.inf
-    reach = min(REACH, (high - low) / 2)
+    if edges.ndim == 2:  # points of scans, which may have no width
+        step, reach = max((high - low) / LINES, NARROWEST), max(REACH, (high - low) / 4)
+    else:
+        step, reach = float(edges.diff().min()) / FINE, min(REACH, (high - low) / 2)
     if fwhm is not None:
         step, reach = min(step, fwhm[0] / FINE), REACH_WIDTHS * fwhm[1]
     count = int((high - low + 2 * reach) / step) + 2

@@ -68,10 +68,12 @@ def drawn(
 ) -> tuple[Sampling, Blur | None]:
     """Points spread over the box of each bin (rlu of `lattice`), and over the resolution in q if there is one."""
     box, n = points.box.expand(len(points), 3, 3), len(points)
-    u = _recurrence(samples, 3 if ellipsoids is None else 6, n, seed)
+    u = _recurrence(samples, 3 if ellipsoids is None else 5, n, seed)
     q, blur = points.q[:, None] + torch.einsum("psa,pab->psb", u[..., :3] - 0.5, box), None
     if ellipsoids is not None:
-        away, blur = ellipsoids.draw(torch.special.ndtri(u[..., 3:].clamp(TAIL, 1 - TAIL)))
+        shift = torch.rand(n, 1, 1, generator=stream(seed, "tilt"), dtype=torch.float64)
+        even = (torch.arange(samples, dtype=torch.float64)[:, None] + shift) / samples
+        away, blur = ellipsoids.draw(torch.special.ndtri(torch.cat((even, u[..., 3:]), -1).clamp(TAIL, 1 - TAIL)))
         q = q + away
     turn = same_cell(points.lattice, lattice)
     return Sampling(q.flatten(0, 1) @ turn, *_equal(n, samples), None), blur
