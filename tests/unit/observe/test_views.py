@@ -180,7 +180,7 @@ def test_points_of_a_scan_are_seen_with_the_width_of_each() -> None:
     reflectors = (Reflector("PG002", (40.0, 40.0), -1), Reflector("PG002", (40.0, 40.0), -1))
     spectrometer = Spectrometer(*reflectors, sample_sense=1, horizontal=(40.0,) * 4, vertical=(120.0,) * 4)
     resolution = EllipsoidResolution(spectrometer)
-    experiment = Experiment(model, measurement, Instrument(resolution), samples=64)
+    experiment = Experiment(model, measurement, Instrument(resolution), samples=512)
     theta = experiment.pack(D=-1.0, fwhm_scale=1, scale=1, background=0)
     with torch.no_grad():
         seen = experiment(theta)[0, :, 0]
