@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 from sqwirrel.errors import InputError
 from sqwirrel.spectra.readers import mantid, mat, native, nxspe, table
 from sqwirrel.spectra.readers.foreign import describe
+from sqwirrel.spectra.readers.triple_axis import SCANS
 from sqwirrel.spectra.spectrum import Spectrum
 
 
@@ -28,7 +29,7 @@ class Reader(Protocol):
         """The spectrum in a file of this format."""
 
 
-READERS: dict[str, Reader] = {"sqwirrel": native, "nxspe": nxspe, "mantid": mantid, "mat": mat, "csv": table}
+READERS: dict[str, Reader] = {"sqwirrel": native, "nxspe": nxspe, "mantid": mantid, "mat": mat, "csv": table, **SCANS}
 
 WRITERS: Mapping[str, Callable[[Path, Spectrum], None]] = {".h5": native.write, ".csv": table.write}
 
