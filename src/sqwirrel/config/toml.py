@@ -48,7 +48,9 @@ def _moved(config: Config, move: Any) -> Config:
     if isinstance(config.model, str) and config.model.endswith(".toml"):
         changed["model"] = move(config.model)
     if config.measurement.file is not None:
-        changed["measurement"] = config.measurement.model_copy(update={"file": move(config.measurement.file)})
+        named = config.measurement.file
+        files = move(named) if isinstance(named, str) else [move(each) for each in named]
+        changed["measurement"] = config.measurement.model_copy(update={"file": files})
     if config.truth is not None:
         changed["truth"] = config.truth.model_copy(update={"file": move(config.truth.file)})
     return config.model_copy(update=changed)
