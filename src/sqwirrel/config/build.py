@@ -49,7 +49,7 @@ def experiment(config: Config, measurement: Measurement, seed: int = 0) -> Exper
 
 
 def measured(config: Config) -> Spectrum:
-    """The spectrum in the file (or joined from the files) of a config: its conditions as the config states them, and the part of it to use."""
+    """The spectrum in the file (joined from the files) of a config: conditions as stated there, the part to use."""
     section = config.measurement
     if not section.named:
         raise InputError("[measurement] lacks the key 'file'; to simulate without one use the verb simulate")

@@ -1,7 +1,6 @@
 """The sections of a config file, with their keys and defaults. Unknown keys are refused."""
 
 from collections.abc import Mapping
-from glob import iglob
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
@@ -130,7 +129,8 @@ def _fitting(name: str) -> list[FilePath]:
     path = FilePath(name)
     if path.exists() or not any(sign in name for sign in "*?["):
         return [path]
-    found = sorted(each for each in map(FilePath, iglob(name)) if each.is_file())
+    home = FilePath(path.anchor)
+    found = sorted(each for each in home.glob(str(path.relative_to(home))) if each.is_file())
     if not found:
         raise InputError(f"[measurement] file = '{name}' fits no file; check the pattern")
     return found

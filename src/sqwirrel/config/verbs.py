@@ -18,7 +18,7 @@ from sqwirrel.report.bonds import Bonds
 from sqwirrel.report.bonds import look as list_bonds
 from sqwirrel.report.order import Orders, look
 from sqwirrel.report.result import Result
-from sqwirrel.spectra import Spectrum, read, write
+from sqwirrel.spectra import Peaks, Spectrum, is_peaks, read, read_peaks, write
 
 POINTS = 1000
 """Seed of the quadrature points of a simulation: none of them serves an inference of it, too."""
@@ -67,6 +67,11 @@ def report_into(folder: Path) -> Path:
     posterior = store.load(folder / POSTERIOR)
     work = study(load(folder / CONFIG), read(folder / SPECTRUM))
     return page.write(folder, _result(work, posterior))
+
+
+def look_into(file: Path) -> Spectrum | Peaks:
+    """The spectrum or the peaks in a file."""
+    return read_peaks(file) if is_peaks(file) else read(file)
 
 
 def find_order(name: str, changes: Iterable[str] = ()) -> Orders:

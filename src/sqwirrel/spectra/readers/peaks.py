@@ -5,11 +5,12 @@
     h,k,l,energy,error,intensity
     0,1,2.1,27.95,0.18,185.5
 
-Columns stand between commas (a name may then end in a unit, `energy [meV]`) or between blanks; their names are in the first line, or in a comment above the first
-row. In `QH QK QL EMIN EMAX I1 EN1 sigma1 I2 EN2 sigma2 ...` (the table of SpinW's fitspec, whose sigma is the standard
-deviation of EN; EMIN and EMAX, or ENlim1 and ENlim2, are the range that was fitted) a mode of intensity 0 is not there.
-The error of the energy stands next to the energy: that tells a table of peaks from one of intensities. A comment may
-end a row. A row that is there twice, word by word in q, energy and error, is one peak.
+Columns stand between commas (a name may then end in a unit, `energy [THz]`) or between blanks; their names are in the
+first line, or in a comment above the first row. In `QH QK QL EMIN EMAX I1 EN1 sigma1 I2 EN2 sigma2 ...` (the table of
+SpinW's fitspec, whose sigma is the standard deviation of EN; EMIN and EMAX, or ENlim1 and ENlim2, are the range that
+was fitted) a mode of intensity 0 is not there. The error of the energy stands next to the energy: that tells a table
+of peaks from one of intensities. A comment may end a row. A row that is there twice, with the same q, energy and
+error, is one peak.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
