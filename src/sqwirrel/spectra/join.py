@@ -128,7 +128,7 @@ def _check_no_twins(parts: Sequence[Spectrum], points: Sequence[QPoints]) -> Non
             seen.add(key)
 
 
-def _distinct(numbers: Sequence[Int64[Tensor, " point"]]) -> list[Int64[Tensor, " point"]]:
+def _distinct(numbers: Sequence[Int64[Tensor, " _"]]) -> list[Int64[Tensor, " _"]]:
     """Scan numbers of the parts such that no two parts share one."""
     taken: set[int] = set()
     renamed = []

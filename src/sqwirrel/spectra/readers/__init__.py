@@ -84,7 +84,10 @@ def read_peaks(
     """
     path = Path(path)
     if not is_peaks(path) and (name := _reader_of(path)):
-        raise InputError(f"{path.name} is a spectrum ({name}) and no table of peaks; read it with read(path)")
+        raise InputError(
+            f"{path.name} is a spectrum ({name}) and no table of peaks, which has an error beside each energy; "
+            "read it with read(path)"
+        )
     return peaks.read(path, lattice, columns, lines)
 
 

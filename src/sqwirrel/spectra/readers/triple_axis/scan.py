@@ -72,10 +72,8 @@ class Scan:
         if found is None:
             wanted = " or ".join(dict.fromkeys((*self.names.get(what, ()), *COLUMNS[what])))
             held = ", ".join(self.table.names[:8]) + (", ..." if len(self.table.names) > 8 else "")
-            raise InputError(
-                f"{self.table.path.name} has no column of {what} ({wanted}), only {held}; "
-                "a scan of angles alone does not say where its points lie"
-            )
+            why = "fetch a complete copy" if what == "counts" else "a scan of angles alone does not say where it went"
+            raise InputError(f"{self.table.path.name} has no column of {what} ({wanted}), only {held}; {why}")
         return found
 
 
