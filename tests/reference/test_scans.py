@@ -107,9 +107,9 @@ def test_scans_of_nitio3_are_joined(measured):
 @pytest.mark.parametrize(
     ("names", "what"),
     [
-        ((SCANS.format(11), SCANS.format(21)), "scans 11 and 21 cannot be joined, as the lattices differ: 5.044 5.044 13.82"),
-        (("formats/scan0003.ng5", "formats/scan0004.bt7"), "scans 3 and 4 cannot be joined, as the final energies (meV) differ: 5 and 14.7"),
-        ((SCANS.format(2), SCANS.format(6)), "scans 2 and 6 cannot be joined, as the temperatures (K) differ: 118.154 and 83.9098"),
+        ((SCANS.format(11), SCANS.format(21)), "scans 11 and 21 cannot be joined: the lattices differ, 5.044 5.044 13.82"),
+        (("formats/scan0003.ng5", "formats/scan0004.bt7"), "scans 3 and 4 cannot be joined: the final energies (meV) differ, 5 and 14.7"),
+        ((SCANS.format(2), SCANS.format(6)), "scans 2 and 6 cannot be joined: the temperatures (K) differ, 118.154 and 83.9098"),
         ((SCANS.format(30), SCANS.format(30)), "scan 30 is given twice"),
     ],
 )  # fmt: skip

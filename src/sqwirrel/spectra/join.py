@@ -74,13 +74,13 @@ def _check_alike(first: Spectrum, other: Spectrum) -> None:
         if torch.allclose(one.field, two.field, atol=1e-3)
         else f"{one.field.tolist()} and {two.field.tolist()}",
         "the temperatures (K)": _temperatures(one.temperature, two.temperature),
-        "what was counted": "" if first.is_counts == other.is_counts else "counts and reduced data",
+        "the units": "" if first.is_counts == other.is_counts else "counts and reduced data",
         "the exposures": "" if (one.exposure is None) == (two.exposure is None) else "one has them, the other has none",
     }
     for what, difference in differences.items():
         if difference:
             names = " and ".join(str(int(_points(part).scan[0])) for part in (first, other))
-            raise InputError(f"scans {names} cannot be joined, as {what} differ: {difference}")
+            raise InputError(f"scans {names} cannot be joined: {what} differ, {difference}")
 
 
 def _cells(one: Lattice, two: Lattice) -> str:
