@@ -2,6 +2,10 @@
 
 from sqwirrel.observe.background import ConstantBackground, PlanarBackground, SlopedBackground
 from sqwirrel.observe.counting import Gaussian, Poisson
+from sqwirrel.observe.covariance.files import read_covariance, read_spectrometer
+from sqwirrel.observe.covariance.resolution import EllipsoidResolution
+from sqwirrel.observe.covariance.spectrometer import Reflector, Spectrometer
+from sqwirrel.observe.covariance.table import CovarianceTable
 from sqwirrel.observe.experiment import Experiment
 from sqwirrel.observe.instrument import Instrument
 from sqwirrel.observe.momentum import AngularQWidth, ConstantQWidth
@@ -11,6 +15,8 @@ __all__ = [
     "AngularQWidth",
     "ConstantBackground",
     "ConstantQWidth",
+    "CovarianceTable",
+    "EllipsoidResolution",
     "Experiment",
     "Gaussian",
     "GaussianResolution",
@@ -18,7 +24,11 @@ __all__ = [
     "PlanarBackground",
     "Poisson",
     "PolynomialResolution",
+    "Reflector",
     "SlopedBackground",
+    "Spectrometer",
     "TableResolution",
     "TailedResolution",
+    "read_covariance",
+    "read_spectrometer",
 ]

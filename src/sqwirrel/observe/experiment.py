@@ -23,6 +23,7 @@ from sqwirrel.observe.views.lines import fine_grid
 from sqwirrel.observe.views.view import differences, is_sharp, orientations, slopes
 from sqwirrel.seeds import stream
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
+from sqwirrel.simulate.looks.standing import Standing
 from sqwirrel.simulate.stability import stability, why_unstable
 from sqwirrel.spectra import Measurement, QShells, Spectrum
 
@@ -110,6 +111,12 @@ class Experiment(nn.Module):
     def linear(self) -> tuple[str, ...]:
         """Nuisances that the expected intensity is linear in: the scale, then the background amplitudes."""
         return (SCALE, *self.instrument.background.names)
+
+    @property
+    def amplitudes(self) -> Amplitudes | None:
+        """What experiments on the same crystal can share: the modes that a beam looks at. None where there is none."""
+        solver = self.view.solvers[0]
+        return solver.amplitudes if isinstance(solver, Standing) else None
 
     def pack(self, **values: float) -> Float[Tensor, "1 parameter"]:
         """Parameters in the order of `names`; those of the model not given take their published default."""

@@ -17,6 +17,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.spectra.measurement import Measurement
 from sqwirrel.spectra.points import QShells, merge_edges
 from sqwirrel.spectra.rebin import merge_bins
+from sqwirrel.spectra.spikes import hot_bins
 
 UNMEASURED = "unmeasured"
 
@@ -95,6 +96,11 @@ class Spectrum:
         """The same spectrum with every energy bin that overlaps (lo, hi), meV, marked unmeasured."""
         edges = self.measurement.energy
         return self._without(((edges[..., :-1] < hi) & (edges[..., 1:] > lo)).expand(self.measurement.shape))
+
+    def despiked(self) -> "Spectrum":
+        """The same spectrum with its hot bins marked unmeasured (`spikes.hot_bins`), from the data alone."""
+        hot = hot_bins(self.data.values, self.valid.numpy(), self.measurement)
+        return self._without(torch.from_numpy(hot))
 
     def _without(self, hit: Bool[Tensor, "point energy"]) -> "Spectrum":
         """With some more bins marked unmeasured."""

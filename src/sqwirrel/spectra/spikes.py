@@ -1,0 +1,50 @@
+"""Hot bins: single bins far above everything round them, as bad pixels and spurions make them."""
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from sqwirrel.spectra.grid import QGrid
+from sqwirrel.spectra.measurement import Measurement
+
+ABOVE, TIMES = 4.0, 2.0
+"""A hot bin is above its second highest neighbour by this many robust deviations, and is this many times as high."""
+
+
+def hot_bins(
+    values: Float64[np.ndarray, "point energy"], valid: Bool[np.ndarray, "point energy"], measurement: Measurement
+) -> Bool[np.ndarray, "point energy"]:
+    """Bins that stand alone among their eight neighbours; a line or a cone has two neighbours that are high, too.
+
+    Neighbours lie in the plane of the first two axes of a grid that vary, bin of energy by bin of energy, else in that
+    of |Q| (or the path) and energy. The deviation is 1.48 times the median of |value - median of the neighbours|.
+    """
+    planes = _planes(np.where(valid, values, np.nan), measurement)
+    padded = np.pad(planes, ((0, 0), (1, 1), (1, 1)), constant_values=np.nan)
+    shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
+    rows, columns = planes.shape[1:]
+    around = np.sort(np.stack([padded[:, i : i + rows, j : j + columns] for i, j in shifts]), axis=0)  # NaN last
+    count = np.isfinite(around).sum(axis=0)
+    second = np.take_along_axis(around, np.maximum(count - 2, 0)[None], axis=0)[0]
+    middle = np.take_along_axis(around, (count // 2)[None].clip(max=7), axis=0)[0]
+    away = np.abs(planes - middle).reshape(len(planes), -1)
+    spread = np.array([1.48 * np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else 0.0 for row in away])
+    with np.errstate(invalid="ignore"):
+        hot = (planes - second > ABOVE * spread[:, None, None]) & (planes > TIMES * second) & (count > 1)
+    return _flat(hot, measurement)
+
+
+def _planes(values: Float64[np.ndarray, "point energy"], measurement: Measurement) -> Float64[np.ndarray, "n a b"]:
+    points = measurement.points
+    if not isinstance(points, QGrid) or sum(n > 1 for n in points.shape) < 2:
+        return values[None]
+    return np.moveaxis(values.reshape(*_sides(points), -1), -1, 0)
+
+
+def _flat(planes: Bool[np.ndarray, "n a b"], measurement: Measurement) -> Bool[np.ndarray, "point energy"]:
+    return np.moveaxis(planes, 0, -1).reshape(measurement.shape)
+
+
+def _sides(points: QGrid) -> tuple[int, int]:
+    """The first axis that varies, and the others together."""
+    first = next(n for n in points.shape if n > 1)
+    return first, len(points) // first
