@@ -16,7 +16,7 @@ from sqwirrel.simulate.modes import Modes
 from sqwirrel.spectra import Measurement, QGrid
 from sqwirrel.spectra.grid import Beam, along_beam
 
-MESH = 0.1
+MESH = 0.125
 """Quadrature points are rounded to a mesh this fine, in widths of a bin, so that many share their modes."""
 NODES = 24
 """Energies at which q is taken where the modes depend on all of it; between them the spectra of two are mixed."""

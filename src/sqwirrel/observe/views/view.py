@@ -20,8 +20,8 @@ CANDIDATES = 16
 """Candidates for each quadrature point, of which `concentrate` keeps one."""
 MARGIN = 0.5
 """Points are concentrated on modes up to this many meV beyond the bins."""
-SMALL = 1e-6
-"""Step of a difference, relative to the parameters."""
+SMALL = 1e-4
+"""Step of a difference, relative to the parameters: looks are in single precision."""
 
 
 class Laid(NamedTuple):
@@ -147,7 +147,7 @@ def slopes(
 def differences(
     function: Callable[[Tensor], tuple[Tensor, Tensor]], theta: Float[Tensor, "batch parameter"]
 ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, "parameter batch *shape"], Tensor]:
-    """The same by central differences, good to about 1e-5 of the largest."""
+    """The same by central differences, good to about 1e-3 of the largest."""
     with torch.no_grad():
         value, other = function(theta)
         rise = []

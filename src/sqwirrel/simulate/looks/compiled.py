@@ -48,7 +48,7 @@ def _summed(real, imaginary, c, s, first, summed):
     """Amplitudes of sites with their phases, summed by group; the sites of one follow each other."""
     for a in range(real.shape[0]):
         for g in range(first.shape[0] - 1):
-            x, y = 0.0, 0.0
+            x, y = np.float32(0.0), np.float32(0.0)
             for site in range(first[g], first[g + 1]):
                 x += c[site] * real[a, site] - s[site] * imaginary[a, site]
                 y += c[site] * imaginary[a, site] + s[site] * real[a, site]
@@ -63,7 +63,9 @@ def _turned(Q, far, rise, kind, form, table):
     low = min(int(place), form.shape[1] - 2)
     part, c, s = place - low, 1.0, 0.0
     for g in range(rise.shape[0]):
-        if g == 0 or rise[g] != rise[g - 1]:
+        if g > 0 and rise[g] == -rise[g - 1]:
+            s = -s
+        elif g == 0 or rise[g] != rise[g - 1]:
             c, s = np.cos(far * rise[g]), np.sin(far * rise[g])
         size = form[kind[g], low] * (1 - part) + form[kind[g], low + 1] * part
         table[0, g], table[1, g] = size * c, size * s

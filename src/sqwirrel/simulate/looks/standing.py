@@ -82,8 +82,8 @@ class Standing(nn.Module):
         arrays = {
             "place": folded.place,
             "turn": folded.turn,
-            "cosine": angle.cos(),
-            "sine": angle.sin(),
+            "cosine": angle.cos().to(torch.float32),
+            "sine": angle.sin().to(torch.float32),
             "wave": wave,
             "axis": beam.axis,
             "incident": beam.direction / beam.direction.norm() * (beam.incident_energy / E_PER_K2) ** 0.5,
