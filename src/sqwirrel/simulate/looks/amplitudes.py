@@ -71,8 +71,8 @@ class Amplitudes(nn.Module):
         energy, amplitude, stable = eigenmodes(expansion.at(self.q), moments[:, None])
         n, component = energy.shape[-1] // 2, _present(moments)
         amplitude = _by_site(amplitude[..., :n, :])[..., component, :]
-        parts = energy[..., :n], *(part.to(torch.float32).contiguous() for part in (amplitude.real, amplitude.imag))
-        return Seen(*parts, component, stable & expansion.stationary[:, None])
+        real, imaginary = (part.to(torch.float32).contiguous() for part in (amplitude.real, amplitude.imag))
+        return Seen(energy[..., :n], real, imaginary, component, stable & expansion.stationary[:, None])
 
     def _moments(self, directions: Tensor) -> Complex[Tensor, "order boson column"]:
         """What each operator adds to the components of S of its own site, component by component."""

@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
+from sqwirrel.simulate.quadratic.hermitian import eigh
+
 DEGENERATE = 1e-9
 """Two modes closer than this, relative to the largest energy, are one set: the error is of the same order."""
 
@@ -66,7 +68,7 @@ def _solve(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Energies, T (empty unless asked for), amplitudes and stability by Cholesky and a Hermitian eigensolver."""
     L, stable = factorise(H)
-    energy, Y = torch.linalg.eigh((L.mH * g) @ L)
+    energy, Y = eigh((L.mH * g) @ L)
     energy, Y = energy.flip(-1), Y.flip(-1) * energy.abs().sqrt().flip(-1)[..., None, :]
     amplitude = Y.mH @ torch.linalg.solve_triangular(L, V.expand(*L.shape[:-1], -1), upper=False)
     T = torch.linalg.solve_triangular(L.mH, Y, upper=True) if transform else Y[..., :0]
@@ -92,8 +94,7 @@ def _alignment(
     same = label[..., :, None] == label[..., None, :]
     gram = amplitude @ amplitude.mH * same
     height = 2 * gram.diagonal(dim1=-2, dim2=-1).real.sum(-1, keepdim=True) + 1
-    axes: Tensor = torch.linalg.eigh(gram - torch.diag_embed((label * height).to(gram.dtype))).eigenvectors
-    return axes.flip(-1)
+    return eigh(gram - torch.diag_embed((label * height).to(gram.dtype)))[1].flip(-1)
 
 
 def _sets(energy: Float[Tensor, "*batch boson"]) -> Tensor:

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sqwirrel.simulate.quadratic.eigen import DEGENERATE
+from sqwirrel.simulate.quadratic.hermitian import eigh
 
 Matrices = Float[Tensor, "*batch site site"]
 
@@ -46,7 +47,7 @@ def _solve(K: Matrices, M: Matrices) -> tuple[Tensor, Tensor, Tensor, Bool[Tenso
     one = torch.eye(K.shape[-1], dtype=K.dtype, device=K.device)
     L, fails = torch.linalg.cholesky_ex(K)
     L = torch.where((fails == 0)[..., None, None], L, one)
-    square, Y = torch.linalg.eigh(L.mT @ M @ L)
+    square, Y = eigh(L.mT @ M @ L)
     stable = (fails == 0) & (square[..., 0] > 0)
     L, Y = (torch.where(stable[..., None, None], part, one) for part in (L, Y.flip(-1)))
     energy = torch.where(stable[..., None], square.flip(-1), 1.0).sqrt()
@@ -63,5 +64,4 @@ def _alignment(energy: Tensor, x: Tensor, p: Tensor) -> Matrices:
     label = torch.nn.functional.pad(step.cumsum(-1), (1, 0)).to(energy.dtype)
     gram = torch.where(label[..., :, None] == label[..., None, :], x @ x.mT + p @ p.mT, 0.0)
     height = 2 * gram.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True) + 1
-    axes: Tensor = torch.linalg.eigh(gram - torch.diag_embed(label * height)).eigenvectors
-    return axes.flip(-1)
+    return eigh(gram - torch.diag_embed(label * height))[1].flip(-1)
