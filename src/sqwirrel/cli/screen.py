@@ -22,7 +22,8 @@ from sqwirrel.report.bonds import Bonds
 from sqwirrel.report.content import answer, described, in_words, parameter_rows
 from sqwirrel.report.numbers import plain
 from sqwirrel.report.order import Orders
-from sqwirrel.spectra import READERS, Spectrum
+from sqwirrel.spectra import Spectrum
+from sqwirrel.spectra.readers import ASKING, READERS
 
 
 @contextmanager
@@ -130,7 +131,7 @@ def print_families() -> None:
     """Models, readers and kinds of instrument, one line each."""
     models = [library.load(name) for name in library.names()]
     _print_table(("model", "", "parameters"), [(m.name, m.title, ", ".join(m.names)) for m in models])
-    _print_table(("reader", ""), [(name, first_sentence(reader)) for name, reader in READERS.items()])
+    _print_table(("reader", ""), [(name, first_sentence(reader)) for name, reader in {**READERS, **ASKING}.items()])
     _print_table(("instrument", "kind", ""), kinds())
 
 

@@ -1,6 +1,7 @@
 """Files to spectra and back. A reader is chosen by a file's content, never by its name.
 
-To add a format: one module here with `sniff` and `read`, and one entry in READERS.
+To add a format: one module here with `sniff` and `read`, and one entry in READERS, or in ASKING if its files leave
+open what a spectrum needs.
 """
 
 import os
@@ -10,8 +11,11 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from sqwirrel.errors import InputError
-from sqwirrel.spectra.readers import mantid, mat, native, nxspe, table
+from sqwirrel.spectra.readers import euphonic, horace, mat
+from sqwirrel.spectra.readers.beside import Known, known
 from sqwirrel.spectra.readers.foreign import describe
+from sqwirrel.spectra.readers.nexus import iqe, mantid, mdhisto, native, nxspe
+from sqwirrel.spectra.readers.text import dave, spe, table
 from sqwirrel.spectra.spectrum import Spectrum
 
 
@@ -28,22 +32,44 @@ class Reader(Protocol):
         """The spectrum in a file of this format."""
 
 
-READERS: dict[str, Reader] = {"sqwirrel": native, "nxspe": nxspe, "mantid": mantid, "mat": mat, "csv": table}
+@runtime_checkable
+class Asking(Protocol):
+    """A format that leaves something open: its `read` also takes what the user knows of the file."""
+
+    @property
+    def sniff(self) -> Callable[[Path], bool]:
+        """Whether the content of a file is of this format."""
+
+    @property
+    def read(self) -> Callable[[Path, Known], Spectrum]:
+        """The spectrum in a file of this format; asks by name for what it lacks."""
+
+
+READERS: dict[str, Reader] = {
+    "sqwirrel": native,
+    "nxspe": nxspe,
+    "mantid": mantid,
+    "mat": mat,
+    "csv": table,
+    "iqe": iqe,
+    "euphonic": euphonic,
+}
+
+ASKING: dict[str, Asking] = {"mdhisto": mdhisto, "horace": horace, "spe": spe, "dave": dave}
 
 WRITERS: Mapping[str, Callable[[Path, Spectrum], None]] = {".h5": native.write, ".csv": table.write}
 
 
-def read(path: Path | str) -> Spectrum:
+def read(path: Path | str, incident_energy: float | None = None) -> Spectrum:
     """The spectrum in a file of any format that is known; refuses one in which nothing was measured.
 
-    Energies are E_i - E_f in meV, |Q| in 1/angstrom, errors one standard deviation, whatever the file holds.
+    Energies are E_i - E_f in meV, |Q| in 1/angstrom, errors one standard deviation, whatever the file holds. What the
+    file leaves open is taken from FILE.toml beside it (`beside`), or from `incident_energy` (meV).
     """
     path = Path(path)
     _check_readable(path)
-    reader = next((reader for reader in READERS.values() if reader.sniff(path)), None)
-    if reader is None:
-        raise InputError(describe(path))
-    spectrum = _read_with(reader, path)
+    told = known(path, incident_energy)
+    spectrum = told.filled(_understood(path, told))
     if not spectrum.valid.any():
         raise InputError(
             f"{path.name} has no measured bin: all {spectrum.valid.numel()} are NaN or masked; "
@@ -65,14 +91,20 @@ def write(path: Path | str, spectrum: Spectrum) -> None:
         part.replace(path)  # atomic: same folder, so same file system
 
 
-def _read_with(reader: Reader, path: Path) -> Spectrum:
-    """The spectrum in the file; what is wrong with it is said with the file's name."""
+def _understood(path: Path, told: Known) -> Spectrum:
+    """What the first reader that knows the content makes of it; what is wrong is said with the file's name."""
     try:
-        return reader.read(path)
+        for reader in READERS.values():
+            if reader.sniff(path):
+                return reader.read(path)
+        for asking in ASKING.values():
+            if asking.sniff(path):
+                return asking.read(path, told)
     except InputError as error:
         if path.name in str(error):
             raise
         raise InputError(f"{path.name}: {error}") from error
+    raise InputError(describe(path))
 
 
 def _check_readable(path: Path) -> None:

@@ -4,13 +4,12 @@ from pathlib import Path
 
 import h5py
 
-from sqwirrel.spectra.readers.hdf5 import is_hdf5, opened
+from sqwirrel.spectra.readers.nexus.hdf5 import is_hdf5, opened
 
-EXPECTED = "expected a powder .mat struct, NXSPE, a Mantid workspace of energy transfer, or sqwirrel's own .h5 or .csv"
+EXPECTED = "expected one of the formats that `sqwirrel list` names"
 
 _STARTS = {
     b"MATLAB 7.3": "a MATLAB 7.3 file; save it with the option -v7",
-    b"\x06\x00\x00\x00horace": "a Horace sqw or dnd file, which is not read yet; save a powder map as NXSPE or CSV",
     b"PK": "a zip archive (perhaps a torch or numpy file); unpack it or write the table as CSV",
     b"\x93NUMPY": "a numpy array without axes; write it as CSV with Q, energy, intensity and error",
 }
@@ -38,8 +37,8 @@ def _first_line(head: bytes) -> str:
 
 def _hdf5(path: Path) -> str:
     with opened(path) as file:
-        if "MDHistoWorkspace" in file:
-            return "a Mantid MDHistoWorkspace (SaveMD), which is not read yet"
+        if "MDEventWorkspace" in file:
+            return "a Mantid MDEventWorkspace; bin it first (BinMD or MDNorm) and save that"
         if _has_time_of_flight(file):
             return (
                 "raw time-of-flight data, not yet in energy transfer; reduce it first (for example with Mantid's "
