@@ -163,6 +163,8 @@ def _in_words(name: str, value: object) -> str:
             return "not in the file"
         case list() if name == "corners":
             return " → ".join(f"({corner})" for corner in value)
+        case list() if value and isinstance(value[0], list):
+            return ", ".join(f"({', '.join(f'{x:.4g}' for x in row)})" for row in value)
         case list() if name.endswith("range"):
             return f"{value[0]:.4g} to {value[1]:.4g}{UNITS.get(name, ' 1/angstrom')}"
         case list():

@@ -56,7 +56,7 @@ def measured(config: Config) -> Spectrum:
         raise InputError("[measurement] lacks the key 'file'; to simulate without one use the verb simulate")
     if section.shells or section.path:
         raise InputError("[measurement] has a file, so its bins are known; leave out shells and path")
-    spectrum = read(Path(section.file))
+    spectrum = read(Path(section.file), section.incident_energy)
     told = {"temperature": section.temperature, "incident_energy": section.incident_energy}
     stated: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
     if section.field is not None:

@@ -68,8 +68,11 @@ def read(path: Path | str, incident_energy: float | None = None) -> Spectrum:
     """
     path = Path(path)
     _check_readable(path)
+    name = _reader_of(path)
+    if name is None:
+        raise InputError(describe(path))
     told = known(path, incident_energy)
-    spectrum = told.filled(_understood(path, told))
+    spectrum = told.filled(_read_with(name, path, told))
     if not spectrum.valid.any():
         raise InputError(
             f"{path.name} has no measured bin: all {spectrum.valid.numel()} are NaN or masked; "
@@ -91,20 +94,20 @@ def write(path: Path | str, spectrum: Spectrum) -> None:
         part.replace(path)  # atomic: same folder, so same file system
 
 
-def _understood(path: Path, told: Known) -> Spectrum:
-    """What the first reader that knows the content makes of it; what is wrong is said with the file's name."""
+def _reader_of(path: Path) -> str | None:
+    """The name of the reader that takes a file."""
+    readers: dict[str, Reader | Asking] = {**READERS, **ASKING}
+    return next((name for name, reader in readers.items() if reader.sniff(path)), None)
+
+
+def _read_with(name: str, path: Path, told: Known) -> Spectrum:
+    """The spectrum in the file; what is wrong with it is said with the file's name."""
     try:
-        for reader in READERS.values():
-            if reader.sniff(path):
-                return reader.read(path)
-        for asking in ASKING.values():
-            if asking.sniff(path):
-                return asking.read(path, told)
+        return ASKING[name].read(path, told) if name in ASKING else READERS[name].read(path)
     except InputError as error:
         if path.name in str(error):
             raise
         raise InputError(f"{path.name}: {error}") from error
-    raise InputError(describe(path))
 
 
 def _check_readable(path: Path) -> None:

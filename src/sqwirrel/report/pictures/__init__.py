@@ -1,0 +1,1 @@
+"""Pictures with a module of their own, and the style of all."""
