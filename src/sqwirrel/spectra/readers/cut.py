@@ -175,7 +175,8 @@ def _widened(cut: Cut, axis: Axis) -> Cut:
 
 def meant(values: np.ndarray) -> Float64[np.ndarray, "..."]:
     """Float64 with the shortest decimals that float32 rounds to these: 2.87, where 2.869999885559082 was kept."""
-    single = values.astype(np.float32)
-    if not np.array_equal(single, values):  # kept with more digits than that
+    with np.errstate(all="ignore"):
+        single = values.astype(np.float32)
+    if not np.array_equal(single, values, equal_nan=True):  # kept with more digits than that
         return values.astype(np.float64)
     return np.array([float(str(x)) for x in single.ravel()], dtype=np.float64).reshape(values.shape)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import h5py
 
-from sqwirrel.spectra.readers.nexus.hdf5 import is_hdf5, opened
+from sqwirrel.spectra.readers.nexus.hdf5 import is_hdf5, opened, text
 
 EXPECTED = "expected one of the formats that `sqwirrel list` names"
 
@@ -50,5 +50,6 @@ def _hdf5(path: Path) -> str:
 def _has_time_of_flight(file: h5py.File) -> bool:
     """Whether any of the first levels holds a time-of-flight axis or events."""
     names: list[str] = []
-    file.visit(lambda name: names.append(name.rpartition("/")[2]) if name.count("/") < 5 else None)
-    return not {"time_of_flight", "event_time_offset", "event_time_zero"}.isdisjoint(names)
+    file.visit(lambda name: names.append(text(name)))
+    leaves = {name.rpartition("/")[2] for name in names if name.count("/") < 5}
+    return not {"time_of_flight", "event_time_offset", "event_time_zero"}.isdisjoint(leaves)

@@ -28,9 +28,15 @@ class Binary:
     def take(self, kind: str, count: int) -> np.ndarray:
         """The next `count` numbers of a numpy dtype such as '<f4'."""
         dtype = np.dtype(kind)
-        check_count(count, "an array", self.path)
         check_promise(self.file.tell() + count * dtype.itemsize, "an array", self.path)
+        check_count(count, "an array", self.path)
         return np.frombuffer(self.file.read(count * dtype.itemsize), dtype).copy()
+
+    def floats(self, count: int) -> np.ndarray:
+        """The next `count` float32, as float64."""
+        single = self.take("<f4", count)
+        with np.errstate(invalid="ignore"):  # any bits are a float32, some a signalling NaN
+            return single.astype(np.float64)
 
     def integer(self) -> int:
         """The next int32."""

@@ -8,7 +8,9 @@ their names, and one cell of values. `dnd_data_block` is uint32 number of dimens
 float64 and npix as uint64. (Documentation of scippneutron.io.sqw, "SQW file format".)
 """
 
+from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,23 +31,46 @@ def cut(held: Binary) -> tuple[Cut, Lattice | None]:
     """The binned data, and the lattice (none of a powder)."""
     places = _table(held)
     metadata = _object(held, places, ("data", "metadata"))
-    axes, projection = metadata["axes"], metadata["proj"]
-    counts, bounds = axes["nbins_all_dims"].astype(int), meant(axes["img_range"]).reshape(4, 2)
-    if (counts < 1).any() or len(counts) != 4:
+    axes, projection = Struct(metadata.get("axes"), held.path), Struct(metadata.get("proj"), held.path)
+    counts = axes.numbers("nbins_all_dims", 4)
+    if not ((counts >= 1) & (counts < 1e9)).all():
         raise InputError(f"{held.path.name} is damaged: its axes have {counts.tolist()} bins")
-    bins = _bins(held, places, counts.tolist())
-    edges = [
-        np.linspace(lo, hi, n + 1) if n > 1 else np.array([lo, hi]) for (lo, hi), n in zip(bounds, counts, strict=True)
-    ]
+    shape = counts.astype(int).tolist()
+    bins = _bins(held, places, shape)
+    bounds = zip(meant(axes.numbers("img_range", 8)).reshape(4, 2), shape, strict=True)
+    edges = [np.linspace(lo, hi, n + 1) if n > 1 else np.array([lo, hi]) for (lo, hi), n in bounds]
     runs = _runs(held, places)
-    if not str(axes["serial_name"]).startswith(("sphere", "spher", "cylinder", "kf_sphere")):
-        lattice = Lattice(*meant(projection["alatt"]).tolist(), *meant(projection["angdeg"]).tolist())
+    kind = axes.text("serial_name")
+    if not kind.startswith(("sphere", "spher", "cylinder", "kf_sphere")):
+        lattice = Lattice(*(x for name in ("alatt", "angdeg") for x in meant(projection.numbers(name, 3)).tolist()))
         directions = _directions(projection, axes, lattice)
-        return assembled(edges, directions, projection["offset"], bins, runs), lattice
-    if not str(axes["serial_name"]).startswith("spher") or (counts[1:3] != 1).any():
-        raise InputError(f"{held.path.name} is binned in {axes['serial_name']}; only |Q| and energy of these is read")
-    flat = assembled(edges, np.eye(4), np.zeros(4), bins, runs)
-    return _powder(flat), None
+        return assembled(edges, directions, projection.numbers("offset", 4), bins, runs), lattice
+    if not kind.startswith("spher") or shape[1:3] != [1, 1]:
+        raise InputError(f"{held.path.name} is binned in {kind}; only |Q| and energy of these is read")
+    return _powder(assembled(edges, np.eye(4), np.zeros(4), bins, runs)), None
+
+
+@dataclass(frozen=True, eq=False)
+class Struct:
+    """Fields of a struct; those that are not there, or not as they should be, are refused."""
+
+    fields: object
+    path: Path
+
+    def numbers(self, name: str, *counts: int) -> np.ndarray:
+        """So many numbers; at least one where it is not said how many."""
+        value = self.fields.get(name) if isinstance(self.fields, dict) else None
+        if not isinstance(value, np.ndarray) or (len(value) not in counts if counts else not len(value)):
+            raise InputError(f"{self.path.name} is damaged: '{name}' should have {counts[0] if counts else 1} numbers")
+        return value.astype(np.float64)
+
+    def text(self, name: str) -> str:
+        """A word."""
+        return str(self.fields.get(name, "")) if isinstance(self.fields, dict) else ""
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a field."""
+        return isinstance(self.fields, dict) and name in self.fields
 
 
 def _powder(flat: Cut) -> Cut:
@@ -55,15 +80,17 @@ def _powder(flat: Cut) -> Cut:
     return Cut(axes, values, errors, valid, incident_energy=flat.incident_energy, final_energy=flat.final_energy)
 
 
-def _directions(projection: dict[str, Any], axes: dict[str, Any], lattice: Lattice) -> np.ndarray:
+def _directions(projection: Struct, axes: Struct, lattice: Lattice) -> np.ndarray:
     """Rows: one unit along each axis, rlu. u is along the first and v in the plane of the first two; orthogonal axes
     are made of them, others are u, v and w themselves. Their lengths (1/angstrom) are the scales of the axes.
     """
-    scale = axes["ulen"] if "ulen" in axes else axes["img_scales"]
-    given = [projection[name] for name in ("u", "v", "w") if len(projection[name]) == 3]
+    scale = axes.numbers("ulen" if axes.has("ulen") else "img_scales", 4)
+    given = [projection.numbers("u", 3), projection.numbers("v", 3)]
+    if projection.has("w") and len(w := projection.numbers("w", 3, 0)):
+        given.append(w)
     wave = lattice.to_cartesian(torch.tensor(np.array(given))).numpy()
     first, second = wave[0] / np.linalg.norm(wave[0]), wave[1]
-    is_oblique = bool(projection["nonorthogonal"][0])
+    is_oblique = bool(projection.numbers("nonorthogonal", 1)[0])
     if not is_oblique:
         second = second - (second @ first) * first
     third = wave[2] if is_oblique and len(wave) == 3 else np.cross(first, second)
@@ -86,9 +113,9 @@ def _bins(
 def _runs(held: Binary, places: dict[tuple[str, str], int]) -> list[Run]:
     if ("experiment_info", "expdata") not in places:
         return []
-    runs = _object(held, places, ("experiment_info", "expdata"))["array_dat"]
-    runs = runs if isinstance(runs, list) else [runs]
-    return [(float(np.mean(run["efix"])), int(run["emode"][0])) for run in runs]
+    held_runs = _object(held, places, ("experiment_info", "expdata")).get("array_dat")
+    runs = [Struct(run, held.path) for run in (held_runs if isinstance(held_runs, list) else [held_runs])]
+    return [(float(run.numbers("efix").mean()), round(float(run.numbers("emode", 1)[0]))) for run in runs]
 
 
 def _table(held: Binary) -> dict[tuple[str, str], int]:

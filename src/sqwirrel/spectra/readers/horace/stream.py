@@ -28,15 +28,15 @@ def cut(held: Binary, *, is_sqw: bool) -> tuple[Cut, Lattice]:
     runs = _runs(held) if is_sqw else []
     for _ in range(3):
         held.text()
-    lattice = Lattice(*meant(held.take("<f4", 6)).tolist())
-    offset = meant(held.take("<f4", 4))
-    directions = meant(held.take("<f4", 16)).reshape(4, 4)
+    lattice = Lattice(*meant(held.floats(6)).tolist())
+    offset = meant(held.floats(4))
+    directions = meant(held.floats(16)).reshape(4, 4)
     held.take("<f4", 4)
     _labels(held)
     edges = _edges(held)
     shape = [len(each) - 1 for each in edges]
     count = prod(shape)
-    values, variances = (held.take("<f4", count).astype(np.float64) for _ in range(2))
+    values, variances = (held.floats(count) for _ in range(2))
     return assembled(edges, directions, offset, (values, variances, held.take("<i8", count)), runs), lattice
 
 
@@ -79,7 +79,7 @@ def _runs(held: Binary) -> list[Run]:
     runs = []
     for _ in range(held.integer()):
         held.text(), held.text()
-        efix = float(held.take("<f4", 1)[0])
+        efix = float(held.floats(1)[0])
         runs.append((efix, held.integer()))
         held.skip(4 * (3 + 3 + 3 + 3 + 5))
         held.take("<f4", held.integer())
@@ -103,10 +103,10 @@ def _edges(held: Binary) -> list[np.ndarray]:
     edges: dict[int, np.ndarray] = {}
     if number < 4:
         integrated = held.take("<i4", 4 - number)
-        bounds = meant(held.take("<f4", 2 * (4 - number))).reshape(-1, 2)
+        bounds = meant(held.floats(2 * (4 - number))).reshape(-1, 2)
         edges.update(zip(integrated.tolist(), bounds, strict=True))
     axes = held.take("<i4", number).tolist() if number else []
-    edges.update({k: meant(held.take("<f4", held.integer())) for k in axes})
+    edges.update({k: meant(held.floats(held.integer())) for k in axes})
     if number:
         held.take("<i4", number)
     if sorted(edges) != [1, 2, 3, 4] or axes != sorted(axes) or min(map(len, edges.values())) < 2:

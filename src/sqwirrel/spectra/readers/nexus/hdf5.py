@@ -26,7 +26,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except OSError as error:
+    except (OSError, RuntimeError, KeyError) as error:  # h5py raises all three where its library fails
         reason = " ".join(str(error).split())
         raise InputError(
             f"{path.name} is an HDF5 file that is truncated or damaged ({reason}); fetch a complete copy"

@@ -37,14 +37,19 @@ def read(path: Path) -> Spectrum:
         entry = _entry(file)
         if entry is None:
             raise InputError(f"{path.name} is no histogram of I(Q, E)")
-        axes = {kind: (index, edges) for kind, index, edges in (_axis(each, path) for each in entry["grid"].values())}
+        grid = [each for each in entry["grid"].values() if isinstance(each, h5py.Group)]
+        axes = {kind: (index, edges) for kind, index, edges in (_axis(each, path) for each in grid)}
         if set(axes) != {"Q", "energy"}:
             raise InputError(f"{path.name} has the axes {sorted(axes)}; expected Q and energy")
         order = [axes["Q"][0], axes["energy"][0]]
-        values, variances = (np.transpose(array(entry, name, path), order) for name in ("data", "errors"))
+        if sorted(order) != [0, 1]:
+            raise InputError(f"{path.name} gives its axes the places {order}; expected 0 and 1")
+        held, spread = array(entry, "data", path), array(entry, "errors", path)
     edges = [axes[kind][1] for kind in ("Q", "energy")]
-    if values.shape != variances.shape or values.shape != tuple(len(each) - 1 for each in edges):
-        raise InputError(f"{path.name} has data of shape {values.shape} and errors of {variances.shape} on other axes")
+    shape = [len(edges[k]) - 1 for k in order]
+    if list(held.shape) != shape or list(spread.shape) != shape:
+        raise InputError(f"{path.name} has data of shape {held.shape} and errors of {spread.shape} on axes of {shape}")
+    values, variances = np.transpose(held, order), np.transpose(spread, order)
     valid = np.isfinite(values) & np.isfinite(variances) & (variances >= 0)
     measurement = Measurement(QShells(np.maximum(edges[0], 0.0)), edges[1], temperature=None)
     errors = np.sqrt(np.where(valid, variances, 0.0))

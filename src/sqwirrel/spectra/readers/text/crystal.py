@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
@@ -29,7 +29,7 @@ CLOSE = 1e-6
 
 def grid(
     columns: Mapping[str, Column], comments: list[str], path: Path
-) -> tuple[QGrid, Float64[np.ndarray, " edge"], Column]:
+) -> tuple[QGrid, Float64[np.ndarray, " edge"], Int64[np.ndarray, " row"]]:
     """The grid, the energy edges (meV) and the order of rows by bin; refuses rows that are no full grid."""
     told = _told(comments, path)
     if "lattice" not in told:
@@ -52,7 +52,7 @@ def grid(
         )
     widths = [*told.get("widths", np.full(3, np.nan)), *told.get("energy_width", [np.nan])]
     edges = [_edges(centres, width, path) for (centres, _), width in zip(bins, widths, strict=True)]
-    return QGrid(Lattice(*told["lattice"]), axes, edges[:3], origin), edges[3], np.argsort(place)
+    return QGrid(Lattice(*told["lattice"].tolist()), axes, edges[:3], origin), edges[3], np.argsort(place)
 
 
 def comments(spectrum: Spectrum, path: Path) -> str:
@@ -82,10 +82,8 @@ def _told(comments: list[str], path: Path) -> dict[str, np.ndarray]:
                 found[match[1]] = np.array(match[3].replace(",", " ").split(), dtype=np.float64)
             except ValueError:
                 raise InputError(f"the {match[1]} of {path.name} is '{match[3].strip()}'; expected numbers") from None
-            if len(found[match[1]]) != SIZES[match[1]]:
-                raise InputError(
-                    f"the {match[1]} of {path.name} has not {SIZES[match[1]]} numbers: '{match[3].strip()}'"
-                )
+            if len(found[match[1]]) != (size := SIZES[match[1]]):
+                raise InputError(f"the {match[1]} of {path.name} should have {size} numbers, got '{match[3].strip()}'")
     return found
 
 
