@@ -91,7 +91,7 @@ def pixels(path, start, count):
     ],
 )
 def test_binned_data_of_horace_are_the_means_of_its_pixels(name, start, count, measured):
-    """Pixels on the edge of a bin may fall to either side in float32, so a few bins differ; the total does not."""
+    """Every bin: its place, axes, order, mean and variance. The outermost edges hold what float32 rounds beyond them."""
     spectrum, (wave, energy, signal, variance) = read(measured(name)), pixels(measured(name), start, count)
     grid = spectrum.measurement.points
     reciprocal = grid.lattice.reciprocal.numpy()
@@ -101,12 +101,10 @@ def test_binned_data_of_horace_are_the_means_of_its_pixels(name, start, count, m
     edges = [np.concatenate([[each[0] - 1e-3], each[1:-1], [each[-1] + 1e-3]]) for each in edges]
     npix, total, spread = (np.histogramdd(where, edges, weights=w)[0] for w in (None, signal, variance))
     assert npix.sum() == count
-    values, errors = (each.reshape(npix.shape).numpy() for each in (spectrum.intensity, spectrum.error))
-    assert ((npix > 0) == spectrum.valid.numpy().reshape(npix.shape)).mean() > 0.98
     some = np.maximum(npix, 1)
-    same = np.isclose(total / some, values, rtol=1e-4) & np.isclose(spread / some**2, errors**2, rtol=1e-4)
-    assert same.mean() > 0.9
-    assert float((values * npix).sum()) == pytest.approx(signal.sum(), rel=3e-3)
+    np.testing.assert_array_equal(npix > 0, spectrum.valid.numpy().reshape(npix.shape))
+    np.testing.assert_allclose(spectrum.intensity.numpy().reshape(npix.shape), total / some, rtol=1e-4)
+    np.testing.assert_allclose(spectrum.error.numpy().reshape(npix.shape) ** 2, spread / some**2, rtol=1e-4)
 
 
 def test_dnd_of_version_2_and_4_are_the_bytes_in_the_file(measured, told):

@@ -7,7 +7,7 @@ from sqwirrel.errors import InputError
 LARGEST = 2**28
 """Bytes of one array as float64: 33 million bins, twenty times what the largest cut that is fitted has."""
 
-LONGEST = 2**26
+LONGEST = 2**27
 """Bytes of one text file; as numbers it takes several times its own size."""
 
 

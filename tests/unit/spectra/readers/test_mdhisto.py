@@ -163,3 +163,11 @@ def test_a_header_cannot_take_memory(tmp_path):
         InputError, match="says that 'data/signal' has 1000000000000 numbers; at most 33554432 are read"
     ):
         read(path)
+
+
+def test_directions_in_inverse_angstrom_are_not_taken_for_rlu(tmp_path):
+    path = save(tmp_path / "a.nxs")
+    with h5py.File(path, "r+") as file:
+        file["MDHistoWorkspace/data/D0"].attrs["units"] = np.bytes_("Angstrom^-1")
+    with pytest.raises(InputError, match=r"has the axis \[H,H,0\] in Angstrom\^-1; save it in r\.l\.u\."):
+        read(path)

@@ -63,7 +63,12 @@ def _cut(entry: h5py.Group, path: Path) -> Cut:
 
 def _axis(entry: h5py.Group, n: int, path: Path) -> Axis:
     edges = cuts.meant(array(entry, f"data/D{n}", path))
-    name = text(entry[f"data/D{n}"].attrs.get("long_name", f"D{n}"))
+    held = entry[f"data/D{n}"].attrs
+    name, unit = text(held.get("long_name", f"D{n}")), text(held.get("units", ""))
+    if cuts.direction(name) is not None and re.fullmatch(r"(Angstrom|A)\^-1", unit):
+        raise InputError(
+            f"{path.name} has the axis {name} in {unit}; save it in r.l.u. (BinMD or MDNorm with HKL axes)"
+        )
     return Axis(name, edges, cuts.direction(name))
 
 
