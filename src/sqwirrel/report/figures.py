@@ -30,8 +30,8 @@ MAP_SIZE, CUT_SIZE = (4.6, 3.5), (3.6, 2.7)
 @mpl.rc_context(STYLE)
 def spectrum_map(spectrum: Spectrum, title: str) -> Figure:
     """A spectrum as it is; a grid as the map, slices or cut that its axes make it."""
-    if isinstance(spectrum.measurement.points, QGrid):
-        return grid.picture(spectrum, title)
+    if isinstance(spectrum.measurement.points, QGrid) and not grid.has_map(spectrum.measurement):
+        return grid.line(spectrum, title)
     return _map(
         spectrum.measurement,
         spectrum.intensity,
@@ -120,6 +120,8 @@ def _map(
     colours: tuple[Colormap, Normalize],
     label: str,
 ) -> Figure:
+    if grid.has_map(measurement):
+        return grid.maps(measurement, values, valid, title, colours, label)
     figure = Figure(figsize=MAP_SIZE)
     FigureCanvasAgg(figure)
     axes, axis = figure.add_axes((0.135, 0.135, 0.67, 0.79)), across(measurement)

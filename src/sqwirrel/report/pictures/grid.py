@@ -12,13 +12,13 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from jaxtyping import Bool, Float
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from torch import Tensor
 
-from sqwirrel.report.pictures.style import INK, STYLE, UNMEASURED, beyond, blank, colours_of, frame, unit_of
+from sqwirrel.report.pictures.style import INK, STYLE, UNMEASURED, beyond, blank, frame, unit_of
 from sqwirrel.spectra import Measurement, QGrid, Spectrum
 
 MOST, PER_ROW = 12, 4
@@ -40,32 +40,67 @@ class Side:
         return words.replace("-", "−")
 
 
+def has_map(measurement: Measurement) -> bool:
+    """Whether a grid has two axes at least with more than one bin."""
+    return isinstance(measurement.points, QGrid) and len(_wide(_shape(measurement, measurement.points))) > 1
+
+
 @mpl.rc_context(STYLE)
-def picture(spectrum: Spectrum, title: str) -> Figure:
-    """The grid of a spectrum."""
-    points = spectrum.measurement.points
+def maps(
+    measurement: Measurement,
+    values: Float[Tensor, "point energy"],
+    valid: Bool[Tensor, "point energy"],
+    title: str,
+    colours: tuple[Colormap, Normalize],
+    label: str,
+) -> Figure:
+    """One map, or slices side by side, of values on a grid that `has_map`."""
+    points = measurement.points
     assert isinstance(points, QGrid)
-    sides = _sides(spectrum.measurement, points)
-    shape = [len(side.edges) - 1 for side in sides]
-    wide = [n for n, count in enumerate(shape) if count > 1]
-    if 3 in wide and len(wide) == 2:
-        shown, rest = wide, [n for n in range(4) if n not in wide]
-    else:
-        shown, rest = wide[:2], [n for n in range(4) if n not in wide[:2]]
-    held = _held(sides, rest, points)
-    title = "\n".join([title, *(", ".join(held[n : n + 2]) for n in range(0, len(held), 2))])
-    if len(shown) < 2:
-        return _line(spectrum, sides[shown[0] if shown else 3], title)
-    values, valid = (
-        each.numpy().reshape(shape).transpose(*rest, *shown) for each in (spectrum.intensity, spectrum.valid)
-    )
+    sides, shape = _sides(measurement, points), _shape(measurement, points)
+    wide = _wide(shape)
+    shown = wide if 3 in wide and len(wide) == 2 else wide[:2]
+    rest = [n for n in range(4) if n not in shown]
+    ordered = (each.numpy().reshape(shape).transpose(*rest, *shown) for each in (values, valid))
+    held = np.ma.masked_array(next(ordered), ~next(ordered))
     ends = [shape[n] for n in shown]
-    tiles = _chosen(valid.reshape(-1, *ends), [shape[n] for n in rest])
+    tiles = _chosen(~np.ma.getmaskarray(held).reshape(-1, *ends), [shape[n] for n in rest])
     names = ["\n".join(sides[n].window(k) for n, k in zip(rest, place, strict=True) if shape[n] > 1) for place in tiles]
-    shading = np.ma.masked_array(values, ~valid)
-    colours = colours_of(spectrum.intensity[spectrum.valid])
     pair = (sides[shown[0]], sides[shown[1]])
-    return _slices([shading[place] for place in tiles], names, pair, title, (*colours, unit_of(spectrum)))
+    title = _title(title, _held(sides, rest, points))
+    return _slices([held[place] for place in tiles], names, pair, title, (*colours, label))
+
+
+@mpl.rc_context(STYLE)
+def line(spectrum: Spectrum, title: str) -> Figure:
+    """Intensity with its errors along the only axis of a grid with several bins, or along energy."""
+    measurement, points = spectrum.measurement, spectrum.measurement.points
+    assert isinstance(points, QGrid)
+    sides = _sides(measurement, points)
+    shown = (_wide(_shape(measurement, points)) or [3])[0]
+    figure, axes = blank((4.6, 3.3))
+    valid, side = spectrum.valid.ravel(), sides[shown]
+    data, error = (each.ravel()[valid] for each in (spectrum.intensity, spectrum.error))
+    centres = ((side.edges[1:] + side.edges[:-1]) / 2)[valid.numpy()]
+    axes.errorbar(centres, data.numpy(), error.numpy(), fmt="o", ms=2.6, lw=0.7, color=INK)
+    frame(axes, data, error)
+    axes.set(xlabel=side.label, ylabel=unit_of(spectrum), xlim=(side.edges[0], side.edges[-1]))
+    held = _held(sides, [n for n in range(4) if n != shown], points)
+    axes.set_title(_title(title, held), fontsize=8.5, fontweight="normal")
+    return figure
+
+
+def _shape(measurement: Measurement, points: QGrid) -> list[int]:
+    return [*points.shape, measurement.shape[1]]
+
+
+def _wide(shape: Sequence[int]) -> list[int]:
+    return [n for n, count in enumerate(shape) if count > 1]
+
+
+def _title(title: str, held: Sequence[str]) -> str:
+    """The title, and below it what was held, two in a line."""
+    return "\n".join([title, *(", ".join(held[n : n + 2]) for n in range(0, len(held), 2))])
 
 
 def _sides(measurement: Measurement, points: QGrid) -> list[Side]:
@@ -141,20 +176,3 @@ def _slices(
     bar = figure.colorbar(mesh, ax=list(panels.flat), extend=extend, ticks=MaxNLocator(6, steps=[1, 2, 5, 10]))
     bar.set_label(unit)
     return figure
-
-
-def _line(spectrum: Spectrum, side: Side, title: str) -> Figure:
-    """Intensity along the only axis with several bins, with its errors."""
-    figure, axes = blank((4.6, 3.3))
-    valid = spectrum.valid.ravel()
-    data, error = (each.ravel()[valid] for each in (spectrum.intensity, spectrum.error))
-    centres = ((side.edges[1:] + side.edges[:-1]) / 2)[valid.numpy()]
-    _bars(axes, centres, data.numpy(), error.numpy())
-    frame(axes, data, error)
-    axes.set(xlabel=side.label, ylabel=unit_of(spectrum), xlim=(side.edges[0], side.edges[-1]))
-    axes.set_title(title, fontsize=8.5, fontweight="normal")
-    return figure
-
-
-def _bars(axes: Axes, x: np.ndarray, y: np.ndarray, error: np.ndarray) -> None:
-    axes.errorbar(x, y, error, fmt="o", ms=2.6, lw=0.7, color=INK)

@@ -34,6 +34,11 @@ class Axis:
         """Whether this is the energy transfer."""
         return is_energy(self.name)
 
+    @property
+    def is_modulus(self) -> bool:
+        """Whether this is |Q|."""
+        return self.direction is None and is_modulus(self.name)
+
 
 @dataclass(frozen=True, eq=False)
 class Cut:
@@ -56,7 +61,7 @@ def is_energy(name: str) -> bool:
 
 def is_modulus(name: str) -> bool:
     """Whether an axis of this name is |Q|."""
-    return re.match(r"\s*(\|q\||q\b(?!_))", name, re.IGNORECASE) is not None
+    return re.match(r"\s*(\|q\||q\b|momentum)", name, re.IGNORECASE) is not None
 
 
 def direction(name: str) -> Vector | None:
@@ -111,37 +116,34 @@ def to_spectrum(cut: Cut, known: Known, lattice: Lattice | None = None) -> Spect
 
 
 def _points(axes: list[Axis], cut: Cut, known: Known, lattice: Lattice | None) -> Points:
-    if len(axes) == 1 and axes[0].direction is None:
+    if axes[0].direction is None:
         return QShells(torch.from_numpy(np.maximum(axes[0].edges, 0.0)))
-    directions = [axis.direction for axis in axes if axis.direction is not None]
+    directions = np.array([axis.direction for axis in axes])
     lattice = known.needed_lattice() if lattice is None else lattice
     beam, edges = None, [axis.edges for axis in axes]
-    if not np.isfinite(edges[2]).all():
-        if known.beam is None:
-            what = f"the range along {axes[2].name}, which was integrated without bounds"
-            stood = "or, if the crystal stood still, beam = [h, k, l] (along k_i)"
-            raise known.asks(what, f'ranges = {{ "{axes[2].name}" = [lo, hi] }}, {stood},')
+    if not np.isfinite(edges[2]).all() and known.beam is not None:
         energy = known.needed_energy("a cut") if cut.incident_energy is None else cut.incident_energy
         beam, edges[2] = Beam(known.beam, energy), np.array([-0.5, 0.5])
-    return QGrid(lattice, np.array(directions), edges, cut.origin, beam)
+    for axis, each in zip(axes, edges, strict=True):
+        if not np.isfinite(each).all():
+            stood = "or, if the crystal stood still, beam = [h, k, l] (along k_i)"
+            what = f"the range along {axis.name}, which was integrated without bounds"
+            raise known.asks(what, f'ranges = {{ "{axis.name}" = [lo, hi] }}, {stood},')
+    return QGrid(lattice, directions, edges, cut.origin, beam)
 
 
 def _completed(cut: Cut, known: Known) -> Cut:
     """The cut with an axis of one bin for all that was integrated over."""
     cut = replace(cut, axes=tuple(_bounded(axis, known) for axis in cut.axes))
-    strange = [
-        axis.name for axis in cut.axes if not axis.is_energy and axis.direction is None and not is_modulus(axis.name)
-    ]
+    for name, pair in known.ranges.items():
+        if not any(_same(name, axis) for axis in cut.axes):
+            cut = _widened(cut, Axis(name, np.array(pair), direction(name)))
+    strange = [axis.name for axis in cut.axes if not axis.is_energy and axis.direction is None and not axis.is_modulus]
     if strange:
         raise InputError(
             f"{known.name} has the axis '{strange[0]}'; expected energy, |Q|, or a direction such as [H,H,0] in rlu"
         )
-    is_powder = any(is_modulus(axis.name) and axis.direction is None for axis in cut.axes)
-    wanted = 1 if is_powder else 3
-    for name, pair in known.ranges.items():
-        if not any(_same(name, axis) for axis in cut.axes):
-            cut = _widened(cut, Axis(name, np.array(pair), direction(name)))
-    energies = sum(axis.is_energy for axis in cut.axes)
+    energies, wanted = sum(axis.is_energy for axis in cut.axes), 1 if any(axis.is_modulus for axis in cut.axes) else 3
     if energies == 0:
         raise known.asks("an energy axis", 'ranges = { "energy" = [lo, hi] } (meV, what was integrated over)')
     across = len(cut.axes) - energies

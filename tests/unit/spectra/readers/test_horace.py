@@ -203,3 +203,29 @@ def test_what_cannot_be_is_refused(tmp_path, content, message):
     with pytest.raises(InputError) as caught:
         read(saved(tmp_path, content))
     assert message in str(caught.value)
+
+
+def test_two_ranges_without_bounds_are_asked_for_one_by_one(tmp_path):
+    axes = {**AXES, "img_range": [-0.5, 1, -np.inf, np.inf, -np.inf, np.inf, 1, 5]}
+    path = saved(tmp_path, blocks(axes))
+    (tmp_path / "a.sqw.toml").write_text("beam = [0, 0, 1]\nincident_energy = 40")
+    with pytest.raises(InputError, match=r"does not hold the range along \[-1,1,0\], which was integrated without"):
+        read(path)
+
+
+@pytest.mark.parametrize("content", [stream(runs=[run()]), blocks()], ids=["sqw 2", "dnd 4"])
+def test_damage_anywhere_ends_in_a_spectrum_or_in_one_sentence(tmp_path, content):
+    damage = np.random.default_rng(5)
+    refused = []
+    for _ in range(150):
+        damaged = bytearray(content)
+        start = int(damage.integers(len(content) - 4))
+        damaged[start : start + 4] = damage.choice(
+            [b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\0", b"\0\0\0\x10"]
+        )
+        try:
+            read(saved(tmp_path, bytes(damaged)))
+        except InputError as error:
+            refused.append(str(error))
+    assert 10 < len(refused) < 140
+    assert not any("\n" in each for each in refused)

@@ -171,3 +171,10 @@ def test_directions_in_inverse_angstrom_are_not_taken_for_rlu(tmp_path):
         file["MDHistoWorkspace/data/D0"].attrs["units"] = np.bytes_("Angstrom^-1")
     with pytest.raises(InputError, match=r"has the axis \[H,H,0\] in Angstrom\^-1; save it in r\.l\.u\."):
         read(path)
+
+
+def test_a_range_along_no_axis_is_refused(tmp_path):
+    path = save(tmp_path / "a.nxs")
+    (tmp_path / "a.nxs.toml").write_text("ranges = { sideways = [0, 1] }")
+    with pytest.raises(InputError, match=r"has the axis 'sideways'; expected energy, \|Q\|, or a direction"):
+        read(path)

@@ -6,6 +6,8 @@ little-endian. The rest is one stream up to version 3 (`stream`) and a table of 
 
 from pathlib import Path
 
+import numpy as np
+
 from sqwirrel.errors import InputError
 from sqwirrel.spectra.readers import cut as cuts
 from sqwirrel.spectra.readers.beside import Known
@@ -24,7 +26,8 @@ def sniff(path: Path) -> bool:
 
 def read(path: Path, known: Known) -> Spectrum:
     """The binned data; what they do not hold was `known`, or is asked for."""
-    with path.open("rb") as file:
+    # damage makes any number of any other; what is no lattice, axis or intensity is refused where they are made
+    with path.open("rb") as file, np.errstate(all="ignore"):
         held = Binary(file, path)
         held.seek(len(SIGNATURE))
         version = float(held.take("<f8", 1)[0])
@@ -32,4 +35,4 @@ def read(path: Path, known: Known) -> Spectrum:
         if not 2 <= version < 5:
             raise InputError(f"{path.name} has the Horace version {version:g}; versions 2 to 4 are read")
         cut, lattice = stream.cut(held, is_sqw=is_sqw) if version < 4 else blocks.cut(held)
-    return cuts.to_spectrum(cut, known, lattice)
+        return cuts.to_spectrum(cut, known, lattice)
