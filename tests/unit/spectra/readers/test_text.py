@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from scipy.io import savemat
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
@@ -390,3 +391,20 @@ def test_another_histogram_is_refused(tmp_path, changes, message):
     with pytest.raises(InputError) as caught:
         read(iqe(tmp_path / "a.h5", **changes))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.nxspe", "a.mat", "iqe.h5", "a.xyie", "a.spe"])
+def test_an_array_above_the_limit_is_refused_before_it_is_read(tmp_path, monkeypatch, name):
+    measurement = Measurement(QShells([0.0, 1.0, 2.0, 3.0]), ENERGY, None)
+    write(tmp_path / "a.h5", Spectrum.from_arrays(torch.from_numpy(COUNTS), torch.from_numpy(COUNTS), measurement))
+    with h5py.File(tmp_path / "a.nxspe", "w") as file:
+        file["any/definition"] = np.array([b"NXSPE"])
+        file["any/data/data"] = COUNTS
+    savemat(tmp_path / "a.mat", {"x": COUNTS, "y": COUNTS, "e": COUNTS})
+    iqe(tmp_path / "iqe.h5", data=COUNTS, errors=COUNTS, Q=range(4), E=range(10))
+    (tmp_path / "a.xyie").write_text("5 6\n \n" + "1\n" * 80)
+    (tmp_path / "a.xyie.toml").write_text(GRID)
+    (tmp_path / "a.spe").write_text(spe(np.ones((3, 30))))
+    monkeypatch.setattr(limits, "LARGEST", 8 * 20)
+    with pytest.raises(InputError, match=r"says that '.*' has \d+ numbers; at most 20 are read"):
+        read(tmp_path / name)
