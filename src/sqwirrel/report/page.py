@@ -16,9 +16,8 @@ from matplotlib.figure import Figure
 
 from sqwirrel.report import figures
 from sqwirrel.report.content import content, in_words
+from sqwirrel.report.corner import corner
 from sqwirrel.report.numbers import plain
-from sqwirrel.report.pictures.corner import corner
-from sqwirrel.report.pictures.style import STYLE
 from sqwirrel.report.result import DRAWS, Result
 
 Content = dict[str, Any]
@@ -85,7 +84,7 @@ def _figures(result: Result) -> dict[str, str]:
 def _image(figure: Figure, words: str) -> str:
     """A figure inside the page; its lines and letters stay sharp, its maps are pixels."""
     buffer = io.BytesIO()
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(figures.STYLE):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     data = base64.b64encode(buffer.getvalue()).decode()
     return f'<figure><img alt="{escape(words)}" src="data:image/svg+xml;base64,{data}"></figure>'

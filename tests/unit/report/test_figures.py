@@ -4,7 +4,7 @@ import torch
 
 from sqwirrel.report import figures
 from sqwirrel.report.axes import across
-from sqwirrel.report.pictures.corner import corner
+from sqwirrel.report.corner import corner
 from sqwirrel.spectra import Measurement, QShells
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch.func loads it

@@ -1,4 +1,4 @@
-"""One function a figure: maps of data, model and residuals, energy cuts, and the posterior of pairs of parameters.
+"""Maps of data, model and residuals, and energy cuts.
 
 Maps of one result share their axes, and data and model their colours. Grey is not measured.
 """
@@ -19,8 +19,8 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.infer.checks import WINDOW, smoothed
 from sqwirrel.report.axes import across, place
-from sqwirrel.report.pictures import grid
-from sqwirrel.report.pictures.style import BAND, INK, STYLE, UNMEASURED, beyond, blank, colours_of, frame, unit_of
+from sqwirrel.report.figures import grid
+from sqwirrel.report.figures.style import BAND, INK, STYLE, UNMEASURED, beyond, blank, colours_of, frame, unit_of
 from sqwirrel.report.result import Result
 from sqwirrel.spectra import Measurement, QGrid, Spectrum
 

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from sqwirrel.report.pictures.style import INK, STYLE, UNMEASURED, beyond, blank, frame, unit_of
+from sqwirrel.report.figures.style import INK, STYLE, UNMEASURED, beyond, blank, frame, unit_of
 from sqwirrel.spectra import Measurement, QGrid, Spectrum
 
 MOST, PER_ROW = 12, 4

@@ -1,0 +1,28 @@
+"""One function a figure: maps of data, model and residuals, energy cuts, and what is drawn of a grid.
+
+Maps of one result share their axes, and data and model their colours. Grey is not measured.
+"""
+
+from sqwirrel.report.figures.maps import (
+    cut,
+    cut_rows,
+    data_map,
+    misfit_map,
+    model_map,
+    residual_map,
+    save,
+    spectrum_map,
+)
+from sqwirrel.report.figures.style import STYLE
+
+__all__ = [
+    "STYLE",
+    "cut",
+    "cut_rows",
+    "data_map",
+    "misfit_map",
+    "model_map",
+    "residual_map",
+    "save",
+    "spectrum_map",
+]

@@ -1,1 +1,0 @@
-"""Pictures with a module of their own, and the style of all."""
