@@ -205,6 +205,13 @@ def test_what_cannot_be_is_refused(tmp_path, content, message):
     assert message in str(caught.value)
 
 
+def test_a_struct_without_fields_cannot_take_memory(tmp_path):
+    empty = struct.pack("<BBI", 24, 1, 2**32 - 1) + struct.pack("<I", 0) + struct.pack("<BB2I", 23, 2, 0, 1)
+    content = blocks().replace(value(PROJECTION), empty.ljust(len(value(PROJECTION)), b"\0"))
+    with pytest.raises(InputError, match=r"is damaged: a struct has 0 names"):
+        read(saved(tmp_path, content))
+
+
 def test_two_ranges_without_bounds_are_asked_for_one_by_one(tmp_path):
     axes = {**AXES, "img_range": [-0.5, 1, -np.inf, np.inf, -np.inf, np.inf, 1, 5]}
     path = saved(tmp_path, blocks(axes))

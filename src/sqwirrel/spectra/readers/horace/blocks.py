@@ -169,7 +169,7 @@ def _structs(held: Binary, count: int, depth: int) -> dict[str, Any] | list[dict
     lengths = held.take("<u4", held.integer()).tolist()
     names = [held.text(length) for length in lengths]
     values = _value(held, depth + 1)
-    if not isinstance(values, list) or len(values) != count * len(names):
+    if not names or not isinstance(values, list) or len(values) != count * len(names):
         raise InputError(f"{held.path.name} is damaged: a struct has {len(names)} names and other values")
     found = [dict(zip(names, values[k * len(names) :], strict=False)) for k in range(count)]
     return found[0] if count == 1 else found
