@@ -8,7 +8,7 @@ from scipy.io import loadmat
 
 from sqwirrel.errors import InputError
 from sqwirrel.spectra import read
-from sqwirrel.spectra.readers.nxspe import _entry, _rings
+from sqwirrel.spectra.readers.nexus.nxspe import _entry, _rings
 from sqwirrel.spectra.rings import to_shells
 from sqwirrel.units import E_PER_K2
 
@@ -45,7 +45,7 @@ def test_mnf2_powder_map(measured):
 def test_nxspe_loses_nothing(name, measured):
     path = measured(name)
     with h5py.File(path) as file:
-        rings = _rings(_entry(file), path)
+        rings = _rings(_entry(file, path), path)
     shells = to_shells(rings)
     held = np.where(rings.valid, rings.values, 0.0)
     variance = np.where(rings.valid, rings.errors, 0.0) ** 2
@@ -105,10 +105,11 @@ def test_masked_spectra_of_mantid_are_unmeasured(measured):
     ("name", "message"),
     [
         ("formats/ill_in4_raw_tof.nxs", "ill_in4_raw_tof.nxs is raw time-of-flight data, not yet in energy transfer; reduce it first"),
-        ("formats/wref.sqw", "wref.sqw is a Horace sqw or dnd file, which is not read yet"),
-        ("formats/mdhisto_1d_cut.nxs", "mdhisto_1d_cut.nxs is a Mantid MDHistoWorkspace (SaveMD), which is not read yet"),
+        ("formats/w2d_qe_d2d.sqw", "w2d_qe_d2d.sqw does not hold the range along [0,0,1], which was integrated without bounds; write"),
+        ("formats/mdhisto_1d_cut.nxs", "mdhisto_1d_cut.nxs does not hold the lattice; write lattice = [a, b, c, alpha, beta, gamma]"),
         ("pcsmo/nanmask.mat", "nanmask.mat is a MATLAB file without x and y and e; expected the variables x (two axes)"),
-        ("al_si/Al-iqe.h5", "Al-iqe.h5 is an HDF5 file that no reader knows, with the groups ['iqe']"),
+        ("al_si/Al_experimental_dos.json", "Al_experimental_dos.json holds a Spectrum1D of Euphonic; only a Spectrum2D of"),
+        ("al_temperature/simulated_1.pt", "simulated_1.pt is a zip archive (perhaps a torch or numpy file)"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_said_in_words(name, message, measured):

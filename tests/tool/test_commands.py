@@ -8,10 +8,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 
 from sqwirrel import cli
 from sqwirrel.config import load, verbs
 from sqwirrel.infer import store
+from sqwirrel.lattice import Lattice
+from sqwirrel.spectra import Measurement, QGrid, Spectrum, write
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch.func loads it
@@ -129,6 +132,18 @@ def test_show_says_and_draws_what_a_file_holds(run, tmp_path):
     for words in ("powder map of |Q| and energy", "0.5 to 2 1/angstrom", "1 to 8 meV", "5 K", "10 meV", "reduced"):
         assert words in result.stdout
     assert (tmp_path / "ok.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_show_says_and_draws_a_grid(run, tmp_path):
+    grid = QGrid(Lattice(4, 4, 9), [[1, 1, 0], [-1, 1, 0], [0, 0, 1]], [[0, 0.1, 0.2], [-0.1, 0.1], [-1, 1]])
+    measurement = Measurement(grid, [1.0, 2.0, 3.0], 5.0)
+    ones = torch.ones(2, 2).double()
+    write(tmp_path / "grid.csv", Spectrum.from_arrays(ones, 0 * ones, measurement))
+    result = run("show", "grid.csv")
+    assert result.exit_code == 0
+    for words in ("(1, 1, 0), (-1, 1, 0), (0, 0, 1)", "(0, 0.2), (-0.1, 0.1), (-1, 1)", "bins without error  4"):
+        assert words in result.stdout
+    assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.usefixtures("configs")

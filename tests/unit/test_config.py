@@ -80,6 +80,20 @@ def test_every_parameter_gets_a_wide_prior_and_the_config_shows_it(tmp_path, spe
     assert work.config.prior["J2"] == {"uniform": pytest.approx([0.2, 0.4]), "unit": "meV"}
 
 
+def test_the_incident_energy_of_a_config_reaches_a_file_that_holds_none(tmp_path):
+    angles = [20 + 2 * n for n in range(30)]
+    row = "".join(f"{x:10.3f}" for x in (1, 2, 3, 4)) + "\n"
+    head = f"{30:8d}{4:8d}\n### Phi Grid\n" + "\n".join(["57.3 " * 8] * 4) + "\n### Energy Grid\n0 2 4 6 8\n"
+    (tmp_path / "a.spe").write_text(head + f"### S(Phi,w)\n{row}### Errors\n{row}" * 30)
+    (tmp_path / "a.phx").write_text("30\n" + "".join(f"10 0 {angle} 0 2 1 1\n" for angle in angles))
+    (tmp_path / "a.toml").write_text('model = "mnf2"\n[measurement]\nfile = "a.spe"\ntemperature = 5\n')
+    with pytest.raises(InputError, match="holds no incident energy"):
+        measured(load(tmp_path / "a.toml"))
+    found = measured(load(tmp_path / "a.toml", ["measurement.incident_energy=12"]))
+    assert (found.measurement.incident_energy, found.measurement.temperature) == (12.0, 5.0)
+    assert found.valid.any()
+
+
 @pytest.mark.usefixtures("spectrum")
 def test_a_resolved_config_reads_back_as_itself(tmp_path):
     text = HEAD + '[instrument]\nbackground = { kind = "planar" }\nresolution = { kind = "polynomial", order = 2 }\n'

@@ -22,7 +22,8 @@ from sqwirrel.report.bonds import Bonds
 from sqwirrel.report.content import answer, described, described_peaks, in_words, parameter_rows
 from sqwirrel.report.numbers import plain
 from sqwirrel.report.order import Orders
-from sqwirrel.spectra import READERS, Peaks, Spectrum
+from sqwirrel.spectra import Peaks, Spectrum
+from sqwirrel.spectra.readers import ASKING, READERS
 
 
 @contextmanager
@@ -128,7 +129,7 @@ def print_families() -> None:
     """Models, readers and kinds of instrument, one line each."""
     models = [library.load(name) for name in library.names()]
     _print_table(("model", "", "parameters"), [(m.name, m.title, ", ".join(m.names)) for m in models])
-    _print_table(("reader", ""), [(name, first_sentence(reader)) for name, reader in READERS.items()])
+    _print_table(("reader", ""), [(name, first_sentence(reader)) for name, reader in {**READERS, **ASKING}.items()])
     _print_table(("instrument", "kind", ""), kinds())
 
 
@@ -167,6 +168,8 @@ def _in_words(name: str, value: object) -> str:
             return "not in the file"
         case list() if name == "corners":
             return " → ".join(f"({corner})" for corner in value)
+        case list() if value and isinstance(value[0], list):
+            return ", ".join(f"({', '.join(f'{x:.4g}' for x in row)})" for row in value)
         case list() if name.endswith("range"):
             return f"{value[0]:.4g} to {value[1]:.4g}{UNITS.get(name, ' 1/angstrom')}"
         case list():

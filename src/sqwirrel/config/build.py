@@ -55,8 +55,8 @@ def measured(config: Config) -> Spectrum:
         raise InputError("[measurement] lacks the key 'file'; to simulate without one use the verb simulate")
     if section.shells or section.path:
         raise InputError("[measurement] has a file, so its bins are known; leave out shells and path")
-    files = section.files
-    spectrum = read(files[0]) if len(files) == 1 else join(map(read, files))
+    files, known = section.files, section.incident_energy
+    spectrum = read(files[0], known) if len(files) == 1 else join(read(file, known) for file in files)
     told = {"temperature": section.temperature, "incident_energy": section.incident_energy}
     stated: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
     if section.field is not None:

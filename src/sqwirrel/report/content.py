@@ -106,7 +106,7 @@ def measured(result: Result) -> dict[str, Any]:
 
 
 def described(spectrum: Spectrum) -> dict[str, Any]:
-    """A spectrum in numbers: kind, ranges, conditions, counts, and how many bins are unmeasured or zero."""
+    """A spectrum in numbers: kind, ranges, conditions, counts, how many bins are unmeasured, zero or without error."""
     measurement, valid = spectrum.measurement, spectrum.valid
     return {
         **_where(measurement.points),
@@ -120,6 +120,7 @@ def described(spectrum: Spectrum) -> dict[str, Any]:
         "bins_measured": int(valid.sum()),
         "bins_unmeasured": int((~valid).sum()),
         "bins_zero": int((valid & (spectrum.intensity == 0)).sum()),
+        "bins_without_error": int((valid & (spectrum.error == 0)).sum()),
     }
 
 

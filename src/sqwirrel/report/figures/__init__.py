@@ -1,10 +1,9 @@
-"""One function a figure: maps of data, model and residuals, energy cuts, and pictures of scans and of peaks.
+"""One function a figure: maps of data, model and residuals, energy cuts, and pictures of grids, scans and peaks.
 
 Maps of one result share their axes, and data and model their colours. Grey is not measured.
 """
 
 from sqwirrel.report.figures.maps import (
-    STYLE,
     cut,
     cut_rows,
     data_map,
@@ -17,6 +16,7 @@ from sqwirrel.report.figures.maps import (
 from sqwirrel.report.figures.peaks import peak_panels
 from sqwirrel.report.figures.picture import picture
 from sqwirrel.report.figures.scans import scan_panels
+from sqwirrel.report.figures.style import STYLE
 
 __all__ = [
     "STYLE",

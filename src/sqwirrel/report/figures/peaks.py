@@ -5,8 +5,8 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from matplotlib.figure import Figure
 
-from sqwirrel.report.figures.maps import INK, STYLE
 from sqwirrel.report.figures.panels import MOST, blank_panels, course
+from sqwirrel.report.figures.style import INK, STYLE
 from sqwirrel.spectra import Peaks
 
 NEAR = 0.004

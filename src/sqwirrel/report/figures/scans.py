@@ -5,8 +5,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sqwirrel.report.figures.maps import INK, STYLE
 from sqwirrel.report.figures.panels import blank_panels, course, evenly
+from sqwirrel.report.figures.style import INK, STYLE
 from sqwirrel.spectra import QPoints, Spectrum
 
 STEEP = 100

@@ -1,6 +1,7 @@
 """Files to spectra and back. A reader is chosen by a file's content, never by its name.
 
-To add a format: one module here with `sniff` and `read`, and one entry in READERS.
+To add a format: one module here with `sniff` and `read`, and one entry in READERS, or in ASKING if its files leave
+open what a spectrum needs.
 """
 
 import os
@@ -12,8 +13,11 @@ from typing import Protocol, runtime_checkable
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 from sqwirrel.spectra.peaks import Peaks
-from sqwirrel.spectra.readers import mantid, mat, native, nxspe, peaks, table
+from sqwirrel.spectra.readers import euphonic, horace, mat, peaks
+from sqwirrel.spectra.readers.beside import Known, known
 from sqwirrel.spectra.readers.foreign import describe
+from sqwirrel.spectra.readers.nexus import iqe, mantid, mdhisto, native, nxspe
+from sqwirrel.spectra.readers.text import dave, spe, table
 from sqwirrel.spectra.readers.triple_axis import SCANS
 from sqwirrel.spectra.spectrum import Spectrum
 
@@ -31,15 +35,40 @@ class Reader(Protocol):
         """The spectrum in a file of this format."""
 
 
-READERS: dict[str, Reader] = {"sqwirrel": native, "nxspe": nxspe, "mantid": mantid, "mat": mat, "csv": table, **SCANS}
+@runtime_checkable
+class Asking(Protocol):
+    """A format that leaves something open: its `read` also takes what the user knows of the file."""
+
+    @property
+    def sniff(self) -> Callable[[Path], bool]:
+        """Whether the content of a file is of this format."""
+
+    @property
+    def read(self) -> Callable[[Path, Known], Spectrum]:
+        """The spectrum in a file of this format; asks by name for what it lacks."""
+
+
+READERS: dict[str, Reader] = {
+    "sqwirrel": native,
+    "nxspe": nxspe,
+    "mantid": mantid,
+    "mat": mat,
+    "csv": table,
+    "iqe": iqe,
+    "euphonic": euphonic,
+    **SCANS,
+}
+
+ASKING: dict[str, Asking] = {"mdhisto": mdhisto, "horace": horace, "spe": spe, "dave": dave}
 
 WRITERS: Mapping[str, Callable[[Path, Spectrum], None]] = {".h5": native.write, ".csv": table.write}
 
 
-def read(path: Path | str) -> Spectrum:
+def read(path: Path | str, incident_energy: float | None = None) -> Spectrum:
     """The spectrum in a file of any format that is known; refuses one in which nothing was measured.
 
-    Energies are E_i - E_f in meV, |Q| in 1/angstrom, errors one standard deviation, whatever the file holds.
+    Energies are E_i - E_f in meV, |Q| in 1/angstrom, errors one standard deviation, whatever the file holds. What the
+    file leaves open is taken from FILE.toml beside it (`beside`), or from `incident_energy` (meV).
     """
     path = Path(path)
     _check_readable(path)
@@ -53,7 +82,8 @@ def read(path: Path | str) -> Spectrum:
         )
     if name is None:
         raise InputError(describe(path))
-    spectrum = _read_with(READERS[name], path)
+    told = known(path, incident_energy)
+    spectrum = told.filled(_read_with(name, path, told))
     if not spectrum.valid.any():
         raise InputError(
             f"{path.name} has no measured bin: all {spectrum.valid.numel()} are NaN or masked; "
@@ -106,13 +136,14 @@ def write(path: Path | str, spectrum: Spectrum) -> None:
 
 def _reader_of(path: Path) -> str | None:
     """The name of the reader that takes a file."""
-    return next((name for name, reader in READERS.items() if reader.sniff(path)), None)
+    readers: dict[str, Reader | Asking] = {**READERS, **ASKING}
+    return next((name for name, reader in readers.items() if reader.sniff(path)), None)
 
 
-def _read_with(reader: Reader, path: Path) -> Spectrum:
+def _read_with(name: str, path: Path, told: Known) -> Spectrum:
     """The spectrum in the file; what is wrong with it is said with the file's name."""
     try:
-        return reader.read(path)
+        return ASKING[name].read(path, told) if name in ASKING else READERS[name].read(path)
     except InputError as error:
         if path.name in str(error):
             raise

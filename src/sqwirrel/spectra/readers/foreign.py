@@ -4,16 +4,12 @@ from pathlib import Path
 
 import h5py
 
-from sqwirrel.spectra.readers.hdf5 import is_hdf5, opened
+from sqwirrel.spectra.readers.nexus.hdf5 import is_hdf5, opened, text
 
-EXPECTED = (
-    "expected a powder .mat struct, NXSPE, a Mantid workspace of energy transfer, triple-axis scans (SPICE, ILL, PSI, "
-    "ICE, ICP), or sqwirrel's own .h5 or .csv"
-)
+EXPECTED = "expected one of the formats that `sqwirrel list` names"
 
 _STARTS = {
     b"MATLAB 7.3": "a MATLAB 7.3 file; save it with the option -v7",
-    b"\x06\x00\x00\x00horace": "a Horace sqw or dnd file, which is not read yet; save a powder map as NXSPE or CSV",
     b"PK": "a zip archive (perhaps a torch or numpy file); unpack it or write the table as CSV",
     b"\x93NUMPY": "a numpy array without axes; write it as CSV with Q, energy, intensity and error",
 }
@@ -41,8 +37,8 @@ def _first_line(head: bytes) -> str:
 
 def _hdf5(path: Path) -> str:
     with opened(path) as file:
-        if "MDHistoWorkspace" in file:
-            return "a Mantid MDHistoWorkspace (SaveMD), which is not read yet"
+        if "MDEventWorkspace" in file:
+            return "a Mantid MDEventWorkspace; bin it first (BinMD or MDNorm) and save that"
         if _has_time_of_flight(file):
             return (
                 "raw time-of-flight data, not yet in energy transfer; reduce it first (for example with Mantid's "
@@ -54,5 +50,6 @@ def _hdf5(path: Path) -> str:
 def _has_time_of_flight(file: h5py.File) -> bool:
     """Whether any of the first levels holds a time-of-flight axis or events."""
     names: list[str] = []
-    file.visit(lambda name: names.append(name.rpartition("/")[2]) if name.count("/") < 5 else None)
-    return not {"time_of_flight", "event_time_offset", "event_time_zero"}.isdisjoint(names)
+    file.visit(lambda name: names.append(text(name)))
+    leaves = {name.rpartition("/")[2] for name in names if name.count("/") < 5}
+    return not {"time_of_flight", "event_time_offset", "event_time_zero"}.isdisjoint(leaves)

@@ -6,18 +6,20 @@ measured and counted nothing. The file knows neither temperature nor incident en
 """
 
 import warnings
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float64
-from scipy.io import loadmat
+from scipy.io import loadmat, whosmat
 from scipy.io.matlab import MatReadError
 
 from sqwirrel.errors import InputError
 from sqwirrel.spectra.measurement import Measurement
 from sqwirrel.spectra.points import QShells
+from sqwirrel.spectra.readers.limits import check_count
 from sqwirrel.spectra.rebin import edges_of
 from sqwirrel.spectra.spectrum import Spectrum
 
@@ -55,7 +57,10 @@ def read(path: Path) -> Spectrum:
 
 
 def _load(path: Path) -> dict[str, Any]:
+    check_count(path.stat().st_size // 8, "the file", path)
     try:
+        for name, shape, _ in whosmat(path):
+            check_count(prod(shape), name, path)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             return dict(loadmat(path, simplify_cells=True))

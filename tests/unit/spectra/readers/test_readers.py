@@ -11,10 +11,7 @@ from sqwirrel.lattice import Lattice
 from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum, read, write
 
 NAN = float("nan")
-EXPECTED = (
-    "expected a powder .mat struct, NXSPE, a Mantid workspace of energy transfer, triple-axis scans (SPICE, ILL, PSI, "
-    "ICE, ICP), or sqwirrel's own .h5 or .csv"
-)
+EXPECTED = "expected one of the formats that `sqwirrel list` names"
 
 
 def matrix(rows):
@@ -218,5 +215,5 @@ def test_where_a_file_cannot_go_is_said(name, message, tmp_path):
 
 
 def test_a_path_does_not_fit_a_table(tmp_path):
-    with pytest.raises(InputError, match=r"CSV holds powder maps only; write this single-crystal spectrum as \.h5"):
+    with pytest.raises(InputError, match=r"CSV holds powder maps and full grids only; write this spectrum as \.h5"):
         write(tmp_path / "a.csv", path())

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
+from sqwirrel.spectra.readers.limits import check_count
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -25,7 +26,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except OSError as error:
+    except (OSError, RuntimeError, KeyError) as error:  # h5py raises all three where its library fails
         reason = " ".join(str(error).split())
         raise InputError(
             f"{path.name} is an HDF5 file that is truncated or damaged ({reason}); fetch a complete copy"
@@ -36,6 +37,7 @@ def array(group: h5py.Group, name: str, path: Path) -> Float64[np.ndarray, "..."
     """The numbers at `name`; refuses a file that lacks them."""
     if not isinstance(group.get(name), h5py.Dataset):
         raise InputError(f"{path.name} has no '{name}' in '{group.name}', which its format requires")
+    check_count(group[name].size or 0, name, path)
     try:
         return np.asarray(group[name][()], dtype=np.float64)
     except (TypeError, ValueError):
@@ -48,6 +50,15 @@ def number(group: h5py.Group, name: str, path: Path) -> float:
     if len(values) != 1:
         raise InputError(f"'{name}' of {path.name} should be one number; it holds {len(values)}")
     return float(values[0])
+
+
+def words(group: h5py.Group, name: str, path: Path) -> str:
+    """The text at `name`, empty where there is none."""
+    held = group.get(name)
+    if not isinstance(held, h5py.Dataset):
+        return ""
+    check_count((held.size or 0) * held.dtype.itemsize // 8, name, path)
+    return text(held[()])
 
 
 def text(value: object) -> str:

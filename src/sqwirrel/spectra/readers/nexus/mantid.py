@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float64, Int64
 from sqwirrel.errors import InputError
 from sqwirrel.spectra.measurement import Measurement
 from sqwirrel.spectra.points import QShells
-from sqwirrel.spectra.readers.hdf5 import array, is_hdf5, number, opened, text
+from sqwirrel.spectra.readers.nexus.hdf5 import array, is_hdf5, number, opened, text, words
 from sqwirrel.spectra.rebin import edges_of
 from sqwirrel.spectra.rings import Rings, to_spectrum
 from sqwirrel.spectra.spectrum import Spectrum
@@ -58,7 +58,7 @@ def _unit(entry: h5py.Group, axis: str, path: Path) -> str:
 
 
 def _name(entry: h5py.Group, path: Path) -> str:
-    return text(entry["workspace_name"][()]) if "workspace_name" in entry else path.stem
+    return words(entry, "workspace_name", path) or path.stem
 
 
 def _shell_map(entry: h5py.Group, path: Path, kinds: tuple[str, str]) -> Spectrum:
@@ -84,7 +84,7 @@ def _rings(entry: h5py.Group, path: Path) -> Rings:
             f"{path.name} is a Mantid workspace '{_name(entry, path)}' by spectrum number, without '{missing[0]}', so "
             "its scattering angles or incident energy are unknown; save it as NXSPE or after SofQW"
         )
-    mode = text(entry["logs/deltaE-mode/value"][()]) if "logs/deltaE-mode/value" in entry else "Direct"
+    mode = words(entry, "logs/deltaE-mode/value", path) or "Direct"
     if mode != "Direct":
         raise InputError(f"{path.name} was measured in {mode} geometry; only direct geometry (fixed E_i) is read")
     values, errors = array(entry, "workspace/values", path), array(entry, "workspace/errors", path)
@@ -121,15 +121,14 @@ def _angles(entry: h5py.Group, path: Path) -> tuple[Float64[np.ndarray, " spectr
     if (numbers[place] != listed).any() or count.sum() != len(listed) or (count < 1).any():
         raise InputError(f"{path.name} names detectors whose place it does not say; save it as NXSPE instead")
     spectrum = np.repeat(np.arange(len(count)), count)
-    is_masked = np.isin(listed, _masked_detectors(entry))
+    is_masked = np.isin(listed, _masked_detectors(entry, path))
     working = np.bincount(spectrum, weights=~is_masked, minlength=len(count))
     weight = np.where(is_masked & (working[spectrum] > 0), 0.0, 1.0)
     total = np.bincount(spectrum, weights=weight * polar[place], minlength=len(count))
     return total / np.bincount(spectrum, weights=weight, minlength=len(count)), working == 0
 
 
-def _masked_detectors(entry: h5py.Group) -> Int64[np.ndarray, " detector"]:
+def _masked_detectors(entry: h5py.Group, path: Path) -> Int64[np.ndarray, " detector"]:
     """Numbers of the detectors that the parameter map marks, as in `detID:308;bool;masked;1`."""
-    name = "instrument/instrument_parameter_map/data"
-    content = text(entry[name][()]) if name in entry else ""
+    content = words(entry, "instrument/instrument_parameter_map/data", path)
     return np.array([int(n) for n in re.findall(r"detID:(\d+);bool;masked;1", content)], dtype=np.int64)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
-from sqwirrel.spectra.readers.hdf5 import array, is_hdf5, number, opened, text
+from sqwirrel.spectra.readers.nexus.hdf5 import array, is_hdf5, number, opened, words
 from sqwirrel.spectra.rebin import edges_of
 from sqwirrel.spectra.rings import Rings, to_spectrum
 from sqwirrel.spectra.spectrum import Spectrum
@@ -25,21 +25,21 @@ def sniff(path: Path) -> bool:
     if not is_hdf5(path):
         return False
     with opened(path) as file:
-        return _entry(file) is not None
+        return _entry(file, path) is not None
 
 
 def read(path: Path) -> Spectrum:
     """The |Q|, energy map of the detectors; the temperature is not in such a file."""
     with opened(path) as file:
-        entry = _entry(file)
+        entry = _entry(file, path)
         if entry is None:
             raise InputError(f"{path.name} is not an NXSPE file")
         return to_spectrum(_rings(entry, path))
 
 
-def _entry(file: h5py.File) -> h5py.Group | None:
+def _entry(file: h5py.File, path: Path) -> h5py.Group | None:
     for group in file.values():
-        if isinstance(group, h5py.Group) and "definition" in group and text(group["definition"][()]) == "NXSPE":
+        if isinstance(group, h5py.Group) and words(group, "definition", path) == "NXSPE":
             return group
     return None
 

@@ -8,27 +8,33 @@
 
 The comment lines are optional, as is their order. `counts` in place of `intensity` says that these are raw counts.
 An empty field or `nan` is an unmeasured bin. Other units of the same kind are converted (1/nm, THz). Bin edges lie
-half way between centres, so only an axis that is recovered so can be written; uneven bins need .h5.
+half way between centres, so only an axis that is recovered so can be written; uneven bins need .h5. A crystal has
+`h [rlu],k [rlu],l [rlu]` in place of `Q`, and the comments that `crystal` describes.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
+from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.spectra.grid import QGrid
 from sqwirrel.spectra.measurement import Measurement
 from sqwirrel.spectra.points import QShells
+from sqwirrel.spectra.readers.limits import text_lines
+from sqwirrel.spectra.readers.text import crystal
 from sqwirrel.spectra.rebin import edges_from_centres
 from sqwirrel.spectra.spectrum import Spectrum
 from sqwirrel.units import to_internal
 
 AXES = {"Q": "1/angstrom", "energy": "meV"}
-CONDITIONS = {"temperature": "K", "incident_energy": "meV"}
-EXPECTED = "Q [1/angstrom],energy [meV],intensity,error"
+CRYSTAL = {"h": "rlu", "k": "rlu", "l": "rlu", "energy": "meV"}
+CONDITIONS = {"temperature": "K", "incident_energy": "meV", "final_energy": "meV"}
 _LABEL = re.compile(r"^\s*(\w+)\s*(?:\[(.*)\])?\s*$")
 
 
@@ -45,43 +51,63 @@ def sniff(path: Path) -> bool:
 
 def read(path: Path) -> Spectrum:
     """The powder map in the table."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path.name} is not text in UTF-8 ({error.reason} at byte {error.start})") from None
+    lines = text_lines(path)
     start = next(n for n, line in enumerate(lines) if _is_content(line))
     labels = [_label(cell) for cell in lines[start].split(",")]
-    signal = _signal([name for name, _ in labels], path)
+    names = [name for name, _ in labels]
+    is_crystal = not {*CRYSTAL}.difference(AXES).isdisjoint(names)
+    signal = _signal(names, CRYSTAL if is_crystal else AXES, path)
     columns = _columns(lines[start + 1 :], labels, path, first=start + 2)
-    shells, energies = _grid(columns["Q"], columns["energy"], path)
-    order = np.lexsort((columns["energy"], columns["Q"]))
-    measurement = Measurement(
-        QShells(torch.from_numpy(np.maximum(edges_from_centres(shells), 0.0))),
-        torch.from_numpy(edges_from_centres(energies)),
-        **_conditions(lines[:start]),
-    )
-    shape = measurement.shape
-    intensity, sigma = (torch.from_numpy(columns[name][order].reshape(shape)) for name in (signal, "error"))
-    return Spectrum.from_arrays(intensity, sigma, measurement, is_counts=signal == "counts")
+    points, energy, order = (crystal.grid if is_crystal else _powder)(columns, lines[:start], path)
+    measurement = Measurement(points, torch.from_numpy(energy), **_conditions(lines[:start]))
+    intensity, error = (torch.from_numpy(columns[name][order].reshape(measurement.shape)) for name in (signal, "error"))
+    return Spectrum.from_arrays(intensity, error, measurement, is_counts=signal == "counts")
 
 
 def write(path: Path, spectrum: Spectrum) -> None:
-    """Write a powder map; refuses what a table of bin centres cannot hold."""
-    measurement = spectrum.measurement
-    if not isinstance(measurement.points, QShells):
-        raise InputError(f"{path.name}: CSV holds powder maps only; write this single-crystal spectrum as .h5")
-    for name, edges in (("|Q|", measurement.points.edges), ("energy", measurement.energy)):
-        _check_even(name, edges.numpy(), path)
+    """Write a powder map or a grid; refuses what a table of bin centres cannot hold."""
+    measurement, points = spectrum.measurement, spectrum.measurement.points
+    is_powder = isinstance(points, QShells)
+    comments = "" if is_powder else crystal.comments(spectrum, path)
+    for name, edges in _axes(measurement).items():
+        _check_even(name, edges.numpy(), path, least=3 if is_powder else 2)
     signal = "counts" if spectrum.is_counts else "intensity"
-    q, energy = np.meshgrid(measurement.points.centres, measurement.energy_centres, indexing="ij")
-    values = (np.where(spectrum.valid, column, np.nan) for column in (spectrum.intensity, spectrum.error))
-    rows = np.stack([q, energy, *values], axis=-1).reshape(-1, 4)
+    where = points.centres[:, None] if isinstance(points, QShells) else points.q
+    energy = measurement.energy_centres
+    place = torch.cat((where.repeat_interleave(len(energy), 0), energy.repeat(len(where))[:, None]), 1).numpy()
+    values = (np.where(spectrum.valid, column, np.nan).ravel() for column in (spectrum.intensity, spectrum.error))
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for name, unit in CONDITIONS.items():
             value = getattr(measurement, name)
             file.write("" if value is None else f"# {name} [{unit}]: {value!r}\n")
-        file.write(EXPECTED.replace("intensity", signal) + "\n")
+        file.write(comments + _header(AXES if is_powder else CRYSTAL).replace("intensity", signal) + "\n")
+        rows = np.column_stack([place, *values])
         file.writelines(",".join("" if np.isnan(x) else repr(float(x)) for x in row) + "\n" for row in rows)
+
+
+def _powder(
+    columns: dict[str, Float64[np.ndarray, " row"]], comments: list[str], path: Path
+) -> tuple[QShells, Float64[np.ndarray, " edge"], Int64[np.ndarray, " row"]]:
+    """Shells, energy edges and the order of rows by bin."""
+    del comments
+    shells, energies = _grid(columns["Q"], columns["energy"], path)
+    points = QShells(torch.from_numpy(np.maximum(edges_from_centres(shells), 0.0)))
+    return points, edges_from_centres(energies), np.lexsort((columns["energy"], columns["Q"]))
+
+
+def _axes(measurement: Measurement) -> dict[str, Tensor]:
+    """Edges by name; those of a path or of scans are not needed, as they are refused."""
+    match measurement.points:
+        case QShells(edges):
+            return {"|Q|": edges, "energy": measurement.energy}
+        case QGrid(_, _, edges):
+            return {**{f"axis {n}": each for n, each in enumerate(edges, 1)}, "energy": measurement.energy}
+        case _:
+            return {}
+
+
+def _header(axes: Mapping[str, str]) -> str:
+    return ",".join([*(f"{name} [{unit}]" for name, unit in axes.items()), "intensity", "error"])
 
 
 def _is_content(line: str) -> bool:
@@ -94,14 +120,14 @@ def _label(cell: str) -> tuple[str, str | None]:
     return (match[1], match[2]) if match else (cell.strip(), None)
 
 
-def _signal(names: list[str], path: Path) -> str:
+def _signal(names: list[str], axes: Mapping[str, str], path: Path) -> str:
     """The column that holds the signal; refuses a table that lacks a column or has one twice."""
     signal = "counts" if "counts" in names else "intensity"
-    required = {*AXES, signal, "error"}
+    required = {*axes, signal, "error"}
     if missing := required.difference(names):
-        raise InputError(f"{path.name} has no column '{min(missing)}'; expected the header {EXPECTED}")
+        raise InputError(f"{path.name} has no column '{min(missing)}'; expected the header {_header(axes)}")
     if len(names) != len(set(names)):
-        raise InputError(f"{path.name} names a column twice; expected the header {EXPECTED}")
+        raise InputError(f"{path.name} names a column twice; expected the header {_header(axes)}")
     return signal
 
 
@@ -175,8 +201,10 @@ def _value(word: str, name: str) -> float:
         raise InputError(f"the {name} is '{word}'; expected a number") from None
 
 
-def _check_even(name: str, edges: Float64[np.ndarray, " edge"], path: Path) -> None:
-    """Refuse an axis whose edges would not be found again from its centres."""
+def _check_even(name: str, edges: Float64[np.ndarray, " edge"], path: Path, *, least: int) -> None:
+    """Refuse an axis whose edges would not be found again from its centres, or with fewer than `least` of them."""
+    if len(edges) == least == 2:
+        return
     if len(edges) > 2:
         again = edges_from_centres((edges[1:] + edges[:-1]) / 2)
         if np.allclose(again, edges, rtol=0, atol=1e-6 * np.diff(edges).min()):

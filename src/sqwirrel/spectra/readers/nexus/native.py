@@ -19,7 +19,8 @@ from sqwirrel.lattice import Lattice
 from sqwirrel.spectra.grid import Beam, QGrid
 from sqwirrel.spectra.measurement import Measurement, Points
 from sqwirrel.spectra.points import QPath, QPoints, QShells
-from sqwirrel.spectra.readers.hdf5 import array, is_hdf5, number, opened, text
+from sqwirrel.spectra.readers.limits import check_count
+from sqwirrel.spectra.readers.nexus.hdf5 import array, is_hdf5, number, opened, text
 from sqwirrel.spectra.spectrum import Spectrum
 
 FORMAT = "sqwirrel spectrum"
@@ -43,6 +44,7 @@ def read(path: Path) -> Spectrum:
             raise InputError(f"{path.name} has the format version {version}; this sqwirrel reads {VERSION}")
         if "measurement" not in file:
             raise InputError(f"{path.name} lacks the group 'measurement'; write it again with sqwirrel")
+        _check_sizes(file, path)
         measurement = _measurement(file["measurement"], path)
     try:
         data = sc.io.load_hdf5(path)
@@ -51,6 +53,16 @@ def read(path: Path) -> Spectrum:
     if not isinstance(data, sc.DataArray):
         raise InputError(f"{path.name} holds a {type(data).__name__}; expected a DataArray")
     return Spectrum(data, measurement)
+
+
+def _check_sizes(file: h5py.File, path: Path) -> None:
+    """Refuses a file with an array that is too large, before scipp reads all of them."""
+
+    def check(name: str, held: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(held, h5py.Dataset):
+            check_count(held.size or 0, name, path)
+
+    file.visititems(check)
 
 
 def write(path: Path, spectrum: Spectrum) -> None:

@@ -1,0 +1,178 @@
+"""A grid of a crystal as a picture: what is drawn follows from the axes that have more than one bin.
+
+One axis of Q and energies, or two axes and one energy, are a map; one axis alone is a cut with error bars; two axes
+and more are slices along the first two, at most `MOST` of them, evenly over the others. Grey is not measured.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from jaxtyping import Bool, Float
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from torch import Tensor
+
+from sqwirrel.report.figures.style import INK, STYLE, UNMEASURED, beyond, blank, frame, unit_of
+from sqwirrel.spectra import Measurement, QGrid, Spectrum
+
+MOST, PER_ROW = 12, 4
+LETTERS = ("h", "k", "l")
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One of four axes: bin edges, a label, and the same for one bin of it."""
+
+    edges: Float[np.ndarray, " edge"]
+    label: str
+    symbol: str
+    unit: str
+
+    def window(self, k: int) -> str:
+        """Bin `k` in words."""
+        words = f"{self.symbol} = {self.edges[k] + 0.0:.4g} to {self.edges[k + 1] + 0.0:.4g}{self.unit}"
+        return words.replace("-", "−")
+
+
+def has_map(measurement: Measurement) -> bool:
+    """Whether a grid has two axes at least with more than one bin."""
+    return isinstance(measurement.points, QGrid) and len(_wide(_shape(measurement, measurement.points))) > 1
+
+
+@mpl.rc_context(STYLE)
+def maps(
+    measurement: Measurement,
+    values: Float[Tensor, "point energy"],
+    valid: Bool[Tensor, "point energy"],
+    title: str,
+    colours: tuple[Colormap, Normalize],
+    label: str,
+) -> Figure:
+    """One map, or slices side by side, of values on a grid that `has_map`."""
+    points = measurement.points
+    assert isinstance(points, QGrid)
+    sides, shape = _sides(measurement, points), _shape(measurement, points)
+    wide = _wide(shape)
+    shown = wide if 3 in wide and len(wide) == 2 else wide[:2]
+    rest = [n for n in range(4) if n not in shown]
+    ordered = (each.numpy().reshape(shape).transpose(*rest, *shown) for each in (values, valid))
+    held = np.ma.masked_array(next(ordered), ~next(ordered))
+    ends = [shape[n] for n in shown]
+    tiles = _chosen(~np.ma.getmaskarray(held).reshape(-1, *ends), [shape[n] for n in rest])
+    names = ["\n".join(sides[n].window(k) for n, k in zip(rest, place, strict=True) if shape[n] > 1) for place in tiles]
+    pair = (sides[shown[0]], sides[shown[1]])
+    title = _title(title, _held(sides, rest, points))
+    return _slices([held[place] for place in tiles], names, pair, title, (*colours, label))
+
+
+@mpl.rc_context(STYLE)
+def line(spectrum: Spectrum, title: str) -> Figure:
+    """Intensity with its errors along the only axis of a grid with several bins, or along energy."""
+    measurement, points = spectrum.measurement, spectrum.measurement.points
+    assert isinstance(points, QGrid)
+    sides = _sides(measurement, points)
+    shown = (_wide(_shape(measurement, points)) or [3])[0]
+    figure, axes = blank((4.6, 3.3))
+    valid, side = spectrum.valid.ravel(), sides[shown]
+    data, error = (each.ravel()[valid] for each in (spectrum.intensity, spectrum.error))
+    centres = ((side.edges[1:] + side.edges[:-1]) / 2)[valid.numpy()]
+    axes.errorbar(centres, data.numpy(), error.numpy(), fmt="o", ms=2.6, lw=0.7, color=INK)
+    frame(axes, data, error)
+    axes.set(xlabel=side.label, ylabel=unit_of(spectrum), xlim=(side.edges[0], side.edges[-1]))
+    held = _held(sides, [n for n in range(4) if n != shown], points)
+    axes.set_title(_title(title, held), fontsize=8.5, fontweight="normal")
+    return figure
+
+
+def _shape(measurement: Measurement, points: QGrid) -> list[int]:
+    return [*points.shape, measurement.shape[1]]
+
+
+def _wide(shape: Sequence[int]) -> list[int]:
+    return [n for n, count in enumerate(shape) if count > 1]
+
+
+def _title(title: str, held: Sequence[str]) -> str:
+    """The title, and below it what was held, two in a line."""
+    return "\n".join([title, *(", ".join(held[n : n + 2]) for n in range(0, len(held), 2))])
+
+
+def _sides(measurement: Measurement, points: QGrid) -> list[Side]:
+    labels = [_direction(points, n) for n in range(3)]
+    q = [
+        Side(e.numpy(), f"{label} (rlu)", letter, "")
+        for e, label, letter in zip(points.edges, labels, LETTERS, strict=True)
+    ]
+    return [*q, Side(measurement.energy.numpy(), "energy (meV)", "E", " meV")]
+
+
+def _direction(points: QGrid, n: int) -> str:
+    """An axis as (h, h, 0), with what the origin adds to it."""
+    pairs = zip(points.axes[n].tolist(), points.origin.tolist(), strict=True)
+    return f"({', '.join(_component(factor, LETTERS[n], offset) for factor, offset in pairs)})"
+
+
+def _component(factor: float, letter: str, offset: float) -> str:
+    size = f"{abs(factor):.3g}"
+    moving = "" if size == "0" else f"{'' if size == '1' else size}{letter}"
+    if not moving or abs(offset) < 5e-4:
+        return f"{'−' if moving and factor < 0 else ''}{moving or f'{offset + 0.0:.3g}'}"
+    return f"{offset:.3g} {'−' if factor < 0 else '+'} {moving}"
+
+
+def _held(sides: Sequence[Side], rest: Sequence[int], points: QGrid) -> list[str]:
+    """What was integrated over, and what the letters in the titles of slices stand for."""
+    words = []
+    for n in rest:
+        name = sides[n].label.removesuffix(" (rlu)")
+        is_one = len(sides[n].edges) == 2
+        if n == 2 and points.beam is not None:
+            words.append(f"{name} from the beam")
+        elif is_one:
+            words.append(sides[n].window(0) if n == 3 else f"{sides[n].window(0)} in {name}")
+        elif n < 3:
+            words.append(f"{sides[n].symbol} in {name}")
+    return words
+
+
+def _chosen(valid: Bool[np.ndarray, "tile one two"], shape: Sequence[int]) -> list[tuple[int, ...]]:
+    """Places of up to `MOST` tiles with a measured bin, evenly over all of those."""
+    measured = np.flatnonzero(valid.any(axis=(1, 2)))
+    wanted = measured[np.unique(np.linspace(0, len(measured) - 1, min(MOST, len(measured))).round().astype(int))]
+    return [tuple(int(k) for k in np.unravel_index(each, shape)) for each in wanted]
+
+
+def _slices(
+    tiles: Sequence[np.ma.MaskedArray[Any, Any]],
+    names: Sequence[str],
+    sides: tuple[Side, Side],
+    title: str,
+    colours: tuple[Colormap, Normalize, str],
+) -> Figure:
+    """Maps side by side, on one scale."""
+    columns = min(PER_ROW, len(tiles))
+    rows = ceil(len(tiles) / columns)
+    size = (4.9, 3.9) if len(tiles) == 1 else (1.1 + 2.1 * columns, 1.1 + 1.9 * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    colour, norm, unit = colours
+    for axes, tile, name in zip(panels.flat, tiles, names, strict=False):
+        mesh = axes.pcolormesh(sides[0].edges, sides[1].edges, tile.T, cmap=colour, norm=norm, rasterized=True)
+        axes.set_facecolor(UNMEASURED)
+        axes.set_title(name, fontsize=8, fontweight="normal")
+    for axes in panels.flat[len(tiles) :]:
+        axes.set_visible(False)
+    figure.suptitle(title, fontsize=8.5, x=0.02, ha="left")
+    figure.supxlabel(sides[0].label, fontsize=9)
+    figure.supylabel(sides[1].label, fontsize=9)
+    extend = beyond(np.ma.stack(list(tiles)), norm)
+    bar = figure.colorbar(mesh, ax=list(panels.flat), extend=extend, ticks=MaxNLocator(6, steps=[1, 2, 5, 10]))
+    bar.set_label(unit)
+    return figure

@@ -1,0 +1,1 @@
+"""Formats in HDF5: NXSPE, Mantid workspaces, and our own."""

@@ -1,0 +1,101 @@
+"""The .spe files of direct-geometry spectrometers, with the .phx or .par beside them, and those that DAVE writes.
+
+A line with the numbers of detectors and of energy bins; `### Phi Grid`, `### Energy Grid` (bin edges, meV), then for
+each detector `### S(Phi,w)` and `### Errors` (one standard deviation), in eight columns of ten characters. Masked
+detectors hold -1e30 or NaN. The Phi grid is a dummy: scattering angles come from `.phx` (columns 3 and 5: angle and
+its width, degrees) or `.par` (columns 1, 2, 4: distance (m), angle (degrees), width (m)) of the same name, or the only
+one in the folder. The file holds no incident energy. (MSlice and Horace manuals: "File formats".)
+
+DAVE names the axes instead (`### [H,H,0]`, `### E (meV)`), gives bin centres and one 0 more, and masks with -1e20.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from sqwirrel.errors import InputError
+from sqwirrel.spectra.readers import cut as cuts
+from sqwirrel.spectra.readers.beside import Known
+from sqwirrel.spectra.readers.cut import Axis, Cut
+from sqwirrel.spectra.readers.limits import first_lines, text_lines
+from sqwirrel.spectra.readers.text.numbers import block, floats, measured, row
+from sqwirrel.spectra.rebin import edges_from_centres
+from sqwirrel.spectra.rings import Rings, to_spectrum
+from sqwirrel.spectra.spectrum import Spectrum
+
+Array = Float64[np.ndarray, "..."]
+Section = tuple[str, list[str]]
+"""A title and the lines below it."""
+
+
+def sniff(path: Path) -> bool:
+    """Whether the file starts with two numbers and a title after ###."""
+    head = first_lines(path, 2)
+    return len(head) == 2 and len(floats(head[0])) == 2 and head[1].startswith("###")
+
+
+def read(path: Path, known: Known) -> Spectrum:
+    """The |Q|, energy map of the detectors, or the cut that DAVE wrote."""
+    lines = text_lines(path)
+    detectors, energies = (int(number) for number in floats(lines[0]))
+    sections = _sections(lines[1:])
+    if detectors < 1 or energies < 1 or len(sections) != 2 + 2 * detectors:
+        raise InputError(
+            f"{path.name} says that it has {detectors} detectors and {energies} energies, but has {len(sections)} "
+            f"sections; expected {2 + 2 * detectors}. Fetch a complete copy"
+        )
+    values, errors = (_stack(sections[start::2], energies, path) for start in (2, 3))
+    if "phi" not in sections[0][0].lower():
+        return cuts.to_spectrum(_named(sections, values, errors, path), known)
+    energy = block(sections[1][1], energies + 1, sections[1][0], path)
+    incident_energy = known.needed_energy("a .spe file")
+    two_theta, width = _angles(path, detectors)
+    return to_spectrum(Rings(two_theta, width, energy, incident_energy, values, errors, measured(values, errors)))
+
+
+def _sections(lines: list[str]) -> list[Section]:
+    starts = [n for n, line in enumerate(lines) if line.startswith("###")]
+    stops = [*starts[1:], len(lines)]
+    return [(lines[n].strip("# \n"), lines[n + 1 : stop]) for n, stop in zip(starts, stops, strict=True)]
+
+
+def _stack(sections: list[Section], count: int, path: Path) -> Float64[np.ndarray, "detector energy"]:
+    return np.array([block(lines, count, title, path) for title, lines in sections])
+
+
+def _named(sections: list[Section], values: Array, errors: Array, path: Path) -> Cut:
+    """The cut along the axes that DAVE named."""
+    axes = []
+    for (title, lines), count in zip(sections, values.shape, strict=False):
+        centres = block(lines, count + 1, title, path)[:count]
+        if count < 2 or not (np.diff(centres) > 0).all():
+            raise InputError(f"the axis '{title}' of {path.name} should hold at least two ascending bin centres")
+        axes.append(Axis(title, edges_from_centres(centres), cuts.direction(title)))
+    return Cut(tuple(axes), values, errors, measured(values, errors))
+
+
+def _angles(path: Path, detectors: int) -> tuple[Array, Array]:
+    """Scattering angle and its width (degrees) of each detector."""
+    source = _beside(path)
+    lines = [line for line in text_lines(source) if line.strip()]
+    count = int(floats(lines[0])[0]) if lines and floats(lines[0]) else -1
+    if count != detectors or len(lines) <= detectors:
+        raise InputError(f"{source.name} holds {count} detectors, but {path.name} has {detectors}; give the right file")
+    wide = 6 if source.suffix.lower() == ".par" else 7
+    table = np.array([row(line, wide, "detectors", source) for line in lines[1 : detectors + 1]])
+    if wide == 7:
+        return np.abs(table[:, 2]), table[:, 4]
+    return np.abs(table[:, 1]), np.degrees(2 * np.arctan(table[:, 3] / 2 / table[:, 0]))
+
+
+def _beside(path: Path) -> Path:
+    """The .phx or .par of the same name, or the only one in the folder."""
+    nearby = sorted(each for each in path.parent.iterdir() if each.suffix.lower() in (".phx", ".par"))
+    same = [each for each in nearby if each.stem == path.stem] or nearby
+    if len({each.stem for each in same}) != 1:
+        raise InputError(
+            f"{path.name} holds no scattering angles, and there are {len(nearby)} .phx and .par files beside it; put "
+            f"{path.stem}.phx or {path.stem}.par there"
+        )
+    return same[-1]  # .phx sorts behind .par, and knows the angular width itself
