@@ -74,7 +74,7 @@ class Averages:
         q = q if isinstance(spectrum.measurement.points, QShells) else 1
         e, bins = experiment, spectrum.rebin(q=q, energy=energy).measurement
         samples = max(8, e.samples // COARSE_SAMPLES)
-        coarse = Experiment(e.model, bins, e.instrument, samples=samples, cell=2 * e.cell, seed=e.seed)
+        coarse = e.on(bins, samples=samples, cell=2 * e.cell)
         return cls(experiment, coarse, (q, energy))
 
     def rough(self, prior: Prior, spectrum: Spectrum) -> Target:
