@@ -88,7 +88,7 @@ class Standing(nn.Module):
             "axis": beam.axis,
             "incident": beam.direction / beam.direction.norm() * (beam.incident_energy / E_PER_K2) ** 0.5,
             "first": group.first,
-            "rise": 2 * math.pi * group.height,
+            "rise": group.height,
             "kind": group.kind,
             "form": _table(group.ions, beam.incident_energy),
         }
