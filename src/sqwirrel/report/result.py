@@ -53,7 +53,8 @@ class Result:
     def simulator(self) -> Experiment:
         """The experiment with the dense average that the fit had."""
         theta, spread = self.posterior.anchor
-        return self.posterior.simulator or self.experiment.anchored(theta[None], spread).experiment
+        known = self.posterior.simulator
+        return known if isinstance(known, Experiment) else self.experiment.anchored(theta[None], spread).experiment
 
     @cached_property
     def expected(self) -> Float[Tensor, "point energy"]:
