@@ -39,7 +39,7 @@ def profile(
     for term in target.terms:
         rows, value = term.profiled(target.own(term, full), solve)
         deviance = deviance + value
-        full[:, [target.every.index(name) for name in term.names]] = rows
+        full = full.index_copy(1, torch.tensor([target.every.index(name) for name in term.names]), rows)
     theta = full[:, target.free]
     value = target.prior.log_prob(theta) - 0.5 * deviance
     return theta, torch.where(deviance.isfinite(), value, -torch.inf)

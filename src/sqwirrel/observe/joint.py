@@ -79,6 +79,7 @@ class Joint:
 
     def _check_names(self) -> None:
         models = {name for each in self.experiments.values() for name in each.model.names}
+        _check_apart(self.names_of, {*models, *self.shared})
         unit: dict[str, str] = {}
         for label, experiment in self.experiments.items():
             names = self.names_of[label]
@@ -93,7 +94,6 @@ class Joint:
             for name, own in self._units(label, names):
                 if unit.setdefault(name, own) != own:
                     raise InputError(f"'{name}' is in '{unit[name]}' for one measurement and in '{own}' for '{label}'")
-        _check_apart(self.names_of, {*models, *self.shared})
 
 
 def nuisances(experiment: Part) -> tuple[str, ...]:

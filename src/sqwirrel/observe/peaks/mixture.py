@@ -103,7 +103,7 @@ def drawn(weight: Float[Tensor, " line"], peaks: int, outliers: float, seed: tor
     return line
 
 
-def grouped(q: Float[Tensor, "peak 3"]) -> list[Int64[Tensor, "group peak"]]:
+def grouped(q: Float[Tensor, "peak 3"]) -> list[Int64[Tensor, "..."]]:
     """Numbers of the peaks that share a wavevector, one table for each number of peaks that do."""
     _, group = torch.unique((q * 1e6).round(), dim=0, return_inverse=True)
     members = [(group == k).nonzero()[:, 0] for k in range(int(group.max()) + 1)]
