@@ -25,7 +25,20 @@ from sqwirrel.observe import (
 )
 from sqwirrel.report import figures
 from sqwirrel.simulate import SpinWaves
-from sqwirrel.spectra import Beam, Measurement, QGrid, QPath, QPoints, QShells, Spectrum, read, write
+from sqwirrel.spectra import (
+    Beam,
+    Measurement,
+    Peaks,
+    QGrid,
+    QPath,
+    QPoints,
+    QShells,
+    Spectrum,
+    join,
+    read,
+    read_peaks,
+    write,
+)
 
 __all__ = [
     "AngularQWidth",
@@ -42,6 +55,7 @@ __all__ = [
     "LogUniform",
     "Measurement",
     "Normal",
+    "Peaks",
     "PlanarBackground",
     "Poisson",
     "PolynomialResolution",
@@ -61,7 +75,9 @@ __all__ = [
     "Uniform",
     "figures",
     "infer",
+    "join",
     "library",
     "read",
+    "read_peaks",
     "write",
 ]

@@ -83,6 +83,25 @@ def test_a_truth_that_was_changed_is_refused(refused, tmp_path):
     assert "was changed after it was sealed" in refused("report", "chain")
 
 
+PEAKS = "h,k,l,energy,error\n0,0,1,2,0.1\n0,0,1.1,3,0.2\n"
+
+
+def test_show_says_and_draws_what_a_table_of_peaks_holds(run, tmp_path):
+    (tmp_path / "p.csv").write_text("# lattice [angstrom, degrees]: 4 5 6 90 90 90\n# temperature [K]: 1.5\n" + PEAKS)
+    result = run("show", "p.csv")
+    assert result.exit_code == 0, result.output
+    for words in ("peaks of modes", "2 to 3 meV", "0.1 to 0.2 meV", "1.5 K", "4, 5, 6, 90, 90, 90"):
+        assert words in result.stdout
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_show_says_what_a_table_of_peaks_lacks(refused, tmp_path):
+    (tmp_path / "p.csv").write_text(PEAKS)
+    assert refused("show", "p.csv") == (
+        "p.csv does not tell its lattice; give one, or add the line '# lattice [angstrom, degrees]: a b c alpha beta gamma'"
+    )
+
+
 @pytest.mark.usefixtures("configs")
 def test_interruption_while_sampling_leaves_an_answer_from_fewer_draws(run, monkeypatch):
     assert run("simulate", "truth.toml", "--out", "measured").exit_code == 0

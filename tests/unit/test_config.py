@@ -5,13 +5,14 @@ import pytest
 import torch
 
 from sqwirrel.config import Config, dumps, load, study
-from sqwirrel.config.build import check_kinematics, planned
+from sqwirrel.config.build import check_kinematics, measured, planned
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import InferSection
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings
+from sqwirrel.lattice import Lattice
 from sqwirrel.model.prior import LogUniform, Uniform
-from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum, read, write
+from sqwirrel.spectra import Measurement, QPath, QPoints, QShells, Spectrum, read, write
 
 
 @pytest.fixture
@@ -168,3 +169,55 @@ def test_what_was_written_is_what_is_read(tmp_path, spectrum):
 
 def test_a_config_needs_no_more_than_a_model_and_a_file():
     assert Config.model_validate({"model": "mnf2", "measurement": {"file": "x"}}).instrument.samples > 0
+
+
+def scans(folder, *numbers):
+    """Files of scans of two points each, named by their numbers."""
+    folder.mkdir(exist_ok=True)
+    for number in numbers:
+        points = QPoints(Lattice(4.0, 4.0, 4.0), [[number / 10, 0.0, 0.0], [0.0, 0.0, 1.0]], [number] * 2)
+        measurement = Measurement(points, [[1.0, 1.0], [2.0, 2.0]], 5.0, final_energy=5.0)
+        counts = torch.full((2, 1), float(number), dtype=torch.float64)
+        write(folder / f"s{number}.h5", Spectrum.from_arrays(counts, counts.sqrt(), measurement, is_counts=True))
+
+
+@pytest.mark.parametrize("file", ['["scans/s2.h5", "scans/s1.h5", "scans/s3.h5"]', '["scans/s2.h5", "scans/s[13].h5"]'])
+def test_several_files_of_scans_are_joined_in_their_order(file, tmp_path):
+    scans(tmp_path / "scans", 1, 2, 3)
+    section = config(tmp_path, f'model = "mnf2"\n[measurement]\nfile = {file}\nenergy = [0.0, 1.5]\n')
+    spectrum = measured(section)
+    assert spectrum.measurement.points.scan.tolist() == [2, 2, 1, 1, 3, 3]
+    assert spectrum.valid[:, 0].tolist() == [True, False] * 3
+    assert [path.name for path in section.measurement.files] == ["s2.h5", "s1.h5", "s3.h5"]
+
+
+def test_a_pattern_is_found_beside_the_config_and_kept_in_the_folder_of_the_result(tmp_path):
+    scans(tmp_path / "scans", 1, 2)
+    section = config(tmp_path, 'model = "mnf2"\n[measurement]\nfile = "scans/*.h5"\n')
+    assert measured(section).measurement.points.scan.tolist() == [1, 1, 2, 2]
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "config.toml").write_text(dumps(section, tmp_path / "out"))
+    assert 'file = "../scans/*.h5"' in (tmp_path / "out" / "config.toml").read_text()
+    assert load(tmp_path / "out" / "config.toml").measurement.files == section.measurement.files
+    several = config(tmp_path, 'model = "mnf2"\n[measurement]\nfile = ["scans/s1.h5", "scans/s2.h5"]\n')
+    assert 'file = ["../scans/s1.h5", "../scans/s2.h5"]' in dumps(several, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        ('"scans/*.dat"', r"\[measurement\] file = '.*scans/\*\.dat' fits no file; check the pattern"),
+        ('["scans/s1.h5", "scans/gone.h5"]', r"there is no file '.*gone\.h5'; check the path"),
+        ('["scans/s1.h5", "scans/s1.h5"]', "scan 1 is given twice; leave out one of them"),
+        ("[]", r"\[measurement\] lacks the key 'file'"),
+    ],
+)
+def test_files_that_cannot_be_joined_are_refused(file, message, tmp_path):
+    scans(tmp_path / "scans", 1)
+    with pytest.raises(InputError, match=message):
+        measured(config(tmp_path, f'model = "mnf2"\n[measurement]\nfile = {file}\n'))
+
+
+def test_a_file_that_is_no_text_is_said_in_words(tmp_path):
+    with pytest.raises(InputError, match=r"c\.toml: \[measurement\] file = 7: input should be a valid string"):
+        config(tmp_path, 'model = "mnf2"\n[measurement]\nfile = 7\n')

@@ -11,9 +11,8 @@ import typer
 from sqwirrel.cli import doctor as examination
 from sqwirrel.cli import screen
 from sqwirrel.config import load
-from sqwirrel.config.verbs import find_bonds, find_order, infer_into, report_into, simulate_into
+from sqwirrel.config.verbs import find_bonds, find_order, infer_into, look_into, report_into, simulate_into
 from sqwirrel.report import figures
-from sqwirrel.spectra import read
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,16 +39,18 @@ def list_() -> None:
 
 @app.command(epilog="Example: sqwirrel show demo/measured/spectrum.h5 --out map.png")
 def show(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A spectrum in any format that is known.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A spectrum, or a table of peaks, in any format that is known.")
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="PNG", help="Picture to draw; by default FILE.png here.")
     ] = None,
 ) -> None:
-    """What a spectrum file holds, in numbers and as a picture."""
+    """What a file of a spectrum or of peaks holds, in numbers and as a picture."""
     with screen.complaints():
-        spectrum, picture = read(file), out or Path(f"{file.stem}.png")
-        screen.print_spectrum(file, spectrum)
-        figures.save(figures.spectrum_map(spectrum, file.name), picture)
+        found, picture = look_into(file), out or Path(f"{file.stem}.png")
+        screen.print_found(file, found)
+        figures.save(figures.picture(found, file.name), picture)
         screen.say(f"picture: {picture}")
 
 
@@ -59,7 +60,7 @@ def simulate(config: ConfigFile, changes: Changes = None, out: Folder = None) ->
     folder = out or Path(config.stem)
     with screen.complaints(folder):
         spectrum = simulate_into(folder, load(config, changes or ()))
-        screen.print_spectrum(folder / "spectrum.h5", spectrum)
+        screen.print_found(folder / "spectrum.h5", spectrum)
 
 
 @app.command(epilog="Example: sqwirrel infer examples/rb2mnf4.toml --out demo/result")

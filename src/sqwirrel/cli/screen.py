@@ -19,10 +19,10 @@ from sqwirrel.infer import Posterior
 from sqwirrel.model import library
 from sqwirrel.report import bonds, order
 from sqwirrel.report.bonds import Bonds
-from sqwirrel.report.content import answer, described, in_words, parameter_rows
+from sqwirrel.report.content import answer, described, described_peaks, in_words, parameter_rows
 from sqwirrel.report.numbers import plain
 from sqwirrel.report.order import Orders
-from sqwirrel.spectra import READERS, Spectrum
+from sqwirrel.spectra import READERS, Peaks, Spectrum
 
 
 @contextmanager
@@ -91,12 +91,10 @@ def print_json(posterior: Posterior, folder: Path) -> None:
     typer.echo(json.dumps(answer(posterior), indent=2, allow_nan=False))
 
 
-def print_spectrum(file: Path, spectrum: Spectrum) -> None:
-    """What was understood of a spectrum."""
-    _print_table(
-        ("", str(file)),
-        [(name.replace("_", " "), _in_words(name, value)) for name, value in described(spectrum).items()],
-    )
+def print_found(file: Path, found: Spectrum | Peaks) -> None:
+    """What was understood of a spectrum or of a table of peaks."""
+    said = described_peaks(found) if isinstance(found, Peaks) else described(found)
+    _print_table(("", str(file)), [(name.replace("_", " "), _in_words(name, value)) for name, value in said.items()])
 
 
 def print_orders(orders: Orders) -> None:
@@ -153,7 +151,14 @@ def _print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     console.print()
 
 
-UNITS = {"energy_range": " meV", "temperature": " K", "incident_energy": " meV", "final_energy": " meV", "field": " T"}
+UNITS = {
+    "energy_range": " meV",
+    "error_range": " meV",
+    "temperature": " K",
+    "incident_energy": " meV",
+    "final_energy": " meV",
+    "field": " T",
+}
 
 
 def _in_words(name: str, value: object) -> str:

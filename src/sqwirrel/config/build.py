@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from sqwirrel.model.parse import parse
 from sqwirrel.model.prior import Prior
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe import Experiment
-from sqwirrel.spectra import Measurement, Spectrum, read
+from sqwirrel.spectra import Measurement, Spectrum, join, read
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +49,14 @@ def experiment(config: Config, measurement: Measurement, seed: int = 0) -> Exper
 
 
 def measured(config: Config) -> Spectrum:
-    """The spectrum in the file of a config: its conditions as the config states them, and the part of it to use."""
+    """The spectrum in the file (joined from the files) of a config: conditions as stated there, the part to use."""
     section = config.measurement
-    if section.file is None:
+    if not section.named:
         raise InputError("[measurement] lacks the key 'file'; to simulate without one use the verb simulate")
     if section.shells or section.path:
         raise InputError("[measurement] has a file, so its bins are known; leave out shells and path")
-    spectrum = read(Path(section.file))
+    files = section.files
+    spectrum = read(files[0]) if len(files) == 1 else join(map(read, files))
     told = {"temperature": section.temperature, "incident_energy": section.incident_energy}
     stated: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
     if section.field is not None:

@@ -1,6 +1,7 @@
 """The sections of a config file, with their keys and defaults. Unknown keys are refused."""
 
 from collections.abc import Mapping
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 import torch
@@ -83,9 +84,12 @@ def _pair_or_bins(value: object) -> object:
 
 
 class Measurement(Section):
-    """What was measured: a file and the part of it to use, or (to simulate) shells or a path, and energy bins."""
+    """What was measured: a file and the part of it to use, or (to simulate) shells or a path, and energy bins.
 
-    file: str | None = None
+    Several files, or a pattern like "scans/*.dat", are scans of one sample and set-up, which are joined.
+    """
+
+    file: str | list[str] | None = None
     shells: Shells | None = None
     path: Path | None = None
     energy: Annotated[tuple[Energy, Energy] | EnergyBins | None, BeforeValidator(_pair_or_bins)] = None
@@ -95,6 +99,16 @@ class Measurement(Section):
     rebin: Rebin = Rebin()
     trim: Annotated[int, Field(ge=0)] = 0
     exclude: tuple[tuple[Energy, Energy], ...] = ()
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The files and patterns, as they were written."""
+        return () if self.file is None else (self.file,) if isinstance(self.file, str) else tuple(self.file)
+
+    @property
+    def files(self) -> tuple[FilePath, ...]:
+        """The files, patterns replaced by what they fit, in the order of names."""
+        return tuple(path for name in self.named for path in _fitting(name))
 
     def prepare(self, spectrum: Spectrum) -> Spectrum:
         """The part of a measured spectrum to use: sliced, rebinned, trimmed, then excluded."""
@@ -108,6 +122,18 @@ class Measurement(Section):
         for lo, hi in self.exclude:
             spectrum = spectrum.exclude(lo, hi)
         return spectrum
+
+
+def _fitting(name: str) -> list[FilePath]:
+    """The files that a pattern fits, or the one file of that name."""
+    path = FilePath(name)
+    if path.exists() or not any(sign in name for sign in "*?["):
+        return [path]
+    home = FilePath(path.anchor)
+    found = sorted(each for each in home.glob(str(path.relative_to(home))) if each.is_file())
+    if not found:
+        raise InputError(f"[measurement] file = '{name}' fits no file; check the pattern")
+    return found
 
 
 class InferSection(Section):

@@ -48,7 +48,9 @@ def _moved(config: Config, move: Any) -> Config:
     if isinstance(config.model, str) and config.model.endswith(".toml"):
         changed["model"] = move(config.model)
     if config.measurement.file is not None:
-        changed["measurement"] = config.measurement.model_copy(update={"file": move(config.measurement.file)})
+        named = config.measurement.file
+        files = move(named) if isinstance(named, str) else [move(each) for each in named]
+        changed["measurement"] = config.measurement.model_copy(update={"file": files})
     if config.truth is not None:
         changed["truth"] = config.truth.model_copy(update={"file": move(config.truth.file)})
     return config.model_copy(update=changed)
@@ -111,10 +113,16 @@ def _place(loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel]]:
         tagged = [each for each in inside if part == each.__name__ or part in _tags(each)]
         if tagged:
             section = tagged[0]
-        elif isinstance(part, str) and "[" not in part:
+        elif isinstance(part, str) and "[" not in part and part not in _plain(section, keys):
             section = inside[0] if len(inside) == 1 else section
             keys.append(part)
     return keys or ["config"], section
+
+
+def _plain(section: type[BaseModel], keys: list[str]) -> set[str]:
+    """Names of the plain types (str, ...) that the last key may have: pydantic puts them behind it."""
+    known = section.model_fields.get(keys[-1]) if keys else None
+    return set() if known is None else {getattr(each, "__name__", "") for each in get_args(known.annotation)}
 
 
 def _classes(annotation: Any) -> list[type[BaseModel]]:

@@ -18,7 +18,7 @@ from sqwirrel.report.bonds import Bonds
 from sqwirrel.report.bonds import look as list_bonds
 from sqwirrel.report.order import Orders, look
 from sqwirrel.report.result import Result
-from sqwirrel.spectra import Spectrum, read, write
+from sqwirrel.spectra import Peaks, Spectrum, is_peaks, read, read_peaks, write
 
 POINTS = 1000
 """Seed of the quadrature points of a simulation: none of them serves an inference of it, too."""
@@ -27,7 +27,7 @@ SPECTRUM, POSTERIOR, TRUTH, CONFIG, RECORD = "spectrum.h5", "posterior.h5", "tru
 
 def simulate_into(folder: Path, config: Config) -> Spectrum:
     """Simulates a spectrum and leaves spectrum.h5, and truth.json with the parameters behind it."""
-    like = measured(config) if config.measurement.file else None
+    like = measured(config) if config.measurement.named else None
     simulator = experiment(config, planned(config) if like is None else like.measurement, seed=POINTS)
     theta, section = parameters(config, simulator), config.simulate
     dense = simulator.anchored(theta)
@@ -69,6 +69,11 @@ def report_into(folder: Path) -> Path:
     return page.write(folder, _result(work, posterior))
 
 
+def look_into(file: Path) -> Spectrum | Peaks:
+    """The spectrum or the peaks in a file."""
+    return read_peaks(file) if is_peaks(file) else read(file)
+
+
 def find_order(name: str, changes: Iterable[str] = ()) -> Orders:
     """The order of a model, named as in a config, with parameters changed by words like "J1=0.6" or "J1=7 K"."""
     values = {}
@@ -96,11 +101,10 @@ def _number(text: str) -> float | str:
 
 
 def _result(work: Study, posterior: Posterior) -> Result:
-    file = work.config.measurement.file
+    files = [path.name for path in work.config.measurement.files]
+    name = "".join(files[:1]) + (f" and {len(files) - 1} more" if len(files) > 1 else "")
     used = work.config.measurement.model_dump(exclude_none=True, exclude_defaults=True, exclude={"file"})
-    return Result(
-        posterior, work.spectrum, work.experiment, work.prior, Path(file or "").name, used, _truth(work.config)
-    )
+    return Result(posterior, work.spectrum, work.experiment, work.prior, name, used, _truth(work.config))
 
 
 def _truth(config: Config) -> Mapping[str, float]:
@@ -130,8 +134,7 @@ def _seal(values: Mapping[str, float]) -> str:
 
 
 def _record(config: Config, seeds: Mapping[str, int], papers: tuple[str, ...]) -> Record:
-    files = [] if config.measurement.file is None else [Path(config.measurement.file)]
-    return Record.start(seeds=seeds, files=files, papers=papers)
+    return Record.start(seeds=seeds, files=config.measurement.files, papers=papers)
 
 
 def _make(folder: Path) -> None:

@@ -9,7 +9,7 @@ from sqwirrel.model.prior import Distribution, LogUniform, Normal
 from sqwirrel.report.axes import corners
 from sqwirrel.report.numbers import interval, plain, with_error
 from sqwirrel.report.result import Result
-from sqwirrel.spectra import QGrid, QPath, QPoints, QShells, Spectrum
+from sqwirrel.spectra import Peaks, QGrid, QPath, QPoints, QShells, Spectrum
 from sqwirrel.spectra.measurement import Points
 
 MEANING_OF = {
@@ -120,6 +120,21 @@ def described(spectrum: Spectrum) -> dict[str, Any]:
         "bins_measured": int(valid.sum()),
         "bins_unmeasured": int((~valid).sum()),
         "bins_zero": int((valid & (spectrum.intensity == 0)).sum()),
+    }
+
+
+def described_peaks(peaks: Peaks) -> dict[str, Any]:
+    """A table of peaks in numbers: how many at how many wavevectors, ranges, conditions."""
+    return {
+        "kind": "peaks of modes in a single crystal",
+        "peaks": len(peaks),
+        "wavevectors": len(set(map(tuple, peaks.q.tolist()))),
+        "energy_range": [float(peaks.energy.min()), float(peaks.energy.max())],
+        "error_range": [float(peaks.error.min()), float(peaks.error.max())],
+        "found_by_scans_of_q": int((peaks.q_error > 0).any(dim=1).sum()),
+        "temperature": peaks.temperature,
+        "field": peaks.field.tolist(),
+        **_cell(peaks.lattice),
     }
 
 

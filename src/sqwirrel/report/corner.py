@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
 
-from sqwirrel.report.figures import ACCENT, BAND, INK, STYLE
+from sqwirrel.report.figures.maps import ACCENT, BAND, INK, STYLE
 from sqwirrel.report.result import Result
 
 Array = Float[np.ndarray, "..."]

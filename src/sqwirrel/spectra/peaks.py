@@ -1,4 +1,4 @@
-"""Peaks: a table of positions, as fitted to single-crystal scans, with their errors."""
+"""Peaks: energies of modes that were fitted to scans, each at a wavevector, with their errors."""
 
 from dataclasses import dataclass
 
@@ -13,21 +13,24 @@ from sqwirrel.spectra.points import Numbers, as_tensor, checked_q
 
 @dataclass(frozen=True, eq=False)
 class Peaks:
-    """Energies of modes at wavevectors: `q` (rlu of `lattice`), `energy` (meV, E_i - E_f), `error` (one standard
-    deviation, meV), `q_error` (one standard deviation along h, k, l, rlu).
+    """Peaks at `q` (rlu of `lattice`) and `energy` (meV) with one standard deviation `error` (meV); several may share
+    a q. Where known: `intensity` with `intensity_error` (any one unit), `fwhm` (meV) of each, the energy range
+    `search` (meV) in which peaks were looked for, temperature (K) and field (T, Cartesian).
 
-    Where known: `intensity` (any unit), `fwhm` (meV), `search` (meV), the range in which each peak was looked for;
-    `temperature` in K, `field` in T (Cartesian).
+    `q_error` (rlu, one standard deviation, 0 where exact) is that of peaks found by scanning q at constant energy.
+    `error` of such a peak is the same uncertainty as an energy (times the slope of the mode), not a second one: use
+    one of the two.
     """
 
     lattice: Lattice
     q: Float64[Tensor, "peak 3"]
     energy: Float64[Tensor, " peak"]
     error: Float64[Tensor, " peak"]
-    q_error: Float64[Tensor, "peak 3"]
     intensity: Float64[Tensor, " peak"] | None
+    intensity_error: Float64[Tensor, " peak"] | None
     fwhm: Float64[Tensor, " peak"] | None
     search: Float64[Tensor, "peak 2"] | None
+    q_error: Float64[Tensor, "peak 3"]
     temperature: float | None
     field: Float64[Tensor, "3"]
 
@@ -37,40 +40,49 @@ class Peaks:
         q: Numbers,
         energy: Numbers,
         error: Numbers,
-        q_error: Numbers | None = None,
+        *,
         intensity: Numbers | None = None,
+        intensity_error: Numbers | None = None,
         fwhm: Numbers | None = None,
         search: Numbers | None = None,
+        q_error: Numbers | None = None,
         temperature: float | None = None,
         field: Numbers = (0.0, 0.0, 0.0),
     ) -> None:
         object.__setattr__(self, "lattice", lattice)
         object.__setattr__(self, "q", checked_q(q))
-        rows = len(self.q)
-        for name, values, shape in (
-            ("energy", energy, (rows,)),
-            ("error", error, (rows,)),
-            ("q_error", torch.zeros(rows, 3) if q_error is None else q_error, (rows, 3)),
-            ("intensity", intensity, (rows,)),
-            ("fwhm", fwhm, (rows,)),
-            ("search", search, (rows, 2)),
-            ("field", field, (3,)),
-        ):
-            object.__setattr__(self, name, None if values is None else _checked(name, values, shape))
+        count = len(self.q)
+        for name, values in (("energy", energy), ("error", error)):
+            object.__setattr__(self, name, _checked(values, (count,), name))
+        for name, given in (("intensity", intensity), ("intensity_error", intensity_error), ("fwhm", fwhm)):
+            object.__setattr__(self, name, None if given is None else _checked(given, (count,), name))
+        object.__setattr__(self, "search", None if search is None else _checked(search, (count, 2), "search"))
+        spread = torch.zeros_like(self.q) if q_error is None else _checked(q_error, (count, 3), "q_error")
+        object.__setattr__(self, "q_error", spread)
         object.__setattr__(self, "temperature", temperature)
-        if not bool((self.error > 0).all()):
-            raise InputError("every peak needs an error of its energy above 0 (one standard deviation, meV)")
-        if bool((self.q_error < 0).any()):
-            raise InputError("errors of q must not be negative (one standard deviation along h, k, l, rlu)")
-        if temperature is not None and not temperature >= 0:
-            raise InputError(f"the temperature is {temperature} K; it must not be negative")
+        object.__setattr__(self, "field", _checked(field, (3,), "field"))
+        self._check_signs()
 
     def __len__(self) -> int:
         return len(self.q)
 
+    def _check_signs(self) -> None:
+        if not (self.error > 0).all():
+            raise InputError(f"the error of a peak is {float(self.error.min()):g} meV; it must be positive")
+        if (self.q_error < 0).any():
+            raise InputError("the error of a wavevector is negative; give one standard deviation, rlu")
+        for name, values in (("error of an intensity", self.intensity_error), ("width of a peak", self.fwhm)):
+            if values is not None and (values < 0).any():
+                raise InputError(f"the {name} is {float(values.min()):g}; it must not be negative")
+        if self.search is not None and not (self.search.diff() > 0).all():
+            raise InputError("an energy range that was searched ends below its start, meV; swap them")
+        if self.temperature is not None and not self.temperature >= 0:
+            raise InputError(f"the temperature is {self.temperature} K; it must not be negative")
 
-def _checked(name: str, values: Numbers, shape: tuple[int, ...]) -> Tensor:
-    found = as_tensor(values)
-    if found.shape != shape or not bool(found.isfinite().all()):
-        raise InputError(f"the {name} of peaks must be finite, of the shape {shape}, got {tuple(found.shape)}")
-    return found
+
+def _checked(values: Numbers, shape: tuple[int, ...], name: str) -> Tensor:
+    """Finite numbers of a shape."""
+    array = as_tensor(values)
+    if array.shape != shape or not array.isfinite().all():
+        raise InputError(f"{name} of peaks must hold finite numbers of the shape {shape}, got {tuple(array.shape)}")
+    return array

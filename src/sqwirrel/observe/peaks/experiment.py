@@ -40,11 +40,12 @@ class PeakExperiment(nn.Module):
 
     Nuisances: `outliers`, the probability that a peak is none of the modes; with `extra`, `peak_width_extra` (meV), a
     standard deviation added in quadrature to every error. Peaks at one wavevector are distinct modes, so a measurement
-    of the same peak again belongs in a table of its own. Intensities, widths and domains of the table are not used;
-    without a temperature, modes are weighed as at 0 K.
+    of the same peak again belongs in a table of its own. Errors of q add to those of energies, by the slope of the mode,
+    unless `q_error` is False: for tables whose errors of energies are those of q already. Intensities and widths are not
+    used; without a temperature, modes are weighed as at 0 K.
     """
 
-    def __init__(self, model: SpinModel, peaks: Peaks, *, extra: bool = False) -> None:
+    def __init__(self, model: SpinModel, peaks: Peaks, *, extra: bool = False, q_error: bool = True) -> None:
         super().__init__()
         _check(peaks)
         self.model, self.peaks, self.blur = model, peaks, 0.0
@@ -52,8 +53,8 @@ class PeakExperiment(nn.Module):
         self.groups, self.span = grouped(peaks.q), _span(peaks)
         if max(group.shape[1] for group in self.groups) > MOST:
             raise InputError(f"more than {MOST} peaks of the table are at one wavevector; split the table")
-        self.axes = [axis for axis in range(3) if bool(peaks.q_error[:, axis].any())]
-        step = torch.eye(3, dtype=torch.float64)[self.axes]
+        axes = [axis for axis in range(3) if q_error and bool(peaks.q_error[:, axis].any())]
+        step = torch.eye(3, dtype=torch.float64)[axes]
         shifts = [sign * peaks.q_error * unit for unit in step for sign in (1, -1)]
         q = torch.cat([peaks.q, *(peaks.q + shift for shift in shifts)])
         self.waves = SpinWaves(model, q, temperature=peaks.temperature or 0.0, field=peaks.field)

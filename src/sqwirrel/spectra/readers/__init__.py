@@ -5,13 +5,16 @@ To add a format: one module here with `sniff` and `read`, and one entry in READE
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from sqwirrel.errors import InputError
-from sqwirrel.spectra.readers import mantid, mat, native, nxspe, table
+from sqwirrel.lattice import Lattice
+from sqwirrel.spectra.peaks import Peaks
+from sqwirrel.spectra.readers import mantid, mat, native, nxspe, peaks, table
 from sqwirrel.spectra.readers.foreign import describe
+from sqwirrel.spectra.readers.triple_axis import SCANS
 from sqwirrel.spectra.spectrum import Spectrum
 
 
@@ -28,7 +31,7 @@ class Reader(Protocol):
         """The spectrum in a file of this format."""
 
 
-READERS: dict[str, Reader] = {"sqwirrel": native, "nxspe": nxspe, "mantid": mantid, "mat": mat, "csv": table}
+READERS: dict[str, Reader] = {"sqwirrel": native, "nxspe": nxspe, "mantid": mantid, "mat": mat, "csv": table, **SCANS}
 
 WRITERS: Mapping[str, Callable[[Path, Spectrum], None]] = {".h5": native.write, ".csv": table.write}
 
@@ -40,16 +43,52 @@ def read(path: Path | str) -> Spectrum:
     """
     path = Path(path)
     _check_readable(path)
-    reader = next((reader for reader in READERS.values() if reader.sniff(path)), None)
-    if reader is None:
+    if is_peaks(path):
+        raise InputError(f"{path.name} is a table of peaks and no spectrum; read it with read_peaks(path, lattice)")
+    name = _reader_of(path)
+    if name is None and peaks.has_numbers_only(path):
+        raise InputError(
+            f"{path.name} is a table of numbers that does not name its columns; if they are peaks, read it with "
+            "read_peaks(path, lattice, columns=...)"
+        )
+    if name is None:
         raise InputError(describe(path))
-    spectrum = _read_with(reader, path)
+    spectrum = _read_with(READERS[name], path)
     if not spectrum.valid.any():
         raise InputError(
             f"{path.name} has no measured bin: all {spectrum.valid.numel()} are NaN or masked; "
             "check the reduction that made it"
         )
     return spectrum
+
+
+def is_peaks(path: Path | str) -> bool:
+    """Whether a file is a table of peaks that names its columns: one for `read_peaks`, not for `read`."""
+    _check_readable(Path(path))
+    return peaks.sniff(Path(path))
+
+
+def read_peaks(
+    path: Path | str,
+    lattice: Lattice | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    lines: peaks.Lines | None = None,
+) -> Peaks:
+    """The peaks in a table, in the order of its rows; a row that is there twice is one peak.
+
+    The `lattice` may be left out where the file has a line `# lattice [angstrom, degrees]: a b c alpha beta gamma`.
+    `columns` names those of a table that does not (or not as we do): h, k, l, energy, error, intensity, fwhm, ...;
+    any other name is not used. With the columns `x` and `direction` in place of h, k, l the wavevector is that on one
+    of `lines`: for each direction q at x = 0 and what x = 1 adds to it (rlu); `x_error` is then the error of x.
+    """
+    path = Path(path)
+    if not is_peaks(path) and (name := _reader_of(path)):
+        raise InputError(
+            f"{path.name} is a spectrum ({name}) and no table of peaks, which has an error beside each energy; "
+            "read it with read(path)"
+        )
+    return peaks.read(path, lattice, columns, lines)
 
 
 def write(path: Path | str, spectrum: Spectrum) -> None:
@@ -63,6 +102,11 @@ def write(path: Path | str, spectrum: Spectrum) -> None:
         part = Path(folder) / path.name
         WRITERS[path.suffix](part, spectrum)
         part.replace(path)  # atomic: same folder, so same file system
+
+
+def _reader_of(path: Path) -> str | None:
+    """The name of the reader that takes a file."""
+    return next((name for name, reader in READERS.items() if reader.sniff(path)), None)
 
 
 def _read_with(reader: Reader, path: Path) -> Spectrum:

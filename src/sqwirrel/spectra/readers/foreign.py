@@ -6,7 +6,10 @@ import h5py
 
 from sqwirrel.spectra.readers.hdf5 import is_hdf5, opened
 
-EXPECTED = "expected a powder .mat struct, NXSPE, a Mantid workspace of energy transfer, or sqwirrel's own .h5 or .csv"
+EXPECTED = (
+    "expected a powder .mat struct, NXSPE, a Mantid workspace of energy transfer, triple-axis scans (SPICE, ILL, PSI, "
+    "ICE, ICP), or sqwirrel's own .h5 or .csv"
+)
 
 _STARTS = {
     b"MATLAB 7.3": "a MATLAB 7.3 file; save it with the option -v7",

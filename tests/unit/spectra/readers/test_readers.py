@@ -11,7 +11,10 @@ from sqwirrel.lattice import Lattice
 from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum, read, write
 
 NAN = float("nan")
-EXPECTED = "expected a powder .mat struct, NXSPE, a Mantid workspace of energy transfer, or sqwirrel's own .h5 or .csv"
+EXPECTED = (
+    "expected a powder .mat struct, NXSPE, a Mantid workspace of energy transfer, triple-axis scans (SPICE, ILL, PSI, "
+    "ICE, ICP), or sqwirrel's own .h5 or .csv"
+)
 
 
 def matrix(rows):

@@ -1,4 +1,4 @@
-"""One function a figure: maps of data, model and residuals, energy cuts, and the posterior of pairs of parameters.
+"""Maps of data, model and residuals, energy cuts, and the style of all figures.
 
 Maps of one result share their axes, and data and model their colours. Grey is not measured.
 """

@@ -1,0 +1,34 @@
+"""One function a figure: maps of data, model and residuals, energy cuts, and pictures of scans and of peaks.
+
+Maps of one result share their axes, and data and model their colours. Grey is not measured.
+"""
+
+from sqwirrel.report.figures.maps import (
+    STYLE,
+    cut,
+    cut_rows,
+    data_map,
+    misfit_map,
+    model_map,
+    residual_map,
+    save,
+    spectrum_map,
+)
+from sqwirrel.report.figures.peaks import peak_panels
+from sqwirrel.report.figures.picture import picture
+from sqwirrel.report.figures.scans import scan_panels
+
+__all__ = [
+    "STYLE",
+    "cut",
+    "cut_rows",
+    "data_map",
+    "misfit_map",
+    "model_map",
+    "peak_panels",
+    "picture",
+    "residual_map",
+    "save",
+    "scan_panels",
+    "spectrum_map",
+]

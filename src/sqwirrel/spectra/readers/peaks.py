@@ -1,0 +1,227 @@
+"""Tables of peaks as text: one peak a row, or one wavevector a row with several modes.
+
+    # lattice [angstrom, degrees]: 5.19 5.56 7.54 90 90 90
+    # temperature [K]: 5
+    h,k,l,energy,error,intensity
+    0,1,2.1,27.95,0.18,185.5
+
+Columns stand between commas (a name may then end in a unit, `energy [THz]`) or between blanks; their names are in the
+first line, or in a comment above the first row. In `QH QK QL EMIN EMAX I1 EN1 sigma1 I2 EN2 sigma2 ...` (the table of
+SpinW's fitspec, whose sigma is the standard deviation of EN; EMIN and EMAX, or ENlim1 and ENlim2, are the range that
+was fitted) a mode of intensity 0 is not there. The error of the energy stands next to the energy: that tells a table
+of peaks from one of intensities. A comment may end a row. A row that is there twice, with the same q, energy and
+error, is one peak.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+
+from sqwirrel.errors import InputError
+from sqwirrel.lattice import Lattice
+from sqwirrel.spectra.peaks import Peaks
+from sqwirrel.spectra.readers import plain
+from sqwirrel.units import to_internal
+
+NAMES = {
+    **dict.fromkeys(("h", "qh"), "h"),
+    **dict.fromkeys(("k", "qk"), "k"),
+    **dict.fromkeys(("l", "ql"), "l"),
+    **dict.fromkeys(("energy", "en", "e"), "energy"),
+    **dict.fromkeys(("error", "sigma", "energy_error"), "error"),
+    **dict.fromkeys(("intensity", "i"), "intensity"),
+    **{
+        name: name for name in ("intensity_error", "fwhm", "h_error", "k_error", "l_error", "x", "x_error", "direction")
+    },
+}
+SEARCHED = {"emin": "from", "emax": "to", "enlim1": "from", "enlim2": "to"}
+ENERGIES = ("energy", "error", "fwhm", "from", "to")
+EXPECTED = "expected columns such as h,k,l,energy,error or QH QK QL EMIN EMAX I1 EN1 sigma1"
+LATTICE = "# lattice [angstrom, degrees]: a b c alpha beta gamma"
+Vector = Sequence[float]
+Lines = Mapping[int, tuple[Vector, Vector]]
+"""For each number of a direction the q at x = 0 and what x = 1 adds to it, rlu."""
+
+
+@dataclass(frozen=True)
+class _Text:
+    """Comments, names of columns as they stand there (none: the table has none), and numbered rows."""
+
+    comments: tuple[str, ...]
+    names: tuple[str, ...]
+    rows: tuple[tuple[int, str], ...]
+
+
+def sniff(path: Path) -> bool:
+    """Whether the file names a column of energies and, next to it, one of their errors."""
+    words = [_canonical(name)[0] for name in _parse(plain.head(path).splitlines()).names]
+    return any(pair == ("energy", "error") for pair in pairwise(words))
+
+
+def has_numbers_only(path: Path) -> bool:
+    """Whether the file begins with a row of at least four numbers and names no columns."""
+    text = _parse(plain.head(path).splitlines())
+    words = _words(text.rows[0][1]) if text.rows else []
+    return not text.names and len(words) > 3 and all(map(_is_number, words))
+
+
+def read(path: Path, lattice: Lattice | None, columns: Sequence[str] | None, lines: Lines | None) -> Peaks:
+    """The peaks in the table; see `read_peaks`."""
+    text = _parse(plain.lines(path))
+    names = text.names if columns is None else tuple(columns)
+    if not names:
+        raise InputError(f"{path.name} does not name its columns; give them as columns=(...), {EXPECTED}")
+    if not text.rows:
+        raise InputError(f"{path.name} has no rows; {EXPECTED}")
+    table = plain.Table.of(path, names, text.rows, "," if "," in text.rows[0][1] else None)
+    found = {_canonical(name): table.column(name.lower()) * _scale(name, path) for name in names if _canonical(name)[0]}
+    q, q_error = _wavevectors(found, lines, path)
+    content = _modes(found, q, q_error, path)
+    if not len(content["q"]):
+        raise InputError(f"{path.name} holds no peak: all intensities are 0")
+    cell = lattice if lattice is not None else _lattice(text.comments, path)
+    return Peaks(cell, **_once(content), temperature=_temperature(text.comments, path))
+
+
+def _parse(text: Iterable[str]) -> _Text:
+    comments: list[str] = []
+    rows: list[tuple[int, str]] = []
+    head = ""
+    for number, line in enumerate(text, 1):
+        row, _, comment = line.partition("#")
+        if not row.strip():
+            if not rows:
+                comments.append(comment.strip())
+        elif not rows and not head and not any(map(_is_number, _words(row))):
+            head = row
+        else:
+            rows.append((number, row.strip().rstrip(",")))
+    above = next((each for each in reversed(comments) if _names_peaks(each)), "")
+    return _Text(tuple(comments), tuple(_words(head or above)), tuple(rows))
+
+
+def _words(line: str) -> list[str]:
+    """Cells of a line; a remark in brackets behind them is none."""
+    cells = line.partition("(")[0].strip()
+    return [cell.strip() for cell in (cells.split(",") if "," in cells else cells.split())]
+
+
+def _names_peaks(comment: str) -> bool:
+    return {"energy", "error"} <= {_canonical(word)[0] for word in _words(comment)}
+
+
+def _canonical(name: str) -> tuple[str, int]:
+    """What a column is ('' for what we do not use), and the number of the mode it belongs to (0: of all)."""
+    word = name.partition("[")[0].strip(' "').lower()
+    if word in SEARCHED:
+        return SEARCHED[word], 0
+    base = word.rstrip("0123456789")
+    return NAMES.get(base, ""), int(word[len(base) :][-6:] or 0)
+
+
+def _scale(name: str, path: Path) -> float:
+    """One unit of a column, as in `energy [THz]`, in ours."""
+    unit = name.partition("[")[2].rstrip(' "]')
+    if not unit or unit == "rlu" or _canonical(name)[0] not in ENERGIES:
+        return 1.0
+    try:
+        return to_internal(1.0, unit, "meV")
+    except InputError as error:
+        raise InputError(f"column '{name}' of {path.name}: {error}") from None
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+Columns = Mapping[tuple[str, int], Float64[np.ndarray, " row"]]
+
+
+def _wavevectors(
+    found: Columns, lines: Lines | None, path: Path
+) -> tuple[Float64[np.ndarray, "row 3"], Float64[np.ndarray, "row 3"]]:
+    """q of each row and its error, from h, k, l or from the coordinate along a line."""
+    if lines is not None:
+        return _along(found, lines, path)
+    missing = [name for name in "hkl" if (name, 0) not in found]
+    if missing:
+        raise InputError(
+            f"{path.name} has no column of {' or '.join(missing)}; if its wavevectors lie on lines, give columns with "
+            "'x' and 'direction', and lines={1: (q at x = 0, step of q)}"
+        )
+    q = np.stack([found[name, 0] for name in "hkl"], axis=1)
+    return q, np.stack([found.get((f"{name}_error", 0), np.zeros(len(q))) for name in "hkl"], axis=1)
+
+
+def _along(
+    found: Columns, lines: Lines, path: Path
+) -> tuple[Float64[np.ndarray, "row 3"], Float64[np.ndarray, "row 3"]]:
+    if ("x", 0) not in found or (("direction", 0) not in found and len(lines) != 1):
+        raise InputError(f"{path.name} is to be read along lines but has no columns 'x' and 'direction'; name them")
+    x = found["x", 0]
+    direction = found.get(("direction", 0), np.full(len(x), float(next(iter(lines), 0))))
+    unknown = sorted(set(direction.tolist()) - {float(number) for number in lines})
+    if unknown:
+        raise InputError(f"{path.name} has the direction {unknown[0]:g}, for which lines gives no q")
+    origin, step = (np.array([lines[int(d)][k] for d in direction], dtype=np.float64) for k in (0, 1))
+    spread = found.get(("x_error", 0), np.zeros(len(x)))
+    return origin + x[:, None] * step, np.abs(spread[:, None] * step)
+
+
+def _modes(
+    found: Columns, q: Float64[np.ndarray, "row 3"], q_error: Float64[np.ndarray, "row 3"], path: Path
+) -> dict[str, np.ndarray]:
+    """One peak for every row and mode that is there, by row."""
+    numbers = sorted(number for name, number in found if name == "energy")
+    if not numbers:
+        raise InputError(f"{path.name} has no column of energies; {EXPECTED}")
+    own = [name for name in ("energy", "error", "intensity", "intensity_error", "fwhm") if (name, numbers[0]) in found]
+    lacking = [(name, m) for m in numbers for name in {*own, "error"} if (name, m) not in found]
+    if lacking:
+        name, mode = lacking[0]
+        raise InputError(f"{path.name} has no column of {name} for the energy {mode or ''}".rstrip() + f"; {EXPECTED}")
+    columns = {name: np.stack([found[name, m] for m in numbers], axis=1) for name in own}
+    there = np.ones_like(columns["energy"], dtype=bool)
+    if numbers != [0] and "intensity" in columns:
+        there = columns["intensity"] != 0
+    row = np.nonzero(there)[0]
+    content = {name: column[there] for name, column in columns.items()} | {"q": q[row], "q_error": q_error[row]}
+    if {("from", 0), ("to", 0)} <= found.keys():
+        content["search"] = np.stack([found["from", 0], found["to", 0]], axis=1)[row]
+    return content
+
+
+def _once(content: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Without the repetitions of a peak."""
+    parts = (content["q"], content["energy"][:, None], content["error"][:, None], content["q_error"])
+    first = np.sort(np.unique(np.concatenate(parts, axis=1), axis=0, return_index=True)[1])
+    return {name: values[first] for name, values in content.items()}
+
+
+def _lattice(comments: Iterable[str], path: Path) -> Lattice:
+    words = _stated(comments, "lattice")
+    if words is None:
+        raise InputError(f"{path.name} does not tell its lattice; give one, or add the line '{LATTICE}'")
+    return Lattice(*plain.values(words, 6, "the lattice", path))
+
+
+def _temperature(comments: Iterable[str], path: Path) -> float | None:
+    words = _stated(comments, "temperature")
+    return None if words is None else plain.values(words, 1, "the temperature", path)[0]
+
+
+def _stated(comments: Iterable[str], name: str) -> list[str] | None:
+    """The words behind a comment such as `temperature [K]: 5`."""
+    for comment in comments:
+        key, colon, rest = comment.partition(":")
+        if colon and key.partition("[")[0].strip().lower() == name:
+            return rest.replace(",", " ").split()
+    return None

@@ -1,0 +1,123 @@
+"""Tables of peaks made here: what is read of them, and one sentence for what is wrong."""
+
+import pytest
+
+from sqwirrel.errors import InputError
+from sqwirrel.lattice import Lattice
+from sqwirrel.spectra import Peaks, is_peaks, read, read_peaks
+
+CUBIC = Lattice(4.0, 4.0, 4.0)
+
+
+def written(tmp_path, text):
+    (tmp_path / "p.txt").write_text(text, newline="")
+    return tmp_path / "p.txt"
+
+
+def test_a_table_with_everything(tmp_path):
+    text = (
+        "# lattice [angstrom, degrees]: 5 5 6 90 90 120\n# temperature [K]: 1.5\n"
+        "h, k, l, energy, error, intensity, intensity_error, fwhm, h_error\n"
+        "0.5, 0, 0, 3, 0.1, 7, 1, 0.5, 0  # a good one\n\n0.6, 0, 0, 4, 0.2, 0, 1, 0.5, 0.01\n"
+    )
+    peaks = read_peaks(written(tmp_path, text))
+    assert (peaks.lattice.c, peaks.lattice.gamma, peaks.temperature) == (6.0, 120.0, 1.5)
+    assert peaks.q.tolist() == [[0.5, 0, 0], [0.6, 0, 0]]
+    assert peaks.energy.tolist() == [3, 4]
+    assert peaks.error.tolist() == [0.1, 0.2]
+    assert peaks.intensity.tolist() == [7, 0]  # one mode a row: a measured 0 stays
+    assert peaks.intensity_error.tolist() == [1, 1]
+    assert peaks.fwhm.tolist() == [0.5, 0.5]
+    assert peaks.q_error.tolist() == [[0, 0, 0], [0.01, 0, 0]]
+    assert peaks.search is None
+
+
+def test_units_of_columns_are_converted(tmp_path):
+    text = "h [rlu],k [rlu],l [rlu],energy [THz],error [THz]\n0,0,1,1,0.1\n"
+    peaks = read_peaks(written(tmp_path, text), CUBIC)
+    assert peaks.energy.tolist() == pytest.approx([4.135667696])
+    assert peaks.error.tolist() == pytest.approx([0.4135667696])
+
+
+def test_modes_of_intensity_zero_are_not_there_and_repetitions_count_once(tmp_path):
+    row = "0 0 0.5 2 20 1.5 7 0.1 0 0 0\r"
+    text = f"QH QK QL EMIN EMAX I1 EN1 sigma1 I2 EN2 sigma2\r{row}0 0 0.6 2 20 1.5 7 0.1 2 9 0.2\r{row}"
+    peaks = read_peaks(written(tmp_path, text), CUBIC)
+    assert peaks.energy.tolist() == [7, 7, 9]
+    assert peaks.q[:, 2].tolist() == [0.5, 0.6, 0.6]
+    assert peaks.search.tolist() == [[2, 20]] * 3
+    assert peaks.intensity.tolist() == [1.5, 1.5, 2]
+
+
+def test_wavevectors_on_lines(tmp_path):
+    path = written(tmp_path, "0.1, 3, 0.2, 1\n0.2, 4, 0.2, 2\n#0.3, 5, 0.2, 2\n")
+    lines = {1: ((0, 1, 0), (2, 0, 0)), 2: ((0, 0, 0), (0, 0, -1))}
+    peaks = read_peaks(path, CUBIC, columns=("x", "energy", "error", "direction"), lines=lines)
+    assert peaks.q.tolist() == [[0.2, 1, 0], [0, 0, -0.2]]
+    spread = read_peaks(path, CUBIC, columns=("x", "energy", "error", "x_error"), lines={1: lines[2]})
+    assert spread.q_error.tolist() == [[0, 0, 1], [0, 0, 2]]
+
+
+def test_only_an_error_beside_the_energy_makes_a_table_of_peaks(tmp_path):
+    assert is_peaks(written(tmp_path, "h,k,l,energy,error,intensity\n0,0,1,2,3,4\n"))
+    assert is_peaks(written(tmp_path, "# h k l E sigma\n0 0 1 2 3\n"))
+    assert not is_peaks(written(tmp_path, "h,k,l,energy,intensity,error\n0,0,1,2,3,4\n"))
+    assert not is_peaks(written(tmp_path, "Q [1/angstrom],energy [meV],intensity,error\n0,0,1,2\n"))
+
+
+HEAD = "h,k,l,energy,error\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEAD, "p.txt has no rows; expected columns such as h,k,l,energy,error"),
+        (HEAD + "0,0,1,2\n", "line 2 of p.txt has 4 values for 5 columns; it may be truncated"),
+        (HEAD + "0,0,1,2,x\n", "line 2 of p.txt has 'x' in the column 'error'; expected a number"),
+        (HEAD + "0,0,1,nan,1\n", "line 2 of p.txt has 'nan' in the column 'energy'; expected a number"),
+        (HEAD + "0,0,1,2,0\n", "the error of a peak is 0 meV; it must be positive"),
+        ("h,k,energy,error\n0,0,1,2\n", "p.txt has no column of l; if its wavevectors lie on lines, give columns with"),
+        ("h k l energy\n0 0 1 2\n", "p.txt has no column of error for the energy; expected columns such as"),
+        ("h,k,l,energy\n0,0,1,2\n", "p.txt is a spectrum (csv) and no table of peaks, which has an error beside each energy"),
+        ("h,k,l,I1,EN1,sigma1,I2,EN2\n0,0,1,2,3,4,5,6\n", "p.txt has no column of error for the energy 2; expected columns"),
+        ("h,k,l,I1,EN1,sigma1\n0,0,1,0,3,4\n", "p.txt holds no peak: all intensities are 0"),
+        ("h,k,l,energy [K],error [K]\n0,0,1,0,3\n", "column 'energy [K]' of p.txt: unit 'K' cannot be converted to meV"),
+        ("0,0,1,2,3\n", "p.txt does not name its columns; give them as columns=(...), expected columns such as"),
+        ("", "p.txt does not name its columns; give them as columns=(...), expected columns such as"),
+    ],
+)  # fmt: skip
+def test_a_bad_table_of_peaks_gets_one_sentence(text, message, tmp_path):
+    with pytest.raises(InputError) as caught:
+        read_peaks(written(tmp_path, text), CUBIC)
+    assert str(caught.value).startswith(message)
+
+
+def test_what_is_asked_for_is_said(tmp_path):
+    path = written(tmp_path, HEAD + "0,0,1,2,1\n")
+    with pytest.raises(InputError, match="does not tell its lattice; give one, or add the line '# lattice"):
+        read_peaks(path)
+    with pytest.raises(InputError, match="is a table of peaks and no spectrum; read it with read_peaks"):
+        read(path)
+    with pytest.raises(InputError, match="is to be read along lines but has no columns 'x' and 'direction'"):
+        read_peaks(path, CUBIC, lines={1: ((0, 0, 0), (1, 0, 0))})
+    columns = ("x", "_", "direction", "energy", "error")
+    with pytest.raises(InputError, match="has the direction 1, for which lines gives no q"):
+        read_peaks(path, CUBIC, columns=columns, lines={2: ((0, 0, 0), (1, 0, 0))})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"q": [[0, 0]]}, "q must hold one finite (h, k, l) a row"),
+        ({"energy": [1.0, 2.0]}, "energy of peaks must hold finite numbers of the shape (1,), got (2,)"),
+        ({"q_error": [[-0.1, 0, 0]]}, "the error of a wavevector is negative"),
+        ({"fwhm": [-1.0]}, "the width of a peak is -1; it must not be negative"),
+        ({"search": [[5.0, 2.0]]}, "an energy range that was searched ends below its start"),
+        ({"temperature": -1.0}, "the temperature is -1.0 K; it must not be negative"),
+    ],
+)
+def test_peaks_are_checked(changes, message):
+    given = {"q": [[0.0, 0, 1]], "energy": [1.0], "error": [0.1], **changes}
+    with pytest.raises(InputError) as caught:
+        Peaks(CUBIC, given.pop("q"), given.pop("energy"), given.pop("error"), **given)
+    assert str(caught.value).startswith(message)
