@@ -4,7 +4,9 @@ from sqwirrel.observe.background import ConstantBackground, PlanarBackground, Sl
 from sqwirrel.observe.counting import Gaussian, Poisson
 from sqwirrel.observe.experiment import Experiment
 from sqwirrel.observe.instrument import Instrument
+from sqwirrel.observe.joint import Joint
 from sqwirrel.observe.momentum import AngularQWidth, ConstantQWidth
+from sqwirrel.observe.peaks import PeakExperiment
 from sqwirrel.observe.resolution import GaussianResolution, PolynomialResolution, TableResolution, TailedResolution
 
 __all__ = [
@@ -15,6 +17,8 @@ __all__ = [
     "Gaussian",
     "GaussianResolution",
     "Instrument",
+    "Joint",
+    "PeakExperiment",
     "PlanarBackground",
     "Poisson",
     "PolynomialResolution",

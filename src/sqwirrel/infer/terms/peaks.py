@@ -101,7 +101,10 @@ class PeaksTerm:
     def explained(self, theta: Float[Tensor, "1 own"]) -> Explained:
         """Which lines the peaks belong to, and how far from them they lie."""
         share, lines, variance = self.experiment.explained(theta, self.peaks)
-        known = share.sum(1).clamp(min=1e-12)
         square = (self.peaks.energy[:, None] - lines.energy[0]) ** 2 / variance
-        energy, square = ((share * part).sum(1) / known for part in (lines.energy[0], square))
-        return Explained(energy, square, 1 - share.sum(1))
+        known = share.sum(1)
+        lowest = square.where(lines.weight[0] > 0, torch.inf).argmin(1)
+        nearest = torch.nn.functional.one_hot(lowest, square.shape[1]).to(share)
+        share = torch.where(known[:, None] > 1e-9, share / known.clamp(min=1e-9)[:, None], nearest)
+        energy, square = ((share * part).sum(1) for part in (lines.energy[0], square))
+        return Explained(energy, square, 1 - known)

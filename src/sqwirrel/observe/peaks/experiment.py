@@ -40,9 +40,9 @@ class PeakExperiment(nn.Module):
 
     Nuisances: `outliers`, the probability that a peak is none of the modes; with `extra`, `peak_width_extra` (meV), a
     standard deviation added in quadrature to every error. Peaks at one wavevector are distinct modes, so a measurement
-    of the same peak again belongs in a table of its own. Errors of q add to those of energies, by the slope of the mode,
-    unless `q_error` is False: for tables whose errors of energies are those of q already. Intensities and widths are not
-    used; without a temperature, modes are weighed as at 0 K.
+    of the same peak again belongs in a table of its own. Errors of q add to those of energies, by the slope of the
+    mode, unless `q_error` is False: for tables whose errors of energies are those of q already. Intensities and widths
+    are not used; without a temperature, modes are weighed as at 0 K.
     """
 
     def __init__(self, model: SpinModel, peaks: Peaks, *, extra: bool = False, q_error: bool = True) -> None:
