@@ -29,8 +29,8 @@ LIMITS = {
 
 
 def sections() -> list[tuple[str, type[Section]]]:
-    """Every section with its place in a file, the root first; kinds of one section follow each other. One that stands in
-    several places is given for the first.
+    """Every section with its place in a file (the first of several), the root first; kinds of one section follow each
+    other.
     """
     known: dict[type[Section], str] = {}
     return [(place, each) for place, each in _walk("", Config) if known.setdefault(each, place) == place]

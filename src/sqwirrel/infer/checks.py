@@ -163,8 +163,7 @@ def parameter_checks(
     target: Target, draws: Float[Tensor, "draw parameter"], weight: Float[Tensor, " draw"]
 ) -> list[Check]:
     """Parameters that the prior decides unasked: cut off at a bound that is not zero, or as wide as the prior."""
-    assumed = {name for term in target.terms for name in term.assumed}
-    meant = torch.tensor([name not in assumed for name in target.names])
+    meant = torch.tensor([name not in target.assumed for name in target.names])
     lo, hi = target.prior.bounds.T
     low, high = (weighted_quantile(draws, weight, level) for level in LEVELS["interval95"])
     width = (high - low).clamp(min=1e-300)

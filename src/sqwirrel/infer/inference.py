@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.infer.anchor import Fine, anchor
@@ -58,8 +60,6 @@ COARSE_BINS = (40, 80)
 """The coarse spectrum has at most this many bins along |Q| and energy; the points of a path are not merged."""
 COARSE_SAMPLES = 4
 """The coarse average has this many times fewer quadrature points per cell."""
-BLUR = 0.05
-"""The coarse search adds this share of the highest energy of a table of peaks to the errors there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,13 +114,12 @@ class Averages:
 
 
 def _coarse(term: Term) -> tuple[Part, tuple[int, int]]:
-    """The experiment of a term on merged bins with fewer points, or with blurred peaks."""
+    """The experiment of a term on merged bins with fewer points; peaks are as they are."""
     match term:
         case SpectrumTerm():
             return _merged_experiment(term.experiment, term.spectrum)
         case PeaksTerm():
-            highest = float(term.experiment.peaks.energy.max())
-            return term.experiment.blurred(BLUR * highest), (1, 1)
+            return term.experiment, (1, 1)
     raise TypeError(f"nothing searches a {type(term).__name__}")
 
 
@@ -173,8 +172,22 @@ def infer(
 def search(coarse: Target, settings: Settings, tell: Progress) -> list[Optimum]:
     """The basins of the posterior on a coarse spectrum and a coarse average."""
     tell("screening", 0, 1)
-    starts = screen(coarse, draws=settings.screen, keep=settings.starts, seed=settings.seed)
+    starts = _starts(coarse, settings, tell)
     return basins(refine(coarse, starts, progress=lambda done, total: tell("searching", done, total)))
+
+
+def _starts(coarse: Target, settings: Settings, tell: Progress) -> Float[Tensor, "start parameter"]:
+    """The best prior draws; with peaks, also where those of a target with blurred peaks lead to.
+
+    A likelihood of sharp peaks is flat far from them, and has basins that a blurred one has not.
+    """
+    starts = screen(coarse, draws=settings.screen, keep=settings.starts, seed=settings.seed)
+    if not any(isinstance(term, PeaksTerm) for term in coarse.terms):
+        return starts
+    wide = coarse.with_terms(term.blurred() if isinstance(term, PeaksTerm) else term for term in coarse.terms)
+    first = screen(wide, draws=settings.screen, keep=settings.starts, seed=settings.seed)
+    found = basins(refine(wide, first, progress=lambda done, total: tell("searching", done, total)))
+    return torch.cat((starts, coarse.prior.constrain(torch.stack([basin.z for basin in found]))))
 
 
 def random_starts(coarse: Target, *, starts: int, seed: int) -> list[Optimum]:

@@ -66,6 +66,11 @@ class Target:
         """The free parameters."""
         return self.prior.names
 
+    @property
+    def assumed(self) -> set[str]:
+        """Parameters that the prior is expected to decide."""
+        return {name for term in self.terms for name in term.assumed}
+
     def full(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch full"]:
         """Every parameter of all terms, the fixed ones filled in."""
         column = {name: theta[:, k] for k, name in enumerate(self.names)}

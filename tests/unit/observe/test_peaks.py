@@ -99,17 +99,18 @@ def test_gradient_is_that_of_finite_differences(known: dict[str, object], blur: 
 
 
 def test_information_of_one_sharp_mode_is_that_of_least_squares() -> None:
-    """One mode a wavevector and no outlier to speak of: J' V^-1 J, and 1 / (eps (1 - eps)) for each peak."""
+    """One mode a wavevector and no outlier to speak of: J' V^-1 J, and 1 / (1 - eps)^2 for each peak."""
     q = [[0.5, 0.4, 0.0], [0.5, 0.2, 0.0], [0.3, 0.3, 0.0]]
     experiment = PeakExperiment(RB, table(q, [5.0, 6.0, 4.0]))
-    theta = experiment.pack(outliers=1e-9)
+    theta = experiment.pack(outliers=1e-4)
     exact = experiment.lines(theta)[0].energy[0, :, 0]
     found = experiment.slope(theta, table(q, exact.tolist())).information[0]
     step = 1e-5 * torch.eye(4, dtype=torch.float64)[:3]
     up, down = (experiment.lines(theta + sign * step)[0].energy[..., 0] for sign in (1, -1))
     J = (up - down) / 2e-5 / 0.05
-    assert torch.allclose(found[:3, :3], J @ J.T, rtol=1e-4)
-    assert float(found[3, 3]) == pytest.approx(3e9, rel=1e-6)
+    assert torch.allclose(found[:3, :3], J @ J.T, rtol=1e-3)
+    stray = 1e-4 * 0.05 * (2 * math.pi) ** 0.5 / (1.5 * float(exact.max()))
+    assert float(found[3, 3]) == pytest.approx(3 + 3 * stray / 1e-4**2, rel=0.3)
     assert not bool(found[3, :3].any())
 
 

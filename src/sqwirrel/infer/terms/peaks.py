@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -13,6 +13,9 @@ from sqwirrel.errors import InputError
 from sqwirrel.infer.terms.term import TermSlope
 from sqwirrel.observe.peaks import PeakExperiment
 from sqwirrel.spectra.peaks import Peaks
+
+BLUR = 0.05
+"""A search adds this share of the highest energy of a table to its errors."""
 
 
 class Explained(NamedTuple):
@@ -93,6 +96,10 @@ class PeaksTerm:
     def reweighed(self, theta: Float[Tensor, "1 own"]) -> "PeaksTerm":  # noqa: ARG002 (errors are what they are)
         """The same."""
         return self
+
+    def blurred(self) -> "PeaksTerm":
+        """The same with larger errors, for a search."""
+        return replace(self, experiment=self.experiment.blurred(BLUR * float(self.peaks.energy.max())))
 
     def push(self, theta: Float[Tensor, "1 own"]) -> Float[Tensor, "repeat own"]:
         """Nothing: there are no repetitions."""

@@ -94,8 +94,8 @@ class PeakExperiment(nn.Module):
         """log L, its exact gradient, and the information.
 
         That is the Fisher information of positions and variances if it were known which line each peak belongs to,
-        weighed with the probabilities of that (the responsibilities), and that of `outliers` likewise. It is never
-        below the information of the mixture itself; weights add a little that is left out.
+        weighed with the probabilities of that (the responsibilities), and the curvature in `outliers` likewise. What is
+        not known of the assignment is not taken off, and what the weights of lines add is left out.
         """
         n = len(self.model.names)
 
@@ -119,7 +119,8 @@ class PeakExperiment(nn.Module):
         gradient[:, :n] += (by_weight[:, None] * rise[:, :, 1]).sum((-2, -1))
         gradient[:, n] += by_outliers
         information = _squared(line, share / variance) + _squared(wide, share / variance**2 / 2)
-        information[:, n, n] += len(peaks) / (outliers * (1 - outliers)).detach()
+        known, eps = share.sum((-2, -1)), outliers.detach()
+        information[:, n, n] += known / (1 - eps) ** 2 + (len(peaks) - known) / eps**2
         return PeakSlope(total.detach(), gradient, information, stable)
 
     def explained(
