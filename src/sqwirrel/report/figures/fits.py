@@ -32,7 +32,7 @@ def peak_fit(result: PeakResult) -> Figure:
         for sign, marker in ((1, "^"), (-1, "v")):
             far = beyond & (np.sign(away) == sign)
             below.plot(measured[far], np.full(int(far.sum()), sign * MOST), marker, ms=4, **style)
-    below.axhline(0, color="#999999", lw=0.8)
+    below.axhline(0, color="#999999", lw=0.8, zorder=0)
     above.set(title="Peaks", ylabel="model (meV)")
-    below.set(xlabel="measured (meV)", ylabel="(measured − model) / σ", ylim=(-MOST - 0.7, MOST + 0.7))
+    below.set(xlabel="measured (meV)", ylabel="residual (σ)", ylim=(-MOST - 0.7, MOST + 0.7))
     return figure
