@@ -120,14 +120,14 @@ def test_what_cannot_be_joined_is_said(names, what, measured):
 
 
 def test_hb1a_scan_of_temperature_in_a_field(measured):
-    """7 T along the normal of (0kl), -a of the orthorhombic cell; no one temperature; both energies stand still."""
+    """7 T along the normal of (0kl), -a of the orthorhombic cell; no one temperature; E_i of HB-1A is fixed."""
     path = measured("formats/HB1A_exp0718_scan0206.dat")
     header, columns = spice(path)
     spectrum = read(path)
     check_columns(spectrum, [columns[name] for name in "hkl"], columns["e"], columns["detector"], columns["monitor"])
     assert float(spectrum.intensity.sum()) == float(header["Sum of Counts"]) == 2599016
     assert spectrum.measurement.temperature is None
-    assert spectrum.measurement.final_energy == 14.6332
+    assert (spectrum.measurement.incident_energy, spectrum.measurement.final_energy) == (14.6339, None)
     assert {tuple(each) for each in spectrum.measurement.points.plane.tolist()} == {(0, 0, 1), (0, 1, 0)}
     assert spectrum.measurement.field.tolist() == pytest.approx([-7.0, 0.0, 0.0])
 

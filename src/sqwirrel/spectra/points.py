@@ -121,7 +121,9 @@ class QPoints:
         if self.plane is not None:
             flat = lattice.to_cartesian(self.plane) if self.plane.shape == (2, 3) else torch.zeros(2, 3).double()
             if not float(torch.linalg.cross(flat[0], flat[1]).norm()) > 1e-9:
-                raise InputError(f"a scattering plane needs two (h, k, l) that are not parallel, got {plane}")
+                raise InputError(
+                    f"a scattering plane needs two (h, k, l) that are not parallel, got {self.plane.tolist()}"
+                )
 
     def __len__(self) -> int:
         return len(self.q)

@@ -66,7 +66,7 @@ def course(points: Float64[np.ndarray, "point coordinate"]) -> Course:
     )
     if not moving:
         return Course("point", np.arange(1.0, len(points) + 1), fixed, "")
-    first = max(moving, key=lambda name: span[name] / STILL[name])
+    first = max(moving, key=lambda name: round(span[name] / STILL[name]))
     others = [_beside(points, names, name, first) for name in moving if name != first]
     return Course(first, points[:, names.index(first)], fixed, ", ".join(others))
 

@@ -6,11 +6,11 @@
     0,1,2.1,27.95,0.18,185.5
 
 Columns stand between commas (a name may then end in a unit, `energy [THz]`) or between blanks; their names are in the
-first line, or in a comment above the first row. In `QH QK QL EMIN EMAX I1 EN1 sigma1 I2 EN2 sigma2 ...` (the table of
-SpinW's fitspec, whose sigma is the standard deviation of EN; EMIN and EMAX, or ENlim1 and ENlim2, are the range that
-was fitted) a mode of intensity 0 is not there. The error of the energy stands next to the energy: that tells a table
-of peaks from one of intensities. A comment may end a row. A row that is there twice, with the same q, energy and
-error, is one peak.
+first line, or in a comment above the first row. `QH QK QL minE maxE I1 E1 s1 I2 E2 s2 ...` is SpinW's table
+(https://spinw.org/sw_readspec), also with EMIN EMAX or ENlim1 ENlim2, EN1 and sigma1: s is the standard deviation of
+E, the range is the one that was searched, and a mode whose intensity or energy is 0 is not there. The error of the
+energy stands next to the energy: that tells a table of peaks from one of intensities. A comment may end a row. A row
+that is there twice, with the same q, energy and error, is one peak.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,13 +32,13 @@ NAMES = {
     **dict.fromkeys(("k", "qk"), "k"),
     **dict.fromkeys(("l", "ql"), "l"),
     **dict.fromkeys(("energy", "en", "e"), "energy"),
-    **dict.fromkeys(("error", "sigma", "energy_error"), "error"),
+    **dict.fromkeys(("error", "sigma", "s", "energy_error"), "error"),
     **dict.fromkeys(("intensity", "i"), "intensity"),
     **{
         name: name for name in ("intensity_error", "fwhm", "h_error", "k_error", "l_error", "x", "x_error", "direction")
     },
 }
-SEARCHED = {"emin": "from", "emax": "to", "enlim1": "from", "enlim2": "to"}
+SEARCHED = {"emin": "from", "emax": "to", "mine": "from", "maxe": "to", "enlim1": "from", "enlim2": "to"}
 ENERGIES = ("energy", "error", "fwhm", "from", "to")
 EXPECTED = "expected columns such as h,k,l,energy,error or QH QK QL EMIN EMAX I1 EN1 sigma1"
 LATTICE = "# lattice [angstrom, degrees]: a b c alpha beta gamma"
@@ -75,9 +75,8 @@ def read(path: Path, lattice: Lattice | None, columns: Sequence[str] | None, lin
     names = text.names if columns is None else tuple(columns)
     if not names:
         raise InputError(f"{path.name} does not name its columns; give them as columns=(...), {EXPECTED}")
-    if not text.rows:
-        raise InputError(f"{path.name} has no rows; {EXPECTED}")
-    table = plain.Table.of(path, names, text.rows, "," if "," in text.rows[0][1] else None)
+    rows = _untagged(text.rows, path)
+    table = plain.Table.of(path, names, rows, "," if "," in rows[0][1] else None)
     found = {_canonical(name): table.column(name.lower()) * _scale(name, path) for name in names if _canonical(name)[0]}
     q, q_error = _wavevectors(found, lines, path)
     content = _modes(found, q, q_error, path)
@@ -101,6 +100,16 @@ def write(path: Path, peaks: Peaks) -> None:
     rows = zip(*(values.tolist() for values in columns.values()), strict=True)
     lines = (*head, ",".join(columns), *(",".join(map(repr, row)) for row in rows))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _untagged(rows: Iterable[tuple[int, str]], path: Path) -> list[tuple[int, str]]:
+    """The rows without the tags of SpinW, which say what correlation the rows below them are peaks of."""
+    kept = [(number, row) for number, row in rows if row != "[Sperp]"]
+    if tag := next((row for _, row in kept if row.startswith("[")), None):
+        raise InputError(f"{path.name} has peaks of the correlation {tag[:20]}; only those of S_perp are read")
+    if not kept:
+        raise InputError(f"{path.name} has no rows; {EXPECTED}")
+    return kept
 
 
 def _parse(text: Iterable[str]) -> _Text:
@@ -207,7 +216,7 @@ def _modes(
     columns = {name: np.stack([found[name, m] for m in numbers], axis=1) for name in own}
     there = np.ones_like(columns["energy"], dtype=bool)
     if numbers != [0] and "intensity" in columns:
-        there = columns["intensity"] != 0
+        there = (columns["intensity"] != 0) & (columns["energy"] != 0)
     row = np.nonzero(there)[0]
     content = {name: column[there] for name, column in columns.items()} | {"q": q[row], "q_error": q_error[row]}
     if {("from", 0), ("to", 0)} <= found.keys():

@@ -49,6 +49,14 @@ def test_modes_of_intensity_zero_are_not_there_and_repetitions_count_once(tmp_pa
     assert peaks.intensity.tolist() == [1.5, 1.5, 2]
 
 
+def test_the_table_of_spinw(tmp_path):
+    text = "QH QK QL minE maxE I1 E1 s1\n[Sperp]\n0 0 0.5 2 20 1.5 7 0.1\n0 0 0.6 2 20 1.5 0 0.1\n"
+    peaks = read_peaks(written(tmp_path, text), CUBIC)
+    assert (peaks.energy.tolist(), peaks.error.tolist(), peaks.search.tolist()) == ([7], [0.1], [[2, 20]])
+    with pytest.raises(InputError, match=r"p\.txt has peaks of the correlation \[Mxx\]; only those of S_perp are read"):
+        read_peaks(written(tmp_path, text.replace("Sperp", "Mxx")), CUBIC)
+
+
 def test_wavevectors_on_lines(tmp_path):
     path = written(tmp_path, "0.1, 3, 0.2, 1\n0.2, 4, 0.2, 2\n#0.3, 5, 0.2, 2\n")
     lines = {1: ((0, 1, 0), (2, 0, 0)), 2: ((0, 0, 0), (0, 0, -1))}

@@ -3,8 +3,8 @@
 After the line VV...V stand sections `PARAM: AS= 7.965, BS= 8.448`, then `DATA_:` and a table. AS BS CS AA BB CC are the
 cell, AX..BZ two wavevectors in the scattering plane, FX = 1 says that k_i is held at KFIX (1/angstrom), FX = 2 that k_f
 is. POSQE is where the last command stood, STEPS what moves. QH QK QL in rlu, EN = E_i - E_f in the unit UN of POSQE. M1
-is the monitor before the sample. Format: ILL, "The new ASCII format of TAS data files" (MAD manual); PSI writes `#`
-before some sections and D before the names in STEPS.
+is the monitor before the sample. PSI writes `#` before some sections and D before the names in STEPS. Format: the files
+of IN20 and EIGER themselves, checked on their columns of k_i and k_f.
 """
 
 from collections.abc import Mapping, Sequence

@@ -23,6 +23,8 @@ from sqwirrel.spectra.spectrum import Spectrum
 
 SENSORS = ("tsample", "sample", "coldtip", "vti", "temp")
 """`temp` comes last: it is often the set point."""
+FIXED_INCIDENT = "HB1A"
+"""How SPICE begins the names of files of the one instrument whose incident energy cannot be changed."""
 
 
 def sniff(path: Path) -> bool:
@@ -44,8 +46,10 @@ def read(path: Path) -> Spectrum:
     names = {"temperature": SENSORS, "counts": (header.get("def_y", "detector").strip().lower(),)}
     scan = Scan(table, _number(header, path), _lattice(header, path), _plane(header, path), names=names)
     incident, final = (held(scan.find(what)) for what in ("incident_energy", "final_energy"))
-    # where both stand still (a scan at one energy transfer) the final energy is named, as by all other scans
-    return spectrum(replace(scan, incident_energy=incident if final is None else None, final_energy=final))
+    if incident is not None and final is not None:
+        # both stand still at one energy transfer: name the one that all other scans of the instrument hold
+        incident, final = (incident, None) if path.name.startswith(FIXED_INCIDENT) else (None, final)
+    return spectrum(replace(scan, incident_energy=incident, final_energy=final))
 
 
 def _header(text: list[str]) -> Mapping[str, str]:
