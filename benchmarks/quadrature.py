@@ -78,7 +78,7 @@ def one(seed: int, sets: int, quick: bool) -> dict[str, torch.Tensor]:
     target = Target.of(averages.fine, prior, spectrum)
     (best,) = refine(target, theta)
     at, spread = target.full(prior.constrain(best.z[None])), target.spread(best.z, best.covariance)
-    target = replace(target, experiment=averages.fine.anchored(at, spread).experiment).reweighed(spectrum, best.z)
+    target = target.with_terms(term.anchored(at, spread) for term in target.terms)
     (best,) = refine(target, prior.constrain(best.z[None]))
     at, spread = target.full(prior.constrain(best.z[None])), target.spread(best.z, best.covariance)
     return {kind: scatter(target, best, make, sets) for kind, make in kinds(averages.fine, at, spread).items()}
@@ -105,7 +105,8 @@ def scatter(target: Target, best: Optimum, make: Callable[[int], Experiment], se
     """Standard deviation over the sets of where the optimum goes, in its standard deviations."""
     steps = []
     for k in range(sets):
-        slope = replace(target, experiment=make(SEEDS + APART * k)).slope(best.z[None])
+        (term,) = target.terms
+        slope = target.with_terms([replace(term, experiment=make(SEEDS + APART * k))]).slope(best.z[None])
         precision = slope.information[0] + torch.diag(slope.prior_information[0])
         steps.append(torch.linalg.solve(precision, slope.gradient[0]))
     return torch.stack(steps).std(0) / best.covariance.diagonal().sqrt()

@@ -29,8 +29,11 @@ LIMITS = {
 
 
 def sections() -> list[tuple[str, type[Section]]]:
-    """Every section with its place in a file, the root first; kinds of one section follow each other."""
-    return list(_walk("", Config))
+    """Every section with its place in a file (the first of several), the root first; kinds of one section follow each
+    other.
+    """
+    known: dict[type[Section], str] = {}
+    return [(place, each) for place, each in _walk("", Config) if known.setdefault(each, place) == place]
 
 
 def every_key() -> set[str]:
@@ -48,7 +51,8 @@ def _walk(place: str, section: type[Section]) -> Iterator[tuple[str, type[Sectio
     for key, hint in get_type_hints(section, include_extras=True).items():
         if key in section.model_fields:
             for inner in _sections_in(hint):
-                yield from _walk(f"{place}.{key}".lstrip("."), inner)
+                name = f"{key}.NAME" if get_origin(hint) is dict else key
+                yield from _walk(f"{place}.{name}".lstrip("."), inner)
 
 
 def _sections_in(hint: Any) -> list[type[Section]]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import platform
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -35,7 +36,7 @@ class Record:
         return cls(
             versions={"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
             seeds=dict(seeds or {}),
-            files={path.name: sha256(path) for path in files},
+            files={name: sha256(path) for path, name in short_names(files).items()},
             papers=tuple(dict.fromkeys(papers)),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             machine=f"{platform.system()} {platform.machine()}, {cpu_count()} cores",
@@ -61,6 +62,16 @@ class Record:
             return cls(**{**fields, "papers": tuple(fields["papers"])})
         except (json.JSONDecodeError, TypeError, KeyError) as error:
             raise InputError(f"not a record written by sqwirrel: {error}") from error
+
+
+def short_names(paths: Iterable[Path]) -> dict[Path, str]:
+    """What each file is called: its name, with as many of its folders before it as tell it from the others."""
+    every = list(dict.fromkeys(paths))
+    names = {path: path.name for path in every}
+    for depth in range(2, max((len(path.parts) for path in every), default=0) + 1):
+        taken = Counter(names.values())
+        names = {p: "/".join(p.parts[-depth:]) if taken[name] > 1 else name for p, name in names.items()}
+    return names
 
 
 def sha256(path: Path) -> str:

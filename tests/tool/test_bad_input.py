@@ -55,11 +55,11 @@ def test_picture_of_unknown_kind(run):
 INFER = {
     "unknown section": (
         HEAD + "[measures]\nx = 1\n",
-        "c.toml: the config has the unknown key 'measures'; known are model, measurement, prior, instrument, infer, simulate, truth; did you mean 'measurement'?",
+        "c.toml: the config has the unknown key 'measures'; known are model, measurement, prior, instrument, measurements, share, infer, simulate, truth; did you mean 'measurements'?",
     ),
     "unknown key": (
         'model = "mnf2"\n[measurement]\nfil = "ok.h5"\n',
-        "c.toml: [measurement] has the unknown key 'fil'; known are file, shells, path, energy, temperature, field, incident_energy, rebin, trim, exclude; did you mean 'file'?",
+        "c.toml: [measurement] has the unknown key 'fil'; known are file, shells, path, energy, temperature, field, incident_energy, rebin, trim, exclude, despike, twins; did you mean 'file'?",
     ),
     "unknown key deep down": (
         HEAD + '[instrument.resolution]\nkind = "polynomial"\nordr = 1\n',
@@ -122,6 +122,44 @@ INFER = {
     "unknown model": (
         HEAD.replace("mnf2", "mnf3"),
         f"there is no model 'mnf3'; the library has {', '.join(library.names())}, or give a .toml file",
+    ),
+    "one and several": (HEAD + '[measurements.a]\nfile = "ok.h5"\n', "c.toml: the config has [measurement] and [meas"),
+    "a share of one": (HEAD + '[share]\nnuisances = ["fwhm"]\n', "c.toml: [share] is for several measurements"),
+    "unknown key of one of several": (
+        'model = "mnf2"\n[measurements.a]\nfil = "ok.h5"\n',
+        "c.toml: [measurements.a] has the unknown key 'fil'; known are file, shells, path, energy, temperature,",
+    ),
+    "unknown kind of measurement": (
+        'model = "mnf2"\n[measurements.a]\nkind = "peak"\n',
+        "c.toml: [measurements.a] needs kind = one of 'spectrum', 'peaks'",
+    ),
+    "a lattice of two numbers": (
+        'model = "mnf2"\n[measurements.a]\nkind = "peaks"\nfile = "p.csv"\nlattice = [1, 2]\n',
+        "c.toml: [measurements.a] lattice: too few numbers, got [1, 2]",
+    ),
+    "a bad name": (
+        'model = "mnf2"\n[measurements."6 K"]\nfile = "ok.h5"\n',
+        "a measurement is called '6 K'; use letters, digits and _ as it ends names, like ei25",
+    ),
+    "a name that is taken": (
+        'model = "mnf2"\n[measurements.posterior]\nfile = "ok.h5"\n',
+        "[measurements.posterior] would be kept as another file of the result; choose another name",
+    ),
+    "nothing to share": (
+        'model = "mnf2"\n[measurements.a]\nfile = "ok.h5"\n[share]\nnuisances = ["fwhm_angle"]\n',
+        "'fwhm_angle' cannot be shared, it is no nuisance of these: fwhm, fwhm_q, scale, background",
+    ),
+    "kinematics of one of several": (
+        'model = "mnf2"\n[measurements.a]\nfile = "ok.h5"\nenergy = [1, 30]\n',
+        "[measurements.a] energy reaches 30 meV, outside the kinematics",
+    ),
+    "a prior without its label": (
+        'model = "mnf2"\n[prior]\nscale = 1\n[measurements.a]\nfile = "ok.h5"\n',
+        "[prior] names 'scale', but the experiment has parameters J1, J2, J3, D, fwhm_a, fwhm_q_a, scale_a",
+    ),
+    "a table of peaks as a spectrum": (
+        'model = "mnf2"\n[measurements.a]\nkind = "peaks"\nfile = "ok.h5"\n',
+        "ok.h5 is a spectrum (sqwirrel) and no table of peaks",
     ),
     "everything excluded": (
         HEAD + "exclude = [[0, 9]]\n",

@@ -70,7 +70,7 @@ def infer(
     out: Folder = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as one JSON object.")] = False,
 ) -> None:
-    """Parameters with error bars from a measured spectrum, their checks, and a report."""
+    """Parameters with error bars from measured spectra and peaks, their checks, and a report."""
     folder = out or Path(config.stem)
     with screen.complaints(folder), screen.progress() as tell:
         posterior = infer_into(folder, load(config, changes or ()), tell)

@@ -1,21 +1,22 @@
 """From the sections of a config to the objects that they stand for."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 
 from sqwirrel.config.prior import complete, in_internal_units, suggested
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import Config, EnergyBins
+from sqwirrel.config.several import check_kinematics, data_of, simulator_of, spectrum_of
 from sqwirrel.errors import InputError
+from sqwirrel.infer import Data, Simulator
 from sqwirrel.model import library
 from sqwirrel.model.parse import parse
 from sqwirrel.model.prior import Prior
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe import Experiment
-from sqwirrel.spectra import Measurement, Spectrum, join, read
+from sqwirrel.spectra import Measurement, Spectrum
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,15 +24,30 @@ class Study:
     """A config turned into objects: `config` is resolved, its prior complete."""
 
     config: Config
-    spectrum: Spectrum
-    experiment: Experiment
+    data: Data
+    simulator: Simulator
     prior: Prior
 
+    @property
+    def spectrum(self) -> Spectrum:
+        """The only spectrum."""
+        if not isinstance(self.data, Spectrum):
+            raise InputError("this config has several measurements: look at their `data`")
+        return self.data
 
-def study(config: Config, spectrum: Spectrum | None = None) -> Study:
-    """What `infer` needs; `spectrum` stands for the prepared file where that was kept."""
-    found = measured(config) if spectrum is None else spectrum
-    simulator = experiment(config, found.measurement)
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment of the only spectrum."""
+        if not isinstance(self.simulator, Experiment):
+            raise InputError("this config has several measurements: look at their `simulator`")
+        return self.simulator
+
+
+def study(config: Config, data: Data | None = None) -> Study:
+    """What `infer` needs; `data` stand for the prepared files where those were kept."""
+    made = model(config)
+    found = data_of(config, made) if data is None else data
+    simulator = simulator_of(config, made, found)
     entries = complete(config.prior, simulator, found)
     return Study(config.model_copy(update={"prior": entries}), found, simulator, Prior.from_mapping(entries))
 
@@ -41,34 +57,14 @@ def model(config: Config) -> SpinModel:
     return library.load(config.model) if isinstance(config.model, str) else parse(config.model)
 
 
-def experiment(config: Config, measurement: Measurement, seed: int = 0) -> Experiment:
-    """The simulator of a measurement, with the quadrature points of `seed`."""
-    section = config.instrument
-    how = section.build()
-    return Experiment(model(config), measurement, how, samples=section.samples, cell=section.cell, seed=seed)
-
-
 def measured(config: Config) -> Spectrum:
-    """The spectrum in the file (joined from the files) of a config: conditions as stated there, the part to use."""
-    section = config.measurement
-    if not section.named:
-        raise InputError("[measurement] lacks the key 'file'; to simulate without one use the verb simulate")
-    if section.shells or section.path:
-        raise InputError("[measurement] has a file, so its bins are known; leave out shells and path")
-    files, known = section.files, section.incident_energy
-    spectrum = read(files[0], known) if len(files) == 1 else join(read(file, known) for file in files)
-    told = {"temperature": section.temperature, "incident_energy": section.incident_energy}
-    stated: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
-    if section.field is not None:
-        stated["field"] = section.field
-    spectrum = Spectrum(spectrum.data, replace(spectrum.measurement, **stated))
-    check_kinematics(spectrum.measurement.incident_energy, section.energy)
-    return section.prepare(spectrum)
+    """The only spectrum of a config, prepared."""
+    return spectrum_of(config.one)
 
 
 def planned(config: Config) -> Measurement:
     """The measurement that a config describes without a file."""
-    section = config.measurement
+    section = config.one
     where = [points for points in (section.shells, section.path) if points is not None]
     if len(where) != 1 or not isinstance(section.energy, EnergyBins):
         raise InputError(
@@ -79,18 +75,6 @@ def planned(config: Config) -> Measurement:
     return Measurement(
         points, section.energy.build(), section.temperature, section.field or (0.0, 0.0, 0.0), section.incident_energy
     )
-
-
-def check_kinematics(incident_energy: float | None, energy: tuple[float, float] | EnergyBins | None) -> None:
-    """Refuses an energy transfer that no neutron of this incident energy can lose."""
-    if incident_energy is None or energy is None:
-        return
-    highest = energy.stop if isinstance(energy, EnergyBins) else energy[1]
-    if highest > incident_energy:
-        raise InputError(
-            f"[measurement] energy reaches {highest:g} meV, outside the kinematics: a neutron of "
-            f"{incident_energy:g} meV cannot lose more than it has"
-        )
 
 
 def parameters(config: Config, simulator: Experiment) -> torch.Tensor:

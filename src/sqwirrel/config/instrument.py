@@ -11,6 +11,7 @@ from sqwirrel.observe import (
     AngularQWidth,
     ConstantBackground,
     ConstantQWidth,
+    EllipsoidResolution,
     Gaussian,
     GaussianResolution,
     Instrument,
@@ -20,6 +21,8 @@ from sqwirrel.observe import (
     SlopedBackground,
     TableResolution,
     TailedResolution,
+    read_covariance,
+    read_spectrometer,
 )
 from sqwirrel.observe.background import Background
 from sqwirrel.observe.resolution import Resolution
@@ -59,6 +62,30 @@ class TableWidth(Section):
     def build(self) -> Resolution:
         """The resolution, with a tail to lower energy transfer if asked for."""
         return _tailed(TableResolution(self.energies, self.fwhm), self.tail)
+
+
+class CovarianceWidth(Section):
+    """The resolution in (h, k, E) or (h, k, l, E) of a table of covariances, times fwhm_scale in energy."""
+
+    kind: Literal["covariance"]
+    file: str
+
+    def build(self) -> EllipsoidResolution:
+        """The resolution."""
+        return EllipsoidResolution(read_covariance(self.file))
+
+
+class SpectrometerWidth(Section):
+    """The resolution of a triple-axis spectrometer (Cooper-Nathans) that a JSON or TOML file describes, times the
+    parameter fwhm_scale in energy.
+    """
+
+    kind: Literal["spectrometer"]
+    file: str
+
+    def build(self) -> EllipsoidResolution:
+        """The resolution."""
+        return EllipsoidResolution(read_spectrometer(self.file))
 
 
 Core = GaussianResolution | PolynomialResolution | TableResolution
@@ -123,21 +150,32 @@ class PoissonNoise(Section):
         return Poisson()
 
 
-class InstrumentSection(Section):
-    """What stands between the modes and the bins, and how finely it is averaged."""
+Width = ConstantWidth | PolynomialWidth | TableWidth | CovarianceWidth | SpectrometerWidth
 
-    resolution: Annotated[ConstantWidth | PolynomialWidth | TableWidth, Field(discriminator="kind")] = ConstantWidth()
+
+class InstrumentSection(Section):
+    """What stands between the modes and the bins, and how finely it is averaged; `flux_factor` says that the data still
+    hold k_f / k_i.
+    """
+
+    resolution: Annotated[Width, Field(discriminator="kind")] = ConstantWidth()
     background: Under = Under()
     counting: Annotated[GaussianNoise | PoissonNoise, Field(discriminator="kind")] = GaussianNoise()
     q_width: MomentumWidth = MomentumWidth()
     multiple_scattering: bool = False
+    flux_factor: bool = False
     samples: PositiveInt = 64
     cell: Annotated[Wavenumber, Field(gt=0)] = 0.05
 
     def build(self) -> Instrument:
         """The instrument."""
         parts = (self.resolution.build(), self.background.build(), self.counting.build())
-        return Instrument(*parts, q_width=self.q_width.build(), multiple_scattering=self.multiple_scattering)
+        return Instrument(
+            *parts,
+            q_width=self.q_width.build(),
+            multiple_scattering=self.multiple_scattering,
+            flux_factor=self.flux_factor,
+        )
 
 
 def kinds() -> list[tuple[str, str, str]]:

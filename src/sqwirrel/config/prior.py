@@ -5,6 +5,7 @@ range: scale: six decades round p E / S (the sum rule gives about S per ion); ba
 percentile if that is negative; slopes: a background that changes by p over half of the range; widths: from a fifth of a
 bin to a fifth of the range, in energy and in |Q|; further terms of a polynomial width: up to that at the last
 energy; a tail: up to 0.6 of the signal, from a bin to half of the range long; an angular width: 0.1 to 5 degrees.
+Of a table of peaks: outliers: 1 to 20 %; a width added to the errors: up to three times the largest of them.
 """
 
 from collections.abc import Mapping
@@ -14,30 +15,57 @@ import torch
 
 from sqwirrel.config.quantity import quantity
 from sqwirrel.errors import InputError
+from sqwirrel.infer import Data, Simulator
 from sqwirrel.model.prior import KINDS, Distribution, Fixed, Prior
-from sqwirrel.observe import Experiment
-from sqwirrel.spectra import QShells, Spectrum
+from sqwirrel.observe import Experiment, Joint
+from sqwirrel.observe.joint import Part
+from sqwirrel.observe.peaks import EXTRA, OUTLIERS
+from sqwirrel.observe.smearing import exposure
+from sqwirrel.spectra import Peaks, QShells, Spectrum
 
 Entry = dict[str, Any]
+TWIN: Entry = {"loguniform": [0.1, 10.0]}
+"""Weight of a twin relative to the first orientation."""
 
 
-def complete(given: Mapping[str, object], experiment: Experiment, spectrum: Spectrum) -> dict[str, Entry]:
-    """An entry for every parameter of the experiment, in its order and in internal units."""
-    known = {**_from_data(experiment, spectrum), **suggested(experiment), **in_internal_units(given, experiment)}
-    if missing := [name for name in experiment.names if name not in known]:
+def complete(given: Mapping[str, object], simulator: Simulator, data: Data) -> dict[str, Entry]:
+    """An entry for every parameter of the simulator, in its order and in internal units."""
+    known = {**_ranges(simulator, data), **suggested(simulator), **in_internal_units(given, simulator)}
+    if missing := [name for name in simulator.names if name not in known]:
         raise InputError(
             f"[prior] says nothing about '{missing[0]}', and nothing suggests a range; "
             f"give {missing[0]} = {{ uniform = [lo, hi] }}"
         )
-    return {name: known[name] for name in experiment.names}
+    return {name: known[name] for name in simulator.names}
 
 
-def suggested(experiment: Experiment) -> dict[str, Entry]:
-    """What the model library suggests for the parameters of the model."""
-    return _entries(experiment.model.prior, experiment.units)
+def suggested(simulator: Simulator) -> dict[str, Entry]:
+    """What the model library suggests for the parameters of the model; of several models, the first that does."""
+    parts = simulator.experiments.values() if isinstance(simulator, Joint) else [simulator]
+    return {k: entry for each in reversed(list(parts)) for k, entry in _entries(each.model.prior, each.units).items()}
 
 
-def in_internal_units(given: Mapping[str, object], experiment: Experiment) -> dict[str, Entry]:
+def _ranges(simulator: Simulator, data: Data) -> dict[str, Entry]:
+    """Wide ranges for the nuisances of all measurements; a shared one has that of the first."""
+    if not isinstance(simulator, Joint):
+        return _from_data(simulator, data) if isinstance(data, Spectrum) else _from_peaks(data)
+    given = data if isinstance(data, Mapping) else {}
+    known: dict[str, Entry] = {}
+    for label, part in simulator.experiments.items():
+        own = _ranges(part, given[label])
+        for name, public in zip(part.names, simulator.names_of[label], strict=True):
+            if name in own:
+                known.setdefault(public, own[name])
+    return known
+
+
+def _from_peaks(data: Data) -> dict[str, Entry]:
+    """Ranges for the nuisances of a table of peaks."""
+    most = _rounded(3 * float(data.error.max())) if isinstance(data, Peaks) else 1.0
+    return {OUTLIERS: {"loguniform": [0.01, 0.2]}, EXTRA: {"uniform": [0.0, most], "unit": "meV"}}
+
+
+def in_internal_units(given: Mapping[str, object], experiment: Simulator) -> dict[str, Entry]:
     """The entries as given, their units checked against the parameters'."""
     if unknown := [name for name in given if name not in experiment.names]:
         raise InputError(
@@ -85,11 +113,13 @@ def _converted(name: str, value: object, expected: str) -> float:
         raise InputError(f"[prior] {name}: {error}") from None
 
 
-def _from_data(experiment: Experiment, spectrum: Spectrum) -> dict[str, Entry]:
+def _from_data(experiment: Part, spectrum: Spectrum) -> dict[str, Entry]:
     """Wide ranges for the nuisances of `experiment`."""
+    if not isinstance(experiment, Experiment):
+        return {}
     low, high = _percentiles(spectrum)
-    edges = experiment.measurement.energy
-    span, bin_width = float(edges[-1] - edges[0]), float(edges.diff().min())
+    bottom, top = experiment.measurement.range
+    span, bin_width = _energies(experiment)
     scale = _rounded(high * span / float(experiment.model.spins.mean()))
     slope, width = _rounded(2 * high / span), {"uniform": [_rounded(bin_width / 5), _rounded(span / 5)], "unit": "meV"}
     ranges: dict[str, Entry] = {
@@ -103,9 +133,18 @@ def _from_data(experiment: Experiment, spectrum: Spectrum) -> dict[str, Entry]:
         "background": {"uniform": [min(0.0, low), high]},
         "background_slope": {"uniform": [-slope, slope]},
     }
-    reach = float(edges.abs().max())
+    reach = max(abs(bottom), abs(top))
     bends = {f"fwhm_{k}": _rounded(span / 5 / reach**k) for k in range(1, 5)}
-    return ranges | {name: {"uniform": [-top, top]} for name, top in bends.items()} | _along_q(experiment, high)
+    turned: dict[str, Entry] = {name: TWIN for name in experiment.modelled if name.startswith("twin_")}
+    bent: dict[str, Entry] = {name: {"uniform": [-most, most]} for name, most in bends.items()}
+    return ranges | bent | turned | _along_q(experiment, high)
+
+
+def _energies(experiment: Experiment) -> tuple[float, float]:
+    """Width of the energy range, and that of a bin; scans are taken for fifty bins."""
+    edges, (bottom, top) = experiment.measurement.energy, experiment.measurement.range
+    span = max(top - bottom, 1.0) if experiment.measurement.is_scan else top - bottom
+    return span, span / 50 if experiment.measurement.is_scan else float(edges.diff().min())
 
 
 def _along_q(experiment: Experiment, high: float) -> dict[str, Entry]:
@@ -126,7 +165,7 @@ def _percentiles(spectrum: Spectrum) -> tuple[float, float]:
     """The 5th and 95th percentile of what was measured; the second is never 0."""
     if not bool(spectrum.valid.any()):
         raise InputError("no bin of this spectrum was measured (all are NaN, masked or excluded); check [measurement]")
-    values = spectrum.intensity[spectrum.valid]
+    values = (spectrum.intensity / exposure(spectrum.measurement))[spectrum.valid]
     low, high = torch.quantile(values, values.new_tensor([0.05, 0.95])).tolist()
     return _rounded(low), _rounded(high if high > 0 else float(values.abs().max()) or 1.0)
 

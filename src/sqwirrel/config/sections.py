@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path as FilePath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import BeforeValidator, Field, PositiveInt
+from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 from torch import Tensor
 
 from sqwirrel.config.instrument import InstrumentSection
@@ -19,6 +19,7 @@ from sqwirrel.lattice import Lattice
 from sqwirrel.spectra import QPath, QShells, Spectrum
 
 Vector = tuple[float, float, float]
+Twins = tuple[tuple[Vector, Vector, Vector], ...]
 
 
 class EnergyBins(Section):
@@ -86,7 +87,10 @@ def _pair_or_bins(value: object) -> object:
 class Measurement(Section):
     """What was measured: a file and the part of it to use, or (to simulate) shells or a path, and energy bins.
 
-    Several files, or a pattern like "scans/*.dat", are scans of one sample and set-up, which are joined.
+    Several files, or a pattern like "scans/*.dat", are scans of one sample and set-up, which are joined. `twins` are
+    rotations (Cartesian, x along a, y in the plane of a and b) that take the crystal to its twins or domains, each with
+    a parameter `twin_2`, `twin_3`, ...: its weight relative to the crystal as it is. `despike` leaves out single bins
+    far above all round them.
     """
 
     file: str | list[str] | None = None
@@ -99,6 +103,8 @@ class Measurement(Section):
     rebin: Rebin = Rebin()
     trim: Annotated[int, Field(ge=0)] = 0
     exclude: tuple[tuple[Energy, Energy], ...] = ()
+    despike: bool = False
+    twins: Twins = ()
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -111,11 +117,13 @@ class Measurement(Section):
         return tuple(path for name in self.named for path in _fitting(name))
 
     def prepare(self, spectrum: Spectrum) -> Spectrum:
-        """The part of a measured spectrum to use: sliced, rebinned, trimmed, then excluded."""
+        """The part of a measured spectrum to use: without hot bins, sliced, rebinned, trimmed, then excluded."""
         if isinstance(self.energy, EnergyBins):
             raise InputError(
                 "[measurement] with a file takes energy = [lo, hi]; start, stop and bins are for shells or a path"
             )
+        if self.despike:
+            spectrum = spectrum.despiked()
         if self.energy is not None:
             spectrum = spectrum.slice_energy(*self.energy)
         spectrum = spectrum.rebin(q=self.rebin.q, energy=self.rebin.energy).trim(self.trim)
@@ -134,6 +142,54 @@ def _fitting(name: str) -> list[FilePath]:
     if not found:
         raise InputError(f"[measurement] file = '{name}' fits no file; check the pattern")
     return found
+
+
+class SpectrumEntry(Measurement):
+    """One of several spectra: keys as those of `[measurement]`, and an `instrument` of its own, with the keys of
+    `[instrument]`; those that it lacks are taken from there.
+    """
+
+    kind: Literal["spectrum"] = "spectrum"
+    instrument: InstrumentSection = InstrumentSection()
+
+
+class PeaksEntry(Section):
+    """A table of peaks among several measurements.
+
+    The `lattice` is that of the model if it is left out (angstrom, degrees); `columns` names those of a table that does
+    not. With `extra_width` a width is added to all errors and inferred. `q_error = false` leaves errors of q aside, for
+    tables whose errors of energies stand for them.
+    """
+
+    kind: Literal["peaks"]
+    file: str
+    lattice: tuple[float, float, float, float, float, float] | None = None
+    columns: tuple[str, ...] | None = None
+    temperature: Temperature | None = None
+    field: tuple[Tesla, Tesla, Tesla] | None = None
+    extra_width: bool = False
+    q_error: bool = True
+
+    @property
+    def files(self) -> tuple[FilePath, ...]:
+        """The file."""
+        return (FilePath(self.file),)
+
+
+Entry = Annotated[
+    Annotated[SpectrumEntry, Tag("spectrum")] | Annotated[PeaksEntry, Tag("peaks")],
+    Discriminator(lambda entry: entry.get("kind", "spectrum") if isinstance(entry, Mapping) else _kind_of(entry)),
+]
+
+
+def _kind_of(entry: object) -> str:
+    return entry.kind if isinstance(entry, SpectrumEntry | PeaksEntry) else "spectrum"
+
+
+class Share(Section):
+    """What several measurements have in common besides the parameters of the model: nuisances, by name."""
+
+    nuisances: tuple[str, ...] = ()
 
 
 class InferSection(Section):
@@ -169,9 +225,55 @@ class Config(Section):
     """A config file."""
 
     model: str | dict[str, Any]
-    measurement: Measurement
+    measurement: Measurement | None = None
     prior: dict[str, Any] = Field(default={})
     instrument: InstrumentSection = InstrumentSection()
+    measurements: dict[str, Entry] = Field(default={})
+    share: Share = Share()
     infer: InferSection = InferSection()
     simulate: Simulate = Simulate()
     truth: Truth | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _instruments(cls, table: Any) -> Any:
+        """Every spectrum of several gets the keys of [instrument] that its own lacks."""
+        several = table.get("measurements") if isinstance(table, Mapping) else None
+        base = table.get("instrument", {}) if isinstance(several, Mapping) else {}
+        if not isinstance(several, Mapping) or not isinstance(base, Mapping):
+            return table
+        return {**table, "measurements": {label: _with_instrument(entry, base) for label, entry in several.items()}}
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> "Config":
+        if self.measurement is not None and self.measurements:
+            raise InputError("the config has [measurement] and [measurements]; give one of them")
+        if self.measurement is None and not self.measurements:
+            raise InputError("the config lacks the key 'measurement'; or give several as [measurements.NAME]")
+        if self.share.nuisances and self.measurement is not None:
+            raise InputError("[share] is for several measurements, [measurements.NAME]; this config has one")
+        return self
+
+    @property
+    def one(self) -> Measurement:
+        """The only measurement."""
+        if self.measurement is None:
+            raise InputError("this verb needs a config with one [measurement], this one has several")
+        return self.measurement
+
+    @property
+    def parts(self) -> "Mapping[str, Measurement | PeaksEntry]":
+        """The measurements by their labels; that of the only one is empty."""
+        return self.measurements or {"": self.one}
+
+    @property
+    def files(self) -> tuple[FilePath, ...]:
+        """The files of all measurements."""
+        return tuple(path for part in self.parts.values() for path in part.files)
+
+
+def _with_instrument(entry: Any, base: Mapping[str, Any]) -> Any:
+    if not isinstance(entry, Mapping) or entry.get("kind", "spectrum") != "spectrum":
+        return entry
+    own = entry.get("instrument", {})
+    return {**entry, "instrument": {**base, **own} if isinstance(own, Mapping) else own}

@@ -37,7 +37,8 @@ def dumps(config: Config, folder: Path) -> str:
         home = folder.resolve()
         return str(Path("..") / Path(file).relative_to(home.parent)) if home.parent in Path(file).parents else file
 
-    idle = {name for name in ("simulate",) if getattr(config, name) == Config.model_fields[name].default}
+    kept = ("simulate", "measurements", "share")
+    idle = {name for name in kept if getattr(config, name) == Config.model_fields[name].default}
     tables = _moved(config, near).model_dump(mode="json", exclude_none=True, exclude=idle)
     return "\n".join(_lines(tables)) + "\n"
 
@@ -47,13 +48,28 @@ def _moved(config: Config, move: Any) -> Config:
     changed: dict[str, Any] = {}
     if isinstance(config.model, str) and config.model.endswith(".toml"):
         changed["model"] = move(config.model)
-    if config.measurement.file is not None:
-        named = config.measurement.file
-        files = move(named) if isinstance(named, str) else [move(each) for each in named]
-        changed["measurement"] = config.measurement.model_copy(update={"file": files})
+    if config.measurement is not None:
+        changed["measurement"] = _elsewhere(config.measurement, move)
+    changed["measurements"] = {label: _elsewhere(entry, move) for label, entry in config.measurements.items()}
+    changed["instrument"] = _retold(config.instrument, move)
     if config.truth is not None:
         changed["truth"] = config.truth.model_copy(update={"file": move(config.truth.file)})
     return config.model_copy(update=changed)
+
+
+def _elsewhere(section: Any, move: Any) -> Any:
+    """A measurement, or a resolution, with its files and those of its instrument moved."""
+    named, changed = getattr(section, "file", None), {}
+    if named is not None:
+        changed["file"] = move(named) if isinstance(named, str) else [move(each) for each in named]
+    if hasattr(section, "instrument"):
+        changed["instrument"] = _retold(section.instrument, move)
+    return section.model_copy(update=changed)
+
+
+def _retold(instrument: Any, move: Any) -> Any:
+    """An instrument with the file of its resolution moved."""
+    return instrument.model_copy(update={"resolution": _elsewhere(instrument.resolution, move)})
 
 
 def _change(table: dict[str, Any], change: str) -> None:
@@ -76,15 +92,19 @@ def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     where, section = _place(first["loc"])
     head = f"[{'.'.join(where[:-1])}]" if where[:-1] else "the config"
+    if not first["loc"]:
+        return str(first["ctx"]["error"]) if "ctx" in first else first["msg"]
     match first["type"]:
         case "extra_forbidden":
             return f"{head} has the unknown key '{where[-1]}'; {_known(section, where[-1])}"
+        case "missing" if isinstance(first["loc"][-1], int):
+            return f"{head} {where[-1]}: too few numbers, got {list(first['input'])}"
         case "missing":
             return f"{head} lacks the key '{where[-1]}'"
         case "value_error":
             return f"{head} {where[-1]}: {first['ctx']['error']}"
         case "union_tag_not_found" | "union_tag_invalid":
-            return f"[{'.'.join(where)}] needs kind = one of {_kinds(section, where[-1])}"
+            return f"[{'.'.join(where)}] needs kind = one of {_kinds(section, where)}"
         case "tuple_type" | "list_type":
             return f"{head} {where[-1]}: expected a list, like [[1, 2]], got {first['input']!r}"
         case _:
@@ -97,8 +117,9 @@ def _known(section: type[BaseModel], key: str) -> str:
     return f"known are {', '.join(known)}" + (f"; did you mean '{near[0]}'?" if near else "")
 
 
-def _kinds(section: type[BaseModel], key: str) -> str:
-    classes = get_args(section.model_fields[key].annotation)
+def _kinds(section: type[BaseModel], where: list[str]) -> str:
+    key = next(key for key in reversed(where) if key in section.model_fields)
+    classes = _classes(section.model_fields[key].annotation)
     return ", ".join(f"'{get_args(each.model_fields['kind'].annotation)[0]}'" for each in classes)
 
 
@@ -106,10 +127,10 @@ def _place(loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel]]:
     """The keys of an error's place as the user wrote them (without pydantic's tags), and the section of the last."""
     keys: list[str] = []
     section: type[BaseModel] = Config
+    inside: list[type[BaseModel]] = []
     for part in loc:
-        inside = (
-            _classes(section.model_fields[keys[-1]].annotation) if keys and keys[-1] in section.model_fields else []
-        )
+        if keys and keys[-1] in section.model_fields:
+            inside = _classes(section.model_fields[keys[-1]].annotation)
         tagged = [each for each in inside if part == each.__name__ or part in _tags(each)]
         if tagged:
             section = tagged[0]
@@ -126,8 +147,9 @@ def _plain(section: type[BaseModel], keys: list[str]) -> set[str]:
 
 
 def _classes(annotation: Any) -> list[type[BaseModel]]:
-    candidates = [annotation, *get_args(annotation)]
-    return [each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel)]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _classes(part)]
 
 
 def _tags(section: type[BaseModel]) -> tuple[str, ...]:

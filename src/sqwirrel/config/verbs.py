@@ -5,19 +5,21 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from sqwirrel.config.build import Study, experiment, measured, noiseless, parameters, planned, study
+from sqwirrel.config.build import Study, measured, model, noiseless, parameters, planned, study
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import Config
+from sqwirrel.config.several import by_label, experiment, keep, kept
 from sqwirrel.config.toml import dumps, load
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior, infer, store
 from sqwirrel.model import library
-from sqwirrel.record import Record
+from sqwirrel.observe import Experiment, Joint, PeakExperiment
+from sqwirrel.record import Record, short_names
 from sqwirrel.report import page
 from sqwirrel.report.bonds import Bonds
 from sqwirrel.report.bonds import look as list_bonds
 from sqwirrel.report.order import Orders, look
-from sqwirrel.report.result import Result
+from sqwirrel.report.result import PeakResult, Result
 from sqwirrel.spectra import Peaks, Spectrum, is_peaks, read, read_peaks, write
 
 POINTS = 1000
@@ -27,8 +29,9 @@ SPECTRUM, POSTERIOR, TRUTH, CONFIG, RECORD = "spectrum.h5", "posterior.h5", "tru
 
 def simulate_into(folder: Path, config: Config) -> Spectrum:
     """Simulates a spectrum and leaves spectrum.h5, and truth.json with the parameters behind it."""
-    like = measured(config) if config.measurement.named else None
-    simulator = experiment(config, planned(config) if like is None else like.measurement, seed=POINTS)
+    like = measured(config) if config.one.named else None
+    where = planned(config) if like is None else like.measurement
+    simulator = experiment(config.instrument, model(config), where, seed=POINTS)
     theta, section = parameters(config, simulator), config.simulate
     dense = simulator.anchored(theta)
     if len(dense.unstable):
@@ -44,19 +47,19 @@ def simulate_into(folder: Path, config: Config) -> Spectrum:
 
 
 def infer_into(folder: Path, config: Config, progress: Callable[[str, int, int], None]) -> Posterior:
-    """Infers and leaves spectrum.h5, posterior.h5, report.html and report.json; the first before the work begins."""
+    """Infers and leaves spectrum.h5 (NAME.h5 of several), posterior.h5, report.html and report.json; the first before
+    the work begins.
+    """
     work = study(config)
     _make(folder)
-    write(folder / SPECTRUM, work.spectrum)
+    keep(folder, work.data)
     _put(folder / CONFIG, dumps(work.config, folder))
     record = _record(config, {"infer": config.infer.seed}, ())
     _put(folder / RECORD, record.to_json())
-    posterior = infer(
-        work.experiment, work.prior, work.spectrum, config.infer.build(), record=record, progress=progress
-    )
+    posterior = infer(work.simulator, work.prior, work.data, config.infer.build(), record=record, progress=progress)
     store.save(folder / POSTERIOR, posterior)
     _put(folder / RECORD, posterior.record.to_json())
-    page.write(folder, _result(work, posterior))
+    page.write(folder, *_results(work, posterior))
     return posterior
 
 
@@ -65,8 +68,9 @@ def report_into(folder: Path) -> Path:
     if not (folder / CONFIG).is_file():
         raise InputError(f"'{folder}' holds no {CONFIG}; give a folder that sqwirrel infer has left")
     posterior = store.load(folder / POSTERIOR)
-    work = study(load(folder / CONFIG), read(folder / SPECTRUM))
-    return page.write(folder, _result(work, posterior))
+    config = load(folder / CONFIG)
+    work = study(config, kept(folder, config))
+    return page.write(folder, *_results(work, posterior))
 
 
 def look_into(file: Path) -> Spectrum | Peaks:
@@ -100,11 +104,26 @@ def _number(text: str) -> float | str:
         return text
 
 
-def _result(work: Study, posterior: Posterior) -> Result:
-    files = [path.name for path in work.config.measurement.files]
+def _results(work: Study, posterior: Posterior) -> list[Result | PeakResult]:
+    """What the report shows of each measurement."""
+    return [_result(work, posterior, label, data) for label, data in by_label(work.data).items()]
+
+
+def _result(work: Study, posterior: Posterior, label: str, data: Spectrum | Peaks) -> Result | PeakResult:
+    section, named = work.config.parts[label], short_names(work.config.files)
+    files = [named[path] for path in section.files]
     name = "".join(files[:1]) + (f" and {len(files) - 1} more" if len(files) > 1 else "")
-    used = work.config.measurement.model_dump(exclude_none=True, exclude_defaults=True, exclude={"file"})
-    return Result(posterior, work.spectrum, work.experiment, work.prior, name, used, _truth(work.config))
+    left_out = {"file", "kind", "instrument"}
+    used = section.model_dump(exclude_none=True, exclude_defaults=True, exclude=left_out)
+    joint = work.simulator if isinstance(work.simulator, Joint) else None
+    part = work.simulator.experiments[label] if isinstance(work.simulator, Joint) else work.simulator
+    truth = _truth(work.config)
+    match part, data:
+        case Experiment(), Spectrum():
+            return Result(posterior, data, part, work.prior, name, used, truth, label, joint)
+        case PeakExperiment(), Peaks():
+            return PeakResult(posterior, data, part, work.prior, name, used, truth, label, joint)
+    raise TypeError(f"nothing reports a {type(data).__name__}")
 
 
 def _truth(config: Config) -> Mapping[str, float]:
@@ -134,7 +153,7 @@ def _seal(values: Mapping[str, float]) -> str:
 
 
 def _record(config: Config, seeds: Mapping[str, int], papers: tuple[str, ...]) -> Record:
-    return Record.start(seeds=seeds, files=config.measurement.files, papers=papers)
+    return Record.start(seeds=seeds, files=config.files, papers=papers)
 
 
 def _make(folder: Path) -> None:

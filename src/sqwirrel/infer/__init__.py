@@ -1,6 +1,7 @@
-"""What the data say: from a measured spectrum to a posterior."""
+"""What the data say: from measured spectra and peaks to a posterior."""
 
 from sqwirrel.infer.inference import Settings, infer
 from sqwirrel.infer.posterior import Basin, Check, Posterior, Summary
+from sqwirrel.infer.terms import Data, Simulator
 
-__all__ = ["Basin", "Check", "Posterior", "Settings", "Summary", "infer"]
+__all__ = ["Basin", "Check", "Data", "Posterior", "Settings", "Simulator", "Summary", "infer"]

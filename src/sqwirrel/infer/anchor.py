@@ -1,7 +1,7 @@
 """The fine average: basins refined with it, and anchored at the best fit until that holds.
 
 Where the best fit is, more points can be afforded than at every step (`Experiment.anchored`), and the variance of
-reduced data can follow the signal (`Target.reweighed`).
+reduced data can follow the signal (`Term.anchored`).
 """
 
 from collections.abc import Callable
@@ -12,11 +12,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-from sqwirrel.infer.checks import order_check, quadrature_check
+from sqwirrel.infer.checks import average_checks
 from sqwirrel.infer.posterior import Check
 from sqwirrel.infer.refine import Optimum, basins, refine
 from sqwirrel.infer.target import Target
-from sqwirrel.spectra import Spectrum
 
 MARGIN = 30.0
 """A basin this much worse than the best (log posterior) is reported but not sampled."""
@@ -38,7 +37,7 @@ class Fine:
     checks: list[Check]
 
 
-def anchor(target: Target, spectrum: Spectrum, found: list[Optimum], tell: Callable[[str, int, int], None]) -> Fine:
+def anchor(target: Target, found: list[Optimum], tell: Callable[[str, int, int], None]) -> Fine:
     """The basins of a coarse search on the fine average, anchored.
 
     Average and variance are those of the best basin; others are compared with them as they are.
@@ -51,18 +50,15 @@ def anchor(target: Target, spectrum: Spectrum, found: list[Optimum], tell: Calla
         tell("averaging", 0, 1)
         theta = target.full(target.prior.constrain(before.z[None]))
         spread = target.spread(before.z, before.covariance)
-        better = target.experiment.anchored(theta, spread)
-        target = replace(target, experiment=better.experiment).reweighed(spectrum, before.z)
+        own = ((term, target.own(term, theta), target.own(term, spread)) for term in target.terms)
+        target = target.with_terms(term.anchored(at, reach) for term, at, reach in own)
         optima = _refined(target, optima, tell)
         if settled := optima[0].distance(before) < HELD:
             break
     best = optima[0]
     poor = [_moved(basin, best.log_posterior - raw) for basin in worse]
     poor += [_moved(basin, best.log_posterior - found[0].log_posterior) for basin in far]
-    checks = [
-        quadrature_check(target, best, better, settled=settled),
-        order_check(target, theta, better.unstable),
-    ]
+    checks = average_checks(target, best, theta, settled=settled)
     return Fine(target, torch.cat((theta, spread[None])), optima, poor, checks)
 
 
@@ -71,7 +67,7 @@ def _refined(target: Target, near: list[Optimum], tell: Callable[[str, int, int]
     refined = refine(target, starts, progress=lambda done, total: tell("refining", done, total))
     stable = [new for new in refined if torch.isfinite(torch.tensor(new.log_posterior))]
     if not stable:
-        raise InputError(target.experiment.why_unstable(target.full(starts[:1])))
+        raise InputError(target.why_unstable(target.full(starts[:1])))
     return basins([replace(new, starts=old.starts) for new, old in zip(refined, near, strict=True) if new in stable])
 
 

@@ -1,5 +1,7 @@
 """Checks that every posterior carries: fit, sampling, quadrature, identifiability."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -8,7 +10,7 @@ from sqwirrel.infer.importance import Weighted
 from sqwirrel.infer.posterior import LEVELS, Basin, Check, weighted_quantile
 from sqwirrel.infer.refine import Optimum
 from sqwirrel.infer.target import Target
-from sqwirrel.observe.experiment import Anchored
+from sqwirrel.infer.terms import PeaksTerm, SpectrumTerm, Term
 
 DEVIANCE = 1.25
 """Deviance per bin above which the model does not describe the data."""
@@ -24,16 +26,41 @@ WINDOW = (7, 13)
 """Bins along |Q| and energy whose residuals are averaged in the search for misfit."""
 MISFIT = 5.0
 """Standard deviations at which a mean residual counts as structure; chance reaches it in one map of some thousand."""
+PEAK_DEVIANCE = 4.0
+"""Standard deviations of its expectation by which the mean square residual of peaks may exceed 1."""
+STRAY_PEAKS = 0.2
+"""Share of a table's peaks that may be outliers."""
 
 
 def fit_checks(target: Target, theta: Float[Tensor, " parameter"]) -> tuple[float, list[Check]]:
-    """Deviance per bin at `theta`, whether it is acceptable, and where the largest misfit sits."""
-    with torch.no_grad():
-        expected, _ = target.experiment.predict(target.full(theta[None]))
-    observed = target.observed
-    per_bin = float(target.deviance(theta[None])) / int(observed.valid.sum())
-    largest, where = _misfit(target, expected[0])
-    return per_bin, [
+    """Deviance per bin at `theta`, whether each term is described, and where the largest misfit sits."""
+    full, deviance, found = target.full(theta[None]), 0.0, []
+    for term in target.terms:
+        own = target.own(term, full)
+        total, checks = _checks(term, own)
+        deviance += total
+        found += labelled(checks, term)
+    return deviance / sum(term.size for term in target.terms), found
+
+
+def _checks(term: Term, theta: Float[Tensor, "1 own"]) -> tuple[float, list[Check]]:
+    match term:
+        case SpectrumTerm():
+            return _spectrum_checks(term, theta)
+        case PeaksTerm():
+            return _peak_checks(term, theta)
+    raise TypeError(f"nothing checks the fit of a {type(term).__name__}")
+
+
+def labelled(checks: list[Check], term: Term) -> list[Check]:
+    """Checks of one term, under its label where there is one."""
+    return [replace(each, name=f"{each.name}_{term.label}") for each in checks] if term.label else checks
+
+
+def _spectrum_checks(term: SpectrumTerm, theta: Float[Tensor, "1 own"]) -> tuple[float, list[Check]]:
+    deviance = float(term.deviance(theta))
+    per_bin, (largest, where) = deviance / term.size, _misfit(term, theta)
+    return deviance, [
         Check(
             "deviance_per_bin",
             per_bin <= DEVIANCE,
@@ -48,6 +75,35 @@ def fit_checks(target: Target, theta: Float[Tensor, " parameter"]) -> tuple[floa
             f"at {where}",
         ),
     ]
+
+
+def _peak_checks(term: PeaksTerm, theta: Float[Tensor, "1 own"]) -> tuple[float, list[Check]]:
+    """The deviance here is the square of the residuals of the peaks that modes explain."""
+    _, square, stray = term.explained(theta)
+    known = (1 - stray).sum().clamp(min=1e-12)
+    deviance, share = float((square * (1 - stray)).sum() / known), float(stray.mean())
+    most = 1 + PEAK_DEVIANCE * (2 / float(known)) ** 0.5
+    return deviance * term.size, [
+        Check(
+            "deviance_per_peak",
+            deviance <= most,
+            deviance,
+            f"mean square of the residuals of the peaks that modes explain, in standard deviations, at most {most:.2f}",
+        ),
+        Check(
+            "peaks_explained",
+            share <= STRAY_PEAKS,
+            share,
+            f"share of the peaks that no mode explains, at most {STRAY_PEAKS}; {_worst(term, stray)}",
+        ),
+    ]
+
+
+def _worst(term: PeaksTerm, stray: Float[Tensor, " peak"]) -> str:
+    """The peaks that are outliers more probably than not."""
+    rows = (stray > 0.5).nonzero()[:, 0].tolist()
+    named = [f"{term.peaks.energy[k]:.2f} meV at {tuple(round(x, 3) for x in term.peaks.q[k].tolist())}" for k in rows]
+    return f"outliers are {', '.join(named[:3])}{' and others' if len(rows) > 3 else ''}" if rows else "none stands out"
 
 
 def complete_check(weighted: Weighted, draws: int) -> Check:
@@ -65,14 +121,25 @@ def sampling_checks(weighted: Weighted) -> list[Check]:
     ]
 
 
-def quadrature_check(target: Target, optimum: Optimum, average: Anchored, *, settled: bool) -> Check:
+def average_checks(target: Target, optimum: Optimum, theta: Float[Tensor, "1 full"], *, settled: bool) -> list[Check]:
+    """`quadrature_check` and `order_check` of every term that is averaged; `theta` is where."""
+    found = []
+    for term in target.terms:
+        if term.average is not None:
+            checks = [quadrature_check(target, optimum, term, settled=settled)]
+            checks.append(order_check(term, target.own(term, theta), term.average.unstable))
+            found += labelled(checks, term)
+    return found
+
+
+def quadrature_check(target: Target, optimum: Optimum, term: Term, *, settled: bool) -> Check:
     """Standard error that the average over |Q| and direction brings to the optimum, in standard deviations.
 
     From the scatter of the average and of its derivatives, which the data's residuals weigh. It fails, too, if the
     anchor has not `settled`.
     """
     covariance = optimum.covariance
-    shift = target.push(optimum.z, average) @ covariance
+    shift = target.push(optimum.z, term) @ covariance
     error = (shift.square().mean(0) / covariance.diagonal()).sqrt()
     k = int(error.argmax())
     meaning = (
@@ -83,26 +150,28 @@ def quadrature_check(target: Target, optimum: Optimum, average: Anchored, *, set
     return Check("quadrature", settled and float(error[k]) <= QUADRATURE, float(error[k]), meaning + moving)
 
 
-def order_check(target: Target, theta: Float[Tensor, "1 full"], unstable: Float[Tensor, "q 3"]) -> Check:
+def order_check(term: Term, theta: Float[Tensor, "1 own"], unstable: Float[Tensor, "q 3"]) -> Check:
     """Whether the order is a minimum at all wavevectors of the dense average at `theta`."""
     n = len(unstable)
     meaning = "wavevectors of the dense average where the assumed order is no minimum of the energy"
     if n:
-        meaning += f": {target.experiment.why_unstable(theta, unstable)}"
+        meaning += f": {term.experiment.why_unstable(theta, unstable)}"
     return Check("stable_order", n == 0, n, meaning)
 
 
 def parameter_checks(
     target: Target, draws: Float[Tensor, "draw parameter"], weight: Float[Tensor, " draw"]
 ) -> list[Check]:
-    """Parameters that the prior decides: cut off at a bound that is not zero, or as wide as the prior."""
+    """Parameters that the prior decides unasked: cut off at a bound that is not zero, or as wide as the prior."""
+    meant = torch.tensor([name not in target.assumed for name in target.names])
     lo, hi = target.prior.bounds.T
     low, high = (weighted_quantile(draws, weight, level) for level in LEVELS["interval95"])
     width = (high - low).clamp(min=1e-300)
     below, above = (low - lo) / width, (hi - high) / width
     at_zero = torch.minimum(below.where(lo == 0, torch.inf), above.where(hi == 0, torch.inf)) < EDGE
     close = torch.minimum(below.where(lo != 0, torch.inf), above.where(hi != 0, torch.inf))
-    sd = (weight @ (draws - weight @ draws) ** 2).sqrt() / target.prior.sd
+    close = close.where(meant, torch.inf)
+    sd = ((weight @ (draws - weight @ draws) ** 2).sqrt() / target.prior.sd).where(meant, 0.0)
     cut, wide, pressed = _named(target, close < EDGE), _named(target, sd > WIDE), _named(target, at_zero)
     pressed = f"; pressed to zero, where the prior ends and makes the interval: {pressed}" if pressed else ""
     return [
@@ -143,13 +212,10 @@ def smoothed(
     return torch.where(valid, total / count.clamp(min=1).sqrt(), 0.0)
 
 
-def _misfit(target: Target, expected: Float[Tensor, "point energy"]) -> tuple[float, str]:
+def _misfit(term: SpectrumTerm, theta: Float[Tensor, "1 own"]) -> tuple[float, str]:
     """The largest smoothed residual, and where it lies."""
-    valid, measurement = target.observed.valid, target.experiment.measurement
-    weight = target.experiment.instrument.counting.weight(expected[valid][None], target.observed)[0]
-    residual = torch.zeros_like(expected)
-    residual[valid] = (target.observed.intensity - expected[valid]) * weight.sqrt()
-    score = smoothed(residual, valid)
+    measurement = term.experiment.measurement
+    score = smoothed(term.residual(theta), term.observed.valid)
     k, j = divmod(int(score.abs().argmax()), score.shape[1])
     low, high = (max(0, min(j + end, score.shape[1])) for end in (-(WINDOW[1] // 2), WINDOW[1] // 2 + 1))
     points = measurement.points.describe(max(0, k - WINDOW[0] // 2), min(k + WINDOW[0] // 2 + 1, score.shape[0]))

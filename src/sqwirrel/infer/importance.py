@@ -7,7 +7,7 @@ shape k says whether to trust them: below 0.7 (Vehtari et al., J. Mach. Learn. R
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -82,7 +82,7 @@ def importance(
     progress: Callable[[int, int], None] | None = None,
 ) -> Weighted:
     """Weighted draws from the posterior; from the second round on, proposals have the moments of all draws so far."""
-    generator, mixtures = stream(seed, "importance"), [_laplace(basins)]
+    generator, mixtures = stream(seed, "importance"), [_laplace([*basins, *_freed(target, basins)])]
     z, value = torch.empty(0, len(target.names), dtype=torch.float64), torch.empty(0, dtype=torch.float64)
     sizes = [draws // rounds] * (rounds - 1) + [draws - draws // rounds * (rounds - 1)]
     for k, size in enumerate(sizes):
@@ -121,6 +121,18 @@ def _laplace(basins: list[Optimum]) -> StudentMixture:
     ).log().sum(-1)
     share = (torch.softmax(mass, dim=0) + 0.05).clamp(min=1e-3)
     return StudentMixture(share / share.sum(), torch.stack([b.z for b in basins]), root)
+
+
+def _freed(target: Target, basins: list[Optimum]) -> list[Optimum]:
+    """The basins with the parameters that the prior decides as it has them: a mode at one of its ends is no guide."""
+    columns = [k for k, name in enumerate(target.names) if name in target.assumed]
+    freed = []
+    for basin in basins if columns else ():
+        z, precision = basin.z.clone(), basin.precision.clone()
+        z[columns], precision[columns], precision[:, columns] = 0.0, 0.0, 0.0
+        precision[columns, columns] = 1.0
+        freed.append(replace(basin, z=z, precision=precision))
+    return freed
 
 
 def _adapted(mixture: StudentMixture, weighted: Weighted) -> StudentMixture:

@@ -1,14 +1,17 @@
-"""infer(): from a measured spectrum to a posterior, without any network.
+"""infer(): from measured spectra and peaks to a posterior, without any network.
 
 Screening of prior draws and Fisher scoring on a coarse average find the basins; Fisher scoring and importance sampling
 on the fine one, corrected to a dense one at the best fit, weigh them.
 """
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.infer.anchor import Fine, anchor
@@ -18,10 +21,13 @@ from sqwirrel.infer.posterior import Basin, Check, Posterior
 from sqwirrel.infer.refine import Optimum, basins, refine
 from sqwirrel.infer.screen import profile, screen
 from sqwirrel.infer.target import Target
+from sqwirrel.infer.terms import Data, PeaksTerm, Simulator, SpectrumTerm, Term, terms_of
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment
+from sqwirrel.observe.joint import Joint, Part
 from sqwirrel.record import Record
 from sqwirrel.spectra import QShells, Spectrum
+from sqwirrel.spectra.peaks import Peaks
 
 Progress = Callable[[str, int, int], None]
 PAPERS = (
@@ -58,56 +64,97 @@ COARSE_SAMPLES = 4
 
 @dataclass(frozen=True, eq=False)
 class Averages:
-    """An experiment averaged twice: `fine`; and `coarse`, on merged bins, for the search.
+    """An experiment averaged twice: `fine`; and `coarse`, on merged bins, for the search. `merge` says how many bins of
+    each measurement are merged along |Q| and energy.
 
-    Made once, it serves any number of spectra on the same bins.
+    Made once, it serves any number of data on the same bins.
     """
 
-    fine: Experiment
-    coarse: Experiment
-    merge: tuple[int, int]
+    fine: Simulator
+    coarse: Simulator
+    merge: Mapping[str, tuple[int, int]]
 
     @classmethod
-    def of(cls, experiment: Experiment, spectrum: Spectrum) -> "Averages":
-        """The averages of an experiment on the bins of `spectrum`."""
-        q, energy = (-(-n // most) for n, most in zip(spectrum.measurement.shape, COARSE_BINS, strict=True))
-        q = q if isinstance(spectrum.measurement.points, QShells) else 1
-        e, bins = experiment, spectrum.rebin(q=q, energy=energy).measurement
-        samples = max(8, e.samples // COARSE_SAMPLES)
-        coarse = e.on(bins, samples=samples, cell=2 * e.cell)
-        return cls(experiment, coarse, (q, energy))
+    def of(cls, experiment: Simulator, data: Data) -> "Averages":
+        """The averages of an experiment on the bins of `data`."""
+        pairs = {term.label: _coarse(term) for term in terms_of(experiment, data)}
+        coarse = {label: each for label, (each, _) in pairs.items()}
+        merge = {label: bins for label, (_, bins) in pairs.items()}
+        return cls(experiment, experiment.replaced(coarse) if isinstance(experiment, Joint) else coarse[""], merge)
 
-    def rough(self, prior: Prior, spectrum: Spectrum) -> Target:
-        """The coarse target of a spectrum; merged counts are averaged, so that scale and background mean the same."""
-        return Target.of(self.coarse, prior, spectrum.rebin(q=self.merge[0], energy=self.merge[1], mean=True))
+    def rough(self, prior: Prior, data: Data) -> Target:
+        """The coarse target of some data; merged counts are averaged, so that scale and background mean the same.
 
-    def search(self, prior: Prior, spectrum: Spectrum, settings: Settings, tell: Progress) -> list[Optimum]:
-        """The basins of the coarse target; averaged counts tell too little by the number of bins merged."""
-        share = self.merge[0] * self.merge[1] if spectrum.is_counts else 1
-        found = search(self.rough(prior, spectrum), settings, tell)
-        return [replace(basin, log_posterior=share * basin.log_posterior) for basin in found]
+        Averaged counts tell too little by the number of bins merged. A term tells as much as it should beside the one
+        that tells too little the least: all of them by `share`.
+        """
+        if isinstance(data, Mapping):
+            merged = {label: _merged(each, self.merge[label]) for label, each in data.items()}
+            target = Target.of(self.coarse, prior, merged)
+        else:
+            target = Target.of(self.coarse, prior, _merged(data, self.merge[""]))
+        return target.with_terms(self._weighed(term, self.share(target)) for term in target.terms)
+
+    def share(self, target: Target) -> int:
+        """How many times more the data tell than a coarse target of them."""
+        return min(self._share(term) for term in target.terms)
+
+    def search(self, prior: Prior, data: Data, settings: Settings, tell: Progress) -> list[Optimum]:
+        """The basins of the coarse target."""
+        target = self.rough(prior, data)
+        share = self.share(target)
+        return [replace(basin, log_posterior=share * basin.log_posterior) for basin in search(target, settings, tell)]
+
+    def _share(self, term: Term) -> int:
+        merged = math.prod(self.merge[term.label])
+        return merged if isinstance(term, SpectrumTerm) and term.spectrum.is_counts else 1
+
+    def _weighed(self, term: Term, share: int) -> Term:
+        return replace(term, weight=self._share(term) / share) if isinstance(term, SpectrumTerm) else term
+
+
+def _coarse(term: Term) -> tuple[Part, tuple[int, int]]:
+    """The experiment of a term on merged bins with fewer points; peaks are as they are."""
+    match term:
+        case SpectrumTerm():
+            return _merged_experiment(term.experiment, term.spectrum)
+        case PeaksTerm():
+            return term.experiment, (1, 1)
+    raise TypeError(f"nothing searches a {type(term).__name__}")
+
+
+def _merged_experiment(e: Experiment, spectrum: Spectrum) -> tuple[Experiment, tuple[int, int]]:
+    q, energy = (-(-n // most) for n, most in zip(spectrum.measurement.shape, COARSE_BINS, strict=True))
+    q = q if isinstance(spectrum.measurement.points, QShells) else 1
+    bins, samples = spectrum.rebin(q=q, energy=energy).measurement, max(8, e.samples // COARSE_SAMPLES)
+    return e.on(bins, samples=samples, cell=2 * e.cell), (q, energy)
+
+
+def _merged(data: Spectrum | Peaks, merge: tuple[int, int]) -> Spectrum | Peaks:
+    return data.rebin(q=merge[0], energy=merge[1], mean=True) if isinstance(data, Spectrum) else data
 
 
 def infer(
-    experiment: Experiment | Averages,
+    experiment: Simulator | Averages,
     prior: Prior,
-    spectrum: Spectrum,
+    data: Data,
     settings: Settings | None = None,
     *,
     record: Record | None = None,
     progress: Progress | None = None,
 ) -> Posterior:
-    """The posterior of the prior's free parameters given `spectrum`, with every basin found.
+    """The posterior of the prior's free parameters given a spectrum or a table of peaks, with every basin found.
 
+    Several measurements are given by their labels, {label: data}, with a `Joint` of their experiments.
     `progress(stage, done, total)` is called as the work goes on. An interruption while sampling leaves a posterior of
     the draws made so far, with a failed check that says so; one before that leaves nothing.
     """
     settings, tell, clock = settings or Settings(), progress or (lambda *_: None), time.perf_counter()
-    fine_only = experiment.fine if isinstance(experiment, Averages) else experiment
-    target = Target.of(fine_only, prior, spectrum)
+    simulator = experiment.fine if isinstance(experiment, Averages) else experiment
+    target = Target.of(simulator, prior, data)
     tell("preparing", 0, 1)
-    averages = experiment if isinstance(experiment, Averages) else Averages.of(experiment, spectrum)
-    fine = anchor(target, spectrum, averages.search(prior, spectrum, settings, tell), tell)
+    averages = experiment if isinstance(experiment, Averages) else Averages.of(experiment, data)
+    fine = anchor(target, averages.search(prior, data, settings, tell), tell)
     weighted = importance(
         fine.target,
         fine.basins,
@@ -117,16 +164,30 @@ def infer(
         progress=lambda done, total: tell("sampling", done, total),
     )
     seconds = time.perf_counter() - clock
-    record = record or Record.start(seeds={"infer": settings.seed})
+    record = (record or Record.start(seeds={"infer": settings.seed})).with_seconds(infer=seconds)
     checks = [complete_check(weighted, settings.draws), *fine.checks]
-    return _posterior(fine, weighted, checks, seconds, record)
+    return _posterior(simulator, fine, weighted, checks, record)
 
 
 def search(coarse: Target, settings: Settings, tell: Progress) -> list[Optimum]:
     """The basins of the posterior on a coarse spectrum and a coarse average."""
     tell("screening", 0, 1)
-    starts = screen(coarse, draws=settings.screen, keep=settings.starts, seed=settings.seed)
+    starts = _starts(coarse, settings, tell)
     return basins(refine(coarse, starts, progress=lambda done, total: tell("searching", done, total)))
+
+
+def _starts(coarse: Target, settings: Settings, tell: Progress) -> Float[Tensor, "start parameter"]:
+    """The best prior draws; with peaks, also where those of a target with blurred peaks lead to.
+
+    A likelihood of sharp peaks is flat far from them, and has basins that a blurred one has not.
+    """
+    starts = screen(coarse, draws=settings.screen, keep=settings.starts, seed=settings.seed)
+    if not any(isinstance(term, PeaksTerm) for term in coarse.terms):
+        return starts
+    wide = coarse.with_terms(term.blurred() if isinstance(term, PeaksTerm) else term for term in coarse.terms)
+    first = screen(wide, draws=settings.screen, keep=settings.starts, seed=settings.seed)
+    found = basins(refine(wide, first, progress=lambda done, total: tell("searching", done, total)))
+    return torch.cat((starts, coarse.prior.constrain(torch.stack([basin.z for basin in found]))))
 
 
 def random_starts(coarse: Target, *, starts: int, seed: int) -> list[Optimum]:
@@ -135,14 +196,15 @@ def random_starts(coarse: Target, *, starts: int, seed: int) -> list[Optimum]:
     return basins(refine(coarse, theta[value.isfinite()][:starts]))
 
 
-def _posterior(fine: Fine, weighted: Weighted, known: list[Check], seconds: float, record: Record) -> Posterior:
+def _posterior(simulator: Simulator, fine: Fine, weighted: Weighted, known: list[Check], record: Record) -> Posterior:
     target, draws, weight = fine.target, fine.target.prior.constrain(weighted.z), weighted.log_weight.exp()
     reported = _reported(fine, weighted)
     per_bin, checks = fit_checks(target, reported[0].theta)
     checks += [*known, *sampling_checks(weighted), *parameter_checks(target, draws, weight), basin_check(reported)]
+    papers = [paper for term in target.terms for paper in term.experiment.model.papers]
     return Posterior(
         names=target.names,
-        units=tuple(target.experiment.units[name] for name in target.names),
+        units=tuple(simulator.units[name] for name in target.names),
         priors=tuple(str(target.prior.free[name]) for name in target.names),
         draws=draws,
         log_weight=weighted.log_weight,
@@ -151,11 +213,17 @@ def _posterior(fine: Fine, weighted: Weighted, known: list[Check], seconds: floa
         checks=tuple(checks),
         log_evidence=weighted.log_evidence,
         deviance_per_bin=per_bin,
-        seconds=seconds,
-        record=record.with_seconds(infer=seconds).with_papers(*target.experiment.model.papers, *PAPERS),
+        seconds=record.seconds["infer"],
+        record=record.with_papers(*papers, *PAPERS),
         anchor=fine.anchor,
-        simulator=target.experiment,
+        simulator=_anchored(simulator, target),
     )
+
+
+def _anchored(simulator: Simulator, target: Target) -> Simulator:
+    """The simulator with the averages of the target."""
+    parts = {term.label: term.experiment for term in target.terms}
+    return simulator.replaced(parts) if isinstance(simulator, Joint) else parts[""]
 
 
 def _limit(target: Target, optimum: Optimum) -> torch.Tensor:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sqwirrel.observe import Experiment
+from sqwirrel.infer.terms import Simulator
 from sqwirrel.record import Record
 from sqwirrel.seeds import stream
 
@@ -51,8 +51,9 @@ class Posterior:
     """Weighted draws of the free parameters `names`.
 
     `log_weight` is normalised; `limit` is the Cramer-Rao bound of each parameter (all others free) at the best basin;
-    `deviance_per_bin` is -2 log likelihood ratio to a model that meets every bin, over the number of bins. `anchor`
-    are parameters and spread that the average was anchored with; `simulator` has that average, None after loading.
+    `deviance_per_bin` is -2 log likelihood ratio to a model that meets every bin, over the number of bins (for peaks,
+    the mean square residual of those that modes explain). `anchor` are parameters and spread that the averages were
+    anchored with; `simulator` has these averages, None after loading.
     """
 
     names: tuple[str, ...]
@@ -68,7 +69,7 @@ class Posterior:
     seconds: float
     record: Record
     anchor: Float[Tensor, "2 full"]
-    simulator: Experiment | None = None
+    simulator: Simulator | None = None
 
     def sample(self, n: int, seed: int) -> Float[Tensor, "n parameter"]:
         """Equally weighted draws (with replacement)."""

@@ -1,24 +1,21 @@
-"""Target: the unnormalised posterior of an experiment's free parameters, with its exact derivatives.
+"""Target: the unnormalised posterior of the free parameters of some experiments, with its exact derivatives.
 
-Everything here is in the prior's unconstrained coordinates z (`Prior.constrain` gives theta), in which no search and no
-draw can leave the prior, and a posterior that leans on a bound is still smooth.
+log p(z | data) = log p(z) + sum over terms of log L + const. Everything here is in the prior's unconstrained
+coordinates z (`Prior.constrain` gives theta), in which no search and no draw can leave the prior, and a posterior that
+leans on a bound is still smooth.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.infer.terms import Data, Simulator, Term, terms_of
 from sqwirrel.model.prior import Prior
-from sqwirrel.observe import Experiment
-from sqwirrel.observe.counting import Observed
-from sqwirrel.observe.experiment import Anchored
-from sqwirrel.spectra import Measurement, QShells, Spectrum
-from sqwirrel.spectra.measurement import Points
 
 
 class Slope(NamedTuple):
@@ -32,15 +29,18 @@ class Slope(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """log p(z | spectrum) + const for rows of the prior's free parameters; -inf where the order is unstable."""
+    """log p(z | data) + const for rows of the prior's free parameters; -inf where the order is unstable in any term.
 
-    experiment: Experiment
+    `every` are the parameters of all terms, free or fixed.
+    """
+
     prior: Prior
-    observed: Observed
+    terms: tuple[Term, ...]
+    every: tuple[str, ...]
 
     @classmethod
-    def of(cls, experiment: Experiment, prior: Prior, spectrum: Spectrum) -> "Target":
-        """The posterior of `spectrum`, which must lie on the bins that `experiment` simulates."""
+    def of(cls, experiment: Simulator, prior: Prior, data: Data) -> "Target":
+        """The posterior of `data`, which must lie where `experiment` simulates."""
         known = set(prior.names) | set(prior.fixed)
         if missing := [name for name in experiment.names if name not in known]:
             raise InputError(
@@ -50,105 +50,103 @@ class Target:
             raise InputError(f"the prior names '{unknown[0]}', but the experiment has parameters {experiment.names}")
         if not prior.names:
             raise InputError("every parameter of the prior is fixed; leave at least one free")
-        if not _same_bins(experiment.measurement, spectrum.measurement):
-            raise InputError(
-                "the spectrum lies on other bins than the experiment; make the experiment on its measurement"
-            )
-        if not bool(spectrum.valid.any()):
-            raise InputError(
-                "no bin of this spectrum was measured (all are NaN, masked or excluded); check the energy range"
-            )
-        return cls(experiment, prior, experiment.instrument.counting.observe(spectrum))
+        return cls(prior, terms_of(experiment, data), experiment.names)
 
-    def reweighed(self, spectrum: Spectrum, z: Float[Tensor, " parameter"]) -> "Target":
-        """The same posterior with the variances that its spectrum has if `z` is right."""
-        with torch.no_grad():
-            expected = self.experiment.predict(self.full(self.prior.constrain(z[None]))).expected[0]
-        return replace(self, observed=self.experiment.instrument.counting.observe(spectrum, expected))
+    def with_terms(self, terms: Iterable[Term]) -> "Target":
+        """The same with other terms."""
+        return replace(self, terms=tuple(terms))
+
+    def reweighed(self, z: Float[Tensor, " parameter"]) -> "Target":
+        """The same posterior with the variances that its data have if `z` is right."""
+        full = self.full(self.prior.constrain(z[None]))
+        return self.with_terms(term.reweighed(self.own(term, full)) for term in self.terms)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The free parameters."""
         return self.prior.names
 
+    @property
+    def assumed(self) -> set[str]:
+        """Parameters that the prior is expected to decide."""
+        return {name for term in self.terms for name in term.assumed}
+
     def full(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch full"]:
-        """Every parameter of the experiment, the fixed ones filled in."""
+        """Every parameter of all terms, the fixed ones filled in."""
         column = {name: theta[:, k] for k, name in enumerate(self.names)}
         fixed = {name: theta.new_full((len(theta),), value) for name, value in self.prior.fixed.items()}
-        return torch.stack([column[name] if name in column else fixed[name] for name in self.experiment.names], dim=1)
+        return torch.stack([column[name] if name in column else fixed[name] for name in self.every], dim=1)
+
+    def own(self, term: Term, full: Float[Tensor, "*batch full"]) -> Float[Tensor, "*batch own"]:
+        """The parameters of a term, in its own order."""
+        return full if term.names == self.every else full[..., [self.every.index(name) for name in term.names]]
 
     @property
     def free(self) -> list[int]:
-        """Columns of the experiment's parameters that are free, in the prior's order."""
-        return [self.experiment.names.index(name) for name in self.names]
+        """Columns of all parameters that are free, in the prior's order."""
+        return [self.every.index(name) for name in self.names]
 
     def log_posterior(self, z: Float[Tensor, "batch parameter"]) -> Float[Tensor, " batch"]:
         """Log likelihood and log density of the prior."""
         return self.prior.log_density(z) + self._log_likelihood(self.deviance(self.prior.constrain(z)))
 
     def deviance(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, " batch"]:
-        """-2 log likelihood ratio of `theta` to a model that meets every bin; inf where unstable."""
-        with torch.no_grad():
-            expected, stable = self.experiment.predict(self.full(theta))
-        return self._deviance(expected, stable)
+        """-2 log likelihood ratio of `theta` to a model that meets all data; inf where unstable."""
+        full = self.full(theta)
+        return torch.stack([term.deviance(self.own(term, full)) for term in self.terms]).sum(0)
 
     def slope(self, z: Float[Tensor, "batch parameter"]) -> Slope:
         """Log posterior, gradient and information."""
-        expected, J, stable = self._linearise(z)
-        mu = expected[:, self.observed.valid]
-        weighted = J * self.experiment.instrument.counting.weight(mu, self.observed)[:, None]
-        gradient = torch.einsum("bpn,bn->bp", weighted, self.observed.intensity - mu)
-        value = self.prior.log_density(z) + self._log_likelihood(self._deviance(expected, stable))
+        full, stretch, n = self.full(self.prior.constrain(z)), self.stretch(z), len(self.names)
+        deviance, gradient, information = z.new_zeros(len(z)), torch.zeros_like(z), z.new_zeros(len(z), n, n)
+        for term in self.terms:
+            value, rise, fisher = term.slope(self.own(term, full))
+            here, there = self._columns(term)
+            deviance = deviance + value
+            gradient[:, there] += rise[:, here]
+            information[:, there[:, None], there] += fisher[:, here[:, None], here]
+        log_posterior = self.prior.log_density(z) + self._log_likelihood(deviance)
         score = _diagonal(self.prior.log_density)
-        return Slope(value, gradient + score(z), weighted @ J.mT, -_diagonal(score)(z))
+        information = information * stretch[:, :, None] * stretch[:, None]
+        return Slope(log_posterior, gradient * stretch + score(z), information, -_diagonal(score)(z))
 
-    def push(self, z: Float[Tensor, " parameter"], average: Anchored) -> Float[Tensor, "repeat parameter"]:
-        """How the gradient at `z` moves with the scatter of an average and of its derivatives."""
-        valid = self.observed.valid
-        expected, J, _ = self._linearise(z[None])
-        mu = expected[:, valid]
-        weight = self.experiment.instrument.counting.weight(mu, self.observed)[0]
-        turned = average.rise[:, self.free][..., valid] @ (weight * (self.observed.intensity - mu[0]))
-        return turned * self.stretch(z[None]) - average.scatter[:, valid] @ (J[0] * weight).mT
+    def push(self, z: Float[Tensor, " parameter"], term: Term) -> Float[Tensor, "repeat parameter"]:
+        """How the gradient at `z` moves in repetitions of the average of a term and of its derivatives."""
+        moved = term.push(self.own(term, self.full(self.prior.constrain(z[None]))))
+        here, there = self._columns(term)
+        pushed = z.new_zeros(len(moved), len(z))
+        pushed[:, there] = moved[:, here]
+        return pushed * self.stretch(z[None])
 
     def spread(
         self, z: Float[Tensor, " parameter"], covariance: Float[Tensor, "parameter parameter"]
     ) -> Float[Tensor, " full"]:
-        """Standard deviations of all parameters of the experiment (to the wider side), 1 for those that are fixed."""
-        sd, full = covariance.diagonal().sqrt(), torch.ones(len(self.experiment.names), dtype=z.dtype)
+        """Standard deviations of all parameters of the terms (to the wider side), 1 for those that are fixed."""
+        sd, full = covariance.diagonal().sqrt(), torch.ones(len(self.every), dtype=z.dtype)
         low, middle, high = self.prior.constrain(torch.stack((z - sd, z, z + sd)))
         full[self.free] = torch.maximum(middle - low, high - middle)
         return full
-
-    def _linearise(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Expectation, its derivatives in z at the valid bins, and stability."""
-        expected, jacobian, stable = self.experiment.linearise(self.full(self.prior.constrain(z)))
-        return expected, jacobian[:, self.free][..., self.observed.valid] * self.stretch(z)[..., None], stable
 
     def stretch(self, z: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch parameter"]:
         """d theta / d z, parameter by parameter."""
         return _diagonal(self.prior.constrain)(z)
 
-    def _log_likelihood(self, deviance: Tensor) -> Tensor:
-        return self.experiment.instrument.counting.log_normalisation(self.observed) - 0.5 * deviance
+    def why_unstable(self, full: Float[Tensor, "1 full"]) -> str:
+        """One sentence: where the assumed order of the first term that is unstable fails."""
+        unstable = (term for term in self.terms if not bool(term.deviance(self.own(term, full)).isfinite()))
+        term = next(unstable, self.terms[0])
+        reason = term.experiment.why_unstable(self.own(term, full))
+        return f"{term.label}: {reason}" if term.label else reason
 
-    def _deviance(self, expected: Tensor, stable: Bool[Tensor, " batch"]) -> Tensor:
-        value = self.experiment.instrument.counting.deviance(expected[:, self.observed.valid], self.observed)
-        return torch.where(stable, value, torch.inf)
+    def _columns(self, term: Term) -> tuple[Tensor, Tensor]:
+        """The free parameters of a term: their columns there, and here."""
+        here = [k for k, name in enumerate(term.names) if name in self.names]
+        return torch.tensor(here), torch.tensor([self.names.index(term.names[k]) for k in here])
+
+    def _log_likelihood(self, deviance: Tensor) -> Tensor:
+        return sum(term.log_normalisation for term in self.terms) - 0.5 * deviance
 
 
 def _diagonal(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """Derivative of a function that treats rows and parameters separately (summed over what it returns)."""
     return torch.func.grad(lambda x: function(x).sum())
-
-
-def _same_bins(a: Measurement, b: Measurement) -> bool:
-    """Whether both measurements have the same points and energies, to rounding."""
-    if a.shape != b.shape or type(a.points) is not type(b.points):
-        return False
-    pairs = [(a.energy, b.energy), *zip(_where(a.points), _where(b.points), strict=True)]
-    return all(x.shape == y.shape and torch.allclose(x, y, rtol=0, atol=1e-6) for x, y in pairs)
-
-
-def _where(points: Points) -> tuple[Tensor, Tensor]:
-    return (points.edges, points.edges) if isinstance(points, QShells) else (points.q, points.box)

@@ -8,7 +8,9 @@ from sqwirrel.observe.covariance.spectrometer import Reflector, Spectrometer
 from sqwirrel.observe.covariance.table import CovarianceTable
 from sqwirrel.observe.experiment import Experiment
 from sqwirrel.observe.instrument import Instrument
+from sqwirrel.observe.joint import Joint
 from sqwirrel.observe.momentum import AngularQWidth, ConstantQWidth
+from sqwirrel.observe.peaks import PeakExperiment
 from sqwirrel.observe.resolution import GaussianResolution, PolynomialResolution, TableResolution, TailedResolution
 
 __all__ = [
@@ -21,6 +23,8 @@ __all__ = [
     "Gaussian",
     "GaussianResolution",
     "Instrument",
+    "Joint",
+    "PeakExperiment",
     "PlanarBackground",
     "Poisson",
     "PolynomialResolution",

@@ -1,6 +1,7 @@
 """What a report says, as plain data: the same for the page and for report.json."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from sqwirrel.infer import Basin, Posterior, Summary
@@ -8,13 +9,15 @@ from sqwirrel.lattice import Lattice
 from sqwirrel.model.prior import Distribution, LogUniform, Normal
 from sqwirrel.report.axes import corners
 from sqwirrel.report.numbers import interval, plain, with_error
-from sqwirrel.report.result import Result
+from sqwirrel.report.result import AnyResult, Result, Whole
 from sqwirrel.spectra import Peaks, QGrid, QPath, QPoints, QShells, Spectrum
 from sqwirrel.spectra.measurement import Points
 
 MEANING_OF = {
     "deviance_per_bin": "fit",
     "residual_structure": "no structure left",
+    "deviance_per_peak": "fit of the peaks",
+    "peaks_explained": "peaks explained",
     "complete": "all draws made",
     "pareto_k": "weights",
     "effective_draws": "draws",
@@ -39,22 +42,23 @@ def answer(posterior: Posterior) -> dict[str, Any]:
     }
 
 
-def content(result: Result) -> dict[str, Any]:
-    """Everything on the page but the figures."""
-    posterior, model = result.posterior, result.experiment.model
-    record = posterior.record
+def content(results: Whole | AnyResult | Sequence[AnyResult]) -> dict[str, Any]:
+    """Everything on the page but the figures. Of several measurements `measured` is a list, each with its `name`."""
+    result = Whole.of(results)
+    posterior, model = result.posterior, result.results[0].experiment.model
+    record, several = posterior.record, [{"name": each.label, **measured(each)} for each in result.results]
     return {
         "material": model.title,
         "model": model.name,
-        "verdict": verdict(posterior, model.names),
-        "measured": measured(result),
+        "verdict": verdict(posterior, result.model_names),
+        "measured": several if several[0]["name"] else measured(result.results[0]),
         **answer(posterior),
         "parameters": [_row(result, row) for row in posterior.summary()],
         "fixed": result.prior.fixed,
         "checks": [
             {
                 "name": c.name,
-                "words": MEANING_OF.get(c.name, c.name),
+                "words": in_check_words(c.name),
                 "passed": bool(c.passed),
                 "value": _finite(c.value),
                 "meaning": c.meaning,
@@ -78,7 +82,7 @@ def verdict(posterior: Posterior, names: tuple[str, ...]) -> str:
     """One sentence: the answer, or first what is wrong with it."""
     rows = [row for row in posterior.summary() if row.name in names] or posterior.summary()
     values = ", ".join(f"{row.name} = {_value(row)}" for row in rows)
-    failed = [MEANING_OF.get(check.name, check.name) for check in posterior.checks if not check.passed]
+    failed = [in_check_words(check.name) for check in posterior.checks if not check.passed]
     count = len(posterior.checks)
     if failed:
         only = "; the errors are statistical and do not cover the misfit" if _misfits(posterior) else ""
@@ -86,19 +90,32 @@ def verdict(posterior: Posterior, names: tuple[str, ...]) -> str:
     return f"{values}; all {count} checks passed."
 
 
+def in_check_words(name: str) -> str:
+    """A check in words, with the measurement that it is of in brackets."""
+    known = _asked(name)
+    words, label = MEANING_OF.get(known, known), name[len(known) + 1 :]
+    return f"{words} ({label})" if label else words
+
+
+def _asked(name: str) -> str:
+    """The question of a check, without the label of a measurement."""
+    return next((known for known in MEANING_OF if name == known or name.startswith(f"{known}_")), name)
+
+
 def _misfits(posterior: Posterior) -> bool:
     """Whether the model does not describe the data."""
-    failed = {check.name for check in posterior.checks if not check.passed}
-    return bool(failed & {"deviance_per_bin", "residual_structure"})
+    failed = {_asked(check.name) for check in posterior.checks if not check.passed}
+    return bool(failed & {"deviance_per_bin", "residual_structure", "deviance_per_peak", "peaks_explained"})
 
 
-def measured(result: Result) -> dict[str, Any]:
+def measured(result: AnyResult) -> dict[str, Any]:
     """What was measured, and which part of it was used."""
     files = result.posterior.record.files
+    said = described(result.spectrum) if isinstance(result, Result) else described_peaks(result.peaks)
     return {
         "file": result.file,
         "sha256": files.get(result.file, ""),
-        **described(result.spectrum),
+        **said,
         "used": {
             key: value for key, value in result.used.items() if key not in {"temperature", "field", "incident_energy"}
         },
@@ -173,9 +190,9 @@ def _parameter(row: Summary) -> dict[str, Any]:
     }
 
 
-def _row(result: Result, row: Summary) -> dict[str, Any]:
+def _row(result: Whole, row: Summary) -> dict[str, Any]:
     """A parameter with its role, its prior in words, and how far from the truth it is, if that is known."""
-    role = "model" if row.name in result.experiment.model.names else "nuisance"
+    role = "model" if row.name in result.model_names else "nuisance"
     known = {**_parameter(row), "role": role, "prior": prior_in_words(result.prior.free[row.name])}
     if row.name not in result.truth:
         return known

@@ -1,5 +1,7 @@
 """The posterior of the model's parameters, one by one and in pairs, with the Cramer-Rao ellipse of the best fit."""
 
+from collections.abc import Sequence
+
 import matplotlib as mpl
 import numpy as np
 from jaxtyping import Float
@@ -9,7 +11,7 @@ from matplotlib.figure import Figure
 from scipy.stats import gaussian_kde
 
 from sqwirrel.report.figures.style import ACCENT, BAND, INK, STYLE
-from sqwirrel.report.result import Result
+from sqwirrel.report.result import AnyResult, Whole
 
 Array = Float[np.ndarray, "..."]
 TRUTH = "#d95f02"
@@ -20,9 +22,10 @@ MOST = 8
 
 
 @mpl.rc_context(STYLE)
-def corner(result: Result) -> Figure:
+def corner(results: Whole | AnyResult | Sequence[AnyResult]) -> Figure:
     """Weighted draws, 68 and 95 % contours, the truth if there is one, and the 68 % Cramer-Rao ellipse."""
-    wanted = result.experiment.model.names
+    result = Whole.of(results)
+    wanted = result.model_names
     columns = [k for k, name in enumerate(result.posterior.names) if name in wanted][:MOST] or [0]
     n = len(columns)
     figure = Figure(figsize=(1.2 + 1.75 * n, 1.0 + 1.65 * n), layout="constrained")
@@ -35,7 +38,7 @@ def corner(result: Result) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, result: Result, row: int, column: int) -> None:
+def _panel(axes: Axes, result: Whole, row: int, column: int) -> None:
     if row == column:
         _single(axes, result, row)
     elif row > column:
@@ -44,7 +47,7 @@ def _panel(axes: Axes, result: Result, row: int, column: int) -> None:
         axes.set_visible(False)
 
 
-def _single(axes: Axes, result: Result, k: int) -> None:
+def _single(axes: Axes, result: Whole, k: int) -> None:
     x, weight = result.posterior.draws[:, k].numpy(), result.posterior.log_weight.exp().numpy()
     lo, hi = _range(result, k)
     line = np.linspace(lo, hi, 200)
@@ -61,7 +64,7 @@ def _single(axes: Axes, result: Result, k: int) -> None:
     axes.set(xlim=(lo, hi), ylim=(0, 1.12 * max(density.max(), bell.max())), yticks=[])
 
 
-def _pair(axes: Axes, result: Result, a: int, b: int) -> None:
+def _pair(axes: Axes, result: Whole, a: int, b: int) -> None:
     draws, weight = result.posterior.draws[:, [a, b]].numpy().T, result.posterior.log_weight.exp().numpy()
     ends = (_range(result, a), _range(result, b))
     axes.scatter(
@@ -76,7 +79,7 @@ def _pair(axes: Axes, result: Result, a: int, b: int) -> None:
     axes.set(xlim=ends[0], ylim=ends[1])
 
 
-def _ellipse(result: Result, a: int, b: int) -> Array:
+def _ellipse(result: Whole, a: int, b: int) -> Array:
     """Where the Cramer-Rao normal law holds 68 %: chi2 = -2 log 0.32 for two parameters."""
     covariance = result.limit_covariance[[a, b]][:, [a, b]].numpy()
     value, axis = np.linalg.eigh(covariance)
@@ -92,7 +95,7 @@ def _heights(density: Array) -> list[float]:
     return [float(sorted_[np.searchsorted(share, level)]) for level in LEVELS]
 
 
-def _range(result: Result, k: int) -> tuple[float, float]:
+def _range(result: Whole, k: int) -> tuple[float, float]:
     """The 99.7 % interval, the best fit with its limit, and the truth, with room; nothing beyond the prior."""
     inner = [float(result.posterior.quantile(q)[k]) for q in (0.003, 0.997)]
     name, best = result.posterior.names[k], float(result.best[k])
@@ -102,14 +105,14 @@ def _range(result: Result, k: int) -> tuple[float, float]:
     return max(lo - 0.1 * (hi - lo), least), min(hi + 0.1 * (hi - lo), most)
 
 
-def _mark(axes: Axes, result: Result, columns: tuple[int, ...]) -> None:
+def _mark(axes: Axes, result: Whole, columns: tuple[int, ...]) -> None:
     for k, draw in zip(columns, (axes.axvline, axes.axhline), strict=False):
         name = result.posterior.names[k]
         if name in result.truth:
             draw(result.truth[name], color=TRUTH, lw=1.1)
 
 
-def _label(axes: Axes, result: Result, pair: tuple[int, int], *, left: bool, bottom: bool) -> None:
+def _label(axes: Axes, result: Whole, pair: tuple[int, int], *, left: bool, bottom: bool) -> None:
     """Names and units along the rim; the diagonal has no scale of its own."""
     names = [
         f"{result.posterior.names[k]}" + (f" ({unit})" if (unit := result.posterior.units[k]) else "") for k in pair

@@ -1,7 +1,5 @@
 """One self-contained page of a result, report.html, and the same as data, report.json."""
 
-import base64
-import io
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -11,88 +9,67 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
-
-from sqwirrel.report import figures
 from sqwirrel.report.content import content, in_words
 from sqwirrel.report.corner import corner
 from sqwirrel.report.numbers import plain
-from sqwirrel.report.result import DRAWS, Result
+from sqwirrel.report.result import AnyResult, Whole
+from sqwirrel.report.shown import image, note, sections
 
 Content = dict[str, Any]
 
 
-def write(folder: Path, result: Result) -> Path:
-    """Writes report.json and report.html into `folder` and says where the page is."""
-    said = content(result)
+def write(folder: Path, *results: AnyResult) -> Path:
+    """Writes report.json and report.html of the measurements of one posterior into `folder`; says where the page is."""
+    said = content(results)
     _put(folder / "report.json", json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    _put(folder / "report.html", html(said, result))
+    _put(folder / "report.html", html(said, *results))
     return folder / "report.html"
 
 
-def html(said: Content, result: Result) -> str:
+def html(said: Content, *results: AnyResult) -> str:
     """The page."""
     template = Template(resources.files("sqwirrel.report").joinpath("page.html").read_text(encoding="utf-8"))
+    whole = Whole.of(results)
+    orange = " Orange: the truth." if whole.truth else ""
     return template.substitute(
         title=escape(said["material"]),
         verdict=_typeset(escape(said["verdict"])),
-        state="passed" if result.posterior.passed else "failed",
-        measured=_measured(said["measured"]),
+        state="passed" if whole.posterior.passed else "failed",
+        measured=_every(said["measured"]),
         parameters=_parameters(said),
-        parameters_note=_note(_about_parameters(said)),
+        parameters_note=note(_about_parameters(said)),
         checks=_checks(said["checks"]),
         basins=_basins(said),
-        basins_note=_note(ABOUT_BASINS),
+        basins_note=note(ABOUT_BASINS),
         record=_record(said["record"]),
         papers="".join(f"<li>{_linked(paper)}</li>" for paper in said["papers"]),
-        **_figures(result),
+        figures=sections(results),
+        corner=image(corner(results), "Posterior of the parameters in pairs"),
+        corner_note=note(ABOUT_CORNER + orange),
     )
 
 
 ABOUT_BASINS = """Starts are the best of the screened prior draws; those that end in the same maximum of the posterior
 count as one solution. The log posterior counts from the best. A solution with probability 0 was not sampled: it is far
 worse."""
-ABOUT_MAPS = """One pair of axes for all; data and model share their colours, from the 1st to the 99th percentile. Grey
-was not measured or not used. Residuals are in standard deviations, as the likelihood counts them: noise is salt and
-pepper in the first map and rarely beyond ±4 in the second; what the model misses stands out there. Red: more was
-measured than the model gives."""
-ABOUT_CUTS = f"""Points: data with the standard deviations that the likelihood uses. Dark blue: 68 and 95 % of the model
-alone, over {DRAWS} posterior draws. Light blue: 68 and 95 % of what a new measurement would give, counting noise
-included. Bins beside badly covered ones have large errors, because the likelihood takes the variance of reduced data
-from neighbours."""
 ABOUT_CORNER = """Blue: 68 and 95 % of the posterior, nuisances marginalised; dots are weighted draws. Dashed red: the
 Cramér–Rao bound at the best fit (68 %), which no unbiased estimate beats; a posterior is narrower where the prior says
 more than the data."""
 
 
-def _figures(result: Result) -> dict[str, str]:
-    maps = (figures.data_map, figures.model_map, figures.residual_map, figures.misfit_map)
-    names = ("data", "model at the best fit", "residuals", "smoothed residuals")
-    cuts = [figures.cut(result, start, stop) for start, stop in figures.cut_rows(result)]
-    orange = " Orange: the truth." if result.truth else ""
-    return {
-        "maps": "".join(_image(draw(result), f"Map of the {name}") for draw, name in zip(maps, names, strict=True)),
-        "maps_note": _note(ABOUT_MAPS),
-        "cuts": "".join(_image(cut, f"Energy cut {k}") for k, cut in enumerate(cuts, 1)),
-        "cuts_note": _note(ABOUT_CUTS),
-        "corner": _image(corner(result), "Posterior of the parameters in pairs"),
-        "corner_note": _note(ABOUT_CORNER + orange),
-    }
-
-
-def _image(figure: Figure, words: str) -> str:
-    """A figure inside the page; its lines and letters stay sharp, its maps are pixels."""
-    buffer = io.BytesIO()
-    with mpl.rc_context(figures.STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<figure><img alt="{escape(words)}" src="data:image/svg+xml;base64,{data}"></figure>'
+def _every(said: Content | list[Content]) -> str:
+    """What was measured, under its name where there are several."""
+    if isinstance(said, dict):
+        return _measured(said)
+    return "".join(f"<h3>{escape(each['name'])}</h3>{_measured(each)}" for each in said)
 
 
 def _measured(said: Content) -> str:
+    file = f"{escape(said['file'])} <br><small>SHA-256 <code>{said['sha256']}</code></small>"
+    if "peaks" in said:
+        return _definitions({"file": file, **_measured_peaks(said), "taken from the file": escape(_used(said["used"]))})
     rows = {
-        "file": f"{escape(said['file'])} <br><small>SHA-256 <code>{said['sha256']}</code></small>",
+        "file": file,
         "kind": f"{said['kind']}, {said['bins'][0]} × {said['bins'][1]} bins; {said['intensity']}",
         "where": _where(said),
         "energy transfer": f"{plain(said['energy_range'][0])} to {plain(said['energy_range'][1])} meV",
@@ -101,6 +78,16 @@ def _measured(said: Content) -> str:
         "taken from the file": escape(_used(said["used"])),
     }
     return _definitions(rows)
+
+
+def _measured_peaks(said: Content) -> dict[str, str]:
+    low, high = (plain(end) for end in said["energy_range"])
+    least, most = (plain(end) for end in said["error_range"])
+    return {
+        "kind": f"{said['peaks']} {said['kind']}, at {said['wavevectors']} wavevectors",
+        "energy transfer": f"{low} to {high} meV, errors {least} to {most} meV",
+        "conditions": _conditions({"incident_energy": None, **said}),
+    }
 
 
 def _where(said: Content) -> str:
@@ -117,7 +104,8 @@ def _bins(said: Content) -> str:
 def _conditions(said: Content) -> str:
     field = "" if not any(said["field"]) else f", field {said['field']} T"
     incident = f", incident energy {said['incident_energy']:g} meV" if said["incident_energy"] else ""
-    return f"{said['temperature']:g} K{field}{incident}"
+    warm = "temperature unknown" if said["temperature"] is None else f"{said['temperature']:g} K"
+    return f"{warm}{field}{incident}"
 
 
 def _used(used: Content) -> str:
@@ -215,10 +203,6 @@ def _cell(text: str) -> str:
 def _typeset(text: str) -> str:
     """Numbers with a minus that is as long as a plus."""
     return re.sub(r"(?<![A-Za-z0-9.])-(?=[\d.])|(?<=\de)-(?=\d)", "−", text)
-
-
-def _note(text: str) -> str:
-    return f'<p class="note">{escape(text)}</p>'
 
 
 def _linked(paper: str) -> str:

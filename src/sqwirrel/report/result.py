@@ -1,6 +1,6 @@
 """Result: what a report is made of, and the predictions that its figures show."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,11 +10,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sqwirrel.infer import Posterior
+from sqwirrel.infer.terms import PeaksTerm
+from sqwirrel.infer.terms.peaks import Explained
 from sqwirrel.model.prior import Prior
-from sqwirrel.observe import Experiment
+from sqwirrel.observe import Experiment, Joint, PeakExperiment
 from sqwirrel.observe.counting import Observed
 from sqwirrel.seeds import stream
-from sqwirrel.spectra import Spectrum
+from sqwirrel.spectra import Peaks, Spectrum
 
 DRAWS = 40
 """Posterior draws behind the predictive bands."""
@@ -24,7 +26,10 @@ NOISE = 10
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A posterior with all that it came from. `used` is what was taken of `file`; `truth` is empty if unknown."""
+    """A posterior with a spectrum that it came from. `used` is what was taken of `file`; `truth` is empty if unknown.
+
+    If the posterior has several measurements, `label` says which of the `joint` this is.
+    """
 
     posterior: Posterior
     spectrum: Spectrum
@@ -33,6 +38,8 @@ class Result:
     file: str = ""
     used: Mapping[str, Any] = field(default_factory=dict)
     truth: Mapping[str, float] = field(default_factory=dict)
+    label: str = ""
+    joint: Joint | None = None
 
     @cached_property
     def observed(self) -> Observed:
@@ -52,8 +59,10 @@ class Result:
     @cached_property
     def simulator(self) -> Experiment:
         """The experiment with the dense average that the fit had."""
-        theta, spread = self.posterior.anchor
-        return self.posterior.simulator or self.experiment.anchored(theta[None], spread).experiment
+        known = self.posterior.simulator
+        known = known.experiments.get(self.label) if isinstance(known, Joint) else known
+        theta, spread = _own(self, self.posterior.anchor)
+        return known if isinstance(known, Experiment) else self.experiment.anchored(theta[None], spread).experiment
 
     @cached_property
     def expected(self) -> Float[Tensor, "point energy"]:
@@ -90,16 +99,11 @@ class Result:
         return self._on_map((observed.intensity - mu) * self._weight(mu).sqrt())
 
     @cached_property
-    def limit_covariance(self) -> Float[Tensor, "parameter parameter"]:
-        """Cramer-Rao bound of all free parameters at `best`."""
-        names = self.experiment.names
-        linear = self.simulator.linearise(self._full(self.best[None]))
-        columns = [names.index(name) for name in self.posterior.names]
-        slope = linear.slope[0, columns][:, self.valid]
-        information = (slope * self._weight(linear.expected[0][self.valid])) @ slope.T
-        size = information.diagonal().clamp(min=1e-300).sqrt()
-        normal: Tensor = torch.linalg.pinv(information / size[:, None] / size, hermitian=True)
-        return torch.div(torch.div(normal, size[:, None]), size)
+    def information(self) -> Float[Tensor, "parameter parameter"]:
+        """Fisher information of all free parameters at `best`."""
+        linear = self.simulator.linearise(_full(self, self.best[None]))
+        slope = linear.slope[0][:, self.valid]
+        return _of_free(self, (slope * self._weight(linear.expected[0][self.valid])) @ slope.T)
 
     def _weight(self, expected: Float[Tensor, " bin"]) -> Float[Tensor, " bin"]:
         """Inverse variance that the likelihood gives each bin."""
@@ -107,15 +111,115 @@ class Result:
 
     def _predict(self, free: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch point energy"]:
         with torch.no_grad():
-            return self.simulator.predict(self._full(free)).expected
-
-    def _full(self, free: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch full"]:
-        """Every parameter of the experiment, the fixed ones filled in."""
-        known = dict(zip(self.posterior.names, free.T, strict=True))
-        held = {name: free.new_full((len(free),), value) for name, value in self.prior.fixed.items()}
-        return torch.stack([{**known, **held}[name] for name in self.experiment.names], dim=1)
+            return self.simulator.predict(_full(self, free)).expected
 
     def _on_map(self, values: Float[Tensor, " bin"]) -> Float[Tensor, "point energy"]:
         full = torch.zeros(self.valid.shape, dtype=torch.float64)
         full[self.valid] = values
         return full
+
+
+@dataclass(frozen=True, eq=False)
+class PeakResult:
+    """A posterior with a table of peaks that it came from; fields as those of `Result`."""
+
+    posterior: Posterior
+    peaks: Peaks
+    experiment: PeakExperiment
+    prior: Prior
+    file: str = ""
+    used: Mapping[str, Any] = field(default_factory=dict)
+    truth: Mapping[str, float] = field(default_factory=dict)
+    label: str = ""
+    joint: Joint | None = None
+
+    @property
+    def best(self) -> Float[Tensor, " parameter"]:
+        """The free parameters at the maximum of the best basin."""
+        return self.posterior.basins[0].theta
+
+    @cached_property
+    def explained(self) -> Explained:
+        """Which lines the peaks belong to at `best`, and how far from them they lie."""
+        return PeaksTerm(self.experiment, self.peaks, self.experiment.names).explained(_full(self, self.best[None]))
+
+    @cached_property
+    def information(self) -> Float[Tensor, "parameter parameter"]:
+        """Information of all free parameters at `best`, if it were known which mode each peak is."""
+        return _of_free(self, self.experiment.slope(_full(self, self.best[None]), self.peaks).information[0])
+
+
+AnyResult = Result | PeakResult
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """Everything that one posterior came from: a result for each of its measurements."""
+
+    results: tuple[AnyResult, ...]
+
+    @classmethod
+    def of(cls, results: "Whole | AnyResult | Sequence[AnyResult]") -> "Whole":
+        """One result, or several of one posterior."""
+        if isinstance(results, Whole):
+            return results
+        return cls((results,) if isinstance(results, Result | PeakResult) else tuple(results))
+
+    @property
+    def posterior(self) -> Posterior:
+        """The posterior of them all."""
+        return self.results[0].posterior
+
+    @property
+    def prior(self) -> Prior:
+        """Its prior."""
+        return self.results[0].prior
+
+    @property
+    def truth(self) -> Mapping[str, float]:
+        """Parameters that a simulation had; empty if unknown."""
+        return self.results[0].truth
+
+    @property
+    def best(self) -> Float[Tensor, " parameter"]:
+        """The free parameters at the maximum of the best basin."""
+        return self.results[0].best
+
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """Parameters of the models."""
+        return tuple(dict.fromkeys(name for each in self.results for name in each.experiment.model.names))
+
+    @cached_property
+    def limit_covariance(self) -> Float[Tensor, "parameter parameter"]:
+        """Cramer-Rao bound of all free parameters at `best`, from all data."""
+        information = torch.stack([each.information for each in self.results]).sum(0)
+        size = information.diagonal().clamp(min=1e-300).sqrt()
+        normal: Tensor = torch.linalg.pinv(information / size[:, None] / size, hermitian=True)
+        return torch.div(torch.div(normal, size[:, None]), size)
+
+
+def _names(result: AnyResult) -> tuple[str, ...]:
+    """What the posterior calls the parameters of the experiment."""
+    return result.joint.names_of[result.label] if result.joint is not None else result.experiment.names
+
+
+def _own(result: AnyResult, full: Float[Tensor, "row full"]) -> Float[Tensor, "row own"]:
+    return full if result.joint is None else result.joint.rows(result.label, full)
+
+
+def _full(result: AnyResult, free: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch own"]:
+    """Every parameter of the experiment, the fixed ones filled in."""
+    known = dict(zip(result.posterior.names, free.T, strict=True))
+    held = {name: free.new_full((len(free),), value) for name, value in result.prior.fixed.items()}
+    return torch.stack([{**known, **held}[name] for name in _names(result)], dim=1)
+
+
+def _of_free(result: AnyResult, own: Float[Tensor, "own own"]) -> Float[Tensor, "parameter parameter"]:
+    """An information matrix of the experiment's parameters as one of all free parameters."""
+    free, names = result.posterior.names, _names(result)
+    here = torch.tensor([k for k, name in enumerate(names) if name in free])
+    there = torch.tensor([free.index(names[k]) for k in here.tolist()])
+    whole = own.new_zeros(len(free), len(free))
+    whole[there[:, None], there] = own[here[:, None], here]
+    return whole

@@ -5,7 +5,7 @@ from sqwirrel.spectra.join import join
 from sqwirrel.spectra.measurement import Measurement
 from sqwirrel.spectra.peaks import Peaks
 from sqwirrel.spectra.points import QPath, QPoints, QShells
-from sqwirrel.spectra.readers import READERS, is_peaks, read, read_peaks, write
+from sqwirrel.spectra.readers import READERS, is_peaks, read, read_peaks, write, write_peaks
 from sqwirrel.spectra.spectrum import Spectrum
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "read",
     "read_peaks",
     "write",
+    "write_peaks",
 ]

@@ -51,7 +51,7 @@ def test_merged_counts_weigh_basins_as_all_counts_do() -> None:
         prior.unconstrain(torch.cat((truth, path.pack(J=-1.02, fwhm=0.4, scale=30, background=2)))),
     )
     averages = Averages.of(path, data)
-    assert averages.merge == (1, 2)
+    assert averages.merge == {"": (1, 2)}
     coarse, fine = averages.rough(prior, data).log_posterior(z), Target.of(path, prior, data).log_posterior(z)
     assert 2 * float(coarse[0] - coarse[1]) == pytest.approx(float(fine[0] - fine[1]), rel=0.1)
     (found, *_) = averages.search(prior, data, Settings(screen=32, starts=2), silent)
@@ -62,7 +62,7 @@ def test_merged_counts_weigh_basins_as_all_counts_do() -> None:
 def test_poor_basins_are_reported_on_the_scale_of_the_fine_average() -> None:
     (best,) = refine(Target.of(EXPERIMENT, PRIOR, DATA), TRUTH)
     far = Optimum(best.z + 3, best.log_posterior - MARGIN - 100, best.information, best.precision)
-    fine = anchor(Target.of(EXPERIMENT, PRIOR, DATA), DATA, [best, far], silent)
+    fine = anchor(Target.of(EXPERIMENT, PRIOR, DATA), [best, far], silent)
     assert len(fine.basins) == 1
     assert fine.basins[0].log_posterior - fine.poor[0].log_posterior == pytest.approx(MARGIN + 100, abs=30)
     # 32 points a cell are too few for these counts.
@@ -86,7 +86,7 @@ def test_an_order_that_the_fine_average_finds_unstable_is_one_sentence() -> None
     eye = torch.eye(6, dtype=torch.float64)
     start = Optimum(prior.unconstrain(theta)[0], 0.0, eye, eye)
     with pytest.raises(InputError, match="not a minimum"):
-        anchor(Target.of(experiment, prior, data), data, [start], silent)
+        anchor(Target.of(experiment, prior, data), [start], silent)
 
 
 def test_reweighed_targets_have_the_variance_of_the_fit_and_push_is_the_change_of_the_gradient() -> None:
@@ -95,16 +95,17 @@ def test_reweighed_targets_have_the_variance_of_the_fit_and_push_is_the_change_o
     z = PRIOR.unconstrain(TRUTH)
     target = Target.of(experiment, PRIOR, data)
     expected = experiment(TRUTH)[0]
-    again = target.reweighed(data, z[0])
-    assert torch.allclose(again.observed.variance, Gaussian().observe(data, expected).variance)
-    assert not torch.allclose(again.observed.variance, target.observed.variance)
+    again = target.reweighed(z[0])
+    (term,), (before,) = again.terms, target.terms
+    assert torch.allclose(term.observed.variance, Gaussian().observe(data, expected).variance)
+    assert not torch.allclose(term.observed.variance, before.observed.variance)
     generator = torch.Generator().manual_seed(1)
     scatter = 0.01 * torch.randn(3, *MAP.shape, generator=generator, dtype=torch.float64)
     rise = 0.01 * torch.randn(3, 5, *MAP.shape, generator=generator, dtype=torch.float64)
-    pushed = again.push(z[0], Anchored(experiment, scatter, rise, torch.zeros(0, 3)))
+    pushed = again.push(z[0], replace(term, average=Anchored(experiment, scatter, rise, torch.zeros(0, 3))))
     for change, slope, push in zip(scatter, rise, pushed, strict=True):
-        moved = replace(again, experiment=Moved(experiment, change, slope))
-        both = replace(again, experiment=Moved(experiment, -change, -slope))
+        moved = again.with_terms([replace(term, experiment=Moved(experiment, change, slope))])
+        both = again.with_terms([replace(term, experiment=Moved(experiment, -change, -slope))])
         assert torch.allclose((moved.slope(z).gradient[0] - both.slope(z).gradient[0]) / 2, push, rtol=1e-6, atol=1e-6)
     assert not bool((pushed == 0).all())
 

@@ -1,6 +1,7 @@
 """Checks: each passes where the result is good and fails where it is bad in the way that the check is about."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor
 from sqwirrel.infer import checks
 from sqwirrel.infer.importance import Weighted
 from sqwirrel.infer.posterior import Basin, Check
-from sqwirrel.infer.refine import refine
+from sqwirrel.infer.refine import Optimum, refine
 from sqwirrel.infer.target import Target
 from sqwirrel.model.prior import Fixed, Normal, Prior, Uniform
 from sqwirrel.observe import Gaussian, Poisson
@@ -82,8 +83,9 @@ def test_structure_at_the_upper_edge_of_the_map_is_seen() -> None:
 
 def test_unmeasured_bins_are_no_misfit() -> None:
     target = line(20 * SLOPE + 30 + noise(BINS, 1))
-    data = spectrum(target.experiment, 20 * SLOPE + 30 + noise(BINS, 1) + 50 * (SLOPE < 0.1), 1.0).exclude(-1, 40)
-    per_bin, found = checks.fit_checks(Target.of(target.experiment, target.prior, data), AT)
+    experiment = target.terms[0].experiment
+    data = spectrum(experiment, 20 * SLOPE + 30 + noise(BINS, 1) + 50 * (SLOPE < 0.1), 1.0).exclude(-1, 40)
+    per_bin, found = checks.fit_checks(Target.of(experiment, target.prior, data), AT)
     assert per_bin == pytest.approx(1, abs=0.4)
     assert all(check.passed for check in found)
 
@@ -112,7 +114,7 @@ def test_quadrature_is_the_scatter_of_the_optimum(size: float, passed: bool) -> 
     (best,) = refine(target, AT[None])
     sd = float(best.covariance.diagonal().sqrt()[1] * target.stretch(best.z[None])[0, 1])
     scatter = size * sd * torch.tensor([1.0, -1.0], dtype=torch.float64)[:, None, None].expand(2, 1, BINS)
-    check = checks.quadrature_check(target, best, average(scatter), settled=True)
+    check = quadrature(target, best, average(scatter), settled=True)
     assert check.passed is passed
     assert check.value == pytest.approx(size, rel=1e-6, abs=1e-9)
     assert passed or "'background'" in check.meaning
@@ -121,7 +123,7 @@ def test_quadrature_is_the_scatter_of_the_optimum(size: float, passed: bool) -> 
 def test_quadrature_fails_while_the_anchor_moves() -> None:
     target = line(20 * SLOPE + 30 + noise(BINS, 1))
     (best,) = refine(target, AT[None])
-    check = checks.quadrature_check(target, best, average(torch.zeros(2, 1, BINS).double()), settled=False)
+    check = quadrature(target, best, average(torch.zeros(2, 1, BINS).double()), settled=False)
     assert (check.passed, check.value) == (False, 0)
     assert "still moves" in check.meaning
 
@@ -131,14 +133,20 @@ def test_quadrature_counts_what_the_scatter_of_derivatives_does_with_the_residua
     target = line(20 * SLOPE + 30 + noise(BINS, 1))
     (best,) = refine(target, AT[None])
     theta = target.prior.constrain(best.z[None])
-    residual = target.observed.intensity - target.experiment.predict(target.full(theta)).expected[0].flatten()
+    (term,) = target.terms
+    residual = term.observed.intensity - term.experiment.predict(target.full(theta)).expected[0].flatten()
     rise = torch.zeros(2, 3, 1, BINS, dtype=torch.float64)
     rise[:, 0, 0, 5] = torch.tensor([1.0, -1.0]) * residual[5]
     still = torch.zeros(2, 1, BINS, dtype=torch.float64)
-    check = checks.quadrature_check(target, best, average(still, rise), settled=True)
-    gradient = residual[5] ** 2 / target.observed.variance[5] * target.stretch(best.z[None])[0, 0]
+    check = quadrature(target, best, average(still, rise), settled=True)
+    gradient = residual[5] ** 2 / term.observed.variance[5] * target.stretch(best.z[None])[0, 0]
     assert check.value == pytest.approx(float((gradient * best.covariance[0, 0].sqrt()).abs()), rel=1e-6)
     assert "'a'" in check.meaning
+
+
+def quadrature(target: Target, best: Optimum, average: Anchored, *, settled: bool) -> Check:
+    """The check of the only term with that average."""
+    return checks.quadrature_check(target, best, replace(target.terms[0], average=average), settled=settled)
 
 
 def average(scatter: torch.Tensor, rise: torch.Tensor | None = None) -> Anchored:

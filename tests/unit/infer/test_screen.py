@@ -33,7 +33,7 @@ def test_profile_is_weighted_least_squares() -> None:
     error = 0.05 + torch.rand(1, 25, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     target = Target.of(experiment, WIDE, Spectrum.from_arrays(y, error, experiment.measurement))
     theta, value = profile(target, torch.tensor([[1.0, 7.0, 7.0], [2.0, 1.0, 0.0]], dtype=torch.float64))
-    root = target.observed.variance.sqrt().numpy()
+    root = target.terms[0].observed.variance.sqrt().numpy()
     for row, start in zip(theta, (1.0, 2.0), strict=True):
         design = np.stack((np.exp(-start * TIMES.numpy()), np.ones(25)), -1) / root[:, None]
         solution, residual, *_ = np.linalg.lstsq(design, y[0].numpy() / root, rcond=None)
@@ -49,7 +49,7 @@ def test_fixed_nuisances_are_held() -> None:
     target = Target.of(experiment, prior, data(experiment))
     theta, _ = profile(target, torch.tensor([[1.3, 9.0]], dtype=torch.float64))
     shape = torch.exp(-1.3 * TIMES)
-    expected = float(shape @ (target.observed.intensity - 2.5) / (shape @ shape))
+    expected = float(shape @ (target.terms[0].observed.intensity - 2.5) / (shape @ shape))
     assert float(theta[0, 1]) == pytest.approx(expected, rel=1e-6)
     every = Prior(a=Uniform(0.1, 5), scale=Fixed(5), background=Fixed(2))
     theta, value = profile(Target.of(experiment, every, data(experiment)), torch.tensor([[1.3]], dtype=torch.float64))

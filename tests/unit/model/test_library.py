@@ -23,6 +23,7 @@ BONDS_PER_SPIN = {
     "kitaev": {"J": 1.5, "K": 1.5},
     "fcc_biquadratic": {"J1": 6, "J2": 3, "B": 6},
     "canted": {"J": 2},
+    "nitio3": {"Jab1": 1.5, "Jab2": 3, "Jab3": 1.5, "Jc1": 0.5, "Jc2": 3, "Jc3": 1.5},
 }
 
 

@@ -5,6 +5,7 @@ import torch
 from sqwirrel.report import figures
 from sqwirrel.report.axes import across
 from sqwirrel.report.corner import corner
+from sqwirrel.report.result import Whole
 from sqwirrel.spectra import Measurement, QShells
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch.func loads it
@@ -64,7 +65,7 @@ def test_the_limit_is_the_inverse_of_the_information(good):
     slope = (up - down) / (2 * step)
     information = (slope / good.expected[good.valid]) @ slope.T
     variances = torch.linalg.inv(information).diagonal()
-    assert torch.allclose(variances, good.limit_covariance.diagonal(), rtol=0.02)
+    assert torch.allclose(variances, Whole.of(good).limit_covariance.diagonal(), rtol=0.02)
 
 
 def test_the_corner_shows_the_model_and_not_the_instrument(good):

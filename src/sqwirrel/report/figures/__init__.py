@@ -3,6 +3,7 @@
 Maps of one result share their axes, and data and model their colours. Grey is not measured.
 """
 
+from sqwirrel.report.figures.fits import peak_fit
 from sqwirrel.report.figures.maps import (
     cut,
     cut_rows,
@@ -25,6 +26,7 @@ __all__ = [
     "data_map",
     "misfit_map",
     "model_map",
+    "peak_fit",
     "peak_panels",
     "picture",
     "residual_map",

@@ -17,6 +17,7 @@ from sqwirrel.spectra.readers import euphonic, horace, mat, peaks
 from sqwirrel.spectra.readers.beside import Known, known
 from sqwirrel.spectra.readers.foreign import describe
 from sqwirrel.spectra.readers.nexus import iqe, mantid, mdhisto, native, nxspe
+from sqwirrel.spectra.readers.peaks import write as write_table
 from sqwirrel.spectra.readers.text import dave, spe, table
 from sqwirrel.spectra.readers.triple_axis import SCANS
 from sqwirrel.spectra.spectrum import Spectrum
@@ -126,11 +127,23 @@ def write(path: Path | str, spectrum: Spectrum) -> None:
     path = Path(path)
     if path.suffix not in WRITERS:
         raise InputError(f"cannot write '{path.name}': the name must end in {' or '.join(WRITERS)}")
+    _write_whole(path, lambda part: WRITERS[path.suffix](part, spectrum))
+
+
+def write_peaks(path: Path | str, peaks: Peaks) -> None:
+    """Write a table of peaks as .csv; the file appears whole or not at all."""
+    path = Path(path)
+    if path.suffix != ".csv":
+        raise InputError(f"cannot write '{path.name}': the name of a table of peaks must end in .csv")
+    _write_whole(path, lambda part: write_table(part, peaks))
+
+
+def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
     if not path.parent.is_dir():
         raise InputError(f"cannot write '{path}': there is no folder '{path.parent}'")
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".sqwirrel-") as folder:
         part = Path(folder) / path.name
-        WRITERS[path.suffix](part, spectrum)
+        write(part)
         part.replace(path)  # atomic: same folder, so same file system
 
 

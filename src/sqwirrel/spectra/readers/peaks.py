@@ -86,6 +86,22 @@ def read(path: Path, lattice: Lattice | None, columns: Sequence[str] | None, lin
     return Peaks(cell, **_once(content), temperature=_temperature(text.comments, path))
 
 
+def write(path: Path, peaks: Peaks) -> None:
+    """The table as CSV, to be read back as it is: all but the field, which a table does not tell."""
+    columns = {name: peaks.q[:, k] for k, name in enumerate("hkl")} | {"energy": peaks.energy, "error": peaks.error}
+    known = {name: getattr(peaks, name) for name in ("intensity", "intensity_error", "fwhm")}
+    columns |= {name: values for name, values in known.items() if values is not None}
+    if peaks.search is not None:
+        columns |= {name: peaks.search[:, k] for k, name in enumerate(("EMIN", "EMAX"))}
+    columns |= {f"{name}_error": peaks.q_error[:, k] for k, name in enumerate("hkl") if bool(peaks.q_error[:, k].any())}
+    cell = peaks.lattice
+    head = [LATTICE.partition(":")[0] + f": {cell.a} {cell.b} {cell.c} {cell.alpha} {cell.beta} {cell.gamma}"]
+    head += [] if peaks.temperature is None else [f"# temperature [K]: {peaks.temperature}"]
+    rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+    lines = (*head, ",".join(columns), *(",".join(map(repr, row)) for row in rows))
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def _untagged(rows: Iterable[tuple[int, str]], path: Path) -> list[tuple[int, str]]:
     """The rows without the tags of SpinW, which say what correlation the rows below them are peaks of."""
     kept = [(number, row) for number, row in rows if row != "[Sperp]"]

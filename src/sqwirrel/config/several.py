@@ -1,0 +1,134 @@
+"""From the measurements of a config to data, the experiments that predict them, and files that keep them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sqwirrel.config.instrument import InstrumentSection
+from sqwirrel.config.sections import Config, EnergyBins, Measurement, PeaksEntry, SpectrumEntry, Twins
+from sqwirrel.errors import InputError
+from sqwirrel.infer import Data, Simulator
+from sqwirrel.lattice import Lattice
+from sqwirrel.model.spin import SpinModel
+from sqwirrel.observe import Experiment, Joint, PeakExperiment
+from sqwirrel.observe.joint import Part
+from sqwirrel.spectra import Peaks, Spectrum, join, read, read_peaks, write, write_peaks
+
+Kept = Spectrum | Peaks
+TAKEN = ("posterior", "spectrum")
+"""Labels whose files would be others' in the folder of a result."""
+
+
+def data_of(config: Config, model: SpinModel) -> Data:
+    """What was measured, prepared as the config says."""
+    found = {label: _measured(part, model, label) for label, part in _parts(config).items()}
+    return found if config.measurements else found[""]
+
+
+def simulator_of(config: Config, model: SpinModel, data: Data) -> Simulator:
+    """What predicts the data."""
+    given = by_label(data)
+    parts = {label: _experiment(config, part, model, given[label]) for label, part in config.parts.items()}
+    return Joint(parts, shared=config.share.nuisances) if config.measurements else parts[""]
+
+
+def by_label(data: Data) -> Mapping[str, Kept]:
+    """The data by their labels; that of the only ones is empty."""
+    return data if isinstance(data, Mapping) else {"": data}
+
+
+def experiment(
+    section: InstrumentSection, model: SpinModel, measurement: Any, *, twins: Twins = (), seed: int = 0
+) -> Experiment:
+    """The simulator of a measurement, with the quadrature points of `seed`."""
+    how: dict[str, Any] = {"samples": section.samples, "cell": section.cell, "seed": seed}
+    turns = torch.tensor(twins, dtype=torch.float64) if twins else None
+    return Experiment(model, measurement, section.build(), twins=turns, **how)
+
+
+def keep(folder: Path, data: Data) -> None:
+    """Writes the prepared data: spectrum.h5, or NAME.h5 and, of peaks, NAME.csv."""
+    for label, each in by_label(data).items():
+        if isinstance(each, Peaks):
+            write_peaks(folder / f"{label}.csv", each)
+        else:
+            write(folder / f"{label or 'spectrum'}.h5", each)
+
+
+def kept(folder: Path, config: Config) -> Data:
+    """The data that `keep` wrote."""
+    found: dict[str, Kept] = {}
+    for label, part in config.parts.items():
+        if isinstance(part, PeaksEntry):
+            found[label] = _stated_peaks(part, read_peaks(folder / f"{label}.csv"))
+        else:
+            found[label] = read(folder / f"{label or 'spectrum'}.h5")
+    return found if config.measurements else found[""]
+
+
+def spectrum_of(section: Measurement) -> Spectrum:
+    """The spectrum in the file (joined from the files) of a section: conditions as stated there, the part to use."""
+    if not section.named:
+        raise InputError("[measurement] lacks the key 'file'; to simulate without one use the verb simulate")
+    if section.shells or section.path:
+        raise InputError("[measurement] has a file, so its bins are known; leave out shells and path")
+    files, known = section.files, section.incident_energy
+    spectrum = read(files[0], known) if len(files) == 1 else join(read(file, known) for file in files)
+    told = {"temperature": section.temperature, "incident_energy": section.incident_energy, "field": section.field}
+    stated: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
+    spectrum = Spectrum(spectrum.data, replace(spectrum.measurement, **stated))
+    check_kinematics(spectrum.measurement.incident_energy, section.energy)
+    return section.prepare(spectrum)
+
+
+def check_kinematics(incident_energy: float | None, energy: tuple[float, float] | EnergyBins | None) -> None:
+    """Refuses an energy transfer that no neutron of this incident energy can lose."""
+    if incident_energy is None or energy is None:
+        return
+    highest = energy.stop if isinstance(energy, EnergyBins) else energy[1]
+    if highest > incident_energy:
+        raise InputError(
+            f"[measurement] energy reaches {highest:g} meV, outside the kinematics: a neutron of "
+            f"{incident_energy:g} meV cannot lose more than it has"
+        )
+
+
+def _parts(config: Config) -> Mapping[str, Measurement | PeaksEntry]:
+    if taken := [label for label in config.parts if label in TAKEN]:
+        raise InputError(f"[measurements.{taken[0]}] would be kept as another file of the result; choose another name")
+    return config.parts
+
+
+def _measured(section: Measurement | PeaksEntry, model: SpinModel, label: str) -> Kept:
+    """The data of a section; what is wrong with one of several is said with its name."""
+    try:
+        return _peaks(section, model) if isinstance(section, PeaksEntry) else spectrum_of(section)
+    except InputError as error:
+        if not label:
+            raise
+        raise InputError(str(error).replace("[measurement]", f"[measurements.{label}]")) from None
+
+
+def _peaks(section: PeaksEntry, model: SpinModel) -> Peaks:
+    lattice = model.lattice if section.lattice is None else Lattice(*section.lattice)
+    return _stated_peaks(section, read_peaks(Path(section.file), lattice, columns=section.columns))
+
+
+def _stated_peaks(section: PeaksEntry, peaks: Peaks) -> Peaks:
+    """Under the conditions that the config states."""
+    told = {"temperature": section.temperature, "field": section.field}
+    stated: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
+    return replace(peaks, **stated)
+
+
+def _experiment(config: Config, part: Measurement | PeaksEntry, model: SpinModel, data: Kept) -> Part:
+    match part, data:
+        case PeaksEntry(), Peaks():
+            return PeakExperiment(model, data, extra=part.extra_width, q_error=part.q_error)
+        case Measurement(), Spectrum():
+            instrument = part.instrument if isinstance(part, SpectrumEntry) else config.instrument
+            return experiment(instrument, model, data.measurement, twins=part.twins)
+    raise InputError("a folder of results holds other data than its config says; run sqwirrel infer again")

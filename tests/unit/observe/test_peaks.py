@@ -1,0 +1,188 @@
+"""Peaks: the mixture over assignments against brute force, its integral, its derivatives, and what is refused."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import pytest
+import scipy.stats
+import torch
+
+from sqwirrel.errors import InputError
+from sqwirrel.model import library
+from sqwirrel.observe.peaks import PeakExperiment
+from sqwirrel.observe.peaks.mixture import drawn, log_match, log_mixture
+from sqwirrel.simulate import SpinWaves
+from sqwirrel.spectra.peaks import Peaks
+
+RB = library.load("rb2mnf4")
+
+
+def table(q: Sequence[Sequence[float]], energy: Sequence[float], **known: object) -> Peaks:
+    return Peaks(RB.lattice, q, energy, [0.05] * len(q), **{"temperature": 5.0, **known})
+
+
+def random(*shape: int, seed: int = 1) -> torch.Tensor:
+    return torch.rand(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def brute(match: torch.Tensor, weight: torch.Tensor, eps: float) -> float:
+    """The same sum by listing every subset of peaks and every assignment of it."""
+    peaks, lines = match.shape
+    total = norm = 0.0
+    for kept in itertools.product([False, True], repeat=peaks):
+        rows = [i for i in range(peaks) if kept[i]]
+        chance = (1 - eps) ** len(rows) * eps ** (peaks - len(rows))
+        ways = list(itertools.permutations(range(lines), len(rows)))
+        every = sum(math.prod(float(weight[a]) for a in way) for way in ways)
+        if every > 0:
+            here = [math.prod(float(weight[a] * match[i, a].exp()) for i, a in zip(rows, w, strict=True)) for w in ways]
+            norm, total = norm + chance, total + chance * sum(here) / every
+    return math.log(total / norm)
+
+
+@pytest.mark.parametrize(("peaks", "lines"), [(1, 1), (1, 4), (2, 2), (3, 5), (3, 2), (4, 4)])
+def test_the_sum_over_assignments_is_that_of_brute_force(peaks: int, lines: int) -> None:
+    """With fewer lines than peaks, too: then some peak is an outlier."""
+    match, weight = 3 * random(2, 3, peaks, lines) - 1, random(2, 3, lines, seed=2)
+    weight[0, 0, -1] *= lines == 1  # a line that no mode fills
+    weight = weight / weight.sum(-1, keepdim=True).clamp(min=1e-300)
+    outliers = torch.tensor([0.1, 0.4], dtype=torch.float64)
+    found = log_mixture(match, weight, outliers)
+    for b, g in itertools.product(range(2), range(3)):
+        if bool(weight[b, g].any()):
+            assert float(found[b, g]) == pytest.approx(brute(match[b, g], weight[b, g], float(outliers[b])), rel=1e-12)
+
+
+def test_six_peaks_are_summed_over_all_ways() -> None:
+    """Equal matches: every assignment counts alike, so that the density is that of one."""
+    match, weight = torch.full((1, 1, 6, 8), 0.7).double(), random(1, 1, 8)
+    eps = 0.2
+    expected = math.log(sum(math.comb(6, k) * (1 - eps) ** k * eps ** (6 - k) * math.exp(0.7) ** k for k in range(7)))
+    found = log_mixture(match, weight / weight.sum(), torch.tensor([eps]).double())
+    assert float(found) == pytest.approx(expected, rel=1e-6)  # 0.7 is a float32
+
+
+@pytest.mark.parametrize("peaks", [1, 2])
+def test_the_likelihood_integrates_to_one(peaks: int) -> None:
+    """Over the energies of all peaks of one wavevector, with three lines; the grid is finer than the errors."""
+    grid = torch.linspace(0, 4, 401, dtype=torch.float64)
+    span, line = torch.full_like(grid, 4.0), torch.tensor([1.0, 1.2, 2.5], dtype=torch.float64).expand(1, 401, 3)
+    match = log_match(grid, span, line, torch.full_like(line, 0.05**2))[0]
+    rows = torch.cartesian_prod(*[torch.arange(401)] * peaks).reshape(-1, peaks)
+    weight = torch.tensor([0.6, 0.3, 0.1], dtype=torch.float64).expand(1, len(rows), 3)
+    density = log_mixture(match[rows][None], weight, torch.tensor([0.1]).double()).exp() / 4**peaks
+    # the even part counts the ends of the range twice: 401 points for 400 steps
+    assert float(density.sum() * 0.01**peaks) == pytest.approx(1, abs=0.002)
+
+
+SPIRAL = library.load("triangular")
+Q = [[0.2, 0.1, 0.05], [0.2, 0.1, 0.05], [0.4, 0.3, 0.0], [0.1, 0.05, 0.3]]
+
+
+def spiral(**known: object) -> Peaks:
+    return Peaks(SPIRAL.lattice, Q, [1.5, 1.1, 1.9, 0.6], [0.05, 0.03, 0.1, 0.05], **{"temperature": 2.0, **known})
+
+
+@pytest.mark.parametrize("known", [{}, {"q_error": [[0.01, 0.02, 0.0]] * 4}, {"search": [[0.1, 3.0]] * 4}])
+@pytest.mark.parametrize("blur", [0.0, 0.2])
+def test_gradient_is_that_of_finite_differences(known: dict[str, object], blur: float) -> None:
+    experiment = PeakExperiment(SPIRAL, spiral(**known), extra=True).blurred(blur)
+    theta = experiment.pack(outliers=0.1, peak_width_extra=0.02)
+    found = experiment.slope(theta, experiment.peaks)
+    value, stable = experiment.log_likelihood(theta, experiment.peaks)
+    assert bool(stable.all())
+    assert torch.allclose(found.log_likelihood, value, rtol=1e-10, atol=0)
+    step = 1e-6 * torch.eye(3, dtype=torch.float64)
+    up, down = (experiment.log_likelihood(theta + sign * step, experiment.peaks)[0] for sign in (1, -1))
+    assert torch.allclose(found.gradient[0], (up - down) / 2e-6, rtol=1e-5, atol=1e-4)
+
+
+def test_information_of_one_sharp_mode_is_that_of_least_squares() -> None:
+    """One mode a wavevector and no outlier to speak of: J' V^-1 J, and 1 / (1 - eps)^2 for each peak."""
+    q = [[0.5, 0.4, 0.0], [0.5, 0.2, 0.0], [0.3, 0.3, 0.0]]
+    experiment = PeakExperiment(RB, table(q, [5.0, 6.0, 4.0]))
+    theta = experiment.pack(outliers=1e-4)
+    exact = experiment.lines(theta)[0].energy[0, :, 0]
+    found = experiment.slope(theta, table(q, exact.tolist())).information[0]
+    step = 1e-5 * torch.eye(4, dtype=torch.float64)[:3]
+    up, down = (experiment.lines(theta + sign * step)[0].energy[..., 0] for sign in (1, -1))
+    J = (up - down) / 2e-5 / 0.05
+    assert torch.allclose(found[:3, :3], J @ J.T, rtol=1e-3)
+    stray = 1e-4 * 0.05 * (2 * math.pi) ** 0.5 / (1.5 * float(exact.max()))
+    assert float(found[3, 3]) == pytest.approx(3 + 3 * stray / 1e-4**2, rel=0.3)
+    assert not bool(found[3, :3].any())
+
+
+def test_modes_of_one_energy_are_one_line() -> None:
+    """Rb2MnF4 has two modes of one energy: one line with all the weight, and two peaks cannot both be it."""
+    lines, stable = PeakExperiment(RB, table([[0.2, 0.1, 0.0]], [5.4])).lines(RB.pack())
+    assert bool(stable.all())
+    assert lines.weight[0, 0].tolist() == pytest.approx([1, 0])
+    two = PeakExperiment(RB, table([[0.2, 0.1, 0.0]] * 2, [5.43, 5.43]))
+    theta = two.pack(outliers=0.1)
+    omega = float(lines.energy[0, 0, 0])
+    both, _ = two.log_likelihood(theta, table([[0.2, 0.1, 0.0]] * 2, [omega, omega]))
+    span = 1.5 * 5.43
+    # eps / (2 eps (1 - eps) + eps^2) of all is one of two peaks an outlier, either of them
+    one_stray = 2 * 0.9 * 0.1 * scipy.stats.norm(0, 0.05).pdf(0) / span
+    expected = math.log((one_stray + 0.1**2 / span**2) / (2 * 0.9 * 0.1 + 0.1**2))
+    assert float(both) == pytest.approx(expected, rel=1e-9)
+
+
+def test_lines_are_the_modes_with_softened_weights_and_the_slope_of_q() -> None:
+    peaks = spiral(q_error=[[0.01, 0.0, 0.0]] * 4)
+    lines, _ = PeakExperiment(SPIRAL, peaks).lines(SPIRAL.pack())
+    modes = SpinWaves(SPIRAL, peaks.q, temperature=2.0)(SPIRAL.pack())
+    n = modes.energy.shape[-1] // 2
+    assert torch.allclose(lines.energy, modes.energy[..., :n])
+    soft = modes.intensity[..., :n] + 0.1 * modes.intensity[..., :n].mean(-1, keepdim=True)
+    assert torch.allclose(lines.weight, soft / soft.sum(-1, keepdim=True))
+    step = torch.tensor([[0.01, 0.0, 0.0]], dtype=torch.float64)
+    up, down = (SpinWaves(SPIRAL, peaks.q + sign * step)(SPIRAL.pack()).energy[..., :n] for sign in (1, -1))
+    assert torch.allclose(lines.variance, ((up - down) / 2) ** 2)
+    assert float(lines.variance.max()) > 1e-6
+
+
+def test_drawn_lines_follow_the_law_of_the_mixture() -> None:
+    """Two peaks, lines of weights 0.8 and 0.2 and none: frequencies of all outcomes within four standard errors."""
+    weight, generator = torch.tensor([0.8, 0.2, 0.0], dtype=torch.float64), torch.Generator().manual_seed(3)
+    rows = torch.stack([drawn(weight, 2, 0.3, generator) for _ in range(4000)])
+    for outcome, expected in {(0, 1): 0.245, (1, 0): 0.245, (0, -1): 0.168, (-1, 1): 0.042, (-1, -1): 0.09}.items():
+        share = float((rows == torch.tensor(outcome)).all(1).double().mean())
+        assert abs(share - expected) < 4 * (expected / 4000) ** 0.5
+
+
+def test_simulated_peaks_scatter_as_they_should() -> None:
+    q = [[0.5, 0.05 + 0.4 * k / 200, 0.0] for k in range(200)]
+    experiment = PeakExperiment(RB, table(q, [5.0] * 200, search=[[4.0, 12.0]] * 200))
+    theta = experiment.pack(outliers=0.1)
+    peaks = experiment.sample(theta, 1)
+    away = (peaks.energy - experiment.lines(theta)[0].energy[0, :, 0]) / 0.05
+    near = away.abs() < 5
+    assert 180 - 4 * 18**0.5 < int(near.sum()) < 180 + 4 * 18**0.5
+    assert float(away[near].square().mean()) == pytest.approx(1, abs=4 * (2 / 180) ** 0.5)
+    assert bool(((peaks.energy[~near] > 4) & (peaks.energy[~near] < 12)).all())
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: PeakExperiment(RB, table([[0.2, 0, 0]], [-1.0])), "peak 1 of the table has an energy of -1 meV"),
+        (lambda: PeakExperiment(RB, table([[0.2, 0, 0]] * 7, [1.0] * 7)), "more than 6 peaks"),
+        (lambda: PeakExperiment(RB, table([[0.2, 0, 0]], [1.0], search=[[2, 3]])), "outside the range"),
+        (lambda: PeakExperiment(RB, table([[0.2, 0, 0]], [1.0])).pack(), "needs a value for 'outliers'"),
+        (lambda: PeakExperiment(RB, table([[0.2, 0, 0]], [1.0])).pack(scale=1), "got 'scale'"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(make: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+def test_an_order_that_is_unstable_is_said() -> None:
+    experiment = PeakExperiment(RB, table([[0.5, 0.45, 0.0]], [1.0]))
+    theta = experiment.pack(D=0.09, outliers=0.1)
+    assert not bool(experiment.log_likelihood(theta, experiment.peaks)[1])
+    with pytest.raises(InputError, match="not a minimum"):
+        experiment.sample(theta, 1)
