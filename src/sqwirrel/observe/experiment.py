@@ -26,6 +26,7 @@ from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.simulate.looks.standing import Standing
 from sqwirrel.simulate.stability import stability, why_unstable
 from sqwirrel.spectra import Measurement, QShells, Spectrum
+from sqwirrel.spectra.points import Numbers, as_tensor
 
 TRUST = 10.0
 """Reach of an anchor's derivatives, in standard deviations (see `build.Control`)."""
@@ -81,21 +82,22 @@ class Experiment(nn.Module):
         samples: int = 64,
         cell: float = 0.05,
         seed: int = 0,
-        twins: Float[Tensor, "twin 3 3"] | None = None,
+        twins: Numbers | None = None,
         shared: Amplitudes | None = None,
     ) -> None:
         super().__init__()
         if measurement.temperature is None:
             raise InputError("the measurement has no temperature; give it in kelvin, [measurement] temperature = 5")
         self.model, self.measurement, self.instrument = model, measurement, instrument
-        self.samples, self.cell, self.seed, self.twins = samples, cell, seed, twins
+        self.samples, self.cell, self.seed = samples, cell, seed
+        self.twins = None if twins is None else as_tensor(twins)
         powder = isinstance(measurement.points, QShells)
-        self.modelled = (*model.names, *(f"twin_{k}" for k in range(2, len(orientations(twins)) + 1)))
+        self.modelled = (*model.names, *(f"twin_{k}" for k in range(2, len(orientations(self.twins)) + 1)))
         self.names = (*self.modelled, *instrument.names(powder=powder))
         ellipsoids = ellipsoids_of(instrument, measurement)
         self.register_buffer("line", fine_grid(measurement.energy, ellipsoids and ellipsoids.range))
         width = sharpest(instrument.resolution, self.line)
-        self.scene = Scene(model, measurement, twins, ellipsoids, samples, cell, width, shared)
+        self.scene = Scene(model, measurement, self.twins, ellipsoids, samples, cell, width, shared)
         self.view = self.scene.view(self.line, seed)
         self.smear = Smearing(measurement, instrument, self.view.sampling, self.line, ellipsoids)
         self.register_buffer("templates", instrument.background.templates(measurement) * exposure(measurement))
