@@ -12,6 +12,7 @@ from sqwirrel.observe.instrument import Instrument
 from sqwirrel.observe.momentum import shell_kernels, smear_momentum
 from sqwirrel.observe.resolution import TableResolution, gaussian_kernel
 from sqwirrel.observe.views.blur import Ellipsoids
+from sqwirrel.observe.views.places import places
 from sqwirrel.observe.views.sampling import Sampling
 from sqwirrel.observe.views.view import sphere
 from sqwirrel.spectra import Measurement, QShells
@@ -33,6 +34,7 @@ class Smearing(nn.Module):
     factor: Tensor
     cell_edges: Tensor | None
     widths: Tensor | None
+    place: Tensor | None
 
     def __init__(
         self,
@@ -50,7 +52,8 @@ class Smearing(nn.Module):
         self.register_buffer("nodes", instrument.q_width.nodes(measurement))
         self.register_buffer("sphere", sphere(where, measurement))
         self.register_buffer("factor", exposure(measurement) * transmission(measurement, instrument))
-        self.register_buffer("widths", None if ellipsoids is None else ellipsoids.fwhm)
+        self.register_buffer("widths", _widths(measurement, ellipsoids))
+        self.register_buffer("place", places(measurement).of if measurement.is_scan else None)
         self.ellipsoids = ellipsoids
 
     def in_energy(self, theta: Float[Tensor, "batch parameter"]) -> Kernel:
@@ -66,7 +69,7 @@ class Smearing(nn.Module):
         """Widths of every point of a scan at its energy, or mean widths of all points of a map at any."""
         widths = self.get_buffer("widths")
         if self.measurement.is_scan:
-            fwhm = (theta * widths[:, 0])[..., None].expand(-1, -1, len(self.line))
+            fwhm = (theta * widths)[..., None].expand(-1, -1, len(self.line))
             kernel = torch.vmap(lambda w, edges: gaussian_kernel(self.line, w, edges), in_dims=(1, 0), out_dims=1)
             return kernel(fwhm, self.energy)
         mean = (widths**2).mean(0).sqrt().tolist()
@@ -94,7 +97,7 @@ class Smearing(nn.Module):
         momentum: Float[Tensor, "#batch node seen source"],
     ) -> Float[Tensor, "batch point energy"]:
         """Resolution in energy, then what is mixed along |Q|, as the instrument lets it through."""
-        blurred = (deposit[..., None, :] @ energy)[..., 0, :] if energy.ndim == 4 else deposit @ energy
+        blurred = (deposit[:, self.place, None] @ energy)[..., 0, :] if energy.ndim == 4 else deposit @ energy
         if momentum.shape[-1] > 0:
             blurred = smear_momentum(blurred, momentum, self.nodes, self.measurement.energy_centres)
         return self.factor * blurred
@@ -124,6 +127,13 @@ def transmission(measurement: Measurement, instrument: Instrument) -> Float[Tens
         raise InputError("k_f / k_i needs the incident energy; give it in meV, [measurement] incident_energy = 20")
     left = 1 - measurement.energy_centres / measurement.incident_energy
     return left.clamp(min=0).sqrt().expand(measurement.shape)
+
+
+def _widths(measurement: Measurement, ellipsoids: Ellipsoids | None) -> Tensor | None:
+    """Widths in energy (FWHM, meV) of what is sharp in q: of points of scans, or at the nodes of every bin of a map."""
+    if ellipsoids is None:
+        return None
+    return ellipsoids.fwhm_of(measurement.energy_centres[:, 0]) if measurement.is_scan else ellipsoids.fwhm
 
 
 def _seen(measurement: Measurement, line: Float[Tensor, " line"]) -> Float[Tensor, "*point edge"]:

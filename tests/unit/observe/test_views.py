@@ -11,6 +11,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 from sqwirrel.model import library
 from sqwirrel.observe import Experiment, Instrument
+from sqwirrel.observe.covariance.cooper_nathans import covariance
 from sqwirrel.observe.covariance.resolution import EllipsoidResolution
 from sqwirrel.observe.covariance.spectrometer import Reflector, Spectrometer
 from sqwirrel.observe.covariance.table import CovarianceTable
@@ -18,6 +19,7 @@ from sqwirrel.observe.resolution import SIGMA, GaussianResolution
 from sqwirrel.observe.views.beam import Passing
 from sqwirrel.observe.views.blur import Ellipsoids
 from sqwirrel.observe.views.lines import Blur, deposit, fine_grid
+from sqwirrel.observe.views.places import Places
 from sqwirrel.observe.views.sampling import same_cell
 from sqwirrel.observe.views.view import View, differences, slopes
 from sqwirrel.simulate import SpinWaves
@@ -130,7 +132,8 @@ def test_points_of_an_ellipsoid_have_its_moments() -> None:
     whole = torch.zeros(1, 2, 4, 4).double()
     kept = torch.tensor([0, 1, 3])
     whole[..., kept[:, None], kept] = nodes
-    ellipsoids = Ellipsoids(tensor([0.0, 50.0]), whole)
+    one = Places(torch.zeros(1, 3).double(), torch.zeros(1).long(), tensor([0.0]), tensor([50.0]))
+    ellipsoids = Ellipsoids(tensor([0.0, 50.0]), whole, one)
     normal = torch.randn(1, 200_000, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     away, blur = ellipsoids.draw(normal)
     assert float(away[..., 2].abs().max()) == 0
@@ -185,7 +188,7 @@ def test_points_of_a_scan_are_seen_with_the_width_of_each() -> None:
     theta = experiment.pack(D=-1.0, fwhm_scale=1, scale=1, background=0)
     with torch.no_grad():
         seen = experiment(theta)[0, :, 0]
-    law = Ellipsoids.of(spectrometer, measurement).covariance[:, 0, 3, 3]
+    law = covariance(spectrometer, measurement)[:, 3, 3]
     mode = float(_flat(model))
     right = torch.exp(-((energy - mode) ** 2) / (2 * law)) / (2 * math.pi * law).sqrt()
     strength = float(_strength(model))

@@ -5,6 +5,7 @@ at a drawn point is weighed by how much likelier the law at its own energy makes
 expects it: at the energy less slope . dq of the law. What is left is a width in energy, the same at all drawn points.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -15,40 +16,43 @@ from sqwirrel.errors import InputError
 from sqwirrel.observe.covariance.cooper_nathans import covariance
 from sqwirrel.observe.covariance.ellipsoid import split
 from sqwirrel.observe.covariance.resolution import Source
-from sqwirrel.observe.covariance.spectrometer import Spectrometer
+from sqwirrel.observe.covariance.table import CovarianceTable
 from sqwirrel.observe.resolution import SIGMA
 from sqwirrel.observe.views.lines import Blur
-from sqwirrel.spectra import Measurement, QPoints, QShells
+from sqwirrel.observe.views.places import Places, places
+from sqwirrel.spectra import Measurement, QPoints
 
 NODES = 8
 """Energies at which a table is evaluated; linear between them."""
 
 
 class Ellipsoids(NamedTuple):
-    """Covariances of (h, k, l, E), rlu and meV, of every point at even `nodes` of energy (meV).
+    """Covariances of (h, k, l, E), rlu and meV, of every place at even `nodes` of energy (meV).
 
     A component of q without variance is not blurred.
     """
 
     nodes: Float[Tensor, " node"]
-    covariance: Float[Tensor, "point node 4 4"]
+    covariance: Float[Tensor, "place node 4 4"]
+    where: Places
 
     @classmethod
     def of(cls, source: Source, measurement: Measurement) -> "Ellipsoids":
-        """Those of a spectrometer at the points of scans, or of a table at the bins of a crystal."""
-        if isinstance(measurement.points, QShells):
-            raise InputError("a resolution in (q, E) needs a crystal; for a powder use q_width and an energy width")
-        if isinstance(source, Spectrometer):
-            if not isinstance(measurement.points, QPoints):
-                raise InputError("the resolution of a triple-axis spectrometer needs points of scans, not a grid")
-            return cls(torch.zeros(1, dtype=torch.float64), covariance(source, measurement)[:, None])
-        if isinstance(measurement.points, QPoints):
-            energy, nodes = measurement.energy_centres, torch.zeros(1, dtype=torch.float64)
-        else:
-            nodes = torch.linspace(*measurement.range, NODES, dtype=torch.float64)
-            energy = nodes.expand(len(measurement.points), -1)
-        found = source.at(measurement.points.q[:, None].expand(*energy.shape, 3), energy)
-        return cls(nodes, _embedded(found))
+        """Those of a spectrometer for scans, or of a table for any crystal.
+
+        Beyond the energies that a place was looked at, those at their end.
+        """
+        where, (low, high) = places(measurement), measurement.range
+        nodes = torch.linspace(low, high, NODES if high > low else 1, dtype=torch.float64)
+        energy = torch.minimum(torch.maximum(nodes, where.low[:, None]), where.high[:, None])
+        q = where.q[:, None].expand(*energy.shape, 3)
+        if isinstance(source, CovarianceTable):
+            return cls(nodes, _embedded(source.at(q, energy)), where)
+        if not isinstance(measurement.points, QPoints):
+            raise InputError("the resolution of a triple-axis spectrometer needs points of scans, not a grid")
+        points = QPoints(measurement.points.lattice, q.flatten(0, 1), plane=measurement.points.plane)
+        every = replace(measurement, points=points, energy=energy.reshape(-1, 1).expand(-1, 2), exposure=None)
+        return cls(nodes, covariance(source, every).reshape(*energy.shape, 4, 4), where)
 
     @property
     def seen(self) -> list[int]:
@@ -56,21 +60,30 @@ class Ellipsoids(NamedTuple):
         return (self.covariance[0, 0].diagonal()[:3] > 0).nonzero()[:, 0].tolist()
 
     @property
-    def _law(self) -> Float[Tensor, "point node n n"]:
+    def _law(self) -> Float[Tensor, "place node n n"]:
         kept = [*self.seen, 3]
         return self.covariance[..., kept, :][..., kept]
 
     @property
-    def fwhm(self) -> Float[Tensor, "point node"]:
+    def fwhm(self) -> Float[Tensor, "place node"]:
         """Full width in energy (meV) of what is sharp in q: that at a given dq."""
         return split(self._law).sd / SIGMA
+
+    def fwhm_of(self, energy: Float[Tensor, " point"]) -> Float[Tensor, " point"]:
+        """The same of points of scans at their energies (meV)."""
+        widths = self.fwhm[self.where.of]
+        if len(self.nodes) == 1:
+            return widths[:, 0]
+        place = ((energy - self.nodes[0]) / (self.nodes[1] - self.nodes[0])).clamp(0, len(self.nodes) - 1)
+        low, point = place.floor().long().clamp(max=len(self.nodes) - 2), torch.arange(len(energy))
+        return torch.lerp(widths[point, low], widths[point, low + 1], place - low)
 
     @property
     def range(self) -> tuple[float, float]:
         """The least width in energy of what is sharp in q, and the largest of what is not (FWHM, meV)."""
         return float(self.fwhm.min()), float(self.covariance[..., 3, 3].max()) ** 0.5 / SIGMA
 
-    def draw(self, normal: Float[Tensor, "point sample 3"]) -> tuple[Float[Tensor, "point sample 3"], Blur]:
+    def draw(self, normal: Float[Tensor, "place sample 3"]) -> tuple[Float[Tensor, "place sample 3"], Blur]:
         """Deviations from the points (rlu) for independent standard normal numbers, and what happens there.
 
         The first number moves along the tilt of the law, so that energies are spread as evenly as these numbers are.

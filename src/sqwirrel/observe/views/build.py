@@ -82,7 +82,7 @@ class Scene:
             if denser == 1:
                 how = shell_sampling(self.model, self.measurement, self.samples, self.cell, seed)
             return how, None
-        return drawn(points, self.model.lattice, samples, seed, self.ellipsoids)
+        return drawn(self.measurement, self.model.lattice, samples, seed, self.ellipsoids)
 
     @property
     def _stands_free(self) -> bool:

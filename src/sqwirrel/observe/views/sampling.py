@@ -18,9 +18,9 @@ from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 from sqwirrel.observe.views.blur import Ellipsoids
 from sqwirrel.observe.views.lines import Blur
+from sqwirrel.observe.views.places import places
 from sqwirrel.seeds import stream
 from sqwirrel.spectra import Measurement, QShells
-from sqwirrel.spectra.measurement import Crystal
 
 BINS = 20
 """Energy bins between which `concentrate` shares the points of a cell."""
@@ -60,16 +60,22 @@ def sampling(
         raise InputError(f"samples = {samples}; at least one quadrature point per cell is needed")
     if isinstance(measurement.points, QShells):
         return _shells(measurement.points, lattice, samples, width, seed)
-    return drawn(measurement.points, lattice, samples, seed)[0]
+    return drawn(measurement, lattice, samples, seed)[0]
 
 
 def drawn(
-    points: Crystal, lattice: Lattice, samples: int, seed: int, ellipsoids: Ellipsoids | None = None
+    measurement: Measurement, lattice: Lattice, samples: int, seed: int, ellipsoids: Ellipsoids | None = None
 ) -> tuple[Sampling, Blur | None]:
-    """Points spread over the box of each bin (rlu of `lattice`), and over the resolution in q if there is one."""
-    box, n = points.box.expand(len(points), 3, 3), len(points)
+    """Points spread over the box of each bin (rlu of `lattice`), and over the resolution in q if there is one.
+
+    The cells are the `places` of the measurement.
+    """
+    where, points = places(measurement), measurement.points
+    assert not isinstance(points, QShells)
+    n = len(where.q)
+    box = points.box.expand(n, 3, 3)
     u = _recurrence(samples, 3 if ellipsoids is None else 5, n, seed)
-    q, blur = points.q[:, None] + torch.einsum("psa,pab->psb", u[..., :3] - 0.5, box), None
+    q, blur = where.q[:, None] + torch.einsum("psa,pab->psb", u[..., :3] - 0.5, box), None
     if ellipsoids is not None:
         shift = torch.rand(n, 1, 1, generator=stream(seed, "tilt"), dtype=torch.float64)
         even = (torch.arange(samples, dtype=torch.float64)[:, None] + shift) / samples
