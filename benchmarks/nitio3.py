@@ -2,9 +2,9 @@
 
     python -m benchmarks.nitio3 --json FILE [--quick]
 
-Energy scans 24 to 92 at 1.4 K, E_f 4.8 meV, from 0.5 meV on: six exchange constants and D, the width in energy (a factor
-on Cooper-Nathans), scale and sloped background, counts as Poisson. Three domains of the moments, equally large. Reports
-the answer beside the published set, and the gap at (0, 0, 3/2). `--quick` has fewer points, draws and starts.
+Energy scans 24 to 92 at 1.4 K, E_f 4.8 meV, from 0.5 meV on: six exchange constants and D, the width in energy (a
+factor on Cooper-Nathans), scale and sloped background, counts as Poisson. Three domains of the moments, equally large.
+Reports the answer beside the published set, and the gap at (0, 0, 3/2). `--quick` has fewer points, draws and starts.
 """
 
 import argparse

@@ -25,6 +25,7 @@ from sqwirrel.observe import (
     read_spectrometer,
 )
 from sqwirrel.observe.background import Background
+from sqwirrel.observe.choppers import chopper_resolution
 from sqwirrel.observe.resolution import Resolution
 
 
@@ -62,6 +63,22 @@ class TableWidth(Section):
     def build(self) -> Resolution:
         """The resolution, with a tail to lower energy transfer if asked for."""
         return _tailed(TableResolution(self.energies, self.fwhm), self.tail)
+
+
+class ChopperWidth(Section):
+    """The widths that the package resins gives for a chopper `instrument` (MARI, MAPS, LET, ...), times fwhm_scale."""
+
+    kind: Literal["chopper"]
+    instrument: str
+    incident_energy: Energy
+    frequency: PositiveInt | None = None
+    package: str | None = None
+    tail: bool = False
+
+    def build(self) -> Resolution:
+        """The resolution, with a tail to lower energy transfer if asked for."""
+        how = {"frequency": self.frequency, "package": self.package}
+        return _tailed(chopper_resolution(self.instrument, self.incident_energy, **how), self.tail)  # type: ignore[arg-type]
 
 
 class CovarianceWidth(Section):
@@ -150,7 +167,7 @@ class PoissonNoise(Section):
         return Poisson()
 
 
-Width = ConstantWidth | PolynomialWidth | TableWidth | CovarianceWidth | SpectrometerWidth
+Width = ConstantWidth | PolynomialWidth | TableWidth | ChopperWidth | CovarianceWidth | SpectrometerWidth
 
 
 class InstrumentSection(Section):
