@@ -1,4 +1,4 @@
-"""Energy resolution of chopper spectrometers from the optional package resins (GPL-3), which models what PyChop does."""
+"""Energy resolution of chopper spectrometers from the optional package resins (GPL-3): the models of PyChop."""
 
 import importlib
 from types import ModuleType
