@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from sqwirrel.model import library
 from sqwirrel.model.parse import parse
 from sqwirrel.model.prior import Prior
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.observe import Experiment
+from sqwirrel.observe import Experiment, TemplateBackground
 from sqwirrel.spectra import Measurement, Spectrum, join, read
 
 
@@ -32,6 +33,8 @@ def study(config: Config, spectrum: Spectrum | None = None) -> Study:
     """What `infer` needs; `spectrum` stands for the prepared file where that was kept."""
     found = measured(config) if spectrum is None else spectrum
     simulator = experiment(config, found.measurement)
+    if isinstance(simulator.instrument.background, TemplateBackground):
+        found = simulator.instrument.background.covered(found)
     entries = complete(config.prior, simulator, found)
     return Study(config.model_copy(update={"prior": entries}), found, simulator, Prior.from_mapping(entries))
 
@@ -44,7 +47,7 @@ def model(config: Config) -> SpinModel:
 def experiment(config: Config, measurement: Measurement, seed: int = 0) -> Experiment:
     """The simulator of a measurement, with the quadrature points of `seed`."""
     section = config.instrument
-    how = section.build()
+    how = section.build(lambda file: config.measurement.prepare(read(Path(file), measurement.incident_energy)))
     return Experiment(model(config), measurement, how, samples=section.samples, cell=section.cell, seed=seed)
 
 

@@ -2,9 +2,11 @@
 
 The ranges are read off the spectrum. With p the 95th percentile of its valid intensities and E the width of its energy
 range: scale: six decades round p E / S (the sum rule gives about S per ion); background: up to p, and down to the 5th
-percentile if that is negative; slopes: a background that changes by p over half of the range; widths: from a fifth of a
-bin to a fifth of the range, in energy and in |Q|; further terms of a polynomial width: up to that at the last
-energy; a tail: up to 0.6 of the signal, from a bin to half of the range long; an angular width: 0.1 to 5 degrees.
+percentile if that is negative; slopes: a background that changes by p over half of the range; a smooth background: each
+term within p of zero, at its largest; one that was measured: up to what would make all of p out of its median; widths:
+from a fifth of a bin to a fifth of the range, in energy and in |Q|; further terms of a polynomial width: up to that at
+the last energy; a tail: up to 0.6 of the signal, from a bin to half of the range long; an angular width: 0.1 to 5
+degrees.
 """
 
 from collections.abc import Mapping
@@ -15,7 +17,8 @@ import torch
 from sqwirrel.config.quantity import quantity
 from sqwirrel.errors import InputError
 from sqwirrel.model.prior import KINDS, Distribution, Fixed, Prior
-from sqwirrel.observe import Experiment
+from sqwirrel.observe import Experiment, SmoothBackground, TemplateBackground
+from sqwirrel.observe.background import MEASURED
 from sqwirrel.spectra import QShells, Spectrum
 
 Entry = dict[str, Any]
@@ -105,7 +108,24 @@ def _from_data(experiment: Experiment, spectrum: Spectrum) -> dict[str, Entry]:
     }
     reach = float(edges.abs().max())
     bends = {f"fwhm_{k}": _rounded(span / 5 / reach**k) for k in range(1, 5)}
-    return ranges | {name: {"uniform": [-top, top]} for name, top in bends.items()} | _along_q(experiment, high)
+    bends |= dict.fromkeys(_smooth(experiment), high)
+    ranges |= {name: {"uniform": [-top, top]} for name, top in bends.items()}
+    return ranges | _along_q(experiment, high) | _measured(experiment, high)
+
+
+def _smooth(experiment: Experiment) -> tuple[str, ...]:
+    """Terms of a smooth background."""
+    background = experiment.instrument.background
+    return background.names if isinstance(background, SmoothBackground) else ()
+
+
+def _measured(experiment: Experiment, high: float) -> dict[str, Entry]:
+    """The amplitude of a measured background."""
+    background = experiment.instrument.background
+    if not isinstance(background, TemplateBackground):
+        return {}
+    level = float(background.spectrum.intensity[background.spectrum.valid].abs().median()) or high
+    return {MEASURED: {"uniform": [0.0, _rounded(high / level)]}}
 
 
 def _along_q(experiment: Experiment, high: float) -> dict[str, Entry]:

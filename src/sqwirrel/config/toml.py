@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from sqwirrel.config.instrument import MeasuredUnder
 from sqwirrel.config.sections import Config
 from sqwirrel.errors import InputError
 
@@ -51,6 +52,10 @@ def _moved(config: Config, move: Any) -> Config:
         named = config.measurement.file
         files = move(named) if isinstance(named, str) else [move(each) for each in named]
         changed["measurement"] = config.measurement.model_copy(update={"file": files})
+    under = config.instrument.background
+    if isinstance(under, MeasuredUnder):
+        under = under.model_copy(update={"file": move(under.file)})
+        changed["instrument"] = config.instrument.model_copy(update={"background": under})
     if config.truth is not None:
         changed["truth"] = config.truth.model_copy(update={"file": move(config.truth.file)})
     return config.model_copy(update=changed)
@@ -99,7 +104,7 @@ def _known(section: type[BaseModel], key: str) -> str:
 
 def _kinds(section: type[BaseModel], key: str) -> str:
     classes = get_args(section.model_fields[key].annotation)
-    return ", ".join(f"'{get_args(each.model_fields['kind'].annotation)[0]}'" for each in classes)
+    return ", ".join(f"'{kind}'" for each in classes for kind in get_args(each.model_fields["kind"].annotation))
 
 
 def _place(loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel]]:

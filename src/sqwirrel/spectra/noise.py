@@ -54,7 +54,8 @@ def errors_from_scatter(
         for each in (second**2 / 1.5, values[:, 1:-1])
     )
     worth = np.divide(scatter, mean, out=np.zeros_like(mean), where=mean > 0)
-    return np.sqrt(np.clip(np.pad(worth, ((0, 0), (1, 1)), mode="edge") * values, 0.0, None))
+    variance: Float64[np.ndarray, "point energy"] = np.pad(worth, ((0, 0), (1, 1)), mode="edge") * values
+    return np.sqrt(variance.clip(min=0.0), dtype=np.float64)
 
 
 def _planes(values: Float64[np.ndarray, "point energy"], measurement: Measurement) -> Float64[np.ndarray, "n a b"]:
