@@ -14,20 +14,21 @@ import json
 import resource
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.mnf2 import band
 from sqwirrel.infer import Settings, infer
 from sqwirrel.infer.inference import Averages, random_starts
 from sqwirrel.infer.refine import Optimum, refine
 from sqwirrel.infer.target import Target
 from sqwirrel.lattice import Lattice
 from sqwirrel.model import library
-from sqwirrel.model.prior import LogUniform, Prior, Uniform
+from sqwirrel.model.prior import Fixed, LogUniform, Prior, Uniform
 from sqwirrel.observe import (
     CovarianceTable,
     EllipsoidResolution,
@@ -56,13 +57,17 @@ QUICK = Settings(screen=32, starts=2, draws=60, rounds=1)
 
 @dataclass(frozen=True)
 class Choice:
-    """What the file does not say: width across the path (rlu of the plane), FWHM in q (rlu), law, lowest energy."""
+    """What the file does not say: width across the path (rlu of the plane), FWHM in q (rlu), law, lowest energy (meV).
+
+    `held` are parameters that are not fitted.
+    """
 
     across: float = 0.1
     fwhm_q: float = 0.082
     counting: Counting = Robust()  # noqa: RUF009 (frozen)
     lowest: float = 60.0
     centres: bool = False
+    held: Mapping[str, float] = field(default_factory=dict)
 
 
 VARIATIONS: Mapping[str, Choice] = {
@@ -75,6 +80,7 @@ VARIATIONS: Mapping[str, Choice] = {
     "from 20 meV": Choice(lowest=20.0),
     "from 40 meV": Choice(lowest=40.0),
     "from 80 meV": Choice(lowest=80.0),
+    "constants of the analytic fit": Choice(held={"J1": 1.09 * 29.00, "J2": 1.09 * 1.67}),
     "at bin centres": Choice(across=0.0, fwhm_q=0.0, centres=True),
     "at bin centres, from 80 meV": Choice(across=0.0, fwhm_q=0.0, centres=True, lowest=80.0),
 }
@@ -113,10 +119,15 @@ def run(quick: bool) -> dict[str, Any]:
         "J1 and J2 here are those of linear spin-wave theory, `bare` is divided by it.",
         "parameters": [asdict(row) for row in posterior.summary()],
         "published": PUBLISHED,
+        "renormalisation": RENORMALISATION,
         "bare": {
             row.name: [value / RENORMALISATION for value in (row.median, *row.interval68)]
             for row in posterior.summary()
             if row.name in PUBLISHED
+        },
+        "zone_boundary": {
+            name: band(experiment, posterior, q)
+            for name, q in (("(3/4 1/4 0)", (0.75, 0.25, 0.0)), ("(1/2 0 0)", (0.5, 0.0, 0.0)))
         },
         "basins": [{"starts": b.starts, "probability": b.probability} for b in posterior.basins],
         "random_starts": [{"starts": o.starts, "log_posterior": o.log_posterior} for o in ends],
@@ -152,13 +163,14 @@ def simulator(spectrum: Spectrum, choice: Choice, samples: int) -> tuple[Experim
     model = library.load("la2nio4")
     experiment = Experiment(model, spectrum.measurement, instrument, samples=samples)
     level = Uniform(-20.0, 20.0)
-    known = {
+    known: dict[str, Uniform | LogUniform | Fixed] = {
         "J1": Uniform(20.0, 40.0, "meV"),
         "J2": Uniform(-5.0, 8.0, "meV"),
         "fwhm": Uniform(1.0, 40.0, "meV"),
         "fwhm_scale": Uniform(1.0, 40.0),
         "scale": LogUniform(0.1, 1000.0),
     }
+    known |= {name: Fixed(value) for name, value in choice.held.items()}
     return experiment, Prior(**{name: known.get(name, level) for name in experiment.names})
 
 

@@ -54,8 +54,9 @@ def errors_from_scatter(
         for each in (second**2 / 1.5, values[:, 1:-1])
     )
     worth = np.divide(scatter, mean, out=np.zeros_like(mean), where=mean > 0)
-    variance: Float64[np.ndarray, "point energy"] = np.pad(worth, ((0, 0), (1, 1)), mode="edge") * values
-    return np.sqrt(variance.clip(min=0.0), dtype=np.float64)
+    variance = np.pad(worth, ((0, 0), (1, 1)), mode="edge") * values
+    error: Float64[np.ndarray, "point energy"] = np.sqrt(np.clip(variance, 0.0, None))
+    return error
 
 
 def _planes(values: Float64[np.ndarray, "point energy"], measurement: Measurement) -> Float64[np.ndarray, "n a b"]:
