@@ -27,6 +27,7 @@ DPI = 130
 sys.path[:0] = [str(DOCS.parent), str(EXAMPLES)]
 
 import crystal_slice  # noqa: E402 (found on the path set above)
+
 from benchmarks import la2nio4  # noqa: E402
 
 

@@ -6,6 +6,8 @@ The slice is simulated (La2NiO4, the path of Chitturi et al., Nat. Commun. 14, 5
 downloaded; the lines that would read a measured one stand beside it.
 """
 
+import itertools
+
 import numpy as np
 import torch
 
@@ -21,7 +23,7 @@ CORNERS = [[0.75, 0.25, 0], [0.5, 0.5, 0], [0.5, 0, 0], [0.75, 0.25, 0], [1, 0, 
 def slice_of(model: sqwirrel.SpinModel) -> sqwirrel.Measurement:
     """Where the bins lie."""
     # A measured slice: q = torch.from_numpy(np.loadtxt("q.csv", delimiter=",")), one (h, k, l) a row.
-    legs = [np.linspace(a, b, 13) for a, b in zip(CORNERS[:-1], CORNERS[1:], strict=True)]
+    legs = [np.linspace(a, b, 13) for a, b in itertools.pairwise(CORNERS)]
     # Bins touch along each leg; the reduction took everything within 0.16 1/angstrom across it.
     path = sqwirrel.QPath.along(model.lattice, np.concatenate(legs), across=0.16)
     return sqwirrel.Measurement(path, np.arange(39.0, 142.0, 2.0), temperature=10.0)  # edges of energy bins, meV
