@@ -8,7 +8,7 @@ import torch
 from sqwirrel.infer.refine import refine
 from sqwirrel.infer.target import Target
 
-la2nio4 = pytest.importorskip("benchmarks.la2nio4")
+la2nio4 = pytest.importorskip("benchmarks.la2nio4", reason="the benchmarks are found by `python -m pytest` in the root")
 ANALYTIC, NETWORK = (29.00, 1.67), (29.68, 1.70)
 
 
