@@ -1,10 +1,13 @@
-"""The picture of the README: the Rb2MnF4 example simulated, inferred, and drawn as data, model and residual.
+"""The pictures of README and pages: data, best fit and residuals of examples.
 
     python docs/make_images.py
 
-Nothing measured is in it: examples/rb2mnf4_truth.toml simulates the spectrum and examples/rb2mnf4.toml infers it.
+Nothing measured is in those that are kept: examples/rb2mnf4_truth.toml simulates a spectrum and examples/rb2mnf4.toml
+infers it; examples/crystal_slice.py does both. The measured La2NiO4 slice is drawn into docs/generated, where its files
+lie beside the repository.
 """
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,26 +22,51 @@ from sqwirrel.report.result import Result
 
 DOCS = Path(__file__).parent
 EXAMPLES = DOCS.parent / "examples"
-PICTURE = DOCS / "images" / "rb2mnf4.png"
 DPI = 130
+
+sys.path[:0] = [str(DOCS.parent), str(EXAMPLES)]
+
+import crystal_slice  # noqa: E402 (found on the path set above)
+
+from benchmarks import la2nio4  # noqa: E402
 
 
 def main() -> None:
     """Simulates, infers, draws."""
+    draw(rb2mnf4(), DOCS / "images" / "rb2mnf4.png")
+    draw(crystal_slice.run(), DOCS / "images" / "slice.png")
+    if la2nio4.FILES[0].exists():
+        draw(measured_slice(), DOCS / "generated" / "la2nio4_slice.png")
+
+
+def rb2mnf4() -> Result:
+    """The example of the README."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         simulate_into(home, load(EXAMPLES / "rb2mnf4_truth.toml"))
         changes = [f"measurement.file={home / 'spectrum.h5'}", f"truth.file={home / 'truth.json'}"]
         work = study(load(EXAMPLES / "rb2mnf4.toml", changes))
     posterior = infer(work.experiment, work.prior, work.spectrum, work.config.infer.build())
-    result = Result(posterior, work.spectrum, work.experiment, work.prior)
-    maps = [draw(result) for draw in (figures.data_map, figures.model_map, figures.residual_map)]
+    return Result(posterior, work.spectrum, work.experiment, work.prior)
+
+
+def measured_slice() -> Result:
+    """The slice of the benchmark, as it is inferred there."""
+    choice = la2nio4.Choice()
+    spectrum = la2nio4.load(choice)
+    experiment, prior = la2nio4.simulator(spectrum, choice, samples=32)
+    return Result(infer(experiment, prior, spectrum), spectrum, experiment, prior)
+
+
+def draw(result: Result, picture: Path) -> None:
+    """Data, model and residuals side by side."""
+    maps = [make(result) for make in (figures.data_map, figures.model_map, figures.residual_map)]
     for figure in maps:
         figure.set_dpi(DPI)
         figure.canvas.draw()
     pixels = np.hstack([np.asarray(figure.canvas.buffer_rgba())[..., :3] for figure in maps])
-    PICTURE.parent.mkdir(exist_ok=True)
-    Image.fromarray(pixels).save(PICTURE, optimize=True)
+    picture.parent.mkdir(exist_ok=True)
+    Image.fromarray(pixels).save(picture, optimize=True)
 
 
 if __name__ == "__main__":

@@ -69,6 +69,14 @@ INFER = {
         HEAD + '[instrument.resolution]\nkind = "box"\n',
         "c.toml: [instrument.resolution] needs kind = one of 'gaussian', 'polynomial', 'table'",
     ),
+    "unknown background": (
+        HEAD + '[instrument.background]\nkind = "wavy"\n',
+        "c.toml: [instrument.background] needs kind = one of 'constant', 'sloped', 'planar', 'smooth', 'measured'",
+    ),
+    "measured background that is not there": (
+        HEAD + '[instrument.background]\nkind = "measured"\nfile = "no.h5"\n',
+        "there is no file '",
+    ),
     "unknown parameter": (
         HEAD + "[prior]\nJ9 = { uniform = [0, 1] }\n",
         "[prior] names 'J9', but the experiment has parameters J1, J2, J3, D, fwhm, fwhm_q, scale, background",

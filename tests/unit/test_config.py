@@ -12,6 +12,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings
 from sqwirrel.lattice import Lattice
 from sqwirrel.model.prior import LogUniform, Uniform
+from sqwirrel.observe import Robust, SmoothBackground
 from sqwirrel.spectra import Measurement, QPath, QPoints, QShells, Spectrum, read, write
 
 
@@ -108,6 +109,40 @@ def test_a_resolved_config_reads_back_as_itself(tmp_path):
         assert study(again).config == work.config
     assert again.infer.seed == 7
     assert again.measurement.field == (0.0, 0.0, 2.0)
+
+
+def test_smooth_background_and_robust_counting_have_their_keys_and_priors(tmp_path, spectrum):
+    text = HEAD + '[instrument.background]\nkind = "smooth"\norder_q = 1\norder_energy = 1\n'
+    work = study(config(tmp_path, text + '[instrument.counting]\nkind = "robust"\nfreedom = 3\n'))
+    assert work.experiment.instrument.background == SmoothBackground(1, 1)
+    assert work.experiment.instrument.counting == Robust(3.0)
+    high = float(f"{spectrum.intensity[spectrum.valid].quantile(0.95):.1e}")
+    terms = [name for name in work.prior.names if name.startswith("background")]
+    assert terms == ["background_00", "background_01", "background_10", "background_11"]
+    assert {work.prior.free[name] for name in terms} == {Uniform(-high, high)}
+
+
+def test_a_measured_background_is_prepared_as_the_spectrum_and_found_beside_the_config(tmp_path, spectrum):
+    below = Spectrum.from_arrays(2 * spectrum.intensity, spectrum.error, spectrum.measurement).without(
+        torch.arange(48).reshape(6, 8) == 47
+    )
+    write(tmp_path / "hot.h5", below)
+    text = HEAD + "energy = [2, 9]\nrebin = { q = 2 }\n"
+    work = study(config(tmp_path, text + '[instrument.background]\nkind = "measured"\nfile = "hot.h5"\n'))
+    background = work.experiment.instrument.background
+    assert background.spectrum.measurement.shape == work.spectrum.measurement.shape == (3, 7)
+    assert torch.equal(work.experiment.templates[1], background.spectrum.intensity)
+    assert work.prior.free["background_measured"].lo == 0
+    assert work.prior.free["background_measured"].hi < 1
+    (tmp_path / "out").mkdir()
+    assert 'file = "../hot.h5"' in dumps(work.config, tmp_path / "out")
+
+
+def test_bins_without_a_measured_background_are_not_fitted(tmp_path, spectrum):
+    write(tmp_path / "hot.h5", spectrum.exclude(1, 2))
+    work = study(config(tmp_path, HEAD + '[instrument.background]\nkind = "measured"\nfile = "hot.h5"\n'))
+    assert not bool(work.spectrum.valid[:, 0].any())
+    assert torch.equal(work.spectrum.valid[:, 1:], spectrum.valid[:, 1:])
 
 
 @pytest.mark.usefixtures("spectrum")

@@ -8,7 +8,7 @@ import torch
 from sqwirrel.config.prior import complete, in_internal_units, suggested
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import Config, EnergyBins
-from sqwirrel.config.several import check_kinematics, data_of, simulator_of, spectrum_of
+from sqwirrel.config.several import check_kinematics, covered, data_of, simulator_of, spectrum_of
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Data, Simulator
 from sqwirrel.model import library
@@ -48,6 +48,7 @@ def study(config: Config, data: Data | None = None) -> Study:
     made = model(config)
     found = data_of(config, made) if data is None else data
     simulator = simulator_of(config, made, found)
+    found = covered(found, simulator)
     entries = complete(config.prior, simulator, found)
     return Study(config.model_copy(update={"prior": entries}), found, simulator, Prior.from_mapping(entries))
 

@@ -1,6 +1,7 @@
 """The section [instrument] of a config file, with the kinds that each of its parts can be of."""
 
 import inspect
+from collections.abc import Callable
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field, PositiveInt
@@ -18,15 +19,19 @@ from sqwirrel.observe import (
     PlanarBackground,
     Poisson,
     PolynomialResolution,
+    Robust,
     SlopedBackground,
+    SmoothBackground,
     TableResolution,
     TailedResolution,
+    TemplateBackground,
     read_covariance,
     read_spectrometer,
 )
-from sqwirrel.observe.background import Background
+from sqwirrel.observe.background import HIGHEST, Background
 from sqwirrel.observe.choppers import chopper_resolution
 from sqwirrel.observe.resolution import Resolution
+from sqwirrel.spectra import Spectrum
 
 
 class ConstantWidth(Section):
@@ -112,14 +117,43 @@ def _tailed(core: Core, tail: bool) -> Resolution:
     return TailedResolution(core) if tail else core
 
 
+Reader = Callable[[str], Spectrum]
+"""What makes of a file the spectrum on the bins that are fitted."""
+
+
 class Under(Section):
     """What is under the magnetic signal."""
 
     kind: Literal["constant", "sloped", "planar"] = "constant"
 
-    def build(self) -> Background:
+    def build(self, prepared: Reader) -> Background:
         """The background."""
+        del prepared
         return BACKGROUNDS[self.kind]()
+
+
+class SmoothUnder(Section):
+    """A background that is smooth along |Q| (or the path) and energy: products of Legendre polynomials."""
+
+    kind: Literal["smooth"]
+    order_q: Annotated[int, Field(ge=0, le=HIGHEST)] = SmoothBackground.order_q
+    order_energy: Annotated[int, Field(ge=0, le=HIGHEST)] = SmoothBackground.order_energy
+
+    def build(self, prepared: Reader) -> Background:
+        """The background."""
+        del prepared
+        return SmoothBackground(self.order_q, self.order_energy)
+
+
+class MeasuredUnder(Section):
+    """A constant and another measurement, whose `file` is cut and rebinned as [measurement] is."""
+
+    kind: Literal["measured"]
+    file: str
+
+    def build(self, prepared: Reader) -> Background:
+        """The background."""
+        return TemplateBackground(prepared(self.file))
 
 
 BACKGROUNDS: dict[str, type[Background]] = {
@@ -157,6 +191,18 @@ class GaussianNoise(Section):
         return Gaussian(self.floor)
 
 
+class RobustNoise(Section):
+    """Reduced data with outliers: Student's t law with `freedom` degrees of freedom; `floor` as for gaussian."""
+
+    kind: Literal["robust"]
+    freedom: Annotated[float, Field(ge=1)] = Robust.freedom
+    floor: float | None = None
+
+    def build(self) -> Robust:
+        """The counting law."""
+        return Robust(self.freedom, self.floor)
+
+
 class PoissonNoise(Section):
     """Raw counts."""
 
@@ -176,17 +222,17 @@ class InstrumentSection(Section):
     """
 
     resolution: Annotated[Width, Field(discriminator="kind")] = ConstantWidth()
-    background: Under = Under()
-    counting: Annotated[GaussianNoise | PoissonNoise, Field(discriminator="kind")] = GaussianNoise()
+    background: Annotated[Under | SmoothUnder | MeasuredUnder, Field(discriminator="kind")] = Under()
+    counting: Annotated[GaussianNoise | PoissonNoise | RobustNoise, Field(discriminator="kind")] = GaussianNoise()
     q_width: MomentumWidth = MomentumWidth()
     multiple_scattering: bool = False
     flux_factor: bool = False
     samples: PositiveInt = 64
     cell: Annotated[Wavenumber, Field(gt=0)] = 0.05
 
-    def build(self) -> Instrument:
-        """The instrument."""
-        parts = (self.resolution.build(), self.background.build(), self.counting.build())
+    def build(self, prepared: Reader) -> Instrument:
+        """The instrument; `prepared` reads a file that its background may name."""
+        parts = (self.resolution.build(), self.background.build(prepared), self.counting.build())
         return Instrument(
             *parts,
             q_width=self.q_width.build(),

@@ -2,10 +2,11 @@
 
 The ranges are read off the spectrum. With p the 95th percentile of its valid intensities and E the width of its energy
 range: scale: six decades round p E / S (the sum rule gives about S per ion); background: up to p, and down to the 5th
-percentile if that is negative; slopes: a background that changes by p over half of the range; widths: from a fifth of a
-bin to a fifth of the range, in energy and in |Q|; further terms of a polynomial width: up to that at the last
-energy; a tail: up to 0.6 of the signal, from a bin to half of the range long; an angular width: 0.1 to 5 degrees.
-Of a table of peaks: outliers: 1 to 20 %; a width added to the errors: up to three times the largest of them.
+percentile if that is negative; slopes: a background that changes by p over half of the range; a smooth background: each
+term within p of zero, at its largest; one that was measured: up to what would make all of p out of its median; widths:
+from a fifth of a bin to a fifth of the range, in energy and in |Q|; further terms of a polynomial width: up to that at
+the last energy; a tail: up to 0.6 of the signal, from a bin to half of the range long; an angular width: 0.1 to 5
+degrees. Of a table of peaks: outliers: 1 to 20 %; a width added to the errors: up to three times the largest of them.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,8 @@ from sqwirrel.config.quantity import quantity
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Data, Simulator
 from sqwirrel.model.prior import KINDS, Distribution, Fixed, Prior
-from sqwirrel.observe import Experiment, Joint
+from sqwirrel.observe import Experiment, Joint, SmoothBackground, TemplateBackground
+from sqwirrel.observe.background import MEASURED
 from sqwirrel.observe.joint import Part
 from sqwirrel.observe.peaks import EXTRA, OUTLIERS
 from sqwirrel.observe.smearing import exposure
@@ -135,9 +137,10 @@ def _from_data(experiment: Part, spectrum: Spectrum) -> dict[str, Entry]:
     }
     reach = max(abs(bottom), abs(top))
     bends = {f"fwhm_{k}": _rounded(span / 5 / reach**k) for k in range(1, 5)}
+    bends |= dict.fromkeys(_smooth(experiment), high)
     turned: dict[str, Entry] = {name: TWIN for name in experiment.modelled if name.startswith("twin_")}
     bent: dict[str, Entry] = {name: {"uniform": [-most, most]} for name, most in bends.items()}
-    return ranges | bent | turned | _along_q(experiment, high)
+    return ranges | bent | turned | _along_q(experiment, high) | _measured(experiment, high)
 
 
 def _energies(experiment: Experiment) -> tuple[float, float]:
@@ -145,6 +148,21 @@ def _energies(experiment: Experiment) -> tuple[float, float]:
     edges, (bottom, top) = experiment.measurement.energy, experiment.measurement.range
     span = max(top - bottom, 1.0) if experiment.measurement.is_scan else top - bottom
     return span, span / 50 if experiment.measurement.is_scan else float(edges.diff().min())
+
+
+def _smooth(experiment: Experiment) -> tuple[str, ...]:
+    """Terms of a smooth background."""
+    background = experiment.instrument.background
+    return background.names if isinstance(background, SmoothBackground) else ()
+
+
+def _measured(experiment: Experiment, high: float) -> dict[str, Entry]:
+    """The amplitude of a measured background."""
+    background = experiment.instrument.background
+    if not isinstance(background, TemplateBackground):
+        return {}
+    level = float(background.spectrum.intensity[background.spectrum.valid].abs().median()) or high
+    return {MEASURED: {"uniform": [0.0, _rounded(high / level)]}}
 
 
 def _along_q(experiment: Experiment, high: float) -> dict[str, Entry]:

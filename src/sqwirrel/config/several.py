@@ -8,13 +8,14 @@ from typing import Any
 import torch
 
 from sqwirrel.config.instrument import InstrumentSection
-from sqwirrel.config.sections import Config, EnergyBins, Measurement, PeaksEntry, SpectrumEntry, Twins
+from sqwirrel.config.sections import Config, EnergyBins, Measurement, PeaksEntry, SpectrumEntry
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Data, Simulator
 from sqwirrel.lattice import Lattice
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.observe import Experiment, Joint, PeakExperiment
+from sqwirrel.observe import Experiment, Joint, PeakExperiment, TemplateBackground
 from sqwirrel.observe.joint import Part
+from sqwirrel.spectra import Measurement as Where
 from sqwirrel.spectra import Peaks, Spectrum, join, read, read_peaks, write, write_peaks
 
 Kept = Spectrum | Peaks
@@ -41,12 +42,24 @@ def by_label(data: Data) -> Mapping[str, Kept]:
 
 
 def experiment(
-    section: InstrumentSection, model: SpinModel, measurement: Any, *, twins: Twins = (), seed: int = 0
+    section: InstrumentSection, model: SpinModel, measurement: Where, part: Measurement, *, seed: int = 0
 ) -> Experiment:
-    """The simulator of a measurement, with the quadrature points of `seed`."""
+    """The simulator of a measurement as its `part` of the config says, with the quadrature points of `seed`."""
+    instrument = section.build(lambda file: part.prepare(read(Path(file), measurement.incident_energy)))
+    twins = torch.tensor(part.twins, dtype=torch.float64) if part.twins else None
     how: dict[str, Any] = {"samples": section.samples, "cell": section.cell, "seed": seed}
-    turns = torch.tensor(twins, dtype=torch.float64) if twins else None
-    return Experiment(model, measurement, section.build(), twins=turns, **how)
+    return Experiment(model, measurement, instrument, twins=twins, **how)
+
+
+def covered(data: Data, simulator: Simulator) -> Data:
+    """The data where a measured background was measured, too."""
+    if isinstance(data, Spectrum) and isinstance(simulator, Experiment):
+        background = simulator.instrument.background
+        return background.covered(data) if isinstance(background, TemplateBackground) else data
+    if isinstance(data, Mapping) and isinstance(simulator, Joint):
+        every = {label: covered(each, simulator.experiments[label]) for label, each in data.items()}
+        return {label: each for label, each in every.items() if isinstance(each, Spectrum | Peaks)}
+    return data
 
 
 def keep(folder: Path, data: Data) -> None:
@@ -130,5 +143,5 @@ def _experiment(config: Config, part: Measurement | PeaksEntry, model: SpinModel
             return PeakExperiment(model, data, extra=part.extra_width, q_error=part.q_error)
         case Measurement(), Spectrum():
             instrument = part.instrument if isinstance(part, SpectrumEntry) else config.instrument
-            return experiment(instrument, model, data.measurement, twins=part.twins)
+            return experiment(instrument, model, data.measurement, part)
     raise InputError("a folder of results holds other data than its config says; run sqwirrel infer again")

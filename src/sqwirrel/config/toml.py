@@ -68,8 +68,9 @@ def _elsewhere(section: Any, move: Any) -> Any:
 
 
 def _retold(instrument: Any, move: Any) -> Any:
-    """An instrument with the file of its resolution moved."""
-    return instrument.model_copy(update={"resolution": _elsewhere(instrument.resolution, move)})
+    """An instrument with the files of its resolution and its background moved."""
+    parts = {name: _elsewhere(getattr(instrument, name), move) for name in ("resolution", "background")}
+    return instrument.model_copy(update=parts)
 
 
 def _change(table: dict[str, Any], change: str) -> None:
@@ -120,7 +121,7 @@ def _known(section: type[BaseModel], key: str) -> str:
 def _kinds(section: type[BaseModel], where: list[str]) -> str:
     key = next(key for key in reversed(where) if key in section.model_fields)
     classes = _classes(section.model_fields[key].annotation)
-    return ", ".join(f"'{get_args(each.model_fields['kind'].annotation)[0]}'" for each in classes)
+    return ", ".join(f"'{kind}'" for each in classes for kind in get_args(each.model_fields["kind"].annotation))
 
 
 def _place(loc: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel]]:

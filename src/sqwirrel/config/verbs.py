@@ -31,7 +31,7 @@ def simulate_into(folder: Path, config: Config) -> Spectrum:
     """Simulates a spectrum and leaves spectrum.h5, and truth.json with the parameters behind it."""
     like = measured(config) if config.one.named else None
     where = planned(config) if like is None else like.measurement
-    simulator = experiment(config.instrument, model(config), where, seed=POINTS)
+    simulator = experiment(config.instrument, model(config), where, config.one, seed=POINTS)
     theta, section = parameters(config, simulator), config.simulate
     dense = simulator.anchored(theta)
     if len(dense.unstable):

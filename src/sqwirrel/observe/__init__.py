@@ -1,7 +1,13 @@
 """From modes to a spectrum: what an instrument makes of the excitations of a model."""
 
-from sqwirrel.observe.background import ConstantBackground, PlanarBackground, SlopedBackground
-from sqwirrel.observe.counting import Gaussian, Poisson
+from sqwirrel.observe.background import (
+    ConstantBackground,
+    PlanarBackground,
+    SlopedBackground,
+    SmoothBackground,
+    TemplateBackground,
+)
+from sqwirrel.observe.counting import Gaussian, Poisson, Robust
 from sqwirrel.observe.covariance.files import read_covariance, read_spectrometer
 from sqwirrel.observe.covariance.resolution import EllipsoidResolution
 from sqwirrel.observe.covariance.spectrometer import Reflector, Spectrometer
@@ -29,10 +35,13 @@ __all__ = [
     "Poisson",
     "PolynomialResolution",
     "Reflector",
+    "Robust",
     "SlopedBackground",
+    "SmoothBackground",
     "Spectrometer",
     "TableResolution",
     "TailedResolution",
+    "TemplateBackground",
     "read_covariance",
     "read_spectrometer",
 ]

@@ -1,6 +1,6 @@
 """Background: what is under the magnetic signal, linear in its nuisance parameters."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-from sqwirrel.spectra import Measurement, QShells
+from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum
 
 
 @runtime_checkable
@@ -70,3 +70,106 @@ class PlanarBackground:
         edges = measurement.points.edges
         away = (measurement.points.centres - (edges[0] + edges[-1]) / 2)[:, None].expand(measurement.shape)
         return torch.cat((SlopedBackground().templates(measurement), away[None]))
+
+
+@dataclass(frozen=True)
+class SmoothBackground:
+    """Products of Legendre polynomials up to `order_q` along |Q|, or along the length of a path, and `order_energy`.
+
+    The parameter `background_ij` multiplies P_i(x) P_j(y); x and y go from -1 to 1 over the measured range, so that
+    `background_00` is the mean level and each further term changes it by at most its own size.
+    """
+
+    order_q: int = 0
+    order_energy: int = 2
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.order_q <= HIGHEST and 0 <= self.order_energy <= HIGHEST):
+            raise InputError(
+                f"a smooth background has two orders from 0 to {HIGHEST}, got order_q = {self.order_q}, "
+                f"order_energy = {self.order_energy}"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Nuisance parameters."""
+        return tuple(f"background_{i}{j}" for i in range(self.order_q + 1) for j in range(self.order_energy + 1))
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Unit of each parameter: that of the spectrum."""
+        return dict.fromkeys(self.names, "")
+
+    def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
+        """The products, at the middle of each bin."""
+        if measurement.is_scan:
+            raise InputError("a smooth background needs a map; use background kind = 'constant' or 'sloped' for scans")
+        low, high = measurement.range
+        y = _legendre((2 * measurement.energy_centres - low - high) / (high - low), self.order_energy)
+        return torch.einsum("in,je->ijne", _legendre(_along(measurement), self.order_q), y).flatten(0, 1)
+
+
+HIGHEST = 9
+"""Highest order of a smooth background: names have one digit for each order."""
+
+
+@dataclass(frozen=True, eq=False)
+class TemplateBackground:
+    """Another measurement on the same bins (above the ordering temperature, at high |Q|, without the sample) times the
+    parameter `background_measured`, and what `beside` adds.
+
+    Its noise is not known to the likelihood: it should be measured at least as well as the spectrum, or smoothed.
+    """
+
+    spectrum: Spectrum
+    beside: Background = field(default_factory=ConstantBackground)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Nuisance parameters."""
+        return (*self.beside.names, MEASURED)
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Unit of each parameter; the amplitude has that of the spectrum over that of the template."""
+        return {**self.beside.units, MEASURED: ""}
+
+    def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
+        """Those of `beside`, then the measured intensity (0 where it was not measured)."""
+        mine = self.spectrum.measurement
+        if mine.shape != measurement.shape or not torch.allclose(mine.energy, measurement.energy, rtol=0, atol=1e-6):
+            raise InputError(
+                f"the measured background has {mine.shape} bins (points, energies) from {mine.range[0]:g} to "
+                f"{mine.range[1]:g} meV, the spectrum {measurement.shape} from {measurement.range[0]:g} to "
+                f"{measurement.range[1]:g} meV; reduce both onto the same bins"
+            )
+        return torch.cat((self.beside.templates(measurement), self.spectrum.intensity[None]))
+
+    def covered(self, spectrum: Spectrum) -> Spectrum:
+        """`spectrum` without the bins where the background was not measured."""
+        return spectrum.without(~self.spectrum.valid)
+
+
+MEASURED = "background_measured"
+
+
+def _legendre(x: Float[Tensor, " place"], order: int) -> Float[Tensor, "degree place"]:
+    """P_0 to P_order by their recurrence."""
+    known = [torch.ones_like(x), x]
+    for n in range(1, order):
+        known.append(((2 * n + 1) * x * known[n] - n * known[n - 1]) / (n + 1))
+    return torch.stack(known[: order + 1])
+
+
+def _along(measurement: Measurement) -> Float[Tensor, " point"]:
+    """Place of each point between the ends of the map, -1 to 1."""
+    match measurement.points:
+        case QShells() as shells:
+            place, ends = shells.centres, shells.edges[[0, -1]]
+        case QPath(lattice, q):
+            steps = lattice.to_cartesian(q.diff(dim=0)).norm(dim=1)
+            place = torch.cat((steps.new_zeros(1), steps.cumsum(0)))
+            ends = place[[0, -1]]
+        case _:
+            raise InputError("a smooth background needs a powder map or a path; use background kind = 'sloped'")
+    return (2 * place - ends.sum()) / (ends[1] - ends[0]).clamp(min=1e-300)

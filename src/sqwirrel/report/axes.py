@@ -9,6 +9,9 @@ from torch import Tensor
 from sqwirrel.spectra import Measurement, QShells
 from sqwirrel.spectra.measurement import Crystal
 
+SIDE_BY_SIDE = 4
+"""Names of so many corners fit under a map in one line each."""
+
 
 @dataclass(frozen=True, eq=False)
 class Across:
@@ -44,7 +47,8 @@ def _along(path: Crystal) -> Across:
     middle = (centre[1:] + centre[:-1]) / 2
     ends = (2 * centre[:1] - middle[:1], 2 * centre[-1:] - middle[-1:]) if len(middle) else (centre - 0.5, centre + 0.5)
     edges = torch.cat((ends[0], middle, ends[1]))
-    return Across(edges, "q along the path (rlu)", tuple(centre[_corners(path)].tolist()), corners(path))
+    names = corners(path) if len(corners(path)) <= SIDE_BY_SIDE else tuple(c.replace(" ", "\n") for c in corners(path))
+    return Across(edges, "q along the path (rlu)", tuple(centre[_corners(path)].tolist()), names)
 
 
 def corners(path: Crystal) -> tuple[str, ...]:
@@ -53,10 +57,10 @@ def corners(path: Crystal) -> tuple[str, ...]:
 
 
 def _corners(path: Crystal) -> list[int]:
-    """Ends of the path and bins where it changes direction."""
+    """Ends of the path and bins where it changes direction; of a point that is listed twice, the first."""
     step = torch.nn.functional.normalize(path.lattice.to_cartesian(path.q.diff(dim=0)), dim=1)
-    turns = ((step[1:] * step[:-1]).sum(1) < 0.999).nonzero()[:, 0] + 1
-    return sorted({0, *turns.tolist(), len(path) - 1})
+    turns = ((step[1:] * step[:-1]).sum(1) < 0.999) & step[:-1].any(dim=1)
+    return sorted({0, *(turns.nonzero()[:, 0] + 1).tolist(), len(path) - 1})
 
 
 def _hkl(q: Float[Tensor, "3"]) -> str:

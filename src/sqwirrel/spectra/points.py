@@ -16,6 +16,8 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 
+STRAIGHT = 1 - 1e-4
+"""Cosine between two steps of a path above which there is no corner."""
 Numbers = Tensor | np.ndarray | Sequence[Any]
 """What a constructor takes for an array: it becomes a float64 tensor there."""
 
@@ -56,12 +58,13 @@ class QPath:
     """Points of reciprocal space, as cut from a single crystal.
 
     `q` are the bin centres (reciprocal lattice units of `lattice`). Each bin averages over a parallelepiped centred
-    there; the rows of `box` are its full edge vectors (reciprocal lattice units), zero where it has no extent.
+    there; the rows of `box` are its full edge vectors (reciprocal lattice units), zero where it has no extent: one box
+    for all bins, or one each where the path has corners or its steps differ (`along`).
     """
 
     lattice: Lattice
     q: Float64[Tensor, "point 3"]
-    box: Float64[Tensor, "3 3"]
+    box: Float64[Tensor, "*point 3 3"]
 
     dim = "point"
 
@@ -69,8 +72,31 @@ class QPath:
         object.__setattr__(self, "lattice", lattice)
         object.__setattr__(self, "q", checked_q(q))
         object.__setattr__(self, "box", as_tensor(box))
-        if self.box.shape != (3, 3) or not self.box.isfinite().all():
-            raise InputError(f"box must hold three finite edge vectors (h, k, l), got shape {tuple(self.box.shape)}")
+        if self.box.shape not in ((3, 3), (len(self.q), 3, 3)) or not self.box.isfinite().all():
+            raise InputError(
+                "box must hold three finite edge vectors (h, k, l), for all bins or for each, got shape "
+                f"{tuple(self.box.shape)}"
+            )
+
+    @classmethod
+    def along(cls, lattice: Lattice, q: Numbers, *, across: float = 0.0, normal: Numbers = (0.0, 0.0, 1.0)) -> "QPath":
+        """Bins that touch along the straight legs of a path, `across` (1/angstrom) wide at right angles to the leg and
+        to `normal` (rlu), and flat along `normal`.
+
+        A bin is as long as its point is from the next on the leg, on average over both sides; a corner belongs to the
+        leg before it, or to both where it is listed twice.
+        """
+        centres, up = checked_q(q), lattice.to_cartesian(as_tensor(normal))
+        step = lattice.to_cartesian(_steps(centres))
+        side = torch.linalg.cross(up.expand_as(step), step)
+        length = side.norm(dim=1, keepdim=True)
+        if not across >= 0 or not bool((length > 0).all()):
+            raise InputError(
+                f"a path is at least 0 1/angstrom wide (got {across:g}), and no leg of it runs along its normal "
+                f"{as_tensor(normal).tolist()} or has only one point"
+            )
+        box = torch.stack((step, across * side / length, torch.zeros_like(step)), dim=1)
+        return cls(lattice, centres, lattice.to_rlu(box))
 
     def __len__(self) -> int:
         return len(self.q)
@@ -89,11 +115,12 @@ class QPath:
             return self
         if len(self) % factor:
             raise InputError(f"{len(self)} points of a path cannot be merged by {factor}; use a divisor of {len(self)}")
-        steps = self.q.diff(dim=0)
-        along = ((self.box.abs() - steps[0].abs()).abs() < 1e-6).all(dim=1)
-        if not torch.allclose(steps, steps[:1].expand_as(steps), atol=1e-6) or int(along.sum()) != 1:
+        steps, box = self.q.diff(dim=0), self.box.reshape(-1, 3, 3)
+        along = ((box[0].abs() - steps[0].abs()).abs() < 1e-6).all(dim=1)
+        even = all(torch.allclose(each, each[:1].expand_as(each), atol=1e-6) for each in (steps, box))
+        if not even or int(along.sum()) != 1:
             raise InputError("the bins of this path do not touch along one straight line, so they cannot be merged")
-        box = torch.where(along[:, None], self.box * factor, self.box)
+        box = torch.where(along[:, None], box[0] * factor, box[0])
         return QPath(self.lattice, self.q.reshape(-1, factor, 3).mean(dim=1), box)
 
 
@@ -146,6 +173,16 @@ class QPoints:
         if factor != 1:
             raise InputError("the points of scans are not merged; leave out rebin")
         return self
+
+
+def _steps(q: Float64[Tensor, "point 3"]) -> Float64[Tensor, "point 3"]:
+    """How long the bin of each point is along its leg of the path, in the units of `q`."""
+    step, none = q.diff(dim=0), torch.zeros(1, 3, dtype=q.dtype)
+    before, after = torch.cat((none, step)), torch.cat((step, none))
+    cosine = torch.nn.functional.cosine_similarity(before, after, dim=1)
+    straight = (cosine > STRAIGHT)[:, None]
+    ends = torch.where(before.any(dim=1, keepdim=True), before, after)
+    return torch.where(straight, (before + after) / 2, ends)
 
 
 def merge_edges(edges: Float64[Tensor, " edge"], factor: int) -> Float64[Tensor, " merged"]:

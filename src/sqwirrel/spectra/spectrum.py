@@ -15,9 +15,9 @@ from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.spectra.measurement import Measurement
+from sqwirrel.spectra.noise import errors_from_scatter, hot_bins
 from sqwirrel.spectra.points import QShells, merge_edges
 from sqwirrel.spectra.rebin import merge_bins
-from sqwirrel.spectra.spikes import hot_bins
 
 UNMEASURED = "unmeasured"
 
@@ -84,7 +84,7 @@ class Spectrum:
                 f"no energy bin lies between {lo:g} and {hi:g} meV; the spectrum covers {low:g} to {high:g} meV"
             )
         if self.measurement.is_scan:
-            return self._without(~inside)
+            return self.without(~inside)
         inside = inside.nonzero()[:, 0]
         start, stop = int(inside[0]), int(inside[-1]) + 1
         exposure = self.measurement.exposure
@@ -95,15 +95,24 @@ class Spectrum:
     def exclude(self, lo: float, hi: float) -> "Spectrum":
         """The same spectrum with every energy bin that overlaps (lo, hi), meV, marked unmeasured."""
         edges = self.measurement.energy
-        return self._without(((edges[..., :-1] < hi) & (edges[..., 1:] > lo)).expand(self.measurement.shape))
+        return self.without(((edges[..., :-1] < hi) & (edges[..., 1:] > lo)).expand(self.measurement.shape))
 
     def despiked(self) -> "Spectrum":
-        """The same spectrum with its hot bins marked unmeasured (`spikes.hot_bins`), from the data alone."""
+        """The same spectrum with its hot bins marked unmeasured (`noise.hot_bins`), from the data alone."""
         hot = hot_bins(self.data.values, self.valid.numpy(), self.measurement)
-        return self._without(torch.from_numpy(hot))
+        return self.without(torch.from_numpy(hot))
 
-    def _without(self, hit: Bool[Tensor, "point energy"]) -> "Spectrum":
-        """With some more bins marked unmeasured."""
+    def with_errors_from_scatter(self) -> "Spectrum":
+        """The same intensities with the errors that they tell of themselves (`noise.errors_from_scatter`), for a map
+        that came without.
+        """
+        if self.measurement.is_scan or min(self.measurement.shape) < 3:
+            raise InputError("scatter tells errors on a map of at least 3 x 3 bins; give this spectrum errors")
+        error = torch.from_numpy(errors_from_scatter(self.data.values, self.valid.numpy()))
+        return Spectrum.from_arrays(self.intensity, error, self.measurement, valid=self.valid)
+
+    def without(self, hit: Bool[Tensor, "point energy"]) -> "Spectrum":
+        """The same spectrum with some more bins marked unmeasured."""
         data = self.data.copy()
         data.masks[UNMEASURED] = data.masks[UNMEASURED] | sc.array(dims=data.dims, values=hit.numpy())
         return Spectrum(data, self.measurement)

@@ -1,12 +1,18 @@
-"""Background: templates are one, the distance from the middle in energy, and that in |Q|."""
+"""Background: templates are one, distances from the middle, Legendre polynomials, and other measurements."""
 
 import pytest
 import torch
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
-from sqwirrel.observe import ConstantBackground, PlanarBackground, SlopedBackground
-from sqwirrel.spectra import Measurement, QPath, QShells
+from sqwirrel.observe import (
+    ConstantBackground,
+    PlanarBackground,
+    SlopedBackground,
+    SmoothBackground,
+    TemplateBackground,
+)
+from sqwirrel.spectra import Measurement, QPath, QPoints, QShells, Spectrum
 
 ENERGY = [0.0, 1.0, 2.0, 4.0]
 MAP = Measurement(QShells([1.0, 1.5, 2.0]), ENERGY, 5.0)
@@ -29,7 +35,81 @@ def test_plane_is_refused_on_a_path() -> None:
         PlanarBackground().templates(PATH)
 
 
-@pytest.mark.parametrize("background", [ConstantBackground(), SlopedBackground(), PlanarBackground()])
+def measured(measurement: Measurement = MAP, seed: int = 1) -> Spectrum:
+    values = torch.rand(measurement.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    valid = torch.ones(measurement.shape, dtype=torch.bool)
+    valid[1, 2] = False
+    return Spectrum.from_arrays(values, values, measurement, valid=valid)
+
+
+@pytest.mark.parametrize(
+    "background",
+    [
+        ConstantBackground(),
+        SlopedBackground(),
+        PlanarBackground(),
+        SmoothBackground(2, 3),
+        TemplateBackground(measured(), SlopedBackground()),
+    ],
+)
 def test_every_template_has_a_name_and_a_unit(background: PlanarBackground) -> None:
     assert len(background.templates(MAP)) == len(background.names)
     assert tuple(background.units) == background.names
+
+
+@pytest.mark.parametrize("measurement", [MAP, PATH], ids=["map", "path"])
+def test_smooth_background_of_lowest_orders_is_the_constant(measurement: Measurement) -> None:
+    background = SmoothBackground(0, 0)
+    assert background.names == ("background_00",)
+    assert torch.equal(background.templates(measurement), ConstantBackground().templates(measurement))
+
+
+def test_smooth_background_is_made_of_products_of_legendre_polynomials() -> None:
+    """20 x 30 even bins: sums over bin centres come as near to the integrals, 2 / (2 i + 1) each, as bins are narrow."""
+    measurement = Measurement(QShells(torch.linspace(1, 3, 21)), torch.linspace(5, 20, 31), 5.0)
+    background = SmoothBackground(2, 3)
+    flat = background.templates(measurement).flatten(1)
+    assert background.names[:5] == ("background_00", "background_01", "background_02", "background_03", "background_10")
+    gram = flat @ flat.T / flat.shape[1]
+    orders = [(int(name[-2]), int(name[-1])) for name in background.names]
+    expected = torch.diag(torch.tensor([1 / ((2 * i + 1) * (2 * j + 1)) for i, j in orders], dtype=torch.float64))
+    assert torch.allclose(gram, expected, atol=0.01)  # midpoint rule: order^2 / bins^2
+    x, y = (measurement.points.centres - 2) / 1, (measurement.energy_centres - 12.5) / 7.5
+    product = ((3 * x**2 - 1) / 2)[:, None] * ((5 * y**3 - 3 * y) / 2)
+    assert torch.allclose(flat[-1].reshape(20, 30), product, atol=1e-12)
+
+
+def test_smooth_background_runs_along_the_length_of_a_path_with_corners() -> None:
+    lattice = Lattice(4, 8, 4, 90, 90, 90)
+    path = QPath(lattice, [[0, 0, 0], [0.5, 0, 0], [0.5, 1, 0], [0.5, 1, 0.5]], torch.zeros(3, 3))  # equal steps, 1/A
+    found = SmoothBackground(1, 0).templates(Measurement(path, ENERGY, 5.0))[1, :, 0]
+    assert found.tolist() == pytest.approx([-1, -1 / 3, 1 / 3, 1])
+
+
+def test_smooth_background_is_refused_for_scans_and_for_high_orders() -> None:
+    points = QPoints(Lattice(4, 4, 4, 90, 90, 90), [[0.1, 0, 0], [0.2, 0, 0]])
+    with pytest.raises(InputError, match="needs a map"):
+        SmoothBackground().templates(Measurement(points, [[1.0, 2.0], [1.0, 2.0]], 5.0))
+    for orders in ((-1, 0), (0, 10)):
+        with pytest.raises(InputError, match="two orders from 0 to 9"):
+            SmoothBackground(*orders)
+
+
+def test_measured_background_stands_beside_another_one() -> None:
+    background = TemplateBackground(measured())
+    assert background.names == ("background", "background_measured")
+    assert torch.equal(background.templates(MAP)[1], measured().intensity)
+    assert torch.equal(background.templates(MAP)[:1], ConstantBackground().templates(MAP))
+
+
+def test_bins_that_a_measured_background_lacks_are_left_out() -> None:
+    whole = Spectrum.from_arrays(torch.ones(2, 3).double(), torch.ones(2, 3).double(), MAP)
+    assert torch.equal(TemplateBackground(measured()).covered(whole).valid, measured().valid)
+
+
+@pytest.mark.parametrize(
+    "other", [Measurement(MAP.points, [0.0, 1.0, 2.0, 5.0], 5.0), Measurement(MAP.points, [0, 1], 5)]
+)
+def test_measured_background_on_other_bins_is_refused(other: Measurement) -> None:
+    with pytest.raises(InputError, match="reduce both onto the same bins"):
+        TemplateBackground(measured()).templates(other)

@@ -2,11 +2,12 @@ import numpy as np
 import pytest
 import torch
 
+from sqwirrel.lattice import Lattice
 from sqwirrel.report import figures
 from sqwirrel.report.axes import across
 from sqwirrel.report.corner import corner
 from sqwirrel.report.result import Whole
-from sqwirrel.spectra import Measurement, QShells
+from sqwirrel.spectra import Measurement, QPath, QShells
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch.func loads it
 
@@ -78,6 +79,15 @@ def test_a_powder_axis_is_its_edges():
     axis = across(Measurement(QShells(edges), torch.linspace(0, 1, 3, dtype=torch.float64), None))
     assert torch.equal(axis.edges, edges)
     assert axis.label == "|Q| (Å⁻¹)"
+
+
+def test_a_corner_that_is_listed_twice_is_named_once_and_many_names_are_stacked():
+    lattice = Lattice(4.0, 4.0, 4.0)
+    rows = [[0, 0, 0], [0.5, 0, 0], [0.5, 0, 0], [0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0.5, 0], [0, 0, 0]]
+    axis = across(Measurement(QPath.along(lattice, rows), [0.0, 1.0], 5.0))
+    assert axis.names == ("0\n0\n0", "0.5\n0\n0", "0.5\n0.5\n0", "0\n0.5\n0", "0\n0\n0")
+    assert len(set(axis.ticks)) == 5
+    assert bool((axis.edges.diff() > 0).all())
 
 
 def test_a_path_has_its_corners_named(good):

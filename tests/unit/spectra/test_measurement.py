@@ -65,3 +65,40 @@ def test_merged_path_covers_the_same_ground():
 def test_bins_that_do_not_touch_are_not_merged(path):
     with pytest.raises(InputError, match="merged"):
         path.merge(2)
+
+
+TETRAGONAL = Lattice(4.0, 4.0, 12.0)
+
+
+def test_bins_of_a_path_touch_on_each_leg_and_are_square_to_it():
+    q = [[0.4, 0.4, 0], [0.45, 0.45, 0], [0.5, 0.5, 0], [0.5, 0.5, 0], [0.5, 0.4, 0], [0.5, 0.2, 0]]
+    path = QPath.along(TETRAGONAL, q, across=0.3)
+    along, side, up = (path.lattice.to_cartesian(path.box[:, k]) for k in range(3))
+    expected = [[0.05, 0.05, 0]] * 3 + [[0, -0.1, 0], [0, -0.15, 0], [0, -0.2, 0]]
+    torch.testing.assert_close(path.box[:, 0], torch.tensor(expected, dtype=torch.float64))
+    torch.testing.assert_close(side.norm(dim=1), torch.full((6,), 0.3, dtype=torch.float64))
+    assert float((along * side).sum(1).abs().max()) < 1e-12
+    assert not bool(up.any())
+
+
+def test_a_corner_that_is_listed_once_belongs_to_the_leg_before_it():
+    path = QPath.along(TETRAGONAL, [[0, 0, 0], [0.1, 0, 0], [0.1, 0.3, 0]], across=0.1)
+    assert path.box[1, 0].tolist() == pytest.approx([0.1, 0, 0])
+    assert path.box[2, 0].tolist() == pytest.approx([0, 0.3, 0])
+
+
+@pytest.mark.parametrize(
+    ("q", "across"), [([[0, 0, 0], [0, 0, 0.1]], 0.1), ([[0, 0, 0], [0.1, 0, 0]], -0.1), ([[0, 0, 0]], 0.1)]
+)
+def test_a_path_without_a_plane_is_refused(q, across):
+    with pytest.raises(InputError, match="no leg of it runs along its normal"):
+        QPath.along(TETRAGONAL, q, across=across)
+
+
+def test_a_path_takes_one_box_or_one_each():
+    with pytest.raises(InputError, match="for all bins or for each"):
+        QPath(CUBIC, [[0.0, 0, 0], [0.1, 0, 0]], np.zeros((3, 3, 3)))
+    straight = QPath.along(CUBIC, [[0.1 * k, 0, 0] for k in range(6)], across=0.2)
+    torch.testing.assert_close(straight.merge(3).box[0], torch.tensor([0.3, 0, 0], dtype=torch.float64))
+    with pytest.raises(InputError, match="cannot be merged"):
+        QPath.along(CUBIC, [[0, 0, 0], [0.1, 0, 0], [0.1, 0.1, 0], [0.1, 0.2, 0]]).merge(2)

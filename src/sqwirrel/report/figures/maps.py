@@ -25,6 +25,8 @@ from sqwirrel.report.result import Result
 from sqwirrel.spectra import Measurement, QGrid, Spectrum
 
 MAP_SIZE, CUT_SIZE = (4.6, 3.5), (3.6, 2.7)
+LINE = 0.047
+"""Height of a line of text, in that of a map."""
 
 
 @mpl.rc_context(STYLE)
@@ -124,7 +126,9 @@ def _map(
         return grid.maps(measurement, values, valid, title, colours, label)
     figure = Figure(figsize=MAP_SIZE)
     FigureCanvasAgg(figure)
-    axes, axis = figure.add_axes((0.135, 0.135, 0.67, 0.79)), across(measurement)
+    axis = across(measurement)
+    bottom = 0.135 + LINE * max((name.count("\n") for name in axis.names), default=0)
+    axes = figure.add_axes((0.135, bottom, 0.67, 0.925 - bottom))
     shown = np.ma.masked_array(values.numpy(), ~valid.numpy()).T
     edges = (axis.edges.numpy(), measurement.energy.numpy())
     mesh = axes.pcolormesh(*edges, shown, cmap=colours[0], norm=colours[1], rasterized=True)
@@ -133,7 +137,7 @@ def _map(
     if axis.ticks:
         axes.set_xticks(axis.ticks, axis.names)
         axes.grid(axis="x", color="white", lw=0.5, alpha=0.6)
-    beside = figure.add_axes((0.83, 0.135, 0.025, 0.79))
+    beside = figure.add_axes((0.83, bottom, 0.025, 0.925 - bottom))
     bar = figure.colorbar(mesh, cax=beside, extend=beyond(shown, colours[1]), ticks=MaxNLocator(6, steps=[1, 2, 5, 10]))
     bar.set_label(label)
     return figure

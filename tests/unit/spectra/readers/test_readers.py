@@ -32,6 +32,12 @@ def path():
     return Spectrum.from_arrays(matrix([[1, 2], [3, 0]]), matrix([[1, 1.4], [1.7, 0]]), measurement, is_counts=True)
 
 
+def cornered():
+    lattice = Lattice(4.1, 5.2, 6.3, 80.0, 95.0, 110.0)
+    points = QPath.along(lattice, [[0.0, 0.1, 0], [0.5, 0.1, 0], [0.5, 0.4, 0]], across=0.1)
+    return Spectrum.from_arrays(matrix([[1], [3], [2]]), matrix([[1], [2], [1]]), Measurement(points, [0.0, 1.0], 1.7))
+
+
 def assert_equal(first, second):
     assert torch.equal(first.intensity, second.intensity)
     assert torch.equal(first.error, second.error)
@@ -43,7 +49,7 @@ def assert_equal(first, second):
     assert torch.equal(a.field, b.field)
 
 
-@pytest.mark.parametrize("spectrum", [powder(), powder(temperature=5.0, incident_energy=12.3), path()])
+@pytest.mark.parametrize("spectrum", [powder(), powder(temperature=5.0, incident_energy=12.3), path(), cornered()])
 def test_hdf5_gives_back_exactly_what_was_written(spectrum, tmp_path):
     write(tmp_path / "a.h5", spectrum)
     again = read(tmp_path / "a.h5")

@@ -1,7 +1,8 @@
-"""Hot bins: single bins far above everything round them, as bad pixels and spurions make them."""
+"""What a map tells about its own noise: hot bins, and how far bins scatter where a file has no errors."""
 
 import numpy as np
 from jaxtyping import Bool, Float64
+from scipy.ndimage import uniform_filter
 
 from sqwirrel.spectra.grid import QGrid
 from sqwirrel.spectra.measurement import Measurement
@@ -31,6 +32,31 @@ def hot_bins(
     with np.errstate(invalid="ignore"):
         hot = (planes - second > ABOVE * spread[:, None, None]) & (planes > TIMES * second) & (count > 1)
     return _flat(hot, measurement)
+
+
+SCATTER = (11, 11)
+"""Bins along |Q| (or the path) and energy over which scatter is compared with intensity."""
+
+
+def errors_from_scatter(
+    values: Float64[np.ndarray, "point energy"], valid: Bool[np.ndarray, "point energy"]
+) -> Float64[np.ndarray, "point energy"]:
+    """Errors (one standard deviation) of bins that scatter like counts of unknown worth: error^2 = worth * value.
+
+    What one count is worth is the ratio of scatter to intensity, both averaged over the `SCATTER` bins round a bin. The
+    scatter is (y_k - (y_(k-1) + y_(k+1)) / 2)^2 / 1.5 along energy, in which all that is straight over three bins
+    cancels. Bins at and below zero have no error, as those that counted nothing have none in a file.
+    """
+    inner = valid[:, :-2] & valid[:, 1:-1] & valid[:, 2:]
+    second = values[:, 1:-1] - (values[:, :-2] + values[:, 2:]) / 2
+    scatter, mean = (
+        uniform_filter(np.where(inner, each, 0.0), SCATTER, mode="constant")
+        for each in (second**2 / 1.5, values[:, 1:-1])
+    )
+    worth = np.divide(scatter, mean, out=np.zeros_like(mean), where=mean > 0)
+    variance = np.pad(worth, ((0, 0), (1, 1)), mode="edge") * values
+    error: Float64[np.ndarray, "point energy"] = np.sqrt(np.clip(variance, 0.0, None))
+    return error
 
 
 def _planes(values: Float64[np.ndarray, "point energy"], measurement: Measurement) -> Float64[np.ndarray, "n a b"]:
