@@ -122,7 +122,7 @@ def damaged(specimen: Specimen, path: Path, rng: np.random.Generator) -> str:
     """Writes a damaged copy of a file; returns how it was damaged."""
     if specimen.format in HDF5 and len(specimen.content) < LARGE and rng.random() < 0.7:
         path.write_bytes(specimen.content)
-        return hdf5.changed(path, path.parent, rng)
+        return hdf5.changed(path, rng)
     changes = damage.ANY
     if len(specimen.content) < LARGE:
         changes += damage.TEXT if specimen.format in TEXTS else damage.BINARY
@@ -196,8 +196,8 @@ def table(result: dict[str, Any]) -> str:
         for each in result["examples"]
     ]
     head = (
-        f"{result['n']} files, {result['tracebacks']} tracebacks, {result['hangs']} hangs, peak {result['peak_mb']} MB, "
-        f"{result['seconds']:.0f} s"
+        f"{result['n']} files, {result['tracebacks']} tracebacks, {result['hangs']} hangs, "
+        f"peak {result['peak_mb']} MB, {result['seconds']:.0f} s"
     )
     return "\n".join([head, f"{'format':14}{'n':>6}{'read':>7}{'refused':>9}", *rows, *failed])
 

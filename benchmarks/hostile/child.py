@@ -74,7 +74,8 @@ def _spectrum(path: Path) -> None:
     spectrum = read(path)
     assert isinstance(spectrum, Spectrum)
     values = spectrum.intensity[spectrum.valid].numpy()
-    assert np.isfinite(values).all() and np.isfinite(spectrum.error.numpy()).all(), "not finite where it is valid"
+    assert np.isfinite(values).all(), "an intensity is not finite where it is valid"
+    assert np.isfinite(spectrum.error.numpy()).all(), "an error is not finite"
     assert not np.isclose(values, CANARY, rtol=1e-9).any(), "was read from another file"
 
 

@@ -7,7 +7,21 @@ import numpy as np
 
 Rng = np.random.Generator
 Change = Callable[[bytes, Rng], bytes]
-WORDS = ("nan", "inf", "-inf", "1e308", "-1", "0", "1e-320", "99999999999999999999", "1e400", "0x1p3", "1_0", "", "\u0663")
+WORDS = (
+    "nan",
+    "inf",
+    "-inf",
+    "1e308",
+    "-1",
+    "0",
+    "1e-320",
+    "99999999999999999999",
+    "1e400",
+    "0x1p3",
+    "1_0",
+    "",
+    "\u0663",
+)
 NUMBER = re.compile(rb"[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?")
 INTEGERS = (-1, 0, 1, 2**7, 2**16, 2**24, 2**28, 2**31 - 1, -(2**31), 2**32 - 1, 2**62)
 REALS = (np.nan, np.inf, -np.inf, 1e308, -1.0, 0.0, 1e-310, 1e300, -1e30)

@@ -11,11 +11,11 @@ from benchmarks.hostile.damage import REALS, Rng
 
 CANARY = 777.25
 """What another file holds; a spectrum with it was read from there."""
-Change = Callable[[h5py.File, str, Path, Rng], None]
+Change = Callable[[h5py.File, str, Rng], None]
 
 
-def changed(path: Path, folder: Path, rng: Rng) -> str:
-    """Damages the file in one to three places; returns the names of what was done. `folder` may hold other files."""
+def changed(path: Path, rng: Rng) -> str:
+    """Damages the file in one to three places; returns the names of what was done. Other files may come to lie beside it."""
     done = []
     with h5py.File(path, "r+") as file:
         for _ in range(int(rng.integers(1, 4))):
@@ -25,7 +25,7 @@ def changed(path: Path, folder: Path, rng: Rng) -> str:
                 break
             change = CHANGES[rng.integers(len(CHANGES))]
             with contextlib.suppress(KeyError, OSError, RuntimeError, TypeError, ValueError):  # h5py writes it not
-                change(file, places[rng.integers(len(places))], folder, rng)
+                change(file, places[rng.integers(len(places))], rng)
             done.append(change.__name__)
     return "+".join(done)
 
@@ -34,7 +34,7 @@ def _is_dataset(held: object) -> bool:
     return isinstance(held, h5py.Dataset)
 
 
-def huge(file: h5py.File, name: str, folder: Path, rng: Rng) -> None:
+def huge(file: h5py.File, name: str, rng: Rng) -> None:
     """A shape that would fill any memory, nothing of it written."""
     ndim = max(1, file[name].ndim)
     del file[name]
@@ -42,7 +42,7 @@ def huge(file: h5py.File, name: str, folder: Path, rng: Rng) -> None:
     file.create_dataset(name, shape, "f8", chunks=(2**8,) * len(shape))
 
 
-def bomb(file: h5py.File, name: str, folder: Path, rng: Rng) -> None:
+def bomb(file: h5py.File, name: str, rng: Rng) -> None:
     """Many numbers in few bytes, in one compressed chunk that is larger than what is asked for."""
     old = np.atleast_1d(np.zeros(file[name].shape or 1))
     ndim = old.ndim
@@ -57,7 +57,7 @@ def bomb(file: h5py.File, name: str, folder: Path, rng: Rng) -> None:
     file.create_dataset(name, old.shape, "i1", maxshape=maximum, chunks=chunk, compression="gzip")[...] = 1
 
 
-def reshaped(file: h5py.File, name: str, folder: Path, rng: Rng) -> None:
+def reshaped(file: h5py.File, name: str, rng: Rng) -> None:
     """Another shape: a scalar, nothing at all, one axis more or less, one number more or less."""
     old = file[name]
     if old.dtype.kind not in "iuf" or old.size is None or old.size > 2**22:
@@ -79,7 +79,7 @@ def reshaped(file: h5py.File, name: str, folder: Path, rng: Rng) -> None:
     file[name] = h5py.Empty("f8") if rng.random() < 0.1 else new
 
 
-def retyped(file: h5py.File, name: str, folder: Path, rng: Rng) -> None:
+def retyped(file: h5py.File, name: str, rng: Rng) -> None:
     """Another type, of the same shape."""
     shape = file[name].shape or ()
     if np.prod(shape) > 2**18:
@@ -107,7 +107,7 @@ TYPES: tuple[Callable[[], object], ...] = (
 )
 
 
-def valued(file: h5py.File, name: str, folder: Path, rng: Rng) -> None:
+def valued(file: h5py.File, name: str, rng: Rng) -> None:
     """Some or all numbers are none that anyone measured, or stand in another order."""
     held = file[name]
     if held.dtype.kind not in "iuf" or not held.size or held.size > 2**22:
@@ -131,7 +131,7 @@ def valued(file: h5py.File, name: str, folder: Path, rng: Rng) -> None:
     file[name] = values
 
 
-def attributed(file: h5py.File, name: str, folder: Path, rng: Rng) -> None:
+def attributed(file: h5py.File, name: str, rng: Rng) -> None:
     """Attributes of odd types and sizes, on an object, its group or the root."""
     held = [file[name], file[name].parent, file][rng.integers(3)]
     keys = [*held.attrs, "units", "long_name", "index", "version", "format", "unit", "dims", "QConvention"]
@@ -159,7 +159,7 @@ def attributed(file: h5py.File, name: str, folder: Path, rng: Rng) -> None:
         held.attrs.create(key, new) if not isinstance(new, np.ndarray) else held.attrs.create(key, data=new)
 
 
-def unlinked(file: h5py.File, name: str, folder: Path, rng: Rng) -> None:
+def unlinked(file: h5py.File, name: str, rng: Rng) -> None:
     """Gone, replaced by a group, by a link that leads round in circles, or by the group that holds it."""
     above = file[name].parent.name
     del file[name]
@@ -176,9 +176,9 @@ def unlinked(file: h5py.File, name: str, folder: Path, rng: Rng) -> None:
             file[name] = file[above]
 
 
-def linked_out(file: h5py.File, name: str, folder: Path, rng: Rng) -> None:
+def linked_out(file: h5py.File, name: str, rng: Rng) -> None:
     """A link, storage, or a view that leads into another file, where the canary is."""
-    held = file[name]
+    held, folder = file[name], Path(file.filename).parent
     shape, kind, attributes = held.shape or (), held.dtype, dict(held.attrs)
     if held.size is None or held.size > 2**20 or kind.kind not in "iuf":
         shape, kind = (4,), np.dtype("f8")
@@ -203,8 +203,9 @@ def linked_out(file: h5py.File, name: str, folder: Path, rng: Rng) -> None:
         made.attrs[key] = value
 
 
-def crowded(file: h5py.File, name: str, folder: Path, rng: Rng) -> None:
+def crowded(file: h5py.File, name: str, rng: Rng) -> None:
     """Thousands of groups, wide or deep."""
+    del name
     if rng.random() < 0.5:
         for n in range(3000):
             file.create_group(f"many/{n}")

@@ -94,7 +94,9 @@ def written() -> list[Specimen]:
         for name, spectrum in spectra.items():
             write(Path(folder) / name, spectrum)
         return [
-            Specimen(name, "csv" if name.endswith(".csv") else "sqwirrel", "spectrum", (Path(folder) / name).read_bytes())
+            Specimen(
+                name, "csv" if name.endswith(".csv") else "sqwirrel", "spectrum", (Path(folder) / name).read_bytes()
+            )
             for name in spectra
         ] + [Specimen("peaks.csv", "peaks", "peaks", PEAKS.encode()), Specimen("map.json", "euphonic", "spectrum", MAP)]
 
@@ -104,9 +106,9 @@ PEAKS = (
     + "".join(f"0,{k / 10},1,{10 + k / 7:.3f},0.2,{100 + k},0.5\n" for k in range(40))
 )
 MAP = (
-    '{"__euphonic_class__": "Spectrum2D", "x_data": [0, 1, 2], "x_data_unit": "1 / angstrom", "y_data": [0, 1, 2, 3], '
-    '"y_data_unit": "millielectron_volt", "z_data": [[1, 2, 3], [4, 5, NaN]], "z_data_unit": "dimensionless"}'
-).encode()
+    b'{"__euphonic_class__": "Spectrum2D", "x_data": [0, 1, 2], "x_data_unit": "1 / angstrom", "y_data": [0, 1, 2, 3], '
+    b'"y_data_unit": "millielectron_volt", "z_data": [[1, 2, 3], [4, 5, NaN]], "z_data_unit": "dimensionless"}'
+)
 
 
 def of_models() -> list[Specimen]:

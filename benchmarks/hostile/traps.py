@@ -1,4 +1,4 @@
-"""Files that are made to harm: places that are no file, archives under our names, and headers that promise gigabytes."""
+"""Files that are made to harm: what is no file, archives under our names, and headers that promise gigabytes."""
 
 import gzip
 import io
@@ -105,7 +105,9 @@ def matlab(rng: Rng) -> bytes:
                 deep = {"a": deep}
             return _saved({"x": deep, "y": 1.0, "e": 1.0})
         case 3:
-            return _matlab(_element(14, _header(2, (1, 1)) + struct.pack("<iii", 5 | 4 << 16, 32, 1) + b"a" * 32 * 10**5))
+            return _matlab(
+                _element(14, _header(2, (1, 1)) + struct.pack("<iii", 5 | 4 << 16, 32, 1) + b"a" * 32 * 10**5)
+            )
         case _:
             kind = int(rng.choice([1, 2, 4, 6]))
             shape = [(2**20, 2**10), (2**28, 1), (-1, 5), (2**31 - 1, 2**31 - 1)][rng.integers(4)]
@@ -182,7 +184,19 @@ def text(rng: Rng) -> bytes:
         b'{"__euphonic_class__": "Spectrum2D", "z_data": [',
         b"",
     ][rng.integers(12)]
-    row = [b"1,2,3,4\n", b"1 2 3 4\n", b"1 2 3 4 5\n", b"1,2,3,4,5,6\n", b"1\n", b"\n", b"1 ", b"1,", b"[],", b"[", b"##\n"]
+    row = [
+        b"1,2,3,4\n",
+        b"1 2 3 4\n",
+        b"1 2 3 4 5\n",
+        b"1,2,3,4,5,6\n",
+        b"1\n",
+        b"\n",
+        b"1 ",
+        b"1,",
+        b"[],",
+        b"[",
+        b"##\n",
+    ]
     each = row[rng.integers(len(row))]
     size = int(rng.choice([PLAIN // 8, PLAIN, 3 * PLAIN, 70 * 2**20]))
     return start + each * (size // len(each))

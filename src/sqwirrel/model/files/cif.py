@@ -6,16 +6,16 @@ from pathlib import Path
 import gemmi
 
 from sqwirrel.errors import InputError
+from sqwirrel.limits import check_file, text
 
 CELL = "length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma"
 
 
 def read(path: Path) -> tuple[gemmi.cif.Block, gemmi.SmallStructure]:
     """The first block of a CIF that has atoms, and these, without partial occupancy."""
-    if not path.is_file():
-        raise InputError(f"there is no CIF file '{path}'")
+    check_file(path)
     try:
-        blocks = [block for block in gemmi.cif.read(str(path)) if len(block.find("_atom_site_fract_", ["x"]))]
+        blocks = [block for block in gemmi.cif.read_string(text(path)) if len(block.find("_atom_site_fract_", ["x"]))]
         for block in blocks:
             _check_numbers(block, path)
         found = [(block, gemmi.make_small_structure_from_block(block)) for block in blocks]

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.limits import check_file, text
 from sqwirrel.model import symmetry
 from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.files import tb2j
@@ -36,10 +37,9 @@ class Table(NamedTuple):
 
 def read(path: Path, crystal: Crystal) -> Table:
     """A table in either format; sites of a CSV are those of the crystal by label, of TB2J by position."""
-    if not path.is_file():
-        raise InputError(f"there is no table of exchange '{path}'")
-    text = path.read_text(encoding="utf-8", errors="replace")
-    rows = tb2j.bonds(text, crystal, path) if tb2j.MARK in text else _csv(text, crystal, path)
+    check_file(path)
+    whole = text(path)
+    rows = tb2j.bonds(whole, crystal, path) if tb2j.MARK in whole else _csv(whole, crystal, path)
     return _once(rows, crystal, path)
 
 

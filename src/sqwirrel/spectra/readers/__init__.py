@@ -4,7 +4,6 @@ To add a format: one module here with `sniff` and `read`, and one entry in READE
 open what a spectrum needs.
 """
 
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
+from sqwirrel.limits import check_file
 from sqwirrel.spectra.peaks import Peaks
 from sqwirrel.spectra.readers import euphonic, horace, mat, peaks
 from sqwirrel.spectra.readers.beside import Known, known
@@ -71,7 +71,7 @@ def read(path: Path | str, incident_energy: float | None = None) -> Spectrum:
     file leaves open is taken from FILE.toml beside it (`beside`), or from `incident_energy` (meV).
     """
     path = Path(path)
-    _check_readable(path)
+    check_file(path)
     if is_peaks(path):
         raise InputError(f"{path.name} is a table of peaks and no spectrum; read it with read_peaks(path, lattice)")
     name = _reader_of(path)
@@ -94,7 +94,7 @@ def read(path: Path | str, incident_energy: float | None = None) -> Spectrum:
 
 def is_peaks(path: Path | str) -> bool:
     """Whether a file is a table of peaks that names its columns: one for `read_peaks`, not for `read`."""
-    _check_readable(Path(path))
+    check_file(Path(path))
     return peaks.sniff(Path(path))
 
 
@@ -148,12 +148,3 @@ def _read_with(name: str, path: Path, told: Known) -> Spectrum:
         if path.name in str(error):
             raise
         raise InputError(f"{path.name}: {error}") from error
-
-
-def _check_readable(path: Path) -> None:
-    if path.is_dir():
-        raise InputError(f"'{path}' is a folder; give the file in it that holds the spectrum")
-    if not path.exists():
-        raise InputError(f"there is no file '{path}'; check the path")
-    if not os.access(path, os.R_OK):
-        raise InputError(f"'{path}' cannot be read; check its permissions")

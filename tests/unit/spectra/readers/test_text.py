@@ -8,10 +8,10 @@ import pytest
 import torch
 from scipy.io import savemat
 
+from sqwirrel import limits
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 from sqwirrel.spectra import Beam, Measurement, QGrid, QShells, Spectrum, read, write
-from sqwirrel.spectra.readers import limits
 
 ANGLES = np.array([20.0, 22.0, 24.0])
 ENERGY = np.linspace(-2.0, 10.0, 10)
@@ -350,7 +350,7 @@ def test_a_text_file_that_is_too_long_is_not_read(tmp_path, monkeypatch, name):
     monkeypatch.setattr(limits, "LONGEST", 10)
     content = {"a.csv": HEAD + ROWS, "a.spe": spe(), "a.json": euphonic()}[name]
     (tmp_path / name).write_text(content)
-    with pytest.raises(InputError, match=f"{name} is a text file"):
+    with pytest.raises(InputError, match=f"{name} holds more than 10 bytes of text"):
         read(tmp_path / name)
 
 

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float64, Int64
 from sqwirrel.errors import InputError
 from sqwirrel.spectra.measurement import Measurement
 from sqwirrel.spectra.points import QShells
-from sqwirrel.spectra.readers.nexus.hdf5 import array, is_hdf5, number, opened, text, words
+from sqwirrel.spectra.readers.nexus.hdf5 import array, attribute, dataset, is_hdf5, number, opened, text, words
 from sqwirrel.spectra.rebin import edges_of
 from sqwirrel.spectra.rings import Rings, to_spectrum
 from sqwirrel.spectra.spectrum import Spectrum
@@ -51,10 +51,10 @@ def read(path: Path) -> Spectrum:
 
 
 def _unit(entry: h5py.Group, axis: str, path: Path) -> str:
-    name = f"workspace/{axis}"
-    if name not in entry:
+    held = dataset(entry, f"workspace/{axis}", path)
+    if held is None:
         raise InputError(f"{path.name} is a Mantid workspace without '{axis}'; save it again with SaveNexus")
-    return text(entry[name].attrs.get("units", "no unit"))
+    return text(attribute(held, "units")) or "no unit"
 
 
 def _name(entry: h5py.Group, path: Path) -> str:

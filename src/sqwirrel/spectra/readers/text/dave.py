@@ -15,10 +15,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
+from sqwirrel.limits import check_count, head, text_lines
 from sqwirrel.spectra.readers import cut as cuts
 from sqwirrel.spectra.readers.beside import Known
 from sqwirrel.spectra.readers.cut import Axis, Cut
-from sqwirrel.spectra.readers.limits import check_count, first_lines, text_lines
 from sqwirrel.spectra.readers.text.numbers import block, floats, measured
 from sqwirrel.spectra.rebin import edges_from_centres
 from sqwirrel.spectra.spectrum import Spectrum
@@ -31,8 +31,8 @@ Table = tuple[Array, Array, Array, Array]
 
 def sniff(path: Path) -> bool:
     """Whether the file starts as one of the three does."""
-    head = first_lines(path, 8)
-    return bool(head) and (_is_grp(head) or _is_xyie(head) or _is_iexy(head, path))
+    first = head(path)[:8]
+    return bool(first) and (_is_grp(first) or _is_xyie(first) or _is_iexy(first, path))
 
 
 def read(path: Path, known: Known) -> Spectrum:
@@ -57,9 +57,9 @@ def _is_xyie(lines: list[str]) -> bool:
     return len(lines) > 2 and len(floats(lines[0])) == 2 and not lines[1].strip() and len(floats(lines[2])) == 1
 
 
-def _is_iexy(head: list[str], path: Path) -> bool:
+def _is_iexy(first: list[str], path: Path) -> bool:
     """Whether there are four numbers in each row, and the last two make a full grid."""
-    if not all(len(floats(line)) == 4 for line in head):
+    if not all(len(floats(line)) == 4 for line in first):
         return False
     rows = [floats(line) for line in text_lines(path) if line.strip()]
     if {len(each) for each in rows} != {4}:

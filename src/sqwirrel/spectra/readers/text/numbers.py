@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from sqwirrel.errors import InputError
-from sqwirrel.spectra.readers.limits import check_count
+from sqwirrel.limits import check_count
 
 UNMEASURED_BELOW = -1e19
 """Masked bins hold -1e30 (.spe) or -1e20 (DAVE)."""

@@ -15,10 +15,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
+from sqwirrel.limits import head, text_lines
 from sqwirrel.spectra.readers import cut as cuts
 from sqwirrel.spectra.readers.beside import Known
 from sqwirrel.spectra.readers.cut import Axis, Cut
-from sqwirrel.spectra.readers.limits import first_lines, text_lines
 from sqwirrel.spectra.readers.text.numbers import block, floats, measured, row
 from sqwirrel.spectra.rebin import edges_from_centres
 from sqwirrel.spectra.rings import Rings, to_spectrum
@@ -31,8 +31,8 @@ Section = tuple[str, list[str]]
 
 def sniff(path: Path) -> bool:
     """Whether the file starts with two numbers and a title after ###."""
-    head = first_lines(path, 2)
-    return len(head) == 2 and len(floats(head[0])) == 2 and head[1].startswith("###")
+    first = head(path)[:2]
+    return len(first) == 2 and len(floats(first[0])) == 2 and first[1].startswith("###")
 
 
 def read(path: Path, known: Known) -> Spectrum:
