@@ -110,6 +110,9 @@ def made(specimens: list[Specimen], seed: int, case: int, folder: Path) -> tuple
         return specimen, "renamed", traps.renamed(path, specimen, rng)
     if kind < 0.12:
         return specimen, "told_wrongly", traps.told_wrongly(path, specimen, rng)
+    if kind < 0.20 and chosen in HDF5:
+        hdf5.large(path, chosen, rng)
+        return specimen, "large", path
     if kind < 0.20:
         names = [chosen] if chosen in traps.BOMBS else (["text"] if chosen in TEXTS else [])
         if names:

@@ -9,13 +9,14 @@ import numpy as np
 
 from benchmarks.hostile.damage import REALS, Rng
 
+WORKSPACE = "mantid_workspace_1/workspace"
 CANARY = 777.25
 """What another file holds; a spectrum with it was read from there."""
 Change = Callable[[h5py.File, str, Rng], None]
 
 
 def changed(path: Path, rng: Rng) -> str:
-    """Damages the file in one to three places; returns the names of what was done. Other files may come to lie beside it."""
+    """Damages the file in one to three places; returns the names of what was done. More may lie beside it."""
     done = []
     with h5py.File(path, "r+") as file:
         for _ in range(int(rng.integers(1, 4))):
@@ -44,8 +45,8 @@ def huge(file: h5py.File, name: str, rng: Rng) -> None:
 
 def bomb(file: h5py.File, name: str, rng: Rng) -> None:
     """Many numbers in few bytes, in one compressed chunk that is larger than what is asked for."""
-    old = np.atleast_1d(np.zeros(file[name].shape or 1))
-    ndim = old.ndim
+    small = tuple(min(n, 10) for n in file[name].shape or (1,))
+    ndim = len(small)
     del file[name]
     kind = rng.choice(["f8", "i1", "f4"])
     if rng.random() < 0.5:
@@ -54,7 +55,7 @@ def bomb(file: h5py.File, name: str, rng: Rng) -> None:
         return
     chunk = (2**26,) if ndim == 1 else (2**13, 2**13) + (1,) * (ndim - 2)
     maximum = (None,) * ndim
-    file.create_dataset(name, old.shape, "i1", maxshape=maximum, chunks=chunk, compression="gzip")[...] = 1
+    file.create_dataset(name, small, "i1", maxshape=maximum, chunks=chunk, compression="gzip")[...] = 1
 
 
 def reshaped(file: h5py.File, name: str, rng: Rng) -> None:
@@ -211,6 +212,53 @@ def crowded(file: h5py.File, name: str, rng: Rng) -> None:
             file.create_group(f"many/{n}")
     else:
         file.create_group("/".join(["deep"] * 800))
+
+
+def large(path: Path, kind: str, rng: Rng) -> None:
+    """A file of a format with as many bins as may be read, or more, in a few kilobytes."""
+    n, m = 2 ** int(rng.integers(8, 14)), 2 ** int(rng.integers(8, 14))
+    edges = np.arange(m + 1.0)
+    arrays = {
+        "nxspe": {"a/data/data": (n, m), "a/data/error": (n, m)},
+        "iqe": {"a/data": (n, m), "a/errors": (n, m)},
+        "mdhisto": {f"MDHistoWorkspace/data/{name}": (m, 1, 1, n) for name in ("signal", "errors_squared", "mask")},
+        "mantid": {f"{WORKSPACE}/{name}": (n, m) for name in ("values", "errors")},
+        "sqwirrel": {f"{name}/values": (n, m) for name in ("data", "masks/a")} | {"data/variances": (n, m)},
+    }
+    shells = np.linspace(1, 100, n + 1)
+    axes = {
+        "nxspe": {
+            "a/definition": b"NXSPE",
+            "a/NXSPE_info/fixed_energy": 2.0 * m,
+            "a/data/polar": shells[1:],
+            "a/data/polar_width": shells[1:] / n,
+            "a/data/energy": edges,
+        },
+        "iqe": {"a/grid/Q/bin boundaries": shells, "a/grid/E/bin boundaries": edges},
+        "mdhisto": {f"MDHistoWorkspace/data/D{k}": axis for k, axis in enumerate((shells, [0.0, 1], [0.0, 1], edges))},
+        "mantid": {f"{WORKSPACE}/axis1": edges, f"{WORKSPACE}/axis2": shells},
+        "sqwirrel": {"measurement/edges": shells, "measurement/energy": edges, "measurement/field": np.zeros(3)},
+    }
+    labels = {
+        "iqe": {
+            "a/grid/Q": {"unit": "1e+10*m**-1", "index": 0},
+            "a/grid/E": {"unit": "1.602176634e-22*m**2*kg*s**-2", "index": 1},
+        },
+        "mdhisto": {
+            f"MDHistoWorkspace/data/D{k}": {"long_name": name}
+            for k, name in enumerate(("[H,0,0]", "[0,K,0]", "[0,0,L]", "DeltaE"))
+        },
+        "mantid": {f"{WORKSPACE}/axis1": {"units": "DeltaE"}, f"{WORKSPACE}/axis2": {"units": "MomentumTransfer"}},
+        "sqwirrel": {"/": {"format": "sqwirrel spectrum", "version": 1}},
+    }
+    with h5py.File(path, "w") as file:
+        for name, shape in arrays[kind].items():
+            file.create_dataset(name, shape, "f4", compression="gzip", fillvalue=float("mask" not in name))
+        for name, values in axes[kind].items():
+            file[name] = values
+        for name, pairs in labels.get(kind, {}).items():
+            file[name].attrs.update(pairs)
+    path.with_name(f"{path.name}.toml").write_text("lattice = [5, 5, 5, 90, 90, 90]\n", encoding="utf-8")
 
 
 CHANGES: tuple[Change, ...] = (

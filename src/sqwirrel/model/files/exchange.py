@@ -92,7 +92,10 @@ def _csv(text: str, crystal: Crystal, path: Path) -> list[tuple[Ends, Tensor]]:
         )
     reader.fieldnames = heads
     sites = {site.label: k for k, site in enumerate(crystal.sites)}
-    return [_row(row, values, sites, f"'{path}', line {reader.line_num}") for row in reader]
+    try:
+        return [_row(row, values, sites, f"'{path}', line {reader.line_num}") for row in reader]
+    except csv.Error as error:
+        raise InputError(f"'{path}', line {reader.line_num}: {error}") from None
 
 
 def _row(

@@ -30,7 +30,7 @@ def read(path: Path) -> Spectrum:
     """The powder map in the file."""
     content = mat5.load(path, ("x", "y", "e", "labels"))
     missing = [name for name in ("x", "y", "e") if name not in content]
-    if missing or np.ndim(content["x"]) == 0 or len(content["x"]) != 2:
+    if missing or not isinstance(content["x"], list | np.ndarray) or len(content["x"]) != 2:
         raise InputError(
             f"{path.name} is a MATLAB file without {' and '.join(missing) or 'two axes in x'}; expected the variables "
             "x (two axes), y (intensity), e (standard deviation) and labels"

@@ -224,5 +224,5 @@ def test_an_order_beside_a_file_may_only_say_that_it_is_relaxed(tmp_path):
     assert parse({**model, "order": {"relaxed": True}}, tmp_path).relaxed
     with pytest.raises(InputError, match=r"\[order\] has the unknown key 'spins'; known are relaxed"):
         parse({**model, "order": {"spins": []}}, tmp_path)
-    with pytest.raises(InputError, match="there is no CIF file"):
+    with pytest.raises(InputError, match="there is no file"):
         parse({**model, "crystal": {**model["crystal"], "mcif": "y.mcif"}}, tmp_path)

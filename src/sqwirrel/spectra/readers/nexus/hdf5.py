@@ -37,11 +37,11 @@ def opened(path: Path) -> Iterator[h5py.File]:
 def _check_links(file: h5py.File, path: Path) -> None:
     """Nothing outside the file is read on its behalf."""
 
-    def check(name: bytes, info: h5py.h5l.LinkInfo) -> None:
-        if info.type == h5py.h5l.TYPE_EXTERNAL:
-            raise _leads_out(name.decode("utf-8", "replace"), path)
+    def external(name: bytes, info: h5py.h5l.LinkInfo) -> bytes | None:
+        return name if info.type == h5py.h5l.TYPE_EXTERNAL else None
 
-    file.id.links.visit(check, info=True)
+    if name := file.id.links.visit(external, info=True):
+        raise _leads_out(name.decode("utf-8", "replace"), path)
 
 
 def _leads_out(name: str, path: Path) -> InputError:

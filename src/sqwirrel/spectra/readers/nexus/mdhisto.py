@@ -62,7 +62,7 @@ def _cut(entry: h5py.Group, path: Path) -> Cut:
 
 
 def _axis(entry: h5py.Group, n: int, path: Path) -> Axis:
-    edges = cuts.meant(array(entry, f"data/D{n}", path))
+    edges = cuts.meant(array(entry, f"data/D{n}", path).ravel())
     held = entry[f"data/D{n}"]
     name, unit = text(attribute(held, "long_name")) or f"D{n}", text(attribute(held, "units"))
     if cuts.direction(name) is not None and re.fullmatch(r"(Angstrom|A)\^-1", unit):
