@@ -25,7 +25,9 @@ def changed(path: Path, rng: Rng) -> str:
             if not places:
                 break
             change = CHANGES[rng.integers(len(CHANGES))]
-            with contextlib.suppress(KeyError, OSError, RuntimeError, TypeError, ValueError):  # h5py writes it not
+            with contextlib.suppress(
+                KeyError, OSError, OverflowError, RuntimeError, TypeError, ValueError
+            ):  # h5py writes it not
                 change(file, places[rng.integers(len(places))], rng)
             done.append(change.__name__)
     return "+".join(done)
@@ -216,7 +218,13 @@ def crowded(file: h5py.File, name: str, rng: Rng) -> None:
 
 def large(path: Path, kind: str, rng: Rng) -> None:
     """A file of a format with as many bins as may be read, or more, in a few kilobytes."""
-    n, m = 2 ** int(rng.integers(8, 14)), 2 ** int(rng.integers(8, 14))
+    n, m = (int(1.2 * 2 ** rng.integers(8, 14)) for _ in "nm")
+    polar = np.repeat([10.0, 100.0], n) if rng.random() < 0.3 else np.linspace(1, 100, 2 * n)
+    whole(path, kind, n, m, polar[::2])
+
+
+def whole(path: Path, kind: str, n: int, m: int, polar: np.ndarray) -> None:
+    """A file of a format, with n shells or detectors at these angles (degrees) and m energies."""
     edges = np.arange(m + 1.0)
     arrays = {
         "nxspe": {"a/data/data": (n, m), "a/data/error": (n, m)},
@@ -230,7 +238,7 @@ def large(path: Path, kind: str, rng: Rng) -> None:
         "nxspe": {
             "a/definition": b"NXSPE",
             "a/NXSPE_info/fixed_energy": 2.0 * m,
-            "a/data/polar": shells[1:],
+            "a/data/polar": polar,
             "a/data/polar_width": shells[1:] / n,
             "a/data/energy": edges,
         },

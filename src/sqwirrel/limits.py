@@ -12,8 +12,8 @@ from typing import Any
 
 from sqwirrel.errors import InputError
 
-LARGEST = 2**26
-"""Bytes of one array as float64: 8 million bins, five times what the largest cut that is fitted has."""
+LARGEST = 6 * 2**23
+"""Bytes of one array as float64: 6 million bins, four times what the largest cut that is fitted has."""
 LONGEST = 2**24
 """Bytes of one text file, unpacked; as words or numbers it takes up to twenty times its own size."""
 MOST_LINES = 10**6
@@ -73,7 +73,7 @@ def text(path: Path, content: bytes | None = None) -> str:
         )
     if b"\0" in content:
         raise InputError(f"{path.name} is binary from byte {content.index(0)} on, and no text; fetch it again")
-    return content.decode("utf-8", "replace").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    return _decoded(content)
 
 
 def text_lines(path: Path) -> list[str]:
@@ -88,7 +88,7 @@ def head(path: Path) -> list[str]:
     """The first lines, by which a format is known; none where they are no text."""
     with path.open("rb") as file:
         content = file.read(HEAD)
-    return [] if b"\0" in content else content.decode("utf-8", "replace").removeprefix("\ufeff").splitlines()
+    return [] if b"\0" in content else _decoded(content).split("\n")
 
 
 def settings(path: Path) -> dict[str, Any]:
@@ -102,3 +102,7 @@ def settings(path: Path) -> dict[str, Any]:
         return tomllib.loads(whole)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path.name} is not TOML: {error}") from None
+
+
+def _decoded(content: bytes) -> str:
+    return content.decode("utf-8", "replace").removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")

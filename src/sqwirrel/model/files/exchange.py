@@ -84,18 +84,19 @@ def _spell(bond: Ends, crystal: Crystal) -> str:
 def _csv(text: str, crystal: Crystal, path: Path) -> list[tuple[Ends, Tensor]]:
     """Columns i, j (labels of sites), n1, n2, n3 (the cell of j), and J or Jxx, Jxy, ..., Jzz."""
     reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
-    heads = [head.strip() for head in reader.fieldnames or ()]
+    try:
+        heads = [head.strip() for head in reader.fieldnames or ()]
+        reader.fieldnames = heads
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise InputError(f"'{path}', line {reader.line_num}: {error}") from None
     values = next((names for names in (("J",), ELEMENTS) if sorted(heads) == sorted((*PLACE, *names))), None)
     if values is None:
         raise InputError(
             f"'{path}' must be the exchange.out of TB2J, or have the columns i,j,n1,n2,n3,J or ...,Jxx,...,Jzz"
         )
-    reader.fieldnames = heads
     sites = {site.label: k for k, site in enumerate(crystal.sites)}
-    try:
-        return [_row(row, values, sites, f"'{path}', line {reader.line_num}") for row in reader]
-    except csv.Error as error:
-        raise InputError(f"'{path}', line {reader.line_num}: {error}") from None
+    return [_row(row, values, sites, f"'{path}', line {n}") for n, row in rows]
 
 
 def _row(

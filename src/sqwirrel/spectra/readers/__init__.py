@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 from sqwirrel.limits import check_file
@@ -118,7 +120,8 @@ def read_peaks(
             f"{path.name} is a spectrum ({name}) and no table of peaks, which has an error beside each energy; "
             "read it with read(path)"
         )
-    return peaks.read(path, lattice, columns, lines)
+    with np.errstate(all="ignore"):
+        return peaks.read(path, lattice, columns, lines)
 
 
 def write(path: Path | str, spectrum: Spectrum) -> None:
@@ -143,7 +146,9 @@ def _reader_of(path: Path) -> str | None:
 def _read_with(name: str, path: Path, told: Known) -> Spectrum:
     """The spectrum in the file; what is wrong with it is said with the file's name."""
     try:
-        return ASKING[name].read(path, told) if name in ASKING else READERS[name].read(path)
+        # damage makes any number of any other; what is no lattice, axis or intensity is refused where they are made
+        with np.errstate(all="ignore"):
+            return ASKING[name].read(path, told) if name in ASKING else READERS[name].read(path)
     except InputError as error:
         if path.name in str(error):
             raise

@@ -133,7 +133,7 @@ def test_a_bad_spe_gets_one_sentence(beside, change, message):
     beside.write_text(change(spe()))
     with pytest.raises(InputError) as caught:
         read(beside, incident_energy=20.0)
-    assert message in str(caught.value) or "at most 8388608 are read" in str(caught.value)
+    assert message in str(caught.value) or "at most 6291456 are read" in str(caught.value)
 
 
 X, Y = np.array([-0.5, 0.0, 0.5]), np.array([1.0, 2.0, 3.0, 4.0])
