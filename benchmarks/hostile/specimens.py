@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import scipy.io
 import torch
 
+from benchmarks.hostile.hdf5 import whole
 from sqwirrel.lattice import Lattice
 from sqwirrel.model import library
 from sqwirrel.spectra import Beam, Measurement, QGrid, QPath, QPoints, QShells, Spectrum, write
@@ -93,14 +95,26 @@ def written() -> list[Specimen]:
     with tempfile.TemporaryDirectory() as folder:
         for name, spectrum in spectra.items():
             write(Path(folder) / name, spectrum)
-        return [
-            Specimen(
-                name, "csv" if name.endswith(".csv") else "sqwirrel", "spectrum", (Path(folder) / name).read_bytes()
-            )
-            for name in spectra
-        ] + [Specimen("peaks.csv", "peaks", "peaks", PEAKS.encode()), Specimen("map.json", "euphonic", "spectrum", MAP)]
+        for kind in OTHERS[:4]:
+            whole(Path(folder) / kind, kind, 6, 8, np.linspace(5, 50, 6))
+        scipy.io.savemat(Path(folder) / "mat", POWDER, do_compression=True)
+        formats = {name: "csv" if name.endswith(".csv") else "sqwirrel" for name in spectra} | {o: o for o in OTHERS}
+        made = [Specimen(name, kind, "spectrum", (Path(folder) / name).read_bytes()) for name, kind in formats.items()]
+    made[-2].beside["mdhisto.toml"] = b"lattice = [5, 5, 5, 90, 90, 90]\n"
+    return [
+        *made,
+        Specimen("peaks.csv", "peaks", "peaks", PEAKS.encode()),
+        Specimen("map.json", "euphonic", "spectrum", MAP),
+    ]
 
 
+OTHERS = ("nxspe", "iqe", "mantid", "mdhisto", "mat")
+POWDER = {
+    "x": np.array([np.arange(5.0), np.arange(4.0)], dtype=object),
+    "y": np.ones((3, 4)),
+    "e": np.ones((3, 4)),
+    "labels": {"x": "Energy transfer (meV)", "y": "|Q| (1/A)"},
+}
 PEAKS = (
     "# lattice [angstrom, degrees]: 5.19 5.56 7.54 90 90 90\n# temperature [K]: 5\nh,k,l,energy,error,intensity,fwhm\n"
     + "".join(f"0,{k / 10},1,{10 + k / 7:.3f},0.2,{100 + k},0.5\n" for k in range(40))

@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmarks.hostile import child, damage, hdf5, traps
+from benchmarks.hostile import child
 from benchmarks.hostile.specimens import collect
-from benchmarks.hostile_files import LARGE, MEMORY, made, measure
+from benchmarks.hostile_files import MEMORY, measure
 
 SEED, CASES = 7, 150
 
@@ -16,7 +16,8 @@ def specimens():
 
 def test_whole_files_are_read(specimens, tmp_path):
     for each in specimens:
-        (tmp_path / each.name).write_bytes(each.content)
+        for name, content in {each.name: each.content, **each.beside}.items():
+            (tmp_path / name).write_bytes(content)
         assert child.judged(each.job, tmp_path / each.name) == ("read", ""), each.name
 
 

@@ -178,7 +178,7 @@ def _shares(
     count = (np.searchsorted(angles, high, side="left") - 1).clip(first, last) - first + 1
     if count.sum() > most:
         raise InputError(
-            f"the detectors are so wide, and so many, that more than {MOST_PAIRS} shares of them lie in the bins of |Q| "
+            f"the detectors are so wide, and so many, that more than {MOST_PAIRS} shares of them lie in bins of |Q| "
             "and energy; check their widths, or merge them to rings"
         )
     detector = np.repeat(np.arange(len(low)), count)

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-from sqwirrel.limits import check_file, text
+from sqwirrel.limits import check_file, text_lines
 from sqwirrel.model import symmetry
 from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.files import tb2j
@@ -23,6 +23,8 @@ ROUNDING = 2e-3
 SAME = 0.01
 """Relative difference of a bond and its reverse that counts as the numerical error of a calculation."""
 ELEMENTS = tuple(f"J{a}{b}" for a in "xyz" for b in "xyz")
+FARTHEST = 10**6
+"""Cells that a bond may reach over."""
 PLACE = ("i", "j", "n1", "n2", "n3")
 
 
@@ -38,7 +40,7 @@ class Table(NamedTuple):
 def read(path: Path, crystal: Crystal) -> Table:
     """A table in either format; sites of a CSV are those of the crystal by label, of TB2J by position."""
     check_file(path)
-    whole = text(path)
+    whole = "\n".join(text_lines(path))
     rows = tb2j.bonds(whole, crystal, path) if tb2j.MARK in whole else _csv(whole, crystal, path)
     return _once(rows, crystal, path)
 
@@ -110,8 +112,8 @@ def _row(
         a, b, c = (int(row[name]) for name in PLACE[2:])
         J = torch.tensor([float(row[name]) for name in values], dtype=torch.float64)
     except (TypeError, ValueError):
-        J = torch.full((1,), torch.nan)
-    if not bool(J.isfinite().all()):
+        a, b, c, J = 0, 0, 0, torch.full((1,), torch.nan)
+    if not bool(J.isfinite().all()) or max(abs(a), abs(b), abs(c)) > FARTHEST:
         raise InputError(f"{where}: n1, n2 and n3 must be whole numbers, {' '.join(values)} finite numbers")
     matrix = J * torch.eye(3).to(J) if len(J) == 1 else J.reshape(3, 3)
     return (sites[ends[0]], sites[ends[1]], (a, b, c)), matrix

@@ -113,7 +113,10 @@ def _points(group: h5py.Group, tensor: Callable[[str], Tensor]) -> Points:
     """Shells, or points of a crystal on the lattice of `cell` in the orientation of `vectors`."""
     if "edges" in group:
         return QShells(tensor("edges"))
-    lattice, vectors = Lattice(*tensor("cell").tolist()), tensor("vectors")
+    cell, vectors = tensor("cell"), tensor("vectors")
+    if cell.shape != (6,) or vectors.shape != (3, 3):
+        raise InputError(f"the lattice has the shapes {tuple(cell.shape)} and {tuple(vectors.shape)}; write it again")
+    lattice = Lattice(*cell.tolist())
     if not torch.equal(lattice.vectors, vectors):
         lattice = Lattice.from_vectors(vectors)
     if "axes" in group:
