@@ -3,6 +3,7 @@
 All limits on files are here. They keep the reading of one below a gigabyte of memory and a few seconds.
 """
 
+import json
 import os
 import tomllib
 from contextlib import suppress
@@ -16,6 +17,8 @@ LARGEST = 6 * 2**23
 """Bytes of one array as float64: 6 million bins, four times what the largest cut that is fitted has."""
 LONGEST = 2**24
 """Bytes of one text file, unpacked; as words or numbers it takes up to twenty times its own size."""
+LONGEST_JSON = 2**22
+"""Bytes of a file of JSON, which may hold two million lists."""
 MOST_LINES = 10**6
 SETTINGS, WIDEST = 2**16, 2000
 """Bytes of a file of settings and of one of its lines; the parser of TOML takes the square of a line's length."""
@@ -102,6 +105,18 @@ def settings(path: Path) -> dict[str, Any]:
         return tomllib.loads(whole)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path.name} is not TOML: {error}") from None
+
+
+def json_of(path: Path) -> dict[str, Any]:
+    """The object in a file of JSON."""
+    if path.stat().st_size > LONGEST_JSON:
+        raise InputError(f"{path.name} is JSON of more than {LONGEST_JSON} bytes; no more are read, use HDF5 for more")
+    try:
+        return dict(json.loads(text(path)))
+    except (ValueError, TypeError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path.name} is JSON that is damaged ({error}); write it again") from None
 
 
 def _decoded(content: bytes) -> str:

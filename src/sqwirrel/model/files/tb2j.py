@@ -62,7 +62,7 @@ def _matrix(isotropic: float, part: str, path: Path) -> Float[Tensor, "3 3"]:
 def _cell(head: str, path: Path) -> Float[Tensor, "3 3"]:
     lines = head.partition("Cell (Angstrom):")[2].split("\n")[1:4]
     values = _numbers(" ".join(lines))
-    if len(values) != 9 or not bool(values.isfinite().all()):
+    if len(values) != 9 or not 1e-6 < abs(float(torch.linalg.det(values.reshape(3, 3)))) < 1e9:
         raise InputError(f"'{path}' has no cell as TB2J writes it, three lines after 'Cell (Angstrom):'")
     return values.reshape(3, 3)
 

@@ -2,17 +2,15 @@
 
 import gzip
 import io
-import json
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
-from sqwirrel.limits import LONGEST, check_file, settings, text
+from sqwirrel.limits import LONGEST, check_file, json_of, settings, text
 from sqwirrel.observe.covariance.spectrometer import Spectrometer
 from sqwirrel.observe.covariance.table import CovarianceTable
 
@@ -44,7 +42,7 @@ def read_spectrometer(path: Path | str) -> Spectrometer:
     """The spectrometer that a file of JSON or TOML describes; see `Spectrometer.from_mapping`."""
     path = Path(path)
     check_file(path)
-    mapping = _json(path) if text(path).lstrip().startswith("{") else settings(path)
+    mapping = json_of(path) if text(path).lstrip().startswith("{") else settings(path)
     try:
         return Spectrometer.from_mapping(mapping)
     except InputError as error:
@@ -72,13 +70,6 @@ def _unpacked(path: Path) -> bytes | None:
             return file.read(LONGEST + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"'{path.name}' cannot be read: {error}") from None
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(text(path)))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path.name} is not JSON: {error}") from None
 
 
 def _first_sentence(error: ValueError) -> str:

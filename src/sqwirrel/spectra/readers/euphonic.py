@@ -4,7 +4,6 @@
 frequency or a wavenumber. (Euphonic documentation, "Spectra".)
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
-from sqwirrel.limits import LONGEST, text
+from sqwirrel.limits import LONGEST, json_of
 from sqwirrel.spectra.measurement import Measurement
 from sqwirrel.spectra.points import QShells
 from sqwirrel.spectra.rebin import edges_of
@@ -34,10 +33,7 @@ def sniff(path: Path) -> bool:
 
 def read(path: Path) -> Spectrum:
     """The powder map; NaN is unmeasured, as where the kinematics of an instrument do not reach."""
-    try:
-        content = json.loads(text(path))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path.name} is JSON that is damaged ({error}); write it again") from None
+    content = json_of(path)
     kind = content.get("__euphonic_class__")
     if kind != "Spectrum2D":
         raise InputError(f"{path.name} holds a {kind} of Euphonic; only a Spectrum2D of |Q| and energy is read")

@@ -99,7 +99,7 @@ def test_what_is_wrong_is_said_in_a_sentence(table: dict[str, Any], words: str) 
 
 def test_files_that_are_no_descriptions(tmp_path: Path) -> None:
     for text, words in (
-        ("{", "is not JSON"),
+        ("{", "is JSON that is damaged"),
         ("a = ", "is not TOML"),
         ("a = 1", "lacks the table"),
     ):

@@ -74,6 +74,19 @@ def array(group: h5py.Group, name: str, path: Path) -> Float64[np.ndarray, "..."
     return np.asarray(held[()], dtype=np.float64)
 
 
+def column(group: h5py.Group, name: str, path: Path) -> Float64[np.ndarray, " number"]:
+    """The numbers at `name` in a row, of whatever shape they are."""
+    return array(group, name, path).ravel()
+
+
+def map_of(group: h5py.Group, name: str, path: Path) -> Float64[np.ndarray, "row column"]:
+    """The numbers at `name`, which must have two axes."""
+    values = array(group, name, path)
+    if values.ndim != 2:
+        raise InputError(f"'{name}' of {path.name} has the shape {values.shape}; expected two axes")
+    return values
+
+
 def number(group: h5py.Group, name: str, path: Path) -> float:
     """The single number at `name`."""
     values = array(group, name, path).ravel()
