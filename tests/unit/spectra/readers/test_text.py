@@ -408,3 +408,13 @@ def test_an_array_above_the_limit_is_refused_before_it_is_read(tmp_path, monkeyp
     monkeypatch.setattr(limits, "LARGEST", 8 * 20)
     with pytest.raises(InputError, match=r"says that '.*' has \d+ numbers; at most 20 are read"):
         read(tmp_path / name)
+
+
+@pytest.mark.parametrize("count", ["inf", "nan", "2.5", "1e30"])
+def test_a_count_that_is_none_gets_one_sentence(tmp_path, count):
+    (tmp_path / "a.spe").write_text(f"{count} 9\n" + spe().partition("\n")[2])
+    (tmp_path / "a.xyie").write_text(f"{count} 6\n \n" + "1\n" * 80)
+    (tmp_path / "a.xyie.toml").write_text(GRID)
+    for name in ("a.spe", "a.xyie"):
+        with pytest.raises(InputError, match=rf"{name} says that it has .*; expected counts"):
+            read(tmp_path / name)

@@ -19,7 +19,7 @@ from sqwirrel.limits import check_count, head, text_lines
 from sqwirrel.spectra.readers import cut as cuts
 from sqwirrel.spectra.readers.beside import Known
 from sqwirrel.spectra.readers.cut import Axis, Cut
-from sqwirrel.spectra.readers.text.numbers import block, floats, measured
+from sqwirrel.spectra.readers.text.numbers import block, floats, measured, whole
 from sqwirrel.spectra.rebin import edges_from_centres
 from sqwirrel.spectra.spectrum import Spectrum
 from sqwirrel.units import to_internal
@@ -80,7 +80,7 @@ def _iexy(lines: list[str], path: Path) -> Table:
 
 
 def _xyie(lines: list[str], path: Path) -> Table:
-    number_x, number_y = (int(number) for number in floats(lines[0]))
+    number_x, number_y = whole(floats(lines[0]), "x and y", path)
     if min(number_x, number_y) < 1:
         raise InputError(f"{path.name} says that it has {number_x} x and {number_y} y")
     check_count(number_x * number_y, "intensity", path)
@@ -94,7 +94,10 @@ def _grp(lines: list[str], path: Path) -> tuple[Table, tuple[str, ...]]:
     starts = [n for n, line in enumerate(lines) if line.startswith("#")]
     parts = [lines[n + 1 : stop] for n, stop in zip(starts, [*starts[1:], len(lines)], strict=True)]
     titles = [lines[n].strip("# \n") for n in starts]
-    counts = [int(block(part, 1, title, path)[0]) for title, part in zip(titles[:2], parts[:2], strict=False)]
+    counts = [
+        whole(block(part, 1, title, path).tolist(), "values", path)[0]
+        for title, part in zip(titles[:2], parts[:2], strict=False)
+    ]
     if len(counts) < 2 or min(counts) < 1 or len(parts) != 4 + counts[1]:
         raise InputError(f"{path.name} says that it has {counts} values, but has {len(parts)} sections")
     x, y = (block(parts[2 + k], counts[k], titles[2 + k], path) for k in (0, 1))
