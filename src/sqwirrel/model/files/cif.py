@@ -8,6 +8,8 @@ import gemmi
 from sqwirrel.errors import InputError
 from sqwirrel.limits import check_file, text
 
+LARGEST = 1e6
+"""Edges (angstrom), angles (degrees) and coordinates are below this; spglib does not survive an infinite one."""
 CELL = "length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma"
 
 
@@ -60,4 +62,5 @@ def _check_numbers(block: gemmi.cif.Block, path: Path) -> None:
 
 
 def _is_number(value: str) -> bool:
-    return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(\(\d+\))?", value) is not None
+    match = re.fullmatch(r"([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)(\(\d+\))?", value)
+    return match is not None and abs(float(match[1])) < LARGEST

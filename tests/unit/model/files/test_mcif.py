@@ -226,3 +226,9 @@ def test_an_order_beside_a_file_may_only_say_that_it_is_relaxed(tmp_path):
         parse({**model, "order": {"spins": []}}, tmp_path)
     with pytest.raises(InputError, match="there is no file"):
         parse({**model, "crystal": {**model["crystal"], "mcif": "y.mcif"}}, tmp_path)
+
+
+@pytest.mark.parametrize("origin", ["0,1e400,0", "0,1e99999999,0", "0,1/0,0"])
+def test_an_origin_that_is_no_short_fraction_is_refused(read, origin):
+    with pytest.raises(InputError, match="the transformation from the parent cell"):
+        read(DOUBLED.replace("a,b,2c;0,0,0", f"a,b,2c;{origin}"))
