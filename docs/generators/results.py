@@ -333,6 +333,16 @@ def _quadrature(result: Result) -> str:
     return f"{said}\n\n{table(('points a cell', *(f'`{name}`' for name in result['names'])), rows)}"
 
 
+def _hostile(result: Result) -> str:
+    rows = [(name, row["n"], row["read"], row["refused"]) for name, row in result["by_format"].items()]
+    said = (
+        f"{result['n']} files: {result['tracebacks']} ended in anything but a spectrum or one sentence, "
+        f"{result['hangs']} took more than 5 s, peak of the resident memory {result['peak_mb']} MB. A file that is "
+        "damaged where nothing can tell, in a measured number, is read."
+    )
+    return f"{said}\n\n{table(('format', 'files', 'read', 'refused'), rows)}"
+
+
 DRAWINGS = {
     "references": Drawing(
         "Published spectra of other programs",
@@ -346,5 +356,6 @@ DRAWINGS = {
     "quadrature": Drawing("Noise of the powder average on MnF2", _quadrature, _nothing),
     "spinwave": Drawing("Speed of spin waves against pyspinw", _speed, _draw_speed),
     "large_cells": Drawing("Speed of large disordered cells", _large, _draw_large),
+    "hostile_files": Drawing("Damaged and malicious files", _hostile, _nothing),
 }
 """Results that are drawn, in the order of the page."""

@@ -37,7 +37,7 @@ def test_bonds_of_a_structure_file_are_those_of_the_model(run, tmp_path):
     ("words", "sentence"),
     [
         (["mnf3"], "there is no model 'mnf3'"),
-        (["absent.cif"], "there is no CIF file 'absent.cif'"),
+        (["absent.cif"], "there is no file 'absent.cif'"),
         (["mnf2", "--sites", "Fe"], "the crystal has sites ('Mn',), got 'Fe'"),
         (["mnf2", "--distance", "2"], "no bond between these sites is as short as 2 A; give a larger --distance"),
     ],

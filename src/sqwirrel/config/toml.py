@@ -11,16 +11,13 @@ from pydantic import BaseModel, ValidationError
 
 from sqwirrel.config.sections import Config
 from sqwirrel.errors import InputError
+from sqwirrel.limits import check_file, settings
 
 
 def load(path: Path, changes: Iterable[str] = ()) -> Config:
     """The config in a file, with `changes` like "infer.seed=2" made first. Its paths become absolute."""
-    if not path.is_file():
-        raise InputError(f"there is no config file '{path}'; check the path")
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not TOML: {error}") from None
+    check_file(path)
+    table = settings(path)
     for change in changes:
         _change(table, change)
     try:

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from sqwirrel.errors import InputError
 
+HUGE = 1e12
+"""Nothing in a model is as large as this, in any unit of ours; arithmetic with such numbers would overflow."""
+
 
 def table(value: object, where: str, required: str = "", optional: str = "") -> dict[str, Any]:
     """A table with exactly these keys (words of `required` and `optional`); unknown and missing ones are refused."""
@@ -37,7 +40,7 @@ def numbers(value: object, shape: tuple[int, ...], where: str) -> Float[Tensor, 
         array = torch.tensor(value, dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError):
         array = torch.empty(0, dtype=torch.float64)
-    if array.shape != shape or not bool(array.isfinite().all()):
+    if array.shape != shape or not bool((array.abs() < HUGE).all()):
         wanted = " x ".join(map(str, shape)) + " finite numbers" if shape else "one finite number"
         raise InputError(f"{where} must be {wanted}, got {value!r}")
     return array

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 
 from sqwirrel.errors import InputError
 from sqwirrel.spectra.measurement import Measurement
@@ -27,6 +27,8 @@ from sqwirrel.spectra.spectrum import Spectrum
 from sqwirrel.units import E_PER_K2
 
 MAX_SHELLS = 400
+MOST_PAIRS = 5 * 10**7
+"""Shares of detectors in bins: a few seconds; a measured file of rings has some hundred thousand."""
 MIN_WIDTH = 1e-3
 """Degrees: a detector of no width would have no place to share out."""
 
@@ -108,12 +110,14 @@ def to_shells(rings: Rings) -> ShellMap:
     edges = _shell_edges(low, high, ki, kf[~np.isnan(kf)])
     shape = (len(edges) - 1, len(kf))
     total, variance, weight = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-    for m in np.flatnonzero(~np.isnan(kf)):  # one energy at a time: detectors x shells would not fit in memory else
-        keep = rings.valid[:, m]
-        share = _shares(low[keep], high[keep], _angles(edges, ki, kf[m])).T
-        total[:, m] = share @ rings.values[keep, m]
-        variance[:, m] = share @ rings.errors[keep, m] ** 2
-        weight[:, m] = share.sum(axis=1)
+    left = MOST_PAIRS
+    for m in np.flatnonzero(~np.isnan(kf)):  # one energy at a time: all pairs would not fit in memory
+        keep = np.flatnonzero(rings.valid[:, m])
+        ring, shell, share = _shares(low[keep], high[keep], _angles(edges, ki, kf[m]), left)
+        left -= len(ring)
+        held, spread = rings.values[keep, m][ring], rings.errors[keep, m][ring] ** 2
+        for array, each in ((total, share * held), (variance, share * spread), (weight, share)):
+            array[:, m] = np.bincount(shell, weights=each, minlength=len(array))
     weight[weight < 1e-9] = 0.0
     divisor = np.where(weight > 0, weight, np.inf)
     return ShellMap(edges, total / divisor, variance / divisor**2, weight)
@@ -164,7 +168,20 @@ def _shares(
     low: Float64[np.ndarray, " detector"],
     high: Float64[np.ndarray, " detector"],
     angles: Float64[np.ndarray, " edge"],
-) -> Float64[np.ndarray, "detector shell"]:
-    """The part of each detector's angle [low, high] that lies between adjacent `angles`; each row sums to 1."""
-    passed = (angles[None, :] - low[:, None]) / (high - low)[:, None]
-    return np.diff(np.clip(passed, 0.0, 1.0), axis=1)
+    most: int,
+) -> tuple[Int64[np.ndarray, " pair"], Int64[np.ndarray, " pair"], Float64[np.ndarray, " pair"]]:
+    """Detector, shell, and the part of the detector's angle [low, high] that lies between the `angles` of the shell's
+    edges, for all pairs that meet, at most so many; those of a detector sum to 1.
+    """
+    last = len(angles) - 2
+    first = (np.searchsorted(angles, low, side="right") - 1).clip(0, last)
+    count = (np.searchsorted(angles, high, side="left") - 1).clip(first, last) - first + 1
+    if count.sum() > most:
+        raise InputError(
+            f"the detectors are so wide, and so many, that more than {MOST_PAIRS} shares of them lie in bins of |Q| "
+            "and energy; check their widths, or merge them to rings"
+        )
+    detector = np.repeat(np.arange(len(low)), count)
+    shell = np.arange(len(detector)) - np.repeat(np.cumsum(count) - count - first, count)
+    overlap = np.minimum(high[detector], angles[shell + 1]) - np.maximum(low[detector], angles[shell])
+    return detector, shell, overlap.clip(min=0) / (high - low)[detector]

@@ -47,7 +47,13 @@ class Spectrum:
     ) -> "Spectrum":
         """A spectrum from bare tensors; `error` is one standard deviation, `valid` defaults to all that is finite."""
         dims = [measurement.points.dim, "energy"]
-        values, variances = intensity.detach().cpu().numpy(), error.detach().cpu().numpy() ** 2
+        if not intensity.shape == error.shape == measurement.shape:
+            raise InputError(
+                f"intensities have the shape {tuple(intensity.shape)} and errors {tuple(error.shape)}; the measurement "
+                f"has {measurement.shape}"
+            )
+        with np.errstate(over="ignore"):  # an error that has no square is none: the bin becomes unmeasured
+            values, variances = intensity.detach().cpu().numpy(), error.detach().cpu().numpy() ** 2
         unit = "counts" if is_counts else "one"
         data = sc.DataArray(sc.array(dims=dims, values=values, variances=variances, unit=unit))
         if valid is not None:

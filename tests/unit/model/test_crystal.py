@@ -141,7 +141,7 @@ def test_cif_files_that_cannot_be_used(tmp_path):
         path.write_text(text)
         with pytest.raises(InputError, match=message):
             Crystal.from_cif(path)
-    with pytest.raises(InputError, match="no CIF file"):
+    with pytest.raises(InputError, match="there is no file"):
         Crystal.from_cif(tmp_path / "absent.cif")
 
 

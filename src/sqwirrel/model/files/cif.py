@@ -6,16 +6,18 @@ from pathlib import Path
 import gemmi
 
 from sqwirrel.errors import InputError
+from sqwirrel.limits import check_file, text
 
+LARGEST = 1e6
+"""Edges (angstrom), angles (degrees) and coordinates are below this; spglib does not survive an infinite one."""
 CELL = "length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma"
 
 
 def read(path: Path) -> tuple[gemmi.cif.Block, gemmi.SmallStructure]:
     """The first block of a CIF that has atoms, and these, without partial occupancy."""
-    if not path.is_file():
-        raise InputError(f"there is no CIF file '{path}'")
+    check_file(path)
     try:
-        blocks = [block for block in gemmi.cif.read(str(path)) if len(block.find("_atom_site_fract_", ["x"]))]
+        blocks = [block for block in gemmi.cif.read_string(text(path)) if len(block.find("_atom_site_fract_", ["x"]))]
         for block in blocks:
             _check_numbers(block, path)
         found = [(block, gemmi.make_small_structure_from_block(block)) for block in blocks]
@@ -60,4 +62,5 @@ def _check_numbers(block: gemmi.cif.Block, path: Path) -> None:
 
 
 def _is_number(value: str) -> bool:
-    return re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(\(\d+\))?", value) is not None
+    match = re.fullmatch(r"([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?)(\(\d+\))?", value)
+    return match is not None and abs(float(match[1])) < LARGEST

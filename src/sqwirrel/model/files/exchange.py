@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.limits import check_file, text_lines
 from sqwirrel.model import symmetry
 from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.files import tb2j
@@ -22,6 +23,8 @@ ROUNDING = 2e-3
 SAME = 0.01
 """Relative difference of a bond and its reverse that counts as the numerical error of a calculation."""
 ELEMENTS = tuple(f"J{a}{b}" for a in "xyz" for b in "xyz")
+FARTHEST = 10**6
+"""Cells that a bond may reach over."""
 PLACE = ("i", "j", "n1", "n2", "n3")
 
 
@@ -36,10 +39,9 @@ class Table(NamedTuple):
 
 def read(path: Path, crystal: Crystal) -> Table:
     """A table in either format; sites of a CSV are those of the crystal by label, of TB2J by position."""
-    if not path.is_file():
-        raise InputError(f"there is no table of exchange '{path}'")
-    text = path.read_text(encoding="utf-8", errors="replace")
-    rows = tb2j.bonds(text, crystal, path) if tb2j.MARK in text else _csv(text, crystal, path)
+    check_file(path)
+    whole = "\n".join(text_lines(path))
+    rows = tb2j.bonds(whole, crystal, path) if tb2j.MARK in whole else _csv(whole, crystal, path)
     return _once(rows, crystal, path)
 
 
@@ -84,15 +86,19 @@ def _spell(bond: Ends, crystal: Crystal) -> str:
 def _csv(text: str, crystal: Crystal, path: Path) -> list[tuple[Ends, Tensor]]:
     """Columns i, j (labels of sites), n1, n2, n3 (the cell of j), and J or Jxx, Jxy, ..., Jzz."""
     reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
-    heads = [head.strip() for head in reader.fieldnames or ()]
+    try:
+        heads = [head.strip() for head in reader.fieldnames or ()]
+        reader.fieldnames = heads
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise InputError(f"'{path}', line {reader.line_num}: {error}") from None
     values = next((names for names in (("J",), ELEMENTS) if sorted(heads) == sorted((*PLACE, *names))), None)
     if values is None:
         raise InputError(
             f"'{path}' must be the exchange.out of TB2J, or have the columns i,j,n1,n2,n3,J or ...,Jxx,...,Jzz"
         )
-    reader.fieldnames = heads
     sites = {site.label: k for k, site in enumerate(crystal.sites)}
-    return [_row(row, values, sites, f"'{path}', line {reader.line_num}") for row in reader]
+    return [_row(row, values, sites, f"'{path}', line {n}") for n, row in rows]
 
 
 def _row(
@@ -106,8 +112,8 @@ def _row(
         a, b, c = (int(row[name]) for name in PLACE[2:])
         J = torch.tensor([float(row[name]) for name in values], dtype=torch.float64)
     except (TypeError, ValueError):
-        J = torch.full((1,), torch.nan)
-    if not bool(J.isfinite().all()):
+        a, b, c, J = 0, 0, 0, torch.full((1,), torch.nan)
+    if not bool(J.isfinite().all()) or max(abs(a), abs(b), abs(c)) > FARTHEST:
         raise InputError(f"{where}: n1, n2 and n3 must be whole numbers, {' '.join(values)} finite numbers")
     matrix = J * torch.eye(3).to(J) if len(J) == 1 else J.reshape(3, 3)
     return (sites[ends[0]], sites[ends[1]], (a, b, c)), matrix

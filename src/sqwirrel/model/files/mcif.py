@@ -112,13 +112,20 @@ def _parent(tags: Tags, path: Path) -> tuple[Float[Tensor, "3 3"], Float[Tensor,
     axes, _, origin = text.replace(" ", "").partition(";")
     starred = re.sub(r"(?<=\d)(?=[abc])", "*", axes).translate(str.maketrans("abc", "xyz"))
     try:
-        shift = [float(Fraction(part)) for part in (origin or "0,0,0").split(",")]
+        shift = [float(Fraction(_short(part))) for part in (origin or "0,0,0").split(",")]
         rows = torch.tensor(gemmi.Op(starred).rot, dtype=torch.float64) / gemmi.Op.DEN
     except (RuntimeError, ValueError):
         shift, rows = [], torch.zeros(3, 3, dtype=torch.float64)
     if len(shift) != 3 or float(torch.linalg.det(rows)) < 1e-6:
         raise InputError(f"'{path}': the transformation from the parent cell, '{text}', is not like 'a,b,2c;0,0,0'")
     return rows, torch.tensor(shift, dtype=torch.float64)
+
+
+def _short(fraction: str) -> str:
+    """A fraction of a few digits; the power of ten in another could take all memory."""
+    if not re.fullmatch(r"[+-]?\d{1,6}(/0*[1-9]\d{0,5}|\.\d{0,15})?", fraction):
+        raise ValueError(fraction)
+    return fraction
 
 
 def _lattices(cell: gemmi.UnitCell, supercell: Float[Tensor, "3 3"]) -> tuple[Lattice, Lattice]:

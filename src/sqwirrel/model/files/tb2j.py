@@ -44,17 +44,17 @@ def bonds(text: str, crystal: Crystal, path: Path) -> list[tuple[Ends, Float[Ten
             raise InputError(f"'{path}' has an exchange that is not as TB2J writes it: {' '.join(part.split())[:60]!r}")
         (i, start), (j, end) = (_site(label, places, crystal, path) for label in match.groups()[:2])
         a, b, c = (_numbers(" ".join(match.groups()[2:5])) + end - start).int().tolist()
-        found.append(((i, j, (a, b, c)), turn.T @ _matrix(float(match[6]), part) @ turn))
+        found.append(((i, j, (a, b, c)), turn.T @ _matrix(float(match[6]), part, path) @ turn))
     return found
 
 
-def _matrix(isotropic: float, part: str) -> Float[Tensor, "3 3"]:
+def _matrix(isotropic: float, part: str, path: Path) -> Float[Tensor, "3 3"]:
     """The matrix J of e_i . J . e_j, in the frame of the file."""
     J = isotropic * torch.eye(3, dtype=torch.float64)
     if (match := ANISOTROPIC.search(part)) is not None:
-        J = J + _numbers(re.sub(r"[\[\]]", " ", match[1])).reshape(3, 3)
+        J = J + _some(re.sub(r"[\[\]]", " ", match[1]), 9, path).reshape(3, 3)
     if (match := DMI.search(part)) is not None:
-        x, y, z = _numbers(match[1]).tolist()
+        x, y, z = _some(match[1], 3, path).tolist()
         J = J + torch.tensor([[0, z, -y], [-z, 0, x], [y, -x, 0]], dtype=torch.float64)
     return J
 
@@ -62,7 +62,7 @@ def _matrix(isotropic: float, part: str) -> Float[Tensor, "3 3"]:
 def _cell(head: str, path: Path) -> Float[Tensor, "3 3"]:
     lines = head.partition("Cell (Angstrom):")[2].split("\n")[1:4]
     values = _numbers(" ".join(lines))
-    if len(values) != 9:
+    if len(values) != 9 or not 1e-6 < abs(float(torch.linalg.det(values.reshape(3, 3)))) < 1e9:
         raise InputError(f"'{path}' has no cell as TB2J writes it, three lines after 'Cell (Angstrom):'")
     return values.reshape(3, 3)
 
@@ -88,6 +88,16 @@ def _site(label: str, places: dict[str, Tensor], crystal: Crystal, path: Path) -
         if float(gap.norm()) < NEAR * float(crystal.lattice.vectors.norm(dim=-1).min()):
             return int(site), shift
     raise InputError(f"atom '{label}' of '{path}' is at none of the magnetic sites of the model; list its site, too")
+
+
+def _some(text: str, count: int, path: Path) -> Float[Tensor, " number"]:
+    """So many numbers."""
+    values = _numbers(text)
+    if len(values) != count:
+        raise InputError(
+            f"'{path}' has {len(values)} numbers where TB2J writes {count}: {' '.join(text.split())[:60]!r}"
+        )
+    return values
 
 
 def _numbers(text: str) -> Float[Tensor, " number"]:

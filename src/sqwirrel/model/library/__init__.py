@@ -1,10 +1,10 @@
 """Published Hamiltonians by name, one TOML file each, with the paper and the number or figure it reproduces."""
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from sqwirrel.errors import InputError
+from sqwirrel.limits import is_file, settings
 from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.files import mcif
 from sqwirrel.model.parse import parse, parse_crystal
@@ -40,10 +40,6 @@ def crystal(name: str | Path) -> Crystal:
 def _read(name: str | Path) -> tuple[dict[str, Any], Path]:
     """The tables of a model, and the folder where the files that it names are looked for."""
     path = Path(name) if str(name).endswith(".toml") else FOLDER / f"{name}.toml"
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"there is no model '{name}'; the library has {', '.join(names())}, or give a .toml file")
-    try:
-        mapping = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"model file '{path}' is not TOML: {error}") from None
-    return mapping, path.parent
+    return settings(path), path.parent

@@ -2,37 +2,31 @@
 
 import gzip
 import io
-import json
-import tomllib
+import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
+from sqwirrel.limits import LONGEST, check_file, json_of, settings, text
 from sqwirrel.observe.covariance.spectrometer import Spectrometer
 from sqwirrel.observe.covariance.table import CovarianceTable
 
-LARGEST = 64 * 2**20
-"""Bytes that a file may hold, unpacked."""
 COLUMNS = {12: 3, 20: 4}
 """Columns of a table of covariances: a point and a matrix of this size."""
 
 
 def read_covariance(path: Path | str) -> CovarianceTable:
-    """The table in a text file, gzipped or not, of at most `LARGEST` bytes.
+    """The table in a text file, gzipped or not, of at most `limits.LONGEST` bytes.
 
     Rows are h k E and the 9 numbers of the covariance of (h, k, E), or h k l E and the 16 of (h, k, l, E), in rlu and
     meV, row by row; lines that begin with # are comments.
     """
     path = Path(path)
-    text = _text(path)
-    if not any(line.strip() and not line.lstrip().startswith("#") for line in text.splitlines()):
-        raise InputError(f"{path.name} holds no rows; expected h k E and 9 numbers a row")
-    try:
-        rows = np.loadtxt(io.StringIO(text), dtype=np.float64, ndmin=2)
-    except ValueError as error:
-        raise InputError(f"{path.name} is no table of numbers: {_first_sentence(error)}") from None
+    check_file(path)
+    rows = _rows(path)
     n = COLUMNS.get(rows.shape[1])
     if n is None:
         raise InputError(
@@ -47,34 +41,35 @@ def read_covariance(path: Path | str) -> CovarianceTable:
 def read_spectrometer(path: Path | str) -> Spectrometer:
     """The spectrometer that a file of JSON or TOML describes; see `Spectrometer.from_mapping`."""
     path = Path(path)
-    text = _text(path)
-    try:
-        mapping = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
-    except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path.name} is neither JSON nor TOML: {error}") from None
+    check_file(path)
+    mapping = json_of(path) if text(path).lstrip().startswith("{") else settings(path)
     try:
         return Spectrometer.from_mapping(mapping)
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from None
 
 
-def _text(path: Path) -> str:
-    """What a file says, unpacked if it is gzipped."""
-    if not path.is_file():
-        raise InputError(f"there is no file '{path}'; check the path")
+def _rows(path: Path) -> Float64[np.ndarray, "row column"]:
+    """The numbers of a table, gzipped or not."""
+    whole = text(path, _unpacked(path))
+    if not any(line.strip() and not line.lstrip().startswith("#") for line in whole.split("\n")):
+        raise InputError(f"{path.name} holds no rows; expected h k E and 9 numbers a row")
     try:
-        with path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if packed else path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except (OSError, EOFError) as error:
+        return np.loadtxt(io.StringIO(whole), dtype=np.float64, ndmin=2)
+    except ValueError as error:
+        raise InputError(f"{path.name} is no table of numbers: {_first_sentence(error)}") from None
+
+
+def _unpacked(path: Path) -> bytes | None:
+    """What is in a gzipped file, no more of it than is read; None of another."""
+    with path.open("rb") as file:
+        if file.read(2) != b"\x1f\x8b":
+            return None
+    try:
+        with gzip.open(path) as file:
+            return file.read(LONGEST + 1)
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"'{path.name}' cannot be read: {error}") from None
-    if len(content) > LARGEST:
-        raise InputError(f"{path.name} holds more than {LARGEST // 2**20} MiB; give a coarser table")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path.name} is not text in UTF-8 ({error.reason} at byte {error.start})") from None
 
 
 def _first_sentence(error: ValueError) -> str:

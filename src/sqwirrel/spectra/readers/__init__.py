@@ -4,14 +4,16 @@ To add a format: one module here with `sniff` and `read`, and one entry in READE
 open what a spectrum needs.
 """
 
-import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
+from sqwirrel.limits import check_file
 from sqwirrel.spectra.peaks import Peaks
 from sqwirrel.spectra.readers import euphonic, horace, mat, peaks
 from sqwirrel.spectra.readers.beside import Known, known
@@ -72,7 +74,7 @@ def read(path: Path | str, incident_energy: float | None = None) -> Spectrum:
     file leaves open is taken from FILE.toml beside it (`beside`), or from `incident_energy` (meV).
     """
     path = Path(path)
-    _check_readable(path)
+    check_file(path)
     if is_peaks(path):
         raise InputError(f"{path.name} is a table of peaks and no spectrum; read it with read_peaks(path, lattice)")
     name = _reader_of(path)
@@ -95,7 +97,7 @@ def read(path: Path | str, incident_energy: float | None = None) -> Spectrum:
 
 def is_peaks(path: Path | str) -> bool:
     """Whether a file is a table of peaks that names its columns: one for `read_peaks`, not for `read`."""
-    _check_readable(Path(path))
+    check_file(Path(path))
     return peaks.sniff(Path(path))
 
 
@@ -119,7 +121,8 @@ def read_peaks(
             f"{path.name} is a spectrum ({name}) and no table of peaks, which has an error beside each energy; "
             "read it with read(path)"
         )
-    return peaks.read(path, lattice, columns, lines)
+    with np.errstate(all="ignore"):
+        return peaks.read(path, lattice, columns, lines)
 
 
 def write(path: Path | str, spectrum: Spectrum) -> None:
@@ -156,17 +159,10 @@ def _reader_of(path: Path) -> str | None:
 def _read_with(name: str, path: Path, told: Known) -> Spectrum:
     """The spectrum in the file; what is wrong with it is said with the file's name."""
     try:
-        return ASKING[name].read(path, told) if name in ASKING else READERS[name].read(path)
+        # damage makes any number of any other; what is no lattice, axis or intensity is refused where they are made
+        with np.errstate(all="ignore"):
+            return ASKING[name].read(path, told) if name in ASKING else READERS[name].read(path)
     except InputError as error:
         if path.name in str(error):
             raise
         raise InputError(f"{path.name}: {error}") from error
-
-
-def _check_readable(path: Path) -> None:
-    if path.is_dir():
-        raise InputError(f"'{path}' is a folder; give the file in it that holds the spectrum")
-    if not path.exists():
-        raise InputError(f"there is no file '{path}'; check the path")
-    if not os.access(path, os.R_OK):
-        raise InputError(f"'{path}' cannot be read; check its permissions")

@@ -12,7 +12,6 @@
 A reader asks for what it needs and does not find; what the file says itself is never replaced.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -20,8 +19,10 @@ from typing import Any
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
-from sqwirrel.spectra.readers.limits import text_lines
+from sqwirrel.limits import is_file, settings
 from sqwirrel.spectra.spectrum import Spectrum
+
+HUGE = 1e300
 
 EXAMPLES = {
     "incident_energy": "incident_energy = 25.0",
@@ -72,17 +73,14 @@ class Known:
 def known(path: Path, incident_energy: float | None = None) -> Known:
     """What is written beside the file, and the incident energy (meV) if it is given here."""
     beside = path.with_name(f"{path.name}.toml")
-    found = _parse(beside) if beside.is_file() else {}
+    found = _parse(beside) if is_file(beside) else {}
     if incident_energy is not None:
         found["incident_energy"] = incident_energy
     return Known(path.name, **found)
 
 
 def _parse(beside: Path) -> dict[str, Any]:
-    try:
-        table = tomllib.loads("\n".join(text_lines(beside)))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{beside.name} is not TOML ({error})") from None
+    table = settings(beside)
     allowed = {each.name for each in fields(Known)} - {"name"}
     if unknown := set(table) - allowed:
         raise InputError(f"{beside.name} has the key '{min(unknown)}'; expected some of {', '.join(sorted(allowed))}")
@@ -101,6 +99,8 @@ def _numbers(name: str, value: object, count: int, beside: Path) -> tuple[float,
     ):
         expected = "a number" if count == 1 else f"{count} numbers"
         raise InputError(f"{name} in {beside.name} should be {expected}, got {value}")
+    if not all(abs(each) < HUGE for each in value):
+        raise InputError(f"{name} in {beside.name} should be finite, got {value}")
     return tuple(float(each) for each in value)
 
 

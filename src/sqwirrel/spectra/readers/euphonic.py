@@ -4,7 +4,6 @@
 frequency or a wavenumber. (Euphonic documentation, "Spectra".)
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ import torch
 from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
+from sqwirrel.limits import LONGEST, json_of
 from sqwirrel.spectra.measurement import Measurement
 from sqwirrel.spectra.points import QShells
-from sqwirrel.spectra.readers.limits import LONGEST, text_lines
 from sqwirrel.spectra.rebin import edges_of
 from sqwirrel.spectra.spectrum import Spectrum
 from sqwirrel.units import to_internal
@@ -28,18 +27,13 @@ PER_CM = to_internal(0.0299792458, "THz", "meV")
 
 def sniff(path: Path) -> bool:
     """Whether this is JSON that says it is of Euphonic."""
-    if path.stat().st_size > LONGEST:
-        return False
     with path.open("rb") as file:
-        return file.read(1) == b"{" and SIGNATURE in file.read()
+        return file.read(1) == b"{" and SIGNATURE in file.read(LONGEST)
 
 
 def read(path: Path) -> Spectrum:
     """The powder map; NaN is unmeasured, as where the kinematics of an instrument do not reach."""
-    try:
-        content = json.loads("\n".join(text_lines(path)))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"{path.name} is JSON that is damaged ({error}); write it again") from None
+    content = json_of(path)
     kind = content.get("__euphonic_class__")
     if kind != "Spectrum2D":
         raise InputError(f"{path.name} holds a {kind} of Euphonic; only a Spectrum2D of |Q| and energy is read")

@@ -23,6 +23,7 @@ from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
+from sqwirrel.limits import head, text_lines
 from sqwirrel.spectra.peaks import Peaks
 from sqwirrel.spectra.readers import plain
 from sqwirrel.units import to_internal
@@ -58,20 +59,20 @@ class _Text:
 
 def sniff(path: Path) -> bool:
     """Whether the file names a column of energies and, next to it, one of their errors."""
-    words = [_canonical(name)[0] for name in _parse(plain.head(path).splitlines()).names]
+    words = [_canonical(name)[0] for name in _parse(head(path)).names]
     return any(pair == ("energy", "error") for pair in pairwise(words))
 
 
 def has_numbers_only(path: Path) -> bool:
     """Whether the file begins with a row of at least four numbers and names no columns."""
-    text = _parse(plain.head(path).splitlines())
+    text = _parse(head(path))
     words = _words(text.rows[0][1]) if text.rows else []
     return not text.names and len(words) > 3 and all(map(_is_number, words))
 
 
 def read(path: Path, lattice: Lattice | None, columns: Sequence[str] | None, lines: Lines | None) -> Peaks:
     """The peaks in the table; see `read_peaks`."""
-    text = _parse(plain.lines(path))
+    text = _parse(text_lines(path))
     names = text.names if columns is None else tuple(columns)
     if not names:
         raise InputError(f"{path.name} does not name its columns; give them as columns=(...), {EXPECTED}")

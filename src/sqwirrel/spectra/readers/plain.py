@@ -1,4 +1,4 @@
-"""Plain text that others wrote: bounded in size, decoded without surprises, and tables in it by column."""
+"""Tables in text that others wrote, by column, and the numbers in their headers."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,31 +9,6 @@ import numpy as np
 from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
-
-LARGEST = 64 * 2**20
-"""No file above so many bytes is read as text."""
-MOST_ROWS = 1_000_000
-HEAD = 4096
-
-
-def head(path: Path) -> str:
-    """The first few kilobytes, by which a format is known; empty where they are no text."""
-    with path.open("rb") as file:
-        content = file.read(HEAD)
-    return "" if b"\0" in content else content.decode("utf-8", "replace").removeprefix("\ufeff")
-
-
-def lines(path: Path) -> list[str]:
-    """The lines of a text file, whatever ends them. Bytes that are not UTF-8 (a name in a comment) become U+FFFD."""
-    size = path.stat().st_size
-    if size > LARGEST:
-        raise InputError(
-            f"{path.name} has {size / 2**20:.0f} MiB of text; no more than {LARGEST // 2**20} MiB are read: split it"
-        )
-    content = path.read_bytes()
-    if b"\0" in content:
-        raise InputError(f"{path.name} begins as text but is binary from byte {content.index(0)} on; fetch it again")
-    return content.decode("utf-8", "replace").removeprefix("\ufeff").splitlines()
 
 
 @dataclass(frozen=True)
@@ -59,8 +34,6 @@ class Table:
                 )
             words.append(row)
             numbers.append(number)
-            if len(words) > MOST_ROWS:
-                raise InputError(f"{path.name} has more than {MOST_ROWS} rows; split it")
         return cls(path, tuple(name.lower() for name in names), tuple(words), tuple(numbers))
 
     def __len__(self) -> int:

@@ -26,6 +26,8 @@ def test_numbers_with_an_error_in_brackets_are_read(tmp_path: Path) -> None:
         ("3.2998(4)", "3.2998(4", r"has '3.2998\(4' for _cell_length_c"),
         ("Mn1 Mn 0 0 0", "Mn1 Mn ? ? ?", r"_atom_site_fract_x of 'Mn1' is '\?'; expected a number"),
         ("Mn1 Mn 0 0 0", "Mn1 Mn 0 0 zero", "_atom_site_fract_z of 'Mn1' is 'zero'"),
+        ("Mn1 Mn 0 0 0", "Mn1 Mn 0 0 1e400", "_atom_site_fract_z of 'Mn1' is '1e400'"),  # spglib would crash
+        ("3.2998(4)", "-1e9", "has '-1e9' for _cell_length_c"),
     ],
 )
 def test_what_is_no_number_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:

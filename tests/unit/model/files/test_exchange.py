@@ -91,7 +91,7 @@ def test_a_coupling_from_a_file_must_say_its_convention(tmp_path):
         ({"convention": ["tb2j"]}, r"is one of ours, spinw, tb2j, unit, got \['tb2j'\]"),
         ({"convention": "sunny"}, "is one of ours, spinw, tb2j, unit, got 'sunny'"),
         ({"convention": "ours", "bond": "1"}, "has the unknown key 'bond'"),
-        ({"convention": "ours", "exchange": "absent"}, "there is no table of exchange"),
+        ({"convention": "ours", "exchange": "absent"}, "there is no file"),
     ):
         with pytest.raises(InputError, match=message):
             parse({**model, "couplings": [{"name": "scale", "exchange": "t.csv", **entry}]}, tmp_path)

@@ -224,5 +224,11 @@ def test_an_order_beside_a_file_may_only_say_that_it_is_relaxed(tmp_path):
     assert parse({**model, "order": {"relaxed": True}}, tmp_path).relaxed
     with pytest.raises(InputError, match=r"\[order\] has the unknown key 'spins'; known are relaxed"):
         parse({**model, "order": {"spins": []}}, tmp_path)
-    with pytest.raises(InputError, match="there is no CIF file"):
+    with pytest.raises(InputError, match="there is no file"):
         parse({**model, "crystal": {**model["crystal"], "mcif": "y.mcif"}}, tmp_path)
+
+
+@pytest.mark.parametrize("origin", ["0,1e400,0", "0,1e99999999,0", "0,1/0,0"])
+def test_an_origin_that_is_no_short_fraction_is_refused(read, origin):
+    with pytest.raises(InputError, match="the transformation from the parent cell"):
+        read(DOUBLED.replace("a,b,2c;0,0,0", f"a,b,2c;{origin}"))

@@ -99,8 +99,8 @@ def test_what_is_wrong_is_said_in_a_sentence(table: dict[str, Any], words: str) 
 
 def test_files_that_are_no_descriptions(tmp_path: Path) -> None:
     for text, words in (
-        ("{", "is neither JSON nor TOML"),
-        ("a = ", "is neither JSON nor TOML"),
+        ("{", "is JSON that is damaged"),
+        ("a = ", "is not TOML"),
         ("a = 1", "lacks the table"),
     ):
         (tmp_path / "tas").write_text(text)

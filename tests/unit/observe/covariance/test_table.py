@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from sqwirrel import limits
 from sqwirrel.errors import InputError
 from sqwirrel.observe.covariance import CovarianceTable, files, read_covariance
 
@@ -145,7 +146,8 @@ def test_bad_tables_are_refused_in_a_sentence(tmp_path: Path, monkeypatch: pytes
     assert "do not lie on a grid: there are 30 x 30 x 1" in refused(
         tmp_path, "".join(f"{n} {n} 0 1 0 0 0 1 0 0 0 1\n" for n in range(30))
     )
-    assert "is not text in UTF-8" in refused(tmp_path, b"\xff\xfe\x00")
+    assert "is binary from byte 2 on" in refused(tmp_path, b"\xff\xfe\x00")
     assert "cannot be read" in refused(tmp_path, gzip.compress(good.encode())[:-12])
-    monkeypatch.setattr(files, "LARGEST", 2**20)
-    assert "holds more than 1 MiB" in refused(tmp_path, gzip.compress(b" " * (2**20 + 1)))
+    for module in (files, limits):
+        monkeypatch.setattr(module, "LONGEST", 2**20)
+    assert "holds more than 1048576 bytes of text" in refused(tmp_path, gzip.compress(b" " * (2**20 + 1)))

@@ -126,7 +126,7 @@ def test_a_bad_table_gets_one_sentence(text, message, tmp_path):
 def test_missing_files_and_folders_are_named(tmp_path):
     with pytest.raises(InputError, match=r"there is no file '.*gone\.h5'; check the path"):
         read(tmp_path / "gone.h5")
-    with pytest.raises(InputError, match="is a folder; give the file in it that holds the spectrum"):
+    with pytest.raises(InputError, match="is a folder; give the file in it that holds what is to be read"):
         read(tmp_path)
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from sqwirrel import limits
 from sqwirrel.errors import InputError
 from sqwirrel.spectra import read
-from sqwirrel.spectra.readers import plain
 from sqwirrel.spectra.readers.triple_axis.plane import plane_of
 
 SPICE = """# scan = 7
@@ -114,7 +114,7 @@ def test_a_name_that_is_not_utf8_does_no_harm(tmp_path):
         ("#ICE 0.4\n#FixedE Ef 14.7\n#Columns QX QY QZ E Monitor Detector\n1 0 0 2 9 3\n", "a.dat has no '#Lattice' in its header; it is needed to place the points"),
         ("'a.ng5' 'Jan' 'Q' 9. 1 'NEUT' 1 'RAW'\n Filename Date Scan Mon Prf Base #pts Type\n", "a.dat ends before the names of its columns; fetch a complete copy"),
         ("a.ng5\n Filename Date Scan Mon Prf Base #pts Type\n", "a.dat has 'a.ng5' for its first line; expected file, date, type and monitor"),
-        (spice() + " " * 5000 + "\0", "a.dat begins as text but is binary from byte"),
+        (spice() + " " * 20000 + "\0", "a.dat is binary from byte"),
     ],
 )  # fmt: skip
 def test_a_bad_scan_gets_one_sentence(text, message, tmp_path):
@@ -125,11 +125,11 @@ def test_a_bad_scan_gets_one_sentence(text, message, tmp_path):
 
 
 def test_too_much_text_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(plain, "MOST_ROWS", 1)
-    with pytest.raises(InputError, match=r"a\.dat has more than 1 rows; split it"):
+    monkeypatch.setattr(limits, "MOST_LINES", 1)
+    with pytest.raises(InputError, match=r"a\.dat has more than 1 lines; no more are read"):
         read(written(tmp_path, spice()))
-    monkeypatch.setattr(plain, "LARGEST", 2**8)
-    with pytest.raises(InputError, match=r"a\.dat has 0 MiB of text; no more than 0 MiB are read: split it"):
+    monkeypatch.setattr(limits, "LONGEST", 2**8)
+    with pytest.raises(InputError, match=r"a\.dat holds more than 256 bytes of text; no more are read: split it"):
         read(written(tmp_path, spice()))
 
 

@@ -6,8 +6,6 @@ little-endian. The rest is one stream up to version 3 (`stream`) and a table of 
 
 from pathlib import Path
 
-import numpy as np
-
 from sqwirrel.errors import InputError
 from sqwirrel.spectra.readers import cut as cuts
 from sqwirrel.spectra.readers.beside import Known
@@ -26,8 +24,7 @@ def sniff(path: Path) -> bool:
 
 def read(path: Path, known: Known) -> Spectrum:
     """The binned data; what they do not hold was `known`, or is asked for."""
-    # damage makes any number of any other; what is no lattice, axis or intensity is refused where they are made
-    with path.open("rb") as file, np.errstate(all="ignore"):
+    with path.open("rb") as file:
         held = Binary(file, path)
         held.seek(len(SIGNATURE))
         version = float(held.take("<f8", 1)[0])

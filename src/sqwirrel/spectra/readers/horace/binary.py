@@ -6,7 +6,7 @@ from typing import BinaryIO
 import numpy as np
 
 from sqwirrel.errors import InputError
-from sqwirrel.spectra.readers.limits import check_count, check_promise
+from sqwirrel.limits import check_count, check_promise
 
 
 class Binary:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 
 import h5py
@@ -9,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
-from sqwirrel.spectra.readers.limits import check_count
+from sqwirrel.limits import check_count
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -22,26 +23,68 @@ def is_hdf5(path: Path) -> bool:
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """The file, open for reading; a file cut short, or a damaged part of it, is refused."""
+    """The file, open for reading; one cut short or damaged, or with links into other files, is refused."""
     try:
         with h5py.File(path, "r") as file:
+            _check_links(file, path)
             yield file
     except (OSError, RuntimeError, KeyError) as error:  # h5py raises all three where its library fails
-        reason = " ".join(str(error).split())
         raise InputError(
-            f"{path.name} is an HDF5 file that is truncated or damaged ({reason}); fetch a complete copy"
+            f"{path.name} is an HDF5 file that is truncated or damaged ({error}); fetch a complete copy"
         ) from error
+
+
+def _check_links(file: h5py.File, path: Path) -> None:
+    """Nothing outside the file is read on its behalf."""
+
+    def external(name: bytes, info: h5py.h5l.LinkInfo) -> bytes | None:
+        return name if info.type == h5py.h5l.TYPE_EXTERNAL else None
+
+    if name := file.id.links.visit(external, info=True):
+        raise _leads_out(name.decode("utf-8", "replace"), path)
+
+
+def _leads_out(name: str, path: Path) -> InputError:
+    return InputError(f"'{name}' of {path.name} lies in another file, which is not followed; save all in one file")
+
+
+def dataset(group: h5py.Group, name: str, path: Path) -> h5py.Dataset | None:
+    """What is held at `name`, if it is a dataset of a size that is read; refuses one that leads out of the file."""
+    try:
+        held = group.get(name)
+        if not isinstance(held, h5py.Dataset):
+            return None
+        chunk = prod(held.chunks or ()) * held.dtype.itemsize
+    except TypeError as error:  # a type that numpy has not
+        raise InputError(f"'{name}' of {path.name} has a type that is not known ({error})") from None
+    if held.external or held.is_virtual:
+        raise _leads_out(name, path)
+    check_count(held.size or 0, name, path)
+    check_count(max((held.size or 0) * held.dtype.itemsize, chunk) // 8, name, path)
+    return held
 
 
 def array(group: h5py.Group, name: str, path: Path) -> Float64[np.ndarray, "..."]:
     """The numbers at `name`; refuses a file that lacks them."""
-    if not isinstance(group.get(name), h5py.Dataset):
+    held = dataset(group, name, path)
+    if held is None:
         raise InputError(f"{path.name} has no '{name}' in '{group.name}', which its format requires")
-    check_count(group[name].size or 0, name, path)
-    try:
-        return np.asarray(group[name][()], dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"'{name}' of {path.name} does not hold numbers") from None
+    if held.dtype.kind not in "iufb" or held.size is None:
+        raise InputError(f"'{name}' of {path.name} does not hold numbers")
+    return np.asarray(held[()], dtype=np.float64)
+
+
+def column(group: h5py.Group, name: str, path: Path) -> Float64[np.ndarray, " number"]:
+    """The numbers at `name` in a row, of whatever shape they are."""
+    return array(group, name, path).ravel()
+
+
+def map_of(group: h5py.Group, name: str, path: Path) -> Float64[np.ndarray, "row column"]:
+    """The numbers at `name`, which must have two axes."""
+    values = array(group, name, path)
+    if values.ndim != 2:
+        raise InputError(f"'{name}' of {path.name} has the shape {values.shape}; expected two axes")
+    return values
 
 
 def number(group: h5py.Group, name: str, path: Path) -> float:
@@ -54,11 +97,24 @@ def number(group: h5py.Group, name: str, path: Path) -> float:
 
 def words(group: h5py.Group, name: str, path: Path) -> str:
     """The text at `name`, empty where there is none."""
-    held = group.get(name)
-    if not isinstance(held, h5py.Dataset):
+    held = dataset(group, name, path)
+    return "" if held is None else text(held[()])
+
+
+def attribute(held: h5py.HLObject, name: str) -> object:
+    """The attribute `name`, empty where there is none that can be read."""
+    try:
+        return held.attrs.get(name, "")
+    except (OSError, TypeError, ValueError):
         return ""
-    check_count((held.size or 0) * held.dtype.itemsize // 8, name, path)
-    return text(held[()])
+
+
+def integer(held: h5py.HLObject, name: str, path: Path) -> int:
+    """The whole number in the attribute `name`."""
+    value = np.asarray(attribute(held, name))
+    if value.size != 1 or value.dtype.kind not in "iu":
+        raise InputError(f"'{name}' of {path.name} should be a whole number, got '{text(attribute(held, name))[:40]}'")
+    return int(value.ravel()[0])
 
 
 def text(value: object) -> str:

@@ -16,7 +16,7 @@ from jaxtyping import Float64
 from sqwirrel.errors import InputError
 from sqwirrel.spectra.measurement import Measurement
 from sqwirrel.spectra.points import QShells
-from sqwirrel.spectra.readers.nexus.hdf5 import array, is_hdf5, opened, text
+from sqwirrel.spectra.readers.nexus.hdf5 import array, attribute, column, integer, is_hdf5, opened, text
 from sqwirrel.spectra.spectrum import Spectrum
 
 UNITS = {"m**-1": ("Q", 1e-10), "m**2*kg*s**-2": ("energy", 1 / 1.602176634e-22)}
@@ -69,9 +69,9 @@ def _entry(file: h5py.File) -> h5py.Group | None:
 
 def _axis(group: h5py.Group, path: Path) -> tuple[str, int, Float64[np.ndarray, " edge"]]:
     """Kind, place and edges (internal units) of an axis."""
-    unit = text(group.attrs.get("unit", ""))
+    unit = text(attribute(group, "unit"))
     factor, _, si = unit.rpartition("*m**") if "*m**" in unit else ("1", "", unit.removeprefix("m**"))
     kind, scale = UNITS.get(f"m**{si}", ("", 0.0))
     if not kind or not re.fullmatch(r"[\d.eE+-]+", factor):
         raise InputError(f"{path.name} has an axis in '{unit}'; expected Q in m**-1 and energy in m**2*kg*s**-2")
-    return kind, int(group.attrs["index"]), array(group, "bin boundaries", path) * (float(factor) * scale)
+    return kind, integer(group, "index", path), column(group, "bin boundaries", path) * (float(factor) * scale)

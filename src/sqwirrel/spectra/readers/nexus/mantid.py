@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float64, Int64
 from sqwirrel.errors import InputError
 from sqwirrel.spectra.measurement import Measurement
 from sqwirrel.spectra.points import QShells
-from sqwirrel.spectra.readers.nexus.hdf5 import array, is_hdf5, number, opened, text, words
+from sqwirrel.spectra.readers.nexus.hdf5 import attribute, column, dataset, is_hdf5, map_of, number, opened, text, words
 from sqwirrel.spectra.rebin import edges_of
 from sqwirrel.spectra.rings import Rings, to_spectrum
 from sqwirrel.spectra.spectrum import Spectrum
@@ -51,10 +51,10 @@ def read(path: Path) -> Spectrum:
 
 
 def _unit(entry: h5py.Group, axis: str, path: Path) -> str:
-    name = f"workspace/{axis}"
-    if name not in entry:
+    held = dataset(entry, f"workspace/{axis}", path)
+    if held is None:
         raise InputError(f"{path.name} is a Mantid workspace without '{axis}'; save it again with SaveNexus")
-    return text(entry[name].attrs.get("units", "no unit"))
+    return text(attribute(held, "units")) or "no unit"
 
 
 def _name(entry: h5py.Group, path: Path) -> str:
@@ -63,8 +63,8 @@ def _name(entry: h5py.Group, path: Path) -> str:
 
 def _shell_map(entry: h5py.Group, path: Path, kinds: tuple[str, str]) -> Spectrum:
     """A workspace that holds |Q| and energy already, in either order of its axes."""
-    values, errors = array(entry, "workspace/values", path), array(entry, "workspace/errors", path)
-    energy, shells = array(entry, "workspace/axis1", path), array(entry, "workspace/axis2", path)
+    values, errors = map_of(entry, "workspace/values", path), map_of(entry, "workspace/errors", path)
+    energy, shells = column(entry, "workspace/axis1", path), column(entry, "workspace/axis2", path)
     if kinds[0] == "MomentumTransfer":
         values, errors, energy, shells = values.T.copy(), errors.T.copy(), shells, energy
     shell_edges, energy_edges = edges_of(shells, values.shape[0]), edges_of(energy, values.shape[1])
@@ -87,8 +87,8 @@ def _rings(entry: h5py.Group, path: Path) -> Rings:
     mode = words(entry, "logs/deltaE-mode/value", path) or "Direct"
     if mode != "Direct":
         raise InputError(f"{path.name} was measured in {mode} geometry; only direct geometry (fixed E_i) is read")
-    values, errors = array(entry, "workspace/values", path), array(entry, "workspace/errors", path)
-    energy = array(entry, "workspace/axis1", path)
+    values, errors = map_of(entry, "workspace/values", path), map_of(entry, "workspace/errors", path)
+    energy = column(entry, "workspace/axis1", path)
     keep = np.diff(energy) > 1e-9  # Mantid may close the last bin twice, at no width
     edges = np.append(energy[:-1][keep], energy[1:][keep][-1:])
     angles, masked = _angles(entry, path)
@@ -114,8 +114,8 @@ _NEEDED = (
 
 def _angles(entry: h5py.Group, path: Path) -> tuple[Float64[np.ndarray, " spectrum"], Bool[np.ndarray, " spectrum"]]:
     """Mean scattering angle (degrees) of each spectrum over its unmasked detectors, and whether all are masked."""
-    count, listed, numbers = (array(entry, name, path).astype(np.int64) for name in _NEEDED[1:4])
-    polar = array(entry, _NEEDED[4], path)
+    count, listed, numbers = (column(entry, name, path).astype(np.int64) for name in _NEEDED[1:4])
+    polar = column(entry, _NEEDED[4], path)
     order = np.argsort(numbers)
     place = order[np.searchsorted(numbers, listed, sorter=order).clip(max=len(order) - 1)]
     if (numbers[place] != listed).any() or count.sum() != len(listed) or (count < 1).any():

@@ -19,7 +19,7 @@ from sqwirrel.lattice import Lattice
 from sqwirrel.spectra.readers import cut as cuts
 from sqwirrel.spectra.readers.beside import Known
 from sqwirrel.spectra.readers.cut import Axis, Cut
-from sqwirrel.spectra.readers.nexus.hdf5 import array, is_hdf5, number, opened, text
+from sqwirrel.spectra.readers.nexus.hdf5 import array, attribute, is_hdf5, number, opened, text
 from sqwirrel.spectra.spectrum import Spectrum
 
 ENTRY = "MDHistoWorkspace"
@@ -48,7 +48,7 @@ def _cut(entry: h5py.Group, path: Path) -> Cut:
     variances = array(entry, "data/errors_squared", path)
     if variances.shape != signal.shape:
         raise InputError(f"{path.name} has signal of shape {signal.shape} and errors_squared of {variances.shape}")
-    is_turned = text(entry.attrs.get("QConvention", "Inelastic")).lower() == "crystallography"
+    is_turned = text(attribute(entry, "QConvention")).lower() == "crystallography"
     axes = [_axis(entry, n, path) for n in range(signal.ndim)]
     turned = tuple(n for n, axis in enumerate(axes) if is_turned and axis.direction is not None)
     axes = [Axis(a.name, -a.edges[::-1], a.direction) if n in turned else a for n, a in enumerate(axes)]
@@ -62,9 +62,9 @@ def _cut(entry: h5py.Group, path: Path) -> Cut:
 
 
 def _axis(entry: h5py.Group, n: int, path: Path) -> Axis:
-    edges = cuts.meant(array(entry, f"data/D{n}", path))
-    held = entry[f"data/D{n}"].attrs
-    name, unit = text(held.get("long_name", f"D{n}")), text(held.get("units", ""))
+    edges = cuts.meant(array(entry, f"data/D{n}", path).ravel())
+    held = entry[f"data/D{n}"]
+    name, unit = text(attribute(held, "long_name")) or f"D{n}", text(attribute(held, "units"))
     if cuts.direction(name) is not None and re.fullmatch(r"(Angstrom|A)\^-1", unit):
         raise InputError(
             f"{path.name} has the axis {name} in {unit}; save it in r.l.u. (BinMD or MDNorm with HKL axes)"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import h5py
+import numpy as np
 import scipp as sc
 import torch
 from torch import Tensor
@@ -19,9 +20,8 @@ from sqwirrel.lattice import Lattice
 from sqwirrel.spectra.grid import Beam, QGrid
 from sqwirrel.spectra.measurement import Measurement, Points
 from sqwirrel.spectra.points import QPath, QPoints, QShells
-from sqwirrel.spectra.readers.limits import check_count
-from sqwirrel.spectra.readers.nexus.hdf5 import array, is_hdf5, number, opened, text
-from sqwirrel.spectra.spectrum import Spectrum
+from sqwirrel.spectra.readers.nexus.hdf5 import array, attribute, integer, is_hdf5, number, opened, text
+from sqwirrel.spectra.spectrum import UNMEASURED, Spectrum
 
 FORMAT = "sqwirrel spectrum"
 VERSION = 1
@@ -33,36 +33,34 @@ def sniff(path: Path) -> bool:
     if not is_hdf5(path):
         return False
     with opened(path) as file:
-        return text(file.attrs.get("format", "")) == FORMAT
+        return text(attribute(file, "format")) == FORMAT
 
 
 def read(path: Path) -> Spectrum:
     """The spectrum as it was written."""
     with opened(path) as file:
-        version = int(file.attrs.get("version", 0))
+        version = integer(file, "version", path)
         if version != VERSION:
             raise InputError(f"{path.name} has the format version {version}; this sqwirrel reads {VERSION}")
-        if "measurement" not in file:
+        if not isinstance(file.get("measurement"), h5py.Group):
             raise InputError(f"{path.name} lacks the group 'measurement'; write it again with sqwirrel")
-        _check_sizes(file, path)
         measurement = _measurement(file["measurement"], path)
-    try:
-        data = sc.io.load_hdf5(path)
-    except (KeyError, OSError, RuntimeError, ValueError) as error:
-        raise InputError(f"the data of {path.name} are damaged ({error}); write the file again") from error
-    if not isinstance(data, sc.DataArray):
-        raise InputError(f"{path.name} holds a {type(data).__name__}; expected a DataArray")
-    return Spectrum(data, measurement)
+        return Spectrum(_data(file, measurement, path), measurement)
 
 
-def _check_sizes(file: h5py.File, path: Path) -> None:
-    """Refuses a file with an array that is too large, before scipp reads all of them."""
-
-    def check(name: str, held: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(held, h5py.Dataset):
-            check_count(held.size or 0, name, path)
-
-    file.visititems(check)
+def _data(file: h5py.File, measurement: Measurement, path: Path) -> sc.DataArray:
+    """Values, variances, masks and unit; scipp's own loader would read all that a file holds, and believe its sizes."""
+    dims = [measurement.points.dim, "energy"]
+    masks = file.get("masks")
+    names = [f"masks/{name}/values" for name in masks] if isinstance(masks, h5py.Group) else []
+    values, variances, *masked = (array(file, name, path) for name in ("data/values", "data/variances", *names))
+    if any(each.shape != measurement.shape for each in (values, variances, *masked)):
+        raise InputError(f"{path.name} has data of another shape than its measurement, {measurement.shape}")
+    unmeasured = np.logical_or.reduce([each != 0 for each in masked]) if masked else np.zeros(values.shape, bool)
+    unit = attribute(file["data/values"], "unit")  # (version, factor, powers by name), as scipp writes it
+    is_counts = isinstance(unit, np.void) and "counts" in str(unit.dtype)
+    data = sc.array(dims=dims, values=values, variances=variances, unit="counts" if is_counts else "one")
+    return sc.DataArray(data, masks={UNMEASURED: sc.array(dims=dims, values=unmeasured)})
 
 
 def write(path: Path, spectrum: Spectrum) -> None:
@@ -115,7 +113,10 @@ def _points(group: h5py.Group, tensor: Callable[[str], Tensor]) -> Points:
     """Shells, or points of a crystal on the lattice of `cell` in the orientation of `vectors`."""
     if "edges" in group:
         return QShells(tensor("edges"))
-    lattice, vectors = Lattice(*tensor("cell").tolist()), tensor("vectors")
+    cell, vectors = tensor("cell"), tensor("vectors")
+    if cell.shape != (6,) or vectors.shape != (3, 3):
+        raise InputError(f"the lattice has the shapes {tuple(cell.shape)} and {tuple(vectors.shape)}; write it again")
+    lattice = Lattice(*cell.tolist())
     if not torch.equal(lattice.vectors, vectors):
         lattice = Lattice.from_vectors(vectors)
     if "axes" in group:

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
-from sqwirrel.spectra.readers.nexus.hdf5 import array, is_hdf5, number, opened, words
+from sqwirrel.spectra.readers.nexus.hdf5 import array, column, is_hdf5, number, opened, words
 from sqwirrel.spectra.rebin import edges_of
 from sqwirrel.spectra.rings import Rings, to_spectrum
 from sqwirrel.spectra.spectrum import Spectrum
@@ -46,7 +46,7 @@ def _entry(file: h5py.File, path: Path) -> h5py.Group | None:
 
 def _rings(entry: h5py.Group, path: Path) -> Rings:
     values, errors = array(entry, "data/data", path), array(entry, "data/error", path)
-    polar, energy = array(entry, "data/polar", path), array(entry, "data/energy", path)
+    polar, energy = array(entry, "data/polar", path), column(entry, "data/energy", path)
     width = array(entry, "data/polar_width", path)
     if values.ndim != 2 or errors.shape != values.shape or not polar.shape == width.shape == values.shape[:1]:
         raise InputError(

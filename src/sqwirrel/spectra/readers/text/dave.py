@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
+from sqwirrel.limits import check_count, head, text_lines
 from sqwirrel.spectra.readers import cut as cuts
 from sqwirrel.spectra.readers.beside import Known
 from sqwirrel.spectra.readers.cut import Axis, Cut
-from sqwirrel.spectra.readers.limits import check_count, first_lines, text_lines
-from sqwirrel.spectra.readers.text.numbers import block, floats, measured
+from sqwirrel.spectra.readers.text.numbers import block, floats, measured, whole
 from sqwirrel.spectra.rebin import edges_from_centres
 from sqwirrel.spectra.spectrum import Spectrum
 from sqwirrel.units import to_internal
@@ -31,8 +31,8 @@ Table = tuple[Array, Array, Array, Array]
 
 def sniff(path: Path) -> bool:
     """Whether the file starts as one of the three does."""
-    head = first_lines(path, 8)
-    return bool(head) and (_is_grp(head) or _is_xyie(head) or _is_iexy(head, path))
+    first = head(path)[:8]
+    return bool(first) and (_is_grp(first) or _is_xyie(first) or _is_iexy(first, path))
 
 
 def read(path: Path, known: Known) -> Spectrum:
@@ -57,9 +57,9 @@ def _is_xyie(lines: list[str]) -> bool:
     return len(lines) > 2 and len(floats(lines[0])) == 2 and not lines[1].strip() and len(floats(lines[2])) == 1
 
 
-def _is_iexy(head: list[str], path: Path) -> bool:
+def _is_iexy(first: list[str], path: Path) -> bool:
     """Whether there are four numbers in each row, and the last two make a full grid."""
-    if not all(len(floats(line)) == 4 for line in head):
+    if not all(len(floats(line)) == 4 for line in first):
         return False
     rows = [floats(line) for line in text_lines(path) if line.strip()]
     if {len(each) for each in rows} != {4}:
@@ -80,7 +80,7 @@ def _iexy(lines: list[str], path: Path) -> Table:
 
 
 def _xyie(lines: list[str], path: Path) -> Table:
-    number_x, number_y = (int(number) for number in floats(lines[0]))
+    number_x, number_y = whole(floats(lines[0]), "x and y", path)
     if min(number_x, number_y) < 1:
         raise InputError(f"{path.name} says that it has {number_x} x and {number_y} y")
     check_count(number_x * number_y, "intensity", path)
@@ -94,7 +94,10 @@ def _grp(lines: list[str], path: Path) -> tuple[Table, tuple[str, ...]]:
     starts = [n for n, line in enumerate(lines) if line.startswith("#")]
     parts = [lines[n + 1 : stop] for n, stop in zip(starts, [*starts[1:], len(lines)], strict=True)]
     titles = [lines[n].strip("# \n") for n in starts]
-    counts = [int(block(part, 1, title, path)[0]) for title, part in zip(titles[:2], parts[:2], strict=False)]
+    counts = [
+        whole(block(part, 1, title, path).tolist(), "values", path)[0]
+        for title, part in zip(titles[:2], parts[:2], strict=False)
+    ]
     if len(counts) < 2 or min(counts) < 1 or len(parts) != 4 + counts[1]:
         raise InputError(f"{path.name} says that it has {counts} values, but has {len(parts)} sections")
     x, y = (block(parts[2 + k], counts[k], titles[2 + k], path) for k in (0, 1))

@@ -1,12 +1,13 @@
 """Numbers in text: columns with or without spaces between them, and the values that stand for "not measured"."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
 from sqwirrel.errors import InputError
-from sqwirrel.spectra.readers.limits import check_count
+from sqwirrel.limits import check_count
 
 UNMEASURED_BELOW = -1e19
 """Masked bins hold -1e30 (.spe) or -1e20 (DAVE)."""
@@ -61,3 +62,12 @@ def floats(line: str) -> list[float]:
         return [float(word) for word in line.split()]
     except ValueError:
         return []
+
+
+def whole(values: Sequence[float], what: str, path: Path) -> list[int]:
+    """Numbers that count something; refuses those that are not whole."""
+    if not all(abs(value) < 2**53 and value == int(value) for value in values):
+        raise InputError(
+            f"{path.name} says that it has {' and '.join(f'{v:g}' for v in values)} {what}; expected counts"
+        )
+    return [int(value) for value in values]

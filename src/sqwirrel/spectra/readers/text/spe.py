@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
+from sqwirrel.limits import head, text_lines
 from sqwirrel.spectra.readers import cut as cuts
 from sqwirrel.spectra.readers.beside import Known
 from sqwirrel.spectra.readers.cut import Axis, Cut
-from sqwirrel.spectra.readers.limits import first_lines, text_lines
-from sqwirrel.spectra.readers.text.numbers import block, floats, measured, row
+from sqwirrel.spectra.readers.text.numbers import block, floats, measured, row, whole
 from sqwirrel.spectra.rebin import edges_from_centres
 from sqwirrel.spectra.rings import Rings, to_spectrum
 from sqwirrel.spectra.spectrum import Spectrum
@@ -31,14 +31,14 @@ Section = tuple[str, list[str]]
 
 def sniff(path: Path) -> bool:
     """Whether the file starts with two numbers and a title after ###."""
-    head = first_lines(path, 2)
-    return len(head) == 2 and len(floats(head[0])) == 2 and head[1].startswith("###")
+    first = head(path)[:2]
+    return len(first) == 2 and len(floats(first[0])) == 2 and first[1].startswith("###")
 
 
 def read(path: Path, known: Known) -> Spectrum:
     """The |Q|, energy map of the detectors, or the cut that DAVE wrote."""
     lines = text_lines(path)
-    detectors, energies = (int(number) for number in floats(lines[0]))
+    detectors, energies = whole(floats(lines[0]), "detectors and energies", path)
     sections = _sections(lines[1:])
     if detectors < 1 or energies < 1 or len(sections) != 2 + 2 * detectors:
         raise InputError(
@@ -79,7 +79,7 @@ def _angles(path: Path, detectors: int) -> tuple[Array, Array]:
     """Scattering angle and its width (degrees) of each detector."""
     source = _beside(path)
     lines = [line for line in text_lines(source) if line.strip()]
-    count = int(floats(lines[0])[0]) if lines and floats(lines[0]) else -1
+    count = whole(floats(lines[0])[:1], "detectors", source)[0] if lines and floats(lines[0]) else -1
     if count != detectors or len(lines) <= detectors:
         raise InputError(f"{source.name} holds {count} detectors, but {path.name} has {detectors}; give the right file")
     wide = 6 if source.suffix.lower() == ".par" else 7

@@ -13,6 +13,7 @@ half way between centres, so only an axis that is recovered so can be written; u
 """
 
 import re
+from array import array
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,10 @@ from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.limits import head, text_lines
 from sqwirrel.spectra.grid import QGrid
 from sqwirrel.spectra.measurement import Measurement
 from sqwirrel.spectra.points import QShells
-from sqwirrel.spectra.readers.limits import text_lines
 from sqwirrel.spectra.readers.text import crystal
 from sqwirrel.spectra.rebin import edges_from_centres
 from sqwirrel.spectra.spectrum import Spectrum
@@ -40,11 +41,7 @@ _LABEL = re.compile(r"^\s*(\w+)\s*(?:\[(.*)\])?\s*$")
 
 def sniff(path: Path) -> bool:
     """Whether the first line that is no comment names columns, separated by commas, of which one is an axis of ours."""
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            first = next((line for line in iter(lambda: file.readline(4096), "") if _is_content(line)), "")
-    except UnicodeDecodeError:
-        return False
+    first = next(filter(_is_content, head(path)), "")
     names = {name for name, _ in map(_label, first.split(","))}
     return len(names) > 2 and not names.isdisjoint(AXES)
 
@@ -150,20 +147,20 @@ def _scale(name: str, unit: str | None, path: Path) -> float:
 
 
 def _numbers(lines: list[str], width: int, path: Path, first: int) -> Float64[np.ndarray, "row column"]:
-    rows = []
+    numbers = array("d")  # a list of them would take ten times the memory
     for n, line in enumerate(lines, start=first):
         if not _is_content(line):
             continue
         cells = line.split(",")
         try:
-            rows.append([float(cell) if cell.strip() else np.nan for cell in cells])
+            numbers.extend([float(cell) if cell.strip() else np.nan for cell in cells])
         except ValueError:
             raise InputError(f"line {n} of {path.name} is '{line[:60]}'; expected {width} numbers") from None
         if len(cells) != width:
             raise InputError(f"line {n} of {path.name} has {len(cells)} fields; the header has {width}")
-    if not rows:
+    if not numbers:
         raise InputError(f"{path.name} has a header but no rows")
-    return np.array(rows, dtype=np.float64)
+    return np.frombuffer(numbers, dtype=np.float64).reshape(-1, width)
 
 
 def _grid(

@@ -14,6 +14,7 @@ from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
+from sqwirrel.limits import head, text_lines
 from sqwirrel.spectra.readers import plain
 from sqwirrel.spectra.readers.triple_axis.scan import Scan, spectrum, trailing_number
 from sqwirrel.spectra.spectrum import Spectrum
@@ -21,12 +22,12 @@ from sqwirrel.spectra.spectrum import Spectrum
 
 def sniff(path: Path) -> bool:
     """Whether the file begins with the version of ICE."""
-    return plain.head(path).startswith("#ICE ")
+    return any(line.startswith("#ICE ") for line in head(path)[:1])
 
 
 def read(path: Path) -> Spectrum:
     """The scan in the file."""
-    text = plain.lines(path)
+    text = text_lines(path)
     header = _header(text)
     names = header.get("Columns")
     if not names:

@@ -14,6 +14,7 @@ from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
+from sqwirrel.limits import head, text_lines
 from sqwirrel.spectra.readers import plain
 from sqwirrel.spectra.readers.triple_axis.scan import Scan, spectrum, trailing_number
 from sqwirrel.spectra.spectrum import Spectrum
@@ -21,13 +22,13 @@ from sqwirrel.spectra.spectrum import Spectrum
 
 def sniff(path: Path) -> bool:
     """Whether the second line names the parts of the first, as ICP does."""
-    second = plain.head(path).splitlines()[1:2]
+    second = head(path)[1:2]
     return bool(second) and {"Filename", "Prf", "Base", "#pts"} <= set(second[0].split())
 
 
 def read(path: Path) -> Spectrum:
     """The scan in the file."""
-    text = plain.lines(path)
+    text = text_lines(path)
     first = text[0].split("'")
     if len(first) < 8 or len(first[6].split()) != 2:
         raise InputError(f"{path.name} has '{text[0][:40]}' for its first line; expected file, date, type and monitor")

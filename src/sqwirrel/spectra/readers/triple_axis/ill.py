@@ -15,6 +15,7 @@ from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
+from sqwirrel.limits import head, text_lines
 from sqwirrel.spectra.readers import plain
 from sqwirrel.spectra.readers.triple_axis.scan import COLUMNS, Scan, spectrum, trailing_number
 from sqwirrel.spectra.spectrum import Spectrum
@@ -28,12 +29,12 @@ Header = Mapping[str, Mapping[str, str]]
 
 def sniff(path: Path) -> bool:
     """Whether the file says that it holds ILL TAS data."""
-    return MARK in plain.head(path)
+    return any(MARK in line for line in head(path))
 
 
 def read(path: Path) -> Spectrum:
     """The scan in the file."""
-    text = plain.lines(path)
+    text = text_lines(path)
     start = next((n for n, line in enumerate(text) if line.startswith("DATA_:")), None)
     if start is None:
         raise InputError(f"{path.name} ends before its data (DATA_:); fetch a complete copy")

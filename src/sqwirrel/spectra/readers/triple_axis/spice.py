@@ -16,6 +16,7 @@ from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
+from sqwirrel.limits import head, text_lines
 from sqwirrel.spectra.readers import plain
 from sqwirrel.spectra.readers.triple_axis.plane import plane_of
 from sqwirrel.spectra.readers.triple_axis.scan import Scan, held, spectrum, trailing_number
@@ -29,13 +30,13 @@ FIXED_INCIDENT = "HB1A"
 
 def sniff(path: Path) -> bool:
     """Whether the file begins with the number of a scan, as SPICE writes it."""
-    start = plain.head(path)
-    return start.startswith("# scan = ") and "\n# builtin_command" in start.replace("\r", "\n")
+    start = head(path)
+    return bool(start) and start[0].startswith("# scan = ") and any(x.startswith("# builtin_command") for x in start)
 
 
 def read(path: Path) -> Spectrum:
     """The scan in the file."""
-    text = plain.lines(path)
+    text = text_lines(path)
     header = _header(text)
     if header.get("preset_type", "").strip() == "countfile":
         raise InputError(
