@@ -96,7 +96,7 @@ def run(materials: list[Material], quick: bool) -> dict[str, Any]:
     return {
         "benchmark": "peak_tables",
         "quick": quick,
-        "materials": [study(material, QUICK if quick else Settings()) for material in materials],
+        "materials": [study(material, QUICK if quick else Settings(screen=1000, starts=16, draws=int(os.environ.get("DRAWS","3000")), rounds=4)) for material in materials],
         "record": json.loads(Record.start(files=[DATA / m.file for m in materials]).to_json()),
     }
 
