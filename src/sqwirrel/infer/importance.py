@@ -84,7 +84,10 @@ def importance(
     progress: Callable[[int, int], None] | None = None,
 ) -> Weighted:
     """Weighted draws from the posterior; from the second round on, proposals have the moments of all draws so far."""
-    generator, mixtures = stream(seed, "importance"), [_laplace([*basins, *_freed(target, basins), *_widened(target, basins)])]
+    generator, mixtures = (
+        stream(seed, "importance"),
+        [_laplace([*basins, *_freed(target, basins), *_widened(target, basins)])],
+    )
     z, value = torch.empty(0, len(target.names), dtype=torch.float64), torch.empty(0, dtype=torch.float64)
     sizes = [draws // rounds] * (rounds - 1) + [draws - draws // rounds * (rounds - 1)]
     for k, size in enumerate(sizes):
