@@ -6,7 +6,7 @@ STAMP := .venv/.setup-done
 .PHONY: setup demo test check smoke bench docs clean
 
 BENCH := .venv/.bench-done
-BENCHMARKS := spinwave large_cells mnf2 mnf2_coverage quadrature
+BENCHMARKS := spinwave large_cells mnf2 mnf2_coverage quadrature peak_tables
 
 setup: $(STAMP)
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from generators import peaks
 from generators.tables import number, table
 
 Result = dict[str, Any]
@@ -292,6 +293,7 @@ DRAWINGS = {
     "mnf2": Drawing("MnF2 powder map", _mnf2, _draw_mnf2, (6.0, 2.6)),
     "mnf2_coverage": Drawing("Coverage on simulated MnF2-like measurements", _coverage, _draw_coverage, (6.0, 3.8)),
     "quadrature": Drawing("Noise of the powder average on MnF2", _quadrature, _nothing),
+    "peak_tables": Drawing("Measured tables of peaks", peaks.tables, peaks.draw, (5.0, 4.4)),
     "spinwave": Drawing("Speed of spin waves against pyspinw", _speed, _draw_speed),
     "large_cells": Drawing("Speed of large disordered cells", _large, _draw_large),
 }
