@@ -34,6 +34,8 @@ class Material:
     model: str
     file: str
     published: dict[str, dict[str, float]]
+    remark: str
+    """What the numbers of the saved result say."""
     columns: tuple[str, ...] | None = None
     lines: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=dict)
     settings: Settings = field(default_factory=lambda: Settings(starts=32, draws=3000, rounds=4))
@@ -46,6 +48,7 @@ MATERIALS = (
         "kfe3j",
         "sw_KFe3J.txt",
         {"published": {"J1": 3.23, "J2": 0.11, "Dy": 0.218, "Dz": 0.195}},
+        "The published fit, within its scatter.",
         ("x", "x_error", "energy", "error", "intensity", "direction"),
         {1: ((0, 0, 0), (1 / (2 * pi), 1 / (2 * pi), 0)), 2: ((0, 0, 0), (sqrt(3) / (2 * pi), 0, 0))},
         Settings(draws=1000, rounds=4),
@@ -54,6 +57,10 @@ MATERIALS = (
         "cu2v2o7",
         "sw_aCVO.txt",
         {"published": {"J1": 2.67, "J2": 2.99, "J3": 5.42, "G": 0.282, "D": 2.79}},
+        "The published J2 is twice ours. With the four modes that neutrons see, the published set leaves a sum of "
+        "squares of 173 on these 55 peaks, ours 94; with all 16 of the centred cell, most of which no neutron sees at "
+        "these q and among which the public fit chooses, 111 and 80. Linear theory at S = 1/2 gives effective "
+        "parameters, and 0.15 meV beyond the errors remain.",
         SCAN,
         {1: ((0, 1.75, 0), (1, 0, 0)), 2: ((0, 0, 0), (0, 1, 0)), 3: ((0, 2, 0), (0, 0, 1))},
     ),
@@ -61,6 +68,10 @@ MATERIALS = (
         "zncu2v2o7",
         "sw_ZnCVO.txt",
         {"published": {"J1": 8.497751, "J5": 5.261605, "J6": 1.873546, "J7": 0.5095509}},
+        "The scans (0, k, 0) and (h, 2, 0) determine J7, A and one or two combinations of J1, J5, J6; the basins are "
+        "points of one valley, of which the public fit, which varies one J at a time, sees nothing. Modes at "
+        "(0, 2, 1/2) would tell: 6.3, 6.6, 6.0 and 5.6 meV for J1 = 3.0, 4.6, 11.3 and 16.1. The scatter of the peaks "
+        "is 0.2 meV: those of two spectrometers at (0, 2.1, 0) differ by 6.6 of their errors.",
         SCAN,
         {1: ((0, 0, 0), (0, 1, 0)), 2: ((0, 2, 0), (1, 0, 0))},
         Settings(starts=32, draws=20000, rounds=8),
@@ -74,6 +85,9 @@ MATERIALS = (
             "least squares, figure": {"Jab": 6.11, "Jc": 3.99, "Ka": 0.63, "Kb": 0.09},
             "axes exchanged": {"Jab": 4.24, "Jc": 5.95, "Ka": 0.48, "Kb": 0.06},
         },
+        "The peak at 36.7 meV is above the band, which ends at 32.9 meV; in the figure of the paper it is at 33.4. The "
+        "fit on the figure is met. The basins differ in which hard axis is a or b, in whether that peak is an outlier "
+        "or all errors are larger, and by the exchanged axes, of which (4.14, 5.37) is left.",
     ),
 )
 """Published: the papers of the models. Least squares of LuVO3: pyMagCalc on this table, without outliers in mind; and
@@ -119,6 +133,7 @@ def study(material: Material, settings: Settings) -> dict[str, Any]:
     return {
         "name": material.model,
         "title": model.title,
+        "remark": material.remark,
         "parameters": [asdict(row) for row in posterior.summary()],
         "sd": posterior.covariance.diagonal().sqrt().tolist(),
         "published": {who: against(posterior, values) for who, values in material.published.items()},

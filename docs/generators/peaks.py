@@ -27,7 +27,8 @@ def _material(found: Result) -> str:
     said = (
         f"**{found['title']}** (`{found['name']}`). Distance in standard deviations, all parameters together: "
         f"{together}. "
-        f"Failed checks: {failed}. {number(found['seconds'])} s. Basins: {basins}."
+        f"Failed checks: {failed}. {number(found['seconds'])} s. Basins, with their probabilities: "
+        f"{basins}. {found['remark']}"
     )
     return f"{said}\n\n{table(heads, rows)}"
 
