@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from generators import peaks
 from generators.tables import number, table
 
 Result = dict[str, Any]
@@ -354,6 +355,7 @@ DRAWINGS = {
     "la2nio4": Drawing("La2NiO4 single-crystal slice", _la2nio4, _draw_la2nio4, (6.0, 3.4)),
     "mnf2_coverage": Drawing("Coverage on simulated MnF2-like measurements", _coverage, _draw_coverage, (6.0, 3.8)),
     "quadrature": Drawing("Noise of the powder average on MnF2", _quadrature, _nothing),
+    "peak_tables": Drawing("Measured tables of peaks", peaks.tables, peaks.draw, (5.0, 4.4)),
     "spinwave": Drawing("Speed of spin waves against pyspinw", _speed, _draw_speed),
     "large_cells": Drawing("Speed of large disordered cells", _large, _draw_large),
     "hostile_files": Drawing("Damaged and malicious files", _hostile, _nothing),

@@ -24,7 +24,7 @@ SPELLED = {
     "feynman": "Feynman", "holstein": "Holstein", "primakoff": "Primakoff", "lorentz": "Lorentz",
     "luttinger": "Luttinger", "tisza": "Tisza", "oguchi": "Oguchi", "anderson": "Anderson",
     "kitaev": "Kitaev", "zener": "Zener", "goodenough": "Goodenough",
-    "codata": "CODATA", "moriya": "Moriya", "bragg": "Bragg", "dm": "DM",
+    "codata": "CODATA", "luvo3": "LuVO3", "cu2v2o7": "Cu2V2O7", "moriya": "Moriya", "bragg": "Bragg", "dm": "DM",
 }  # fmt: skip
 """Names that a function's name has to write small."""
 

@@ -1,5 +1,6 @@
 """Models of the library have the energies of their closed forms, whatever cell they are described in."""
 
+import math
 import tomllib
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from sqwirrel import units
 from sqwirrel.model import library
 from sqwirrel.model.parse import parse
+from sqwirrel.simulate.classical.search import ground_states
 from tests.cases import random_q, tensor
 
 spinwave = pytest.importorskip("sqwirrel.simulate.spinwave")
@@ -73,6 +75,33 @@ def test_triangular_antiferromagnet_has_its_closed_form():
     q, k = random_q(20), tensor([1 / 3, 1 / 3, 0])
     # Goldstone modes of a shift of 1e-9 meV, over the energy, and no point is nearer to one than 1e-2 meV.
     assert torch.allclose(energies("triangular", q), descending(branch(q), branch(q + k), branch(q - k)), atol=1e-6)
+
+
+def test_doped_cu2v2o7_has_the_gap_of_its_anisotropy():
+    z = 8.497751 + 2 * 5.261605 + 1.873546 + 2 * 0.5095509
+    found = energies("zncu2v2o7", tensor([[0.0, 2.0, 0.0]]))
+    assert found[0, -2:].tolist() == pytest.approx([0.5 * (0.17 * (2 * z + 0.17)) ** 0.5] * 2, abs=1e-5)
+
+
+def test_jarosite_cants_as_its_dm_vector_says():
+    """tan 2 eta = 2 Dy / (sqrt(3) (J1 + J2) + Dz), from dE = 0 of three moments at 120 degrees, eta out of the plane."""
+    model = library.load("kfe3j")
+    eta = 0.5 * math.atan(2 * 0.218 / (3**0.5 * (3.23 + 0.11) + 0.195))
+    found = ground_states(model, model.pack(), starts=8)[0]
+    assert found.directions[:, 2].abs().tolist() == pytest.approx([math.sin(eta)] * 3, rel=1e-6)
+
+
+def test_luvo3_has_its_closed_form():
+    """Modes of (h, k, l) and of (h + 1, k, l), which the order folds onto it."""
+
+    def branch(sign, first, second):
+        plane, along = 4 * 5.95 * cosine(q[:, 0] / 2) * cosine(q[:, 1] / 2), 2 * 4.24 * cosine(q[:, 2] / 2)
+        z, zg = 4 * 5.95 + 2 * 4.24, sign * plane + along
+        return ((z + zg + 2 * first) * (z - zg + 2 * second)).sqrt()
+
+    q = random_q(20)
+    branches = [branch(sign, *pair) for sign in (1, -1) for pair in ((0.48, 0.06), (0.06, 0.48))]
+    assert torch.allclose(energies("luvo3", q), descending(*branches), atol=1e-9)
 
 
 @pytest.mark.parametrize("field", [0.0, 1.0])

@@ -22,6 +22,8 @@ FREEDOM = 16
 """Degrees of freedom of the proposals: tails heavier than a posterior's, at little cost."""
 EQUAL = 0.01
 """Largest weights that differ by less than this share have no tail that could matter."""
+WIDER = 2.0
+"""Some draws of a posterior of peaks are spread this many times as wide as the information says."""
 FEWEST = 50
 """Draws that an interrupted run must have to be worth keeping."""
 BLOCK = 16
@@ -82,7 +84,10 @@ def importance(
     progress: Callable[[int, int], None] | None = None,
 ) -> Weighted:
     """Weighted draws from the posterior; from the second round on, proposals have the moments of all draws so far."""
-    generator, mixtures = stream(seed, "importance"), [_laplace([*basins, *_freed(target, basins)])]
+    generator, mixtures = (
+        stream(seed, "importance"),
+        [_laplace([*basins, *_freed(target, basins), *_widened(target, basins)])],
+    )
     z, value = torch.empty(0, len(target.names), dtype=torch.float64), torch.empty(0, dtype=torch.float64)
     sizes = [draws // rounds] * (rounds - 1) + [draws - draws // rounds * (rounds - 1)]
     for k, size in enumerate(sizes):
@@ -133,6 +138,11 @@ def _freed(target: Target, basins: list[Optimum]) -> list[Optimum]:
         precision[columns, columns] = 1.0
         freed.append(replace(basin, z=z, precision=precision))
     return freed
+
+
+def _widened(target: Target, basins: list[Optimum]) -> list[Optimum]:
+    """With peaks, the basins as wide again: their information takes it as known which line each peak belongs to."""
+    return [replace(basin, precision=basin.precision / WIDER**2) for basin in basins if target.assumed]
 
 
 def _adapted(mixture: StudentMixture, weighted: Weighted) -> StudentMixture:

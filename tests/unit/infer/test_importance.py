@@ -53,6 +53,17 @@ def test_a_proposal_that_is_three_times_too_narrow_is_mended_by_a_second_round()
     assert twice.log_evidence == pytest.approx(PROBLEM.log_evidence, abs=0.1)
 
 
+def test_information_that_counts_assignments_as_known_is_widened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Targets of peaks are those with parameters that the prior is expected to decide."""
+    (best,) = basins(refine(PROBLEM.target, PROBLEM.mean[None]))
+    narrow = [replace(best, precision=9 * best.precision)]
+    plain = importance(PROBLEM.target, narrow, draws=4000, rounds=1, seed=1)
+    monkeypatch.setattr(Target, "assumed", {"outliers"})
+    wider = importance(PROBLEM.target, narrow, draws=4000, rounds=1, seed=1)
+    assert wider.effective > 2 * plain.effective
+    assert wider.log_evidence == pytest.approx(PROBLEM.log_evidence, abs=0.1)
+
+
 def test_two_modes_have_the_right_probabilities() -> None:
     """y = a^2 with a prior that leans to one side; the odds of the two signs by quadrature."""
     experiment = Toy(("a",), lambda theta: theta**2 * torch.ones(10), 10)

@@ -23,6 +23,10 @@ BONDS_PER_SPIN = {
     "kitaev": {"J": 1.5, "K": 1.5},
     "fcc_biquadratic": {"J1": 6, "J2": 3, "B": 6},
     "canted": {"J": 2},
+    "kfe3j": {"J1": 2, "J2": 2, "Dy": 2, "Dz": 2},
+    "cu2v2o7": {"J1": 1, "J2": 0.5, "J3": 1, "G": 1, "D": 1},
+    "zncu2v2o7": {"J1": 0.5, "J5": 1, "J6": 0.5, "J7": 1, "A": 0.5},
+    "luvo3": {"Jab": 2, "Jc": 1},
     "nitio3": {"Jab1": 1.5, "Jab2": 3, "Jab3": 1.5, "Jc1": 0.5, "Jc2": 3, "Jc3": 1.5},
 }
 
@@ -48,7 +52,7 @@ def test_bonds_per_spin(name):
     assert bonds == BONDS_PER_SPIN[name]
 
 
-@pytest.mark.parametrize("name", ["rb2mnf4", "mnf2", "mnf2_dipole", "la2nio4", "fcc_biquadratic"])
+@pytest.mark.parametrize("name", ["rb2mnf4", "mnf2", "mnf2_dipole", "la2nio4", "fcc_biquadratic", "luvo3"])
 def test_strongest_coupling_joins_opposite_spins(name):
     model = library.load(name)
     strongest = max(model.couplings, key=lambda c: model.defaults[c.name])
@@ -57,7 +61,7 @@ def test_strongest_coupling_joins_opposite_spins(name):
 
 
 def test_unknown_names_and_broken_files(tmp_path):
-    with pytest.raises(InputError, match="there is no model 'mnf3'; the library has canted, dm_chain"):
+    with pytest.raises(InputError, match="there is no model 'mnf3'; the library has canted, cu2v2o7, dm_chain"):
         library.load("mnf3")
     (tmp_path / "m.toml").write_text("name = ")
     with pytest.raises(InputError, match="not TOML"):

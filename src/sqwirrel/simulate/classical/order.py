@@ -78,7 +78,8 @@ def _newton(energy: Energy, directions: Tensor) -> Tensor:
     force, alone = energy.derivatives(directions)
     slope = torch.einsum("bica,bia->bic", tangent, force).flatten(1)
     with torch.no_grad():
-        size, axes = torch.linalg.eigh(_hessian(energy, force, alone, directions, tangent))
+        hessian = _hessian(energy, force, alone, directions, tangent)
+        size, axes = torch.linalg.eigh(hessian.detach())  # forward mode ignores no_grad, and equal sizes make it NaN
         floor = 1e-9 * size.abs().amax(-1, keepdim=True).clamp(min=1e-12)
         inverse = torch.where(size.abs() > floor, 1 / size.abs().clamp(min=floor), 0.0)
     step = -torch.einsum("bxk,bk,byk,by->bx", axes, inverse, axes, slope)

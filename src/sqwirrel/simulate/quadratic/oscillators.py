@@ -26,7 +26,7 @@ def oscillators(
     """Energies (descending), S^T a, D^T b, and where K and M are positive definite."""
     with torch.no_grad():
         energy, S, D, stable = _solve(K.detach(), M.detach())
-        turn = _alignment(energy, S.mT @ a, D.mT @ b)
+        turn = _alignment(energy, S.mT @ a.detach(), D.mT @ b.detach())
         S, D = S @ turn, D @ turn
     safe = stable[..., None, None]
     P = S.mT @ torch.where(safe, K, K.detach()) @ S
