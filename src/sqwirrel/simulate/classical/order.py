@@ -78,7 +78,9 @@ def _newton(energy: Energy, directions: Tensor) -> Tensor:
     force, alone = energy.derivatives(directions)
     slope = torch.einsum("bica,bia->bic", tangent, force).flatten(1)
     with torch.no_grad():
-        size, axes = torch.linalg.eigh(_hessian(energy, force, alone, directions, tangent))
+        # Forward mode passes no_grad, and tangents of axes that share an eigenvalue are not finite.
+        curved = _hessian(energy, force, alone, directions, tangent).detach()
+        size, axes = torch.linalg.eigh(curved)
         floor = 1e-9 * size.abs().amax(-1, keepdim=True).clamp(min=1e-12)
         inverse = torch.where(size.abs() > floor, 1 / size.abs().clamp(min=floor), 0.0)
     step = -torch.einsum("bxk,bk,byk,by->bx", axes, inverse, axes, slope)
