@@ -175,6 +175,6 @@ def _factors(
         rank = int((weight > ZERO * weight.max().clamp(min=1e-300)).sum())
         span = torch.complex(*(weight[:rank, None] * right[:rank]).chunk(2, dim=1))
         columns.append(left[:, :rank])
-        spans.append(span.reshape(rank, len(vectors), -1).transpose(0, 1))
+        spans.append(span.reshape(rank, len(vectors), vectors.shape[-1]).transpose(0, 1))
     seen: Tensor = torch.block_diag(*columns)  # type: ignore[no-untyped-call]
     return seen, torch.cat(spans, dim=1)
