@@ -106,10 +106,10 @@ def _measurement(group: h5py.Group, path: Path) -> Measurement:
 
     exposure = tensor("exposure") if "exposure" in group else None
     conditions = (optional("temperature"), tensor("field"), optional("incident_energy"), optional("final_energy"))
-    return Measurement(_points(group, tensor), tensor("energy"), *conditions, exposure)
+    return Measurement(_points(group, tensor, path), tensor("energy"), *conditions, exposure)
 
 
-def _points(group: h5py.Group, tensor: Callable[[str], Tensor]) -> Points:
+def _points(group: h5py.Group, tensor: Callable[[str], Tensor], path: Path) -> Points:
     """Shells, or points of a crystal on the lattice of `cell` in the orientation of `vectors`."""
     if "edges" in group:
         return QShells(tensor("edges"))
@@ -120,7 +120,7 @@ def _points(group: h5py.Group, tensor: Callable[[str], Tensor]) -> Points:
     if not torch.equal(lattice.vectors, vectors):
         lattice = Lattice.from_vectors(vectors)
     if "axes" in group:
-        beam = Beam(tensor("beam"), float(tensor("beam_energy"))) if "beam" in group else None
+        beam = Beam(tensor("beam"), number(group, "beam_energy", path)) if "beam" in group else None
         return QGrid(lattice, tensor("axes"), [tensor(f"edges_{k}") for k in (1, 2, 3)], tensor("origin"), beam)
     if "scan" in group:
         return QPoints(lattice, tensor("q"), tensor("scan"), tensor("plane") if "plane" in group else None)
