@@ -24,6 +24,7 @@ BONDS_PER_SPIN = {
     "fcc_biquadratic": {"J1": 6, "J2": 3, "B": 6},
     "canted": {"J": 2},
     "nitio3": {"Jab1": 1.5, "Jab2": 3, "Jab3": 1.5, "Jc1": 0.5, "Jc2": 3, "Jc3": 1.5},
+    "bi2fe4o9": {"J44": 0.25, "Jc": 0.25, "J43": 1, "J43p": 1, "J33": 0.25},
 }
 
 
