@@ -9,7 +9,12 @@ import torch
 from sqwirrel import units
 from sqwirrel.model import library
 from sqwirrel.model.parse import parse
+<<<<<<< HEAD
 from sqwirrel.simulate.classical.search import ground_states
+=======
+from sqwirrel.observe.views.view import slopes
+from sqwirrel.simulate.stability import stability
+>>>>>>> work-bfo
 from tests.cases import random_q, tensor
 
 spinwave = pytest.importorskip("sqwirrel.simulate.spinwave")
@@ -157,6 +162,33 @@ def test_zener_polarons_relaxed_to_ferromagnetic_chains_have_their_closed_form()
     found = energies("pcsmo_zener", tensor([[0.5, 0.5, 0.3]]))
     x = 2 * (0.165 - 0.165 + 2.4)
     assert torch.allclose(found, torch.full((1, 8), 3.5 * (x * (x + 2 * 1.05)) ** 0.5, dtype=torch.float64), atol=1e-6)
+
+
+def test_flat_modes_of_cairo_pentagons_have_their_closed_form():
+    J44, Jc, J43, J43p, K = -0.22, 1.39, 3.15, 6.53, 0.096
+    x = 2 * (J43**2 + J43p**2) ** 0.5 + Jc - 2 * J44
+    flat = [2.5 * ((x + sign * Jc) * (x - sign * Jc + 2 * K)) ** 0.5 for sign in (1, 1, -1, -1)]
+    assert torch.allclose(energies("bi2fe4o9", tensor([[0.5, 0.5, 0]]))[0, 8:12], tensor(flat), rtol=0, atol=1e-6)
+
+
+def test_order_of_cairo_pentagons_is_a_minimum_with_the_angle_of_its_couplings():
+    model = library.load("bi2fe4o9")
+    assert stability(model, model.pack()).is_minimum
+    directions = spinwave.SpinWaves(model, random_q(1))._order(model.pack())[1][0]
+    cosines = (directions @ directions.T).abs()
+    near, far = torch.tensor(3.15), torch.tensor(6.53)
+    angle = torch.atan2(near, far).double()
+    expected = torch.stack([torch.tensor(0.0).double(), torch.tensor(1.0).double(), angle.sin(), angle.cos()])
+    assert (cosines[..., None] - expected).abs().amin(-1).max() < 1e-6
+
+
+def test_relaxed_order_has_derivatives_where_turns_of_one_curvature_are_many():
+    model = library.load("bi2fe4o9")
+    waves, theta = spinwave.SpinWaves(model, random_q(2)), model.pack()
+    exact = slopes(lambda theta: (waves(theta).energy, waves(theta).stable), theta)[1][:, 0]
+    for row, step in zip(exact, 1e-5 * torch.eye(6, dtype=torch.float64), strict=True):
+        differences = (waves(theta + step).energy - waves(theta - step).energy)[0] / 2e-5
+        assert torch.allclose(row, differences, rtol=0, atol=1e-6)
 
 
 def test_supercell_and_primitive_cell_have_one_spectrum():

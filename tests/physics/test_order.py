@@ -156,7 +156,7 @@ def test_orders_of_the_library_are_minima_and_no_order_is_lower(name: str) -> No
     assert stability(model, theta).is_minimum
     if is_plain(model):
         bound = luttinger_tisza(model, theta).energy
-        assert energy > bound if name == "pcsmo_goodenough" else energy == pytest.approx(bound, rel=1e-9)
+        assert energy > bound if name in {"pcsmo_goodenough", "bi2fe4o9"} else energy == pytest.approx(bound, rel=1e-9)
     minima = ground_states(model, theta, starts=16)
     assert minima[0].energy == pytest.approx(energy, rel=1e-9)
     lowest = [minimum.starts for minimum in minima if minimum.energy == pytest.approx(energy, rel=1e-9)]
