@@ -3,16 +3,10 @@
     python -m benchmarks.bi2fe4o9 --json FILE [--quick] [--maps ei25 ei62]
 
 MERLIN at 5 K, E_i 25, 38, 62 and 120 meV, above the elastic line and below the |Q| where phonons take over; peaks
-<<<<<<< HEAD
-fitted to scans on IN20. Five exchange constants and K are common; the angular width is that of the one spectrometer; a
-factor on the energy width, scale and background are of each map. Reports the answer beside the published sets, the flat
-modes that J44 moves, and how far each set lies from the peaks. `--quick` has two maps, fewer draws and starts.
-=======
 fitted to scans on IN20. Five exchange constants and K are common, and so is the angular width of the one spectrometer;
 a factor on the energy width, scale, background and multiple scattering are of each map. Reports the answer beside the
 published sets, the flat modes that J44 moves, and how far each set lies from the peaks. `--quick` has one map, fewer
 draws and starts.
->>>>>>> work-bfo
 """
 
 import argparse

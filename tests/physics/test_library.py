@@ -9,12 +9,9 @@ import torch
 from sqwirrel import units
 from sqwirrel.model import library
 from sqwirrel.model.parse import parse
-<<<<<<< HEAD
-from sqwirrel.simulate.classical.search import ground_states
-=======
 from sqwirrel.observe.views.view import slopes
+from sqwirrel.simulate.classical.search import ground_states
 from sqwirrel.simulate.stability import stability
->>>>>>> work-bfo
 from tests.cases import random_q, tensor
 
 spinwave = pytest.importorskip("sqwirrel.simulate.spinwave")
