@@ -19,9 +19,8 @@ def fitted(choice):
     start = {"J1": 31.6, "J2": 1.8, "fwhm": 8.0, "fwhm_scale": 8.0, "scale": 30.0}
     best = refine(target, torch.tensor([[start.get(name, 0.5) for name in prior.names]], dtype=torch.float64))[0]
     theta = prior.constrain(best.z[None])
-    return dict(zip(prior.names, theta[0].tolist(), strict=True)), float(target.deviance(theta)) / len(
-        target.observed.intensity
-    )
+    per_bin = float(target.deviance(theta)) / int(spectrum.valid.sum())
+    return dict(zip(prior.names, theta[0].tolist(), strict=True)), per_bin
 
 
 def test_averaging_over_the_bin_and_the_resolution_describes_the_slice_and_raises_the_constants(measured):
