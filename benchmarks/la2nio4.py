@@ -191,8 +191,7 @@ def varied(name: str, choice: Choice, samples: int) -> dict[str, Any]:
     best = refine(target, theta)[0]
     for _ in range(2):
         at, spread = target.full(prior.constrain(best.z[None])), target.spread(best.z, best.covariance)
-        better = replace(target, experiment=target.experiment.anchored(at, spread).experiment)
-        target = better.reweighed(spectrum, best.z)
+        target = target.with_terms(term.anchored(at, spread) for term in target.terms)
         best = refine(target, prior.constrain(best.z[None]))[0]
     found, limit = prior.constrain(best.z[None])[0].tolist(), limits(target, best)
     rows = {each: [value, error] for each, value, error in zip(prior.names, found, limit, strict=True)}
