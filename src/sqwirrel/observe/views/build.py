@@ -95,7 +95,7 @@ class Scene:
         if self._stands_free:
             fwhm = self.fwhm if keep else None
             every = [waves(self.model, self.measurement, where, keep=keep, fwhm=fwhm, rotation=turn) for turn in turns]
-            return View([*every], where, line, blur, exact=blur is None)
+            return View([*every], where, line, blur)
         window = float(line[0]) - MARGIN, float(line[-1]) + MARGIN
         held = standing(self.model, self.measurement, where, turns, window, self.shared)
         found = held or passing(self.model, self.measurement, where, turns)
