@@ -90,9 +90,12 @@ class Map:
 MAPS = {
     "ei25": Map("MER40874_Ei25.00meV_Rings.nxspe", 3.6, (4.0, 16.5), (5, 4), 0.7),
     "ei38": Map("MER40874_Ei38.00meV_Rings.nxspe", 3.6, (6.0, 27.0), (4, 3), 1.1),
-    "ei62": Map("MER40874_Ei62.00meV_Rings.nxspe", 4.0, (12.0, 48.0), (3, 3), 2.0),
+    "ei62": Map("MER40874_Ei62.00meV_Rings.nxspe", 4.0, (12.0, 34.0), (3, 3), 2.0),
     "ei120": Map("MER40874_Ei120.00meV_Rings.nxspe", 5.0, (34.0, 95.0), (3, 3), 5.6),
 }
+"""The flat modes at 40 meV are several times broader than the resolution (they may hybridise with phonons,
+arXiv:2510.04793): at 62 meV they would set the width of all lines, so only the map at 120 meV has them.
+"""
 QUICK = ("ei62",)
 
 
@@ -116,7 +119,7 @@ def run(labels: Sequence[str], quick: bool) -> dict[str, Any]:
     clock = time.perf_counter()
     data = measured(labels)
     joint = simulator(data)
-    settings = Settings(screen=16, starts=1, draws=60, rounds=1) if quick else Settings(screen=96, starts=3, draws=120)
+    settings = Settings(screen=16, starts=1, draws=60, rounds=1) if quick else Settings(screen=64, starts=3, draws=120)
     posterior = infer(joint, prior(joint, data), data, settings, progress=tell)
     return {
         "benchmark": "bi2fe4o9",

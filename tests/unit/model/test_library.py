@@ -62,7 +62,7 @@ def test_strongest_coupling_joins_opposite_spins(name):
 
 
 def test_unknown_names_and_broken_files(tmp_path):
-    with pytest.raises(InputError, match="there is no model 'mnf3'; the library has canted, cu2v2o7, dm_chain"):
+    with pytest.raises(InputError, match="there is no model 'mnf3'; the library has bi2fe4o9, canted, cu2v2o7"):
         library.load("mnf3")
     (tmp_path / "m.toml").write_text("name = ")
     with pytest.raises(InputError, match="not TOML"):
