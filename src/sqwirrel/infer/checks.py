@@ -218,6 +218,7 @@ def _misfit(term: SpectrumTerm, theta: Float[Tensor, "1 own"]) -> tuple[float, s
     score = smoothed(term.residual(theta), term.observed.valid)
     k, j = divmod(int(score.abs().argmax()), score.shape[1])
     low, high = (max(0, min(j + end, score.shape[1])) for end in (-(WINDOW[1] // 2), WINDOW[1] // 2 + 1))
-    points = measurement.points.describe(max(0, k - WINDOW[0] // 2), min(k + WINDOW[0] // 2 + 1, score.shape[0]))
-    energy = measurement.energy[[low, high]].tolist()
-    return float(score[k, j]), f"{points}, {energy[0]:.2f} to {energy[1]:.2f} meV"
+    first, last = max(0, k - WINDOW[0] // 2), min(k + WINDOW[0] // 2 + 1, score.shape[0])
+    edges = measurement.energy[first:last].flatten() if measurement.is_scan else measurement.energy[[low, high]]
+    points = measurement.points.describe(first, last)
+    return float(score[k, j]), f"{points}, {float(edges.min()):.2f} to {float(edges.max()):.2f} meV"
