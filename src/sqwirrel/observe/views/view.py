@@ -147,7 +147,7 @@ def slopes(
 def differences(
     function: Callable[[Tensor], tuple[Tensor, Tensor]], theta: Float[Tensor, "batch parameter"]
 ) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, "parameter batch *shape"], Tensor]:
-    """The same by central differences, good to about 1e-3 of the largest."""
+    """The same by central differences, good to some 1e-3 of the largest in single precision."""
     with torch.no_grad():
         value, other = function(theta)
         rise = []
