@@ -89,7 +89,7 @@ class Smearing(nn.Module):
             fwhm = width.fwhm(centres, self.nodes, self.measurement, theta[:, : len(width.names)])
             kernel = shell_kernels(cells, points.edges, fwhm)
         else:
-            n = len(points) if self.instrument.multiple_scattering else 0
+            n = len(self.sphere[0]) if self.instrument.multiple_scattering else 0
             kernel = torch.eye(n, dtype=theta.dtype, device=theta.device).expand(len(theta), 1, -1, -1)
         if not self.instrument.multiple_scattering:
             return kernel
@@ -101,11 +101,13 @@ class Smearing(nn.Module):
         energy: Kernel,
         momentum: Float[Tensor, "#batch node seen source"],
     ) -> Float[Tensor, "batch point energy"]:
-        """Resolution in energy, then what is mixed along |Q|, as the instrument lets it through."""
+        """Resolution in energy, and what is mixed along |Q| or between the places of scans, as the instrument lets it
+        through.
+        """
         if self.near is not None:
-            blurred = (deposit[:, self.place, self.near][..., None, :] @ energy)[..., 0, :]
-        else:
-            blurred = deposit @ energy
+            mixed = momentum[:, 0] @ deposit if momentum.shape[-1] > 0 else deposit
+            return self.factor * (mixed[:, self.place, self.near][..., None, :] @ energy)[..., 0, :]
+        blurred = deposit @ energy
         if momentum.shape[-1] > 0:
             blurred = smear_momentum(blurred, momentum, self.nodes, self.measurement.energy_centres)
         return self.factor * blurred

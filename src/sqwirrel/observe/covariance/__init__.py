@@ -4,6 +4,7 @@ from sqwirrel.observe.covariance.cooper_nathans import Volumes, covariance, volu
 from sqwirrel.observe.covariance.ellipsoid import Split, bragg_fwhm, split, vanadium_fwhm
 from sqwirrel.observe.covariance.files import read_covariance, read_spectrometer
 from sqwirrel.observe.covariance.spectrometer import Reflector, Spectrometer
+from sqwirrel.observe.covariance.spurions import spurious
 from sqwirrel.observe.covariance.table import CovarianceTable
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "read_covariance",
     "read_spectrometer",
     "split",
+    "spurious",
     "vanadium_fwhm",
     "volumes",
 ]

@@ -62,6 +62,17 @@ class Triangle(NamedTuple):
     analyser: Float[Tensor, " point"]
     frame: Float[Tensor, "point 3 3"]
 
+    @property
+    def turn(self) -> Float[Tensor, " point"]:
+        """Angle from k_i to q."""
+        return torch.atan2(-self.final * self.sample.sin(), self.initial - self.final * self.sample.cos())
+
+    def elastic(self, length: Float[Tensor, " point"]) -> Float[Tensor, "point 3"]:
+        """The wavevector (1/angstrom, Cartesian) if k_i and k_f both had this length."""
+        along = (-self.turn).cos() - (self.sample - self.turn).cos()
+        across = (-self.turn).sin() - (self.sample - self.turn).sin()
+        return length[:, None] * (along[:, None] * self.frame[:, 0] + across[:, None] * self.frame[:, 1])
+
 
 class Pair(NamedTuple):
     """Covariance of the angles at two collimators (radian^2), and the root of its determinant."""
@@ -85,16 +96,14 @@ def covariance(spectrometer: Spectrometer, measurement: Measurement) -> Float[Te
     The plane of the points is seen from above where its first vector turns to the second anticlockwise. Mosaic of the
     sample is in it. `InputError` names the first point that the spectrometer cannot reach.
     """
-    triangle = _triangle(spectrometer, measurement)
-    x = triangle.initial - triangle.final * triangle.sample.cos()
-    turn = torch.atan2(-triangle.final * triangle.sample.sin(), x)
-    initial, final = _beams(spectrometer, triangle)
+    triangle = triangle_of(spectrometer, measurement)
+    turn, (initial, final) = triangle.turn, _beams(spectrometer, triangle)
     before = _to_momentum_and_energy(triangle.initial, -turn)
     after = _to_momentum_and_energy(triangle.final, triangle.sample - turn)
     spread = (triangle.modulus[:, None] * spectrometer.sample_mosaic[..., None, :] * MINUTE) ** 2
     mosaic = torch.diag_embed(torch.nn.functional.pad(spread, (1, 1)))
     total = before @ initial.covariance @ before.mT + after @ final.covariance @ after.mT + mosaic
-    axes = _to_rlu(triangle.frame, _points(measurement))
+    axes = _to_rlu(triangle.frame, points_of(measurement))
     return axes.mT @ total @ axes
 
 
@@ -105,7 +114,7 @@ def volumes(spectrometer: Spectrometer, measurement: Measurement) -> Volumes:
     inverse of our covariance in 1/angstrom and meV, or k_f * final * sqrt(det M) / (2 pi)^2 for a monitor: it leaves
     out the 1 / k_f of `Volumes`, which only matters where the final energy changes.
     """
-    initial, final = _beams(spectrometer, _triangle(spectrometer, measurement))
+    initial, final = _beams(spectrometer, triangle_of(spectrometer, measurement))
     return Volumes(initial.volume, final.volume)
 
 
@@ -161,9 +170,9 @@ def _to_rlu(frame: Float[Tensor, "point 3 3"], points: QPoints) -> Float[Tensor,
     return axes
 
 
-def _triangle(spectrometer: Spectrometer, measurement: Measurement) -> Triangle:
+def triangle_of(spectrometer: Spectrometer, measurement: Measurement) -> Triangle:
     """The scattering triangle and the Bragg angles; refuses what cannot be."""
-    points = _points(measurement)
+    points = points_of(measurement)
     initial, final = _wavevectors(spectrometer, measurement)
     q = points.lattice.to_cartesian(points.q)
     modulus = q.norm(dim=-1)
@@ -187,7 +196,7 @@ def _triangle(spectrometer: Spectrometer, measurement: Measurement) -> Triangle:
     return Triangle(initial, final, modulus, bragg[0], spectrometer.sample_sense * cosine.acos(), bragg[1], frame)
 
 
-def _points(measurement: Measurement) -> QPoints:
+def points_of(measurement: Measurement) -> QPoints:
     """The points of scans; nothing else is measured by a triple-axis spectrometer."""
     if not isinstance(measurement.points, QPoints):
         raise InputError("a triple-axis resolution needs the points of scans, which have one energy each")
@@ -232,6 +241,6 @@ def _refuse_the_first(measurement: Measurement, sides: tuple[Tensor, ...], fine:
         f"the analyser does not reflect k_f = {final:.4g} 1/angstrom",
     )
     why = next(reason for reason, holds in zip(reasons, fine, strict=True) if not bool(holds[n]))
-    q = ", ".join(f"{x:.4g}" for x in _points(measurement).q[n].tolist())
+    q = ", ".join(f"{x:.4g}" for x in points_of(measurement).q[n].tolist())
     energy = float(measurement.energy_centres[n, 0])
     raise InputError(f"the spectrometer does not reach point {n}, q = ({q}) at {energy:.4g} meV: {why}")
