@@ -26,8 +26,8 @@ from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior, Settings, infer
 from sqwirrel.model import library
 from sqwirrel.model.prior import Prior
-from sqwirrel.observe import EllipsoidResolution, Experiment, Instrument, Poisson, SlopedBackground, Spectrometer
-from sqwirrel.observe.covariance import bragg_fwhm, covariance, spurious
+from sqwirrel.observe import EllipsoidResolution, Experiment, Instrument, Poisson, SlopedBackground, read_spectrometer
+from sqwirrel.observe.covariance import mosaic_of
 from sqwirrel.observe.resolution import SIGMA
 from sqwirrel.record import Record
 from sqwirrel.simulate import SpinWaves
@@ -39,8 +39,8 @@ FROM, TO = 0.5, 4.2
 BRAGG = ((0, 0, 1.5), (0, 0, 3), (0, 0, 4.5))
 ALIGNED = 47
 """A scan at (0, 0, 3), the Bragg peak that was rocked."""
-ROCKED = {"mosaic_h": (3, "s1"), "mosaic_v": (5, "sgl")}
-"""Scan and angle that turned the crystal in its plane, and out of it."""
+ROCKED = ((3, "s1"), (5, "sgl"))
+"""Scans and angles that turned the crystal in its plane, and out of it."""
 PUBLISHED = {"Jab1": -0.15, "Jab2": -0.05, "Jab3": -0.05, "Jc1": 0.0, "Jc2": 0.27, "Jc3": 0.27, "D": 0.1, "gap": 0.95}
 """meV, arXiv:2509.00513."""
 REFINED = {"Jab1": -0.12, "Jab2": -0.08, "Jab3": -0.07, "Jc1": 0.24, "Jc2": 0.25, "Jc3": 0.23, "D": 0.12}
@@ -64,17 +64,16 @@ def main() -> None:
 def run(quick: bool) -> dict[str, Any]:
     """The whole study."""
     clock = time.perf_counter()
-    resolution = EllipsoidResolution(spectrometer())
-    measured = scans(SCANS[::8] if quick else SCANS)
-    measured = measured.without(spurious(resolution.source, measured.measurement, BRAGG))
-    experiment = simulator(measured, resolution, 8 if quick else 32)
+    seen = resolution()
+    measured = seen.covered(scans(SCANS[::8] if quick else SCANS))
+    experiment = simulator(measured, seen, 8 if quick else 32)
     settings = Settings(screen=16, starts=1, draws=60, rounds=2)
     posterior = infer(experiment, prior(), measured, settings if quick else Settings(screen=1500, starts=6, draws=400))
     return {
         "benchmark": "nitio3",
         "quick": quick,
         "points": int(measured.valid.sum()),
-        "sample_mosaic": resolution.source.sample_mosaic.tolist(),
+        "sample_mosaic": seen.source.sample_mosaic.tolist(),
         "parameters": [asdict(row) for row in posterior.summary()],
         "gap": gap(posterior),
         "published": PUBLISHED,
@@ -98,37 +97,28 @@ def scans(numbers: Sequence[int]) -> Spectrum:
     return join(found).slice_energy(FROM, TO)
 
 
-def spectrometer() -> Spectrometer:
-    """That of the description, with the sample mosaic that its rocking curves leave after the resolution."""
-    description = json.loads((DATA / "instrument" / "cg4c.json").read_text())
-    aligned = read(DATA / "scans" / f"CG4C_exp0424_scan{ALIGNED:04}.dat").measurement
-    lattice = aligned.points.lattice
-    law = covariance(Spectrometer.from_mapping(description), aligned)[0]
-    q = lattice.to_cartesian(aligned.points.q[0])
-    plane = torch.linalg.cross(*lattice.to_cartesian(aligned.points.plane))
-    across = {"mosaic_h": torch.linalg.cross(plane, q), "mosaic_v": plane}
-    description["sample"] = {}
-    for name, direction in across.items():
-        along = lattice.to_rlu(direction / direction.norm() * q.norm())  # a turn by one radian
-        sharp = float(bragg_fwhm(law, torch.cat((along, along.new_zeros(1)))))
-        description["sample"][name] = math.sqrt(rocking(*ROCKED[name]) ** 2 - sharp**2) * 180 / math.pi * 60
-    return Spectrometer.from_mapping(description)
+def resolution() -> EllipsoidResolution:
+    """The spectrometer of the description, with the sample mosaic that rocking curves show."""
+    described = read_spectrometer(DATA / "instrument" / "cg4c.json")
+    peak = read(DATA / "scans" / f"CG4C_exp0424_scan{ALIGNED:04}.dat").measurement
+    mosaic = mosaic_of(described, peak, (rocking(*ROCKED[0]), rocking(*ROCKED[1])))
+    return EllipsoidResolution(described.with_mosaic(mosaic), BRAGG)
 
 
 def rocking(scan: int, angle: str) -> float:
-    """FWHM (radian) of a rocking curve, from its standard deviation: it is no single Gaussian."""
+    """FWHM (degrees) of a rocking curve, from its standard deviation: it is no single Gaussian."""
     lines = (DATA / "scans" / f"CG4C_exp0424_scan{scan:04}.dat").read_text().splitlines()
     names = next(below for line, below in pairwise(lines) if "col_headers" in line).split()[1:]
     table = np.array([line.split() for line in lines if not line.startswith("#")], dtype=float)
     at, counts = table[:, names.index(angle)], table[:, names.index("detector")]
     middle = np.average(at, weights=counts)
     spread = np.sqrt(np.average((at - middle) ** 2, weights=counts))
-    return float(np.radians(spread)) / SIGMA
+    return float(spread) / SIGMA
 
 
-def simulator(measured: Spectrum, resolution: EllipsoidResolution, samples: int) -> Experiment:
+def simulator(measured: Spectrum, seen: EllipsoidResolution, samples: int) -> Experiment:
     """The spectrometer, and three domains of the moments."""
-    instrument = Instrument(resolution, SlopedBackground(), Poisson(), multiple_scattering=True)
+    instrument = Instrument(seen, SlopedBackground(), Poisson(), multiple_scattering=True)
     c, s = -0.5, math.sqrt(3) / 2
     domains = [[[c, -s, 0], [s, c, 0], [0, 0, 1]], [[c, s, 0], [-s, c, 0], [0, 0, 1]]]
     return Experiment(library.load("nitio3"), measured.measurement, instrument, samples=samples, twins=domains)

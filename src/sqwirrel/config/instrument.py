@@ -100,14 +100,22 @@ class CovarianceWidth(Section):
 class SpectrometerWidth(Section):
     """The resolution of a triple-axis spectrometer (Cooper-Nathans) that a JSON or TOML file describes, times the
     parameter fwhm_scale in energy.
+
+    `sample_mosaic` (horizontal, vertical; minutes of arc) takes the place of that in the file. Points where one of the
+    Bragg peaks `bragg` (h, k, l) may be seen, in its tail or by accident, are left out.
     """
 
     kind: Literal["spectrometer"]
     file: str
+    sample_mosaic: tuple[float, float] | None = None
+    bragg: tuple[tuple[float, float, float], ...] = ()
 
     def build(self) -> EllipsoidResolution:
         """The resolution."""
-        return EllipsoidResolution(read_spectrometer(self.file))
+        source = read_spectrometer(self.file)
+        if self.sample_mosaic is not None:
+            source = source.with_mosaic(self.sample_mosaic)
+        return EllipsoidResolution(source, self.bragg)
 
 
 Core = GaussianResolution | PolynomialResolution | TableResolution

@@ -13,7 +13,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.infer import Data, Simulator
 from sqwirrel.lattice import Lattice
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.observe import Experiment, Joint, PeakExperiment, TemplateBackground
+from sqwirrel.observe import EllipsoidResolution, Experiment, Joint, PeakExperiment, TemplateBackground
 from sqwirrel.observe.joint import Part
 from sqwirrel.spectra import Measurement as Where
 from sqwirrel.spectra import Peaks, Spectrum, join, read, read_peaks, write, write_peaks
@@ -52,10 +52,11 @@ def experiment(
 
 
 def covered(data: Data, simulator: Simulator) -> Data:
-    """The data where a measured background was measured, too."""
+    """The data where a measured background was measured, too, and no Bragg peak is seen."""
     if isinstance(data, Spectrum) and isinstance(simulator, Experiment):
-        background = simulator.instrument.background
-        return background.covered(data) if isinstance(background, TemplateBackground) else data
+        for part in (simulator.instrument.background, simulator.instrument.resolution):
+            data = part.covered(data) if isinstance(part, TemplateBackground | EllipsoidResolution) else data
+        return data
     if isinstance(data, Mapping) and isinstance(simulator, Joint):
         every = {label: covered(each, simulator.experiments[label]) for label, each in data.items()}
         return {label: each for label, each in every.items() if isinstance(each, Spectrum | Peaks)}

@@ -122,6 +122,19 @@ class Spectrometer:
             notes=tuple(notes),
         )
 
+    def with_mosaic(self, sample_mosaic: Numbers) -> "Spectrometer":
+        """The same with another mosaic of the sample (horizontal, vertical; minutes)."""
+        return Spectrometer(
+            self.monochromator,
+            self.analyser,
+            sample_sense=self.sample_sense,
+            horizontal=self.horizontal,
+            vertical=self.vertical,
+            sample_mosaic=sample_mosaic,
+            fixed=self.fixed,
+            notes=self.notes,
+        )
+
 
 def spacing_of(name: str) -> float:
     """Spacing of a reflector by its name, angstrom; spelling of PG002, pg(002) or Pg-002 is all one."""
