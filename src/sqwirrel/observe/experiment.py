@@ -16,7 +16,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.counting import Observed
 from sqwirrel.observe.instrument import SCALE, Instrument
-from sqwirrel.observe.resolution import sharpest
+from sqwirrel.observe.resolution import sharpest, widest
 from sqwirrel.observe.smearing import Smearing, ellipsoids_of, exposure
 from sqwirrel.observe.views.build import REPEATS, Control, Scene
 from sqwirrel.observe.views.lines import fine_grid
@@ -31,7 +31,7 @@ from sqwirrel.spectra.points import Numbers, as_tensor
 TRUST = 10.0
 """Reach of an anchor's derivatives, in standard deviations (see `build.Control`)."""
 ROWS_BYTES = 64 * 2**20
-"""Parameter rows are worked on together as long as their modes take no more than this."""
+"""Parameter rows are worked on together as long as their modes, and their kernels, take no more than this."""
 
 
 class Prediction(NamedTuple):
@@ -95,8 +95,11 @@ class Experiment(nn.Module):
         self.modelled = (*model.names, *(f"twin_{k}" for k in range(2, len(orientations(self.twins)) + 1)))
         self.names = (*self.modelled, *instrument.names(powder=powder))
         ellipsoids = ellipsoids_of(instrument, measurement)
-        self.register_buffer("line", fine_grid(measurement.energy, ellipsoids and ellipsoids.range))
+        broad = widest(instrument.resolution, measurement.range)
+        self.register_buffer("line", fine_grid(measurement.energy, ellipsoids and ellipsoids.range, broad))
         width = sharpest(instrument.resolution, self.line)
+        if is_sharp(measurement) and ellipsoids is None:
+            samples = 1  # all points of a bin are the same one
         self.scene = Scene(model, measurement, self.twins, ellipsoids, samples, cell, width, shared)
         self.view = self.scene.view(self.line, seed)
         self.smear = Smearing(measurement, instrument, self.view.sampling, self.line, ellipsoids)
@@ -200,7 +203,7 @@ class Experiment(nn.Module):
         return why_unstable(self.model, stability(self.model, values, field=self.measurement.field), at)
 
     def _rows(self) -> int:
-        return max(1, ROWS_BYTES // self.view.bytes_per_row)
+        return max(1, ROWS_BYTES // max(self.view.bytes_per_row, self.smear.bytes_per_row))
 
     def _predict(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         n = len(self.modelled)

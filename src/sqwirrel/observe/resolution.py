@@ -184,6 +184,15 @@ def sharpest(resolution: Named, line: Float[Tensor, " line"]) -> float:
     return width
 
 
+def widest(resolution: object, range: tuple[float, float]) -> float:
+    """The largest width (FWHM, meV) in a range of energies where a table gives it, else 0."""
+    known = resolution.core if isinstance(resolution, TailedResolution) else resolution
+    if not isinstance(known, TableResolution):
+        return 0.0
+    energy = torch.linspace(*range, 100, dtype=torch.float64)
+    return float(known.fwhm(energy, energy.new_ones(1, 1)).max())
+
+
 def gaussian_kernel(
     line: Float[Tensor, " line"], fwhm: Float[Tensor, "batch line"], edges: Float[Tensor, " edge"]
 ) -> Float[Tensor, "batch line bin"]:

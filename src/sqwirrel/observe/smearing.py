@@ -60,6 +60,11 @@ class Smearing(nn.Module):
         self.register_buffer("near", _near(measurement, line, self.widths) if measurement.is_scan else None)
         self.ellipsoids = ellipsoids
 
+    @property
+    def bytes_per_row(self) -> int:
+        """Memory that the kernels of one row of parameters take: those of scans are one a point."""
+        return 0 if self.near is None else 32 * self.near.numel()
+
     def in_energy(self, theta: Float[Tensor, "batch parameter"]) -> Kernel:
         """Density of a line at each energy of the fine grid (those near a point of a scan), averaged over each bin."""
         resolution = self.instrument.resolution

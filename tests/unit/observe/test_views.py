@@ -15,7 +15,7 @@ from sqwirrel.observe.covariance.cooper_nathans import covariance
 from sqwirrel.observe.covariance.resolution import EllipsoidResolution
 from sqwirrel.observe.covariance.spectrometer import Reflector, Spectrometer
 from sqwirrel.observe.covariance.table import CovarianceTable
-from sqwirrel.observe.resolution import SIGMA, GaussianResolution
+from sqwirrel.observe.resolution import SIGMA, GaussianResolution, TableResolution
 from sqwirrel.observe.views.beam import Passing
 from sqwirrel.observe.views.blur import Ellipsoids
 from sqwirrel.observe.views.lines import Blur, deposit, fine_grid
@@ -251,3 +251,47 @@ def test_cells_of_one_crystal_convert_by_simple_numbers(cell, turn) -> None:
 def test_cells_of_two_crystals_are_refused() -> None:
     with pytest.raises(InputError, match="which is no simple multiple of it; use a model in the same axes"):
         same_cell(Lattice(4.0, 4.0, 4.0), Lattice(5.6, 4.0, 4.0))
+
+
+def scan_of(energy, q=(0.25, 0, 0), **instrument):
+    """Points of one scan along energy, seen with the widths of a table."""
+    rows = torch.tensor(energy, dtype=torch.float64)[:, None].expand(-1, 2)
+    measurement = Measurement(QPoints(CHAIN.lattice, [list(q)] * len(rows)), rows, 0.0)
+    return Experiment(CHAIN, measurement, Instrument(**instrument), samples=64)
+
+
+def test_modes_beyond_the_energies_of_a_scan_are_seen_with_a_wide_resolution() -> None:
+    """The mode of the chain lies at 2 meV, all points above 4 meV."""
+    wide = TableResolution([0.0, 10.0], [4.0, 4.0])
+    near, far = (scan_of(energy, resolution=wide) for energy in ([2.0, 4.0, 5.0, 6.0], [4.0, 5.0, 6.0]))
+    known = {"fwhm_scale": 1.0, "scale": 1.0, "background": 0.0}
+    with torch.no_grad():
+        assert torch.allclose(far(far.pack(**known))[0], near(near.pack(**known))[0, 1:], rtol=1e-3)
+        assert float(far(far.pack(**known))[0, 0]) > 0.01
+
+
+def test_points_without_extent_are_looked_at_once() -> None:
+    assert len(scan_of([1.0, 2.0, 3.0]).view.sampling.q) == 1
+
+
+def test_rows_of_scans_are_worked_on_in_parts_that_fit_into_memory() -> None:
+    from sqwirrel.observe.experiment import ROWS_BYTES
+
+    scan = scan_of(torch.linspace(1, 3, 200).tolist())
+    assert scan._rows() * scan.smear.bytes_per_row <= ROWS_BYTES
+    theta = scan.pack(fwhm=0.3, scale=1.0, background=0.0)
+    with torch.no_grad():
+        many = scan(theta.expand(3 * scan._rows() + 1, -1))
+        assert torch.equal(many[-1], many[0])
+
+
+def test_multiple_scattering_of_scans_is_their_mean_at_the_same_energy() -> None:
+    energy = torch.linspace(0.5, 4.0, 36).double()
+    q = torch.tensor([[0.1, 0, 0], [0.25, 0, 0], [0.4, 0, 0]]).double().repeat_interleave(36, dim=0)
+    measurement = Measurement(QPoints(CHAIN.lattice, q), energy.repeat(3)[:, None].expand(-1, 2), 0.0)
+    scans = Experiment(CHAIN, measurement, Instrument(multiple_scattering=True), samples=1)
+    known = {"fwhm": 0.4, "scale": 1.0, "background": 0.0}
+    with torch.no_grad():
+        once, more = (scans(scans.pack(**known, multiple=x))[0].reshape(3, 36) for x in (0.0, 0.2))
+    assert torch.allclose(more, once + 0.2 * once.mean(0), atol=1e-9)
+    assert float(once.mean(0).max()) > 5 * float(once.mean(0).min())

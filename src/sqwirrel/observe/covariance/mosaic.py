@@ -27,7 +27,7 @@ def mosaic_of(spectrometer: Spectrometer, peak: Measurement, rocking: tuple[floa
     perfect = spectrometer.with_mosaic((0.0, 0.0))
     triangle, lattice = triangle_of(perfect, peak), points_of(peak).lattice
     turned = lattice.to_rlu(triangle.frame[0, 1:] * triangle.modulus[0])  # across and up, by one radian
-    sharp = TURN * bragg_fwhm(covariance(perfect, peak)[0], torch.nn.functional.pad(turned, (0, 1)))
+    sharp = TURN * bragg_fwhm(covariance(perfect, peak).expand(2, 4, 4), torch.nn.functional.pad(turned, (0, 1)))
     seen = 60 * torch.tensor(rocking, dtype=torch.float64)
     if bool((seen < sharp).any()):
         raise InputError(

@@ -75,13 +75,19 @@ def deposit(
     return grid.reshape(len(grid), -1, n)
 
 
-def fine_grid(edges: Float[Tensor, "*point edge"], fwhm: tuple[float, float] | None = None) -> Float[Tensor, " line"]:
-    """Even energies of the lines that modes are deposited on, meV; `fwhm` are the least and the largest width."""
+def fine_grid(
+    edges: Float[Tensor, "*point edge"], fwhm: tuple[float, float] | None = None, widest: float = 0.0
+) -> Float[Tensor, " line"]:
+    """Even energies of the lines that modes are deposited on, meV.
+
+    `fwhm` are the least and the largest width, `widest` the latter where only that is known.
+    """
     low, high = float(edges.min()), float(edges.max())
     if edges.ndim == 2:  # points of scans, which may have no width
         step, reach = max((high - low) / LINES, NARROWEST), max(REACH, (high - low) / 4)
     else:
         step, reach = float(edges.diff().min()) / FINE, min(REACH, (high - low) / 2)
+    reach = max(reach, REACH_WIDTHS * widest)
     if fwhm is not None:
         step, reach = min(step, fwhm[0] / FINE), REACH_WIDTHS * fwhm[1]
     count = int((high - low + 2 * reach) / step) + 2
