@@ -119,7 +119,7 @@ def run(labels: Sequence[str], quick: bool) -> dict[str, Any]:
     clock = time.perf_counter()
     data = measured(labels)
     joint = simulator(data)
-    settings = Settings(screen=16, starts=1, draws=60, rounds=1) if quick else Settings(screen=64, starts=3, draws=120)
+    settings = Settings(screen=16, starts=1, draws=60, rounds=1) if quick else Settings(screen=256, starts=6, draws=200)
     posterior = infer(joint, prior(joint, data), data, settings, progress=tell)
     return {
         "benchmark": "bi2fe4o9",
@@ -159,7 +159,7 @@ def simulator(data: dict[str, Spectrum | Peaks]) -> Joint:
         instrument = Instrument(
             resolution, PlanarBackground(), counting, q_width=AngularQWidth(), multiple_scattering=True
         )
-        parts[label] = Experiment(model, each.measurement, instrument, samples=8, cell=0.2)
+        parts[label] = Experiment(model, each.measurement, instrument, samples=32, cell=0.2)
     return Joint(parts, shared=["fwhm_angle"])
 
 

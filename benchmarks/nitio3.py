@@ -31,7 +31,7 @@ from sqwirrel.observe.covariance import mosaic_of
 from sqwirrel.observe.resolution import SIGMA
 from sqwirrel.record import Record
 from sqwirrel.simulate import SpinWaves
-from sqwirrel.spectra import Spectrum, join, read
+from sqwirrel.spectra import QPoints, Spectrum, join, read
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "nitio3"
 SCANS = range(24, 93)
@@ -81,6 +81,7 @@ def run(quick: bool) -> dict[str, Any]:
         "deviance_per_bin": posterior.deviance_per_bin,
         "basins": [{"probability": b.probability, "starts": b.starts} for b in posterior.basins],
         "checks": [asdict(check) for check in posterior.checks],
+        "scans": seen_and_expected(posterior, experiment, measured),
         "seconds": time.perf_counter() - clock,
         "record": json.loads(Record.start(seeds={"infer": settings.seed}, files=[]).to_json()),
     }
@@ -142,6 +143,23 @@ def prior() -> Prior:
 def _bounds() -> dict[str, list[float]]:
     own = library.load("nitio3").prior
     return dict(zip(own.names, own.bounds.tolist(), strict=True))
+
+
+def seen_and_expected(posterior: Posterior, experiment: Experiment, measured: Spectrum) -> list[dict[str, Any]]:
+    """Counts, and what the medians expect, of every eighth wavevector."""
+    found = dict(zip(posterior.names, posterior.median.tolist(), strict=True))
+    with torch.no_grad():
+        expected = experiment(experiment.pack(**found, **prior().fixed))[0, :, 0]
+    where = measured.measurement
+    assert isinstance(where.points, QPoints)
+    q, counted = where.points.q.round(decimals=2), measured.valid[:, 0]
+    rows = []
+    for place in q[counted].unique(dim=0)[::8]:
+        here = counted & (q == place).all(1)
+        here = here.nonzero()[:, 0][where.energy_centres[here, 0].argsort()]
+        columns = {"energy": where.energy_centres[:, 0], "counts": measured.intensity[:, 0], "expected": expected}
+        rows.append({"q": place.tolist(), **{name: each[here].tolist() for name, each in columns.items()}})
+    return rows
 
 
 def gap(posterior: Posterior) -> dict[str, float]:

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from generators import peaks
-from generators.tables import number, table
+from generators import crystals, peaks
+from generators.tables import number, posterior, table
 
 Result = dict[str, Any]
 
@@ -231,23 +231,7 @@ def _draw_coverage(result: Result, axes: Axes) -> None:
 
 
 def _mnf2(result: Result) -> str:
-    return f"{_mnf2_words(result)}\n\n{_posterior(result)}"
-
-
-def _posterior(result: Result) -> str:
-    published = result["published"]
-    rows = [
-        (
-            f"`{row['name']}`",
-            number(row["median"]),
-            " to ".join(map(number, row["interval68"])),
-            number(row["limit"]),
-            ", ".join(map(str, published.get(row["name"], []))),
-            row["unit"],
-        )
-        for row in result["parameters"]
-    ]
-    return table(("parameter", "median", "68 %", "limit", "published", "unit"), rows)
+    return f"{_mnf2_words(result)}\n\n{posterior(result)}"
 
 
 def _mnf2_words(result: Result) -> str:
@@ -277,54 +261,6 @@ def _draw_mnf2(result: Result, axes: Axes) -> None:
     )
 
 
-def _la2nio4(result: Result) -> str:
-    heads = ("refitted", "J1, meV", "J2, meV", "deviance per bin")
-    rows = [
-        (row["name"], *(_pair(row["parameters"].get(name)) for name in ("J1", "J2")), f"{row['deviance_per_bin']:.3f}")
-        for row in result["variations"]
-    ]
-    noise = [
-        (f"{row['from_mev']} to {row['to_mev']}", *(number(row[key]) for key in ("mean", "variance", "ratio")))
-        for row in result["noise"]
-    ]
-    parts = (
-        _la2nio4_words(result),
-        _posterior(result),
-        "What hangs on what the file does not say; best fits with Cramér–Rao limits:",
-        table(heads, rows),
-        "Scatter of bins without signal:",
-        table(("energies, meV", "mean", "variance", "ratio"), noise),
-    )
-    return "\n\n".join(parts)
-
-
-def _la2nio4_words(result: Result) -> str:
-    bare = ", ".join(
-        f"{name} {value[0]:.2f} [{value[1]:.2f}, {value[2]:.2f}]" for name, value in result["bare"].items()
-    )
-    edge = ", ".join(f"{number(found['median'])} meV at {q}" for q, found in result["zone_boundary"].items())
-    failed = ", ".join(check["name"] for check in result["checks"] if not check["passed"]) or "none"
-    return (
-        f"Bare constants (meV, 68 %): {bare}. Zone boundary: {edge}. {len(result['basins'])} basin(s); failed checks: "
-        f"{failed}. {number(result['seconds'])} s, {number(result['peak_memory_gb'])} GB."
-    )
-
-
-def _pair(value: list[float] | None) -> str:
-    return "held" if value is None else f"{value[0]:.2f} ± {value[1]:.2f}"
-
-
-def _draw_la2nio4(result: Result, axes: Axes) -> None:
-    rows = [row for row in result["variations"] if "J1" in row["parameters"]]
-    for k, row in enumerate(rows):
-        value, error = row["parameters"]["J1"]
-        axes.errorbar([value], [k], xerr=[error], fmt="o", ms=4, color="#2166ac")
-    for value in result["published"]["J1"]:
-        axes.axvline(value * result["renormalisation"], color="#b2182b", lw=0.8)
-    axes.set_yticks(range(len(rows)), [row["name"] for row in rows], fontsize=7)
-    axes.set(xlabel="J1 of linear theory (meV); lines: published, renormalised", ylim=(len(rows) - 0.5, -0.5))
-
-
 def _quadrature(result: Result) -> str:
     said = (
         f"How far other quadrature points move the best fit, in standard deviations of each parameter (over "
@@ -352,7 +288,9 @@ DRAWINGS = {
         made="pytest tests/reference --deviations benchmarks/results/references.json",
     ),
     "mnf2": Drawing("MnF2 powder map", _mnf2, _draw_mnf2, (6.0, 2.6)),
-    "la2nio4": Drawing("La2NiO4 single-crystal slice", _la2nio4, _draw_la2nio4, (6.0, 3.4)),
+    "la2nio4": Drawing("La2NiO4 single-crystal slice", crystals.la2nio4, crystals.draw_la2nio4, (6.0, 3.4)),
+    "nitio3": Drawing("NiTiO3 triple-axis scans", crystals.nitio3, crystals.draw_nitio3, (6.4, 5.0)),
+    "pcsmo_frame": Drawing("PCSMO frame, nothing fitted", crystals.pcsmo, crystals.draw_pcsmo, (5.0, 3.0)),
     "mnf2_coverage": Drawing("Coverage on simulated MnF2-like measurements", _coverage, _draw_coverage, (6.0, 3.8)),
     "quadrature": Drawing("Noise of the powder average on MnF2", _quadrature, _nothing),
     "peak_tables": Drawing("Measured tables of peaks", peaks.tables, peaks.draw, (5.0, 4.4)),
