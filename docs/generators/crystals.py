@@ -80,9 +80,10 @@ def nitio3(result: Result) -> str:
     said = (
         f"{result['points']} points of triple-axis scans at 1.4 K. Gap at (0 0 3/2): {number(gap['median'])} meV "
         f"[68 %: {number(gap['low'])}, {number(gap['high'])}], published {result['published']['gap']}. "
-        f"Mosaic of the sample from rocking curves: {number(mosaic[0])} and {number(mosaic[1])} minutes. Deviance per point "
-        f"{number(result['deviance_per_bin'])}: errors are statistical only. {len(result['basins'])} basins, of which "
-        f"one has all of the probability; failed checks: {failed}. {number(result['seconds'])} s."
+        f"Mosaic of the sample from rocking curves: {number(mosaic[0])} and {number(mosaic[1])} minutes. "
+        f"Deviance per point {number(result['deviance_per_bin'])}: errors are statistical only. "
+        f"{len(result['basins'])} basins, of which one has all of the probability; failed checks: {failed}. "
+        f"{number(result['seconds'])} s."
     )
     return f"{said}\n\n{table(heads, rows)}"
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.observe.experiment import Experiment
 from sqwirrel.observe.peaks import PeakExperiment
+from sqwirrel.observe.smearing import usual_exposure
 
 Part = Experiment | PeakExperiment
 
@@ -34,6 +35,7 @@ class Joint:
             raise InputError(f"'{unknown[0]}' cannot be shared, it is no nuisance of these: {', '.join(known)}")
         self.names_of = {label: self._named(label, each) for label, each in self.experiments.items()}
         self._check_names()
+        _check_exposures(self.experiments, self.shared)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -117,3 +119,23 @@ def _check_apart(names_of: Mapping[str, tuple[str, ...]], common: set[str]) -> N
                 raise InputError(
                     f"'{name}' would be a nuisance of '{owner[name]}' and of '{label}'; choose another label"
                 )
+
+
+def _check_exposures(experiments: Mapping[str, Part], shared: tuple[str, ...]) -> None:
+    """Refuses one scale or background for measurements that were counted for different times."""
+    usual: dict[str, tuple[str, float]] = {}
+    for label, each in experiments.items():
+        if not isinstance(each, Experiment):
+            continue
+        counted = usual_exposure(each.measurement)
+        for name in {*each.linear} & {*shared}:
+            first, known = usual.setdefault(name, (label, counted))
+            if abs(counted / known - 1) > SAME_EXPOSURE:
+                raise InputError(
+                    f"'{name}' is shared, but '{first}' was counted for {known:g} of its monitor at the median and "
+                    f"'{label}' for {counted:g}; join them to one measurement, or do not share '{name}'"
+                )
+
+
+SAME_EXPOSURE = 0.01
+"""Median exposures this near, relatively, are one."""

@@ -127,7 +127,12 @@ def ellipsoids_of(instrument: Instrument, measurement: Measurement) -> Ellipsoid
 def exposure(measurement: Measurement) -> Float[Tensor, "#point #energy"]:
     """How long each bin was counted, relative to the median."""
     known = measurement.exposure
-    return torch.ones(1, 1, dtype=torch.float64) if known is None else known / known.median()
+    return torch.ones(1, 1, dtype=torch.float64) if known is None else known / usual_exposure(measurement)
+
+
+def usual_exposure(measurement: Measurement) -> float:
+    """The median exposure, 1 where none is known."""
+    return 1.0 if measurement.exposure is None else float(measurement.exposure.median())
 
 
 def transmission(measurement: Measurement, instrument: Instrument) -> Float[Tensor, "#point #energy"]:

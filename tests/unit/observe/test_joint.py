@@ -13,7 +13,7 @@ from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Instrument, Poisson, SlopedBackground, TableResolution
 from sqwirrel.observe.joint import Joint
 from sqwirrel.observe.peaks import PeakExperiment
-from sqwirrel.spectra import Measurement, QPath
+from sqwirrel.spectra import Measurement, QPath, QPoints
 from sqwirrel.spectra.peaks import Peaks
 
 CHAIN = library.load("fm_chain")
@@ -79,3 +79,17 @@ def test_a_nuisance_called_as_a_parameter_of_a_model_is_refused() -> None:
     named = replace(CHAIN, couplings=renamed_to("fwhm_a"), defaults={}, prior=Prior())
     with pytest.raises(InputError, match="'fwhm_a' is a nuisance of 'a' and a parameter of a model"):
         Joint({"a": spectrum(), "b": PeakExperiment(named, TABLE)})
+
+
+def test_one_scale_for_measurements_of_different_exposures_is_refused() -> None:
+    """Each measurement is relative to its own median: a shared scale would predict the same counts for both."""
+    points = QPoints(CHAIN.lattice, [[0.25, 0, 0]] * 3)
+    energy = [[1.9, 1.9], [2.0, 2.0], [2.5, 2.5]]
+    parts = {
+        label: Experiment(CHAIN, Measurement(points, energy, 0.0, exposure=[[monitor]] * 3), Instrument(), samples=1)
+        for label, monitor in (("short", 1000.0), ("long", 4000.0))
+    }
+    assert Joint(parts, shared=["fwhm"]).names.count("fwhm") == 1
+    for name in ("scale", "background"):
+        with pytest.raises(InputError, match=f"'{name}' is shared, but 'short' was counted for 1000"):
+            Joint(parts, shared=[name])
