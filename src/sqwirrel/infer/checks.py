@@ -22,6 +22,8 @@ EDGE = 0.05
 """A 95 % interval this close to a bound, in units of its width, is made by the prior: it cuts off 6 % or more."""
 WIDE = 0.9
 """A posterior this wide, in units of the prior's standard deviation, has learnt nothing."""
+STRANGE = 0.01
+"""Fewer simulated spectra than this share are as unlike the others as one that the network has not seen the like of."""
 WINDOW = (7, 13)
 """Bins along |Q| and energy whose residuals are averaged in the search for misfit."""
 MISFIT = 5.0
@@ -110,6 +112,16 @@ def complete_check(weighted: Weighted, draws: int) -> Check:
     """Whether sampling ran to its end."""
     n = len(weighted.log_weight)
     return Check("complete", n >= draws, n, f"draws made of the {draws} asked for; fewer after an interruption")
+
+
+def seen_check(likelier: float) -> Check:
+    """Whether the network that proposed has seen spectra like this one."""
+    return Check(
+        "seen_before",
+        likelier >= STRANGE,
+        likelier,
+        f"share of simulated spectra that are as unlike the others as this one, at least {STRANGE}",
+    )
 
 
 def sampling_checks(weighted: Weighted) -> list[Check]:

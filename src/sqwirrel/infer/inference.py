@@ -15,13 +15,21 @@ from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.infer.anchor import Fine, anchor
-from sqwirrel.infer.checks import basin_check, complete_check, fit_checks, parameter_checks, sampling_checks
+from sqwirrel.infer.checks import (
+    basin_check,
+    complete_check,
+    fit_checks,
+    parameter_checks,
+    sampling_checks,
+    seen_check,
+)
 from sqwirrel.infer.importance import Weighted, importance
 from sqwirrel.infer.posterior import Basin, Check, Posterior
 from sqwirrel.infer.refine import Optimum, basins, refine
 from sqwirrel.infer.screen import profile, screen
 from sqwirrel.infer.target import Target
 from sqwirrel.infer.terms import Data, PeaksTerm, Simulator, SpectrumTerm, Term, terms_of
+from sqwirrel.learn.proposal import Proposal
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment
 from sqwirrel.observe.joint import Joint, Part
@@ -30,6 +38,7 @@ from sqwirrel.spectra import QShells, Spectrum
 from sqwirrel.spectra.peaks import Peaks
 
 Progress = Callable[[str, int, int], None]
+Starts = Float[Tensor, "start parameter"]
 PAPERS = (
     "J.-M. Cornuet, J.-M. Marin, A. Mira, C. P. Robert, Scand. J. Stat. 39, 798 (2012), "
     "doi:10.1111/j.1467-9469.2011.00756.x",
@@ -99,11 +108,13 @@ class Averages:
         """How many times more the data tell than a coarse target of them."""
         return min(self._share(term) for term in target.terms)
 
-    def search(self, prior: Prior, data: Data, settings: Settings, tell: Progress) -> list[Optimum]:
-        """The basins of the coarse target."""
+    def search(
+        self, prior: Prior, data: Data, settings: Settings, tell: Progress, among: Starts | None = None
+    ) -> list[Optimum]:
+        """The basins of the coarse target, from prior draws or from those `among`."""
         target = self.rough(prior, data)
-        share = self.share(target)
-        return [replace(basin, log_posterior=share * basin.log_posterior) for basin in search(target, settings, tell)]
+        share, found = self.share(target), search(target, settings, tell, among)
+        return [replace(basin, log_posterior=share * basin.log_posterior) for basin in found]
 
     def _share(self, term: Term) -> int:
         merged = math.prod(self.merge[term.label])
@@ -140,10 +151,13 @@ def infer(
     data: Data,
     settings: Settings | None = None,
     *,
+    proposal: Proposal | None = None,
     record: Record | None = None,
     progress: Progress | None = None,
 ) -> Posterior:
     """The posterior of the prior's free parameters given a spectrum or a table of peaks, with every basin found.
+
+    With a `proposal`, draws of its network take the place of prior draws in the search, of a single spectrum.
 
     Several measurements are given by their labels, {label: data}, with a `Joint` of their experiments.
     `progress(stage, done, total)` is called as the work goes on. An interruption while sampling leaves a posterior of
@@ -154,7 +168,8 @@ def infer(
     target = Target.of(simulator, prior, data)
     tell("preparing", 0, 1)
     averages = experiment if isinstance(experiment, Averages) else Averages.of(experiment, data)
-    fine = anchor(target, averages.search(prior, data, settings, tell), tell)
+    among, seen = _proposed(proposal, data, settings)
+    fine = anchor(target, averages.search(prior, data, settings, tell, among), tell)
     weighted = importance(
         fine.target,
         fine.basins,
@@ -165,23 +180,32 @@ def infer(
     )
     seconds = time.perf_counter() - clock
     record = (record or Record.start(seeds={"infer": settings.seed})).with_seconds(infer=seconds)
-    checks = [complete_check(weighted, settings.draws), *fine.checks]
+    checks = [complete_check(weighted, settings.draws), *seen, *fine.checks]
     return _posterior(simulator, fine, weighted, checks, record)
 
 
-def search(coarse: Target, settings: Settings, tell: Progress) -> list[Optimum]:
+def _proposed(proposal: Proposal | None, data: Data, settings: Settings) -> tuple[Starts | None, list[Check]]:
+    """Where a network would look, and whether it has seen the like."""
+    if proposal is None:
+        return None, []
+    if not isinstance(data, Spectrum):
+        raise InputError("a network proposes for one spectrum; leave it out for several measurements or peaks")
+    return proposal.draws(data, settings.screen, settings.seed), [seen_check(proposal.likelier(data))]
+
+
+def search(coarse: Target, settings: Settings, tell: Progress, among: Starts | None = None) -> list[Optimum]:
     """The basins of the posterior on a coarse spectrum and a coarse average."""
     tell("screening", 0, 1)
-    starts = _starts(coarse, settings, tell)
+    starts = _starts(coarse, settings, tell, among)
     return basins(refine(coarse, starts, progress=lambda done, total: tell("searching", done, total)))
 
 
-def _starts(coarse: Target, settings: Settings, tell: Progress) -> Float[Tensor, "start parameter"]:
-    """The best prior draws; with peaks, also where those of a target with blurred peaks lead to.
+def _starts(coarse: Target, settings: Settings, tell: Progress, among: Starts | None) -> Starts:
+    """The best prior draws, or of those `among`; with peaks, also where those of a target with blurred peaks lead to.
 
     A likelihood of sharp peaks is flat far from them, and has basins that a blurred one has not.
     """
-    starts = screen(coarse, draws=settings.screen, keep=settings.starts, seed=settings.seed)
+    starts = screen(coarse, draws=settings.screen, keep=settings.starts, seed=settings.seed, among=among)
     if not any(isinstance(term, PeaksTerm) for term in coarse.terms):
         return starts
     wide = coarse.with_terms(term.blurred() if isinstance(term, PeaksTerm) else term for term in coarse.terms)

@@ -10,12 +10,14 @@ from sqwirrel.errors import InputError
 from sqwirrel.infer.target import Target
 
 
-def screen(target: Target, *, draws: int, keep: int, seed: int) -> Float[Tensor, "start parameter"]:
-    """The `keep` best of `draws` prior draws, by log posterior, after `profile`.
+def screen(
+    target: Target, *, draws: int, keep: int, seed: int, among: Float[Tensor, "draw parameter"] | None = None
+) -> Float[Tensor, "start parameter"]:
+    """The `keep` best of `draws` prior draws, or `among` some others, by log posterior, after `profile`.
 
     Raises InputError when the assumed order is stable for none of them.
     """
-    theta = target.prior.sample(draws, seed)
+    theta = target.prior.sample(draws, seed) if among is None else among
     profiled, value = profile(target, theta)
     stable = value.isfinite()
     if not bool(stable.any()):

@@ -1,0 +1,116 @@
+"""From images of spectra to a few features: convolutions on maps and grids, sums over points of scans."""
+
+import math
+
+import torch
+from jaxtyping import Float32
+from torch import Tensor, nn
+
+from sqwirrel.learn.pairs import CHANNELS
+from sqwirrel.spectra import Measurement, QGrid, QPoints
+
+FEATURES = 64
+WIDTHS = (24, 48, 96)
+SMALLEST = 4
+"""Maps are halved until a side would be shorter than this."""
+
+Image = Float32[Tensor, "batch channel point energy"]
+Features = Float32[Tensor, "batch feature"]
+
+
+def embedding(measurement: Measurement) -> nn.Module:
+    """The network that fits the bins of a measurement."""
+    points = measurement.points
+    if isinstance(points, QPoints):
+        return ScatteredEmbedding(measurement)
+    if isinstance(points, QGrid):
+        sides = [len(edges) - 1 for edges in points.edges]
+        return MapEmbedding(_plane(sides, measurement.shape[1]))
+    return MapEmbedding((1, *measurement.shape))
+
+
+class MapEmbedding(nn.Module):
+    """Convolutions over the two longest axes of a map; what is on other axes are further channels.
+
+    `sides` are the number of such planes, and the shape of each; points and energies in their order make them up. The
+    images are standardised with the moments of `fitted` ones; the logarithm of their sum is a feature of its own.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, sides: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.planes, self.height, self.width = sides
+        shape = (CHANNELS, self.height * self.planes * self.width)
+        self.register_buffer("mean", torch.zeros(shape))
+        self.register_buffer("spread", torch.ones(shape))
+        layers: list[nn.Module] = []
+        channels, size = CHANNELS * self.planes, (self.height, self.width)
+        for width in WIDTHS:
+            stride = tuple(2 if side >= 2 * SMALLEST else 1 for side in size)
+            layers += [nn.Conv2d(channels, width, 3, stride, padding=1), nn.GroupNorm(8, width), nn.SiLU()]
+            size, channels = tuple(math.ceil(s / t) for s, t in zip(size, stride, strict=True)), width
+        self.body = nn.Sequential(*layers, nn.Flatten())
+        self.head = nn.Sequential(
+            nn.Linear(channels * size[0] * size[1] + 1, 2 * FEATURES), nn.SiLU(), nn.Linear(2 * FEATURES, FEATURES)
+        )
+
+    def fit(self, x: Image) -> None:
+        """Takes the moments of some images."""
+        flat = x.flatten(2)
+        self.mean.copy_(flat.mean(0))
+        self.spread.copy_(flat.std(0).clamp(min=1e-3))
+
+    def forward(self, x: Image) -> Features:
+        """Features of each image."""
+        flat = x.flatten(2)
+        even = (flat - self.mean) / self.spread
+        total = torch.log1p(flat[:, 0].clamp(min=0).mean(1, keepdim=True))
+        planes = even.reshape(len(x), CHANNELS * self.planes, self.height, self.width)
+        features: Tensor = self.head(torch.cat((self.body(planes), total), dim=1))
+        return features
+
+
+class ScatteredEmbedding(nn.Module):
+    """A network on every point with its place, averaged over the points that were measured."""
+
+    place: Tensor
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, measurement: Measurement) -> None:
+        super().__init__()
+        assert isinstance(measurement.points, QPoints)
+        where = torch.cat((measurement.points.q, measurement.energy_centres.expand(*measurement.shape)), dim=1)
+        where = (where - where.mean(0)) / where.std(0).clamp(min=1e-6)
+        self.register_buffer("place", where.float())
+        self.register_buffer("mean", torch.zeros(CHANNELS))
+        self.register_buffer("spread", torch.ones(CHANNELS))
+        inputs = CHANNELS + where.shape[1]
+        self.body = nn.Sequential(nn.Linear(inputs, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU())
+        self.head = nn.Sequential(nn.Linear(256, 2 * FEATURES), nn.SiLU(), nn.Linear(2 * FEATURES, FEATURES))
+
+    def fit(self, x: Image) -> None:
+        """Takes the moments of some images."""
+        each = x.flatten(2).transpose(0, 1).flatten(1)
+        self.mean.copy_(each.mean(1))
+        self.spread.copy_(each.std(1).clamp(min=1e-3))
+
+    def forward(self, x: Image) -> Features:
+        """Features of each image."""
+        points = x.flatten(2).mT
+        valid = points[..., 2:3]
+        even = (points - self.mean) / self.spread
+        each = self.body(torch.cat((even, self.place.expand(len(x), -1, -1)), dim=-1))
+        mean = (each * valid).sum(1) / valid.sum(1).clamp(min=1)
+        largest = torch.where(valid > 0, each, -1e3).amax(1)
+        features: Tensor = self.head(torch.cat((mean, largest), dim=1))
+        return features
+
+
+def _plane(sides: list[int], energies: int) -> tuple[int, int, int]:
+    """Planes and their shape for a grid: the last two axes longer than one span a plane."""
+    long = [side for side in (*sides, energies) if side > 1] or [1]
+    height, width = (long[-2] if len(long) > 1 else 1), long[-1]
+    return math.prod(long) // (height * width), height, width
