@@ -1,0 +1,251 @@
+"""check(): whether intervals hold and errors are at their limit, on simulated measurements that nobody tuned on.
+
+Ranks: S. Talts et al., arXiv:1804.06788. TARP: P. Lemos, A. Coogan, Y. Hezaveh, L. Perreault-Levasseur, ICML (2023),
+arXiv:2302.03026. Limit: H. Cramer (1946), C. R. Rao (1945).
+"""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from scipy.stats import chi2, kstest
+from torch import Tensor
+
+from sqwirrel.errors import InputError
+from sqwirrel.infer.inference import Averages, Settings, infer
+from sqwirrel.infer.posterior import Posterior
+from sqwirrel.infer.refine import refine
+from sqwirrel.infer.target import Target
+from sqwirrel.learn.proposal import Proposal
+from sqwirrel.model.prior import Prior
+from sqwirrel.observe import Experiment
+from sqwirrel.seeds import stream
+from sqwirrel.spectra import Spectrum
+
+LEVELS = (0.5, 0.68, 0.9, 0.95)
+SAME = 1.0
+"""The best basin is the right one within this distance of that of the truth, in standard deviations per parameter."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One simulated measurement and what was made of it; rows are of the free parameters.
+
+    `rank` is the share of the posterior below the truth, `tarp` the share of draws that lie nearer to a random place
+    than the truth does, `error` median less truth, `limit` the Cramer-Rao limit at the truth, `square` the error in the
+    metric of the Fisher information, over the number of parameters, `excess` 2 (log L at its best - at the truth).
+    `right` says whether the best basin is that of the truth, `missed` whether the truth's is better and was not found.
+    """
+
+    seed: int
+    truth: list[float]
+    rank: list[float]
+    tarp: float
+    error: list[float]
+    limit: list[float]
+    square: float
+    excess: float
+    right: bool
+    missed: bool
+    effective: float
+    seconds: float
+    failed: list[str]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the trials say, all together; `str` is a table."""
+
+    names: tuple[str, ...]
+    trials: tuple[Trial, ...]
+
+    def coverage(self, level: float) -> list[float]:
+        """Share of truths inside the central interval, parameter by parameter."""
+        rank = torch.tensor([trial.rank for trial in self.trials])
+        return ((rank - 0.5).abs() <= level / 2).double().mean(0).tolist()
+
+    @property
+    def rho(self) -> list[float]:
+        """Root mean square error over the root mean square limit: 1 at the limit."""
+        error, limit = (torch.tensor([getattr(t, name) for t in self.trials]) for name in ("error", "limit"))
+        return ((error**2).mean(0) / (limit**2).mean(0)).sqrt().tolist()
+
+    @property
+    def R(self) -> float:  # noqa: N802 (the field's name)
+        """Mean square error of all parameters in the metric of the information: 1 at the limit."""
+        return float(torch.tensor([trial.square for trial in self.trials]).mean())
+
+    @property
+    def even(self) -> dict[str, float]:
+        """Probabilities that ranks, TARP and 2 Delta log L are as uneven by chance (Kolmogorov-Smirnov)."""
+        ranks = torch.tensor([trial.rank for trial in self.trials]).T.tolist()
+        found = {name: float(kstest(row, "uniform").pvalue) for name, row in zip(self.names, ranks, strict=True)}
+        share = chi2(len(self.names)).cdf([trial.excess for trial in self.trials])
+        return {
+            **found,
+            "tarp": float(kstest([trial.tarp for trial in self.trials], "uniform").pvalue),
+            "likelihood": float(kstest(share, "uniform").pvalue),
+        }
+
+    def share(self, name: str) -> float:
+        """Share of the trials that are `right` or `missed`."""
+        return sum(getattr(trial, name) for trial in self.trials) / len(self.trials)
+
+    def mapping(self) -> dict[str, object]:
+        """Everything as plain numbers, the trials last."""
+        return {
+            "n": len(self.trials),
+            "names": list(self.names),
+            "rho": self.rho,
+            "R": self.R,
+            "coverage": {f"{100 * level:g}": self.coverage(level) for level in LEVELS},
+            "even": self.even,
+            "right_basin": self.share("right"),
+            "missed_basin": self.share("missed"),
+            "effective": _median([trial.effective for trial in self.trials]),
+            "seconds": _median([trial.seconds for trial in self.trials]),
+            "failed_checks": {name: count for name, count in _counts(self.trials).items()},
+            "trials": [asdict(trial) for trial in self.trials],
+        }
+
+    def __str__(self) -> str:
+        head = f"{'':>18} {'rho':>6} " + " ".join(f"{100 * level:>5g}%" for level in LEVELS) + "  p(ranks)"
+        cover = [self.coverage(level) for level in LEVELS]
+        rows = [
+            f"{name:>18} {self.rho[k]:6.3f} "
+            + " ".join(f"{100 * each[k]:6.1f}" for each in cover)
+            + f"  {self.even[name]:8.2g}"
+            for k, name in enumerate(self.names)
+        ]
+        noise = 100 * math.sqrt(0.09 / len(self.trials))
+        return "\n".join(
+            (
+                head,
+                *rows,
+                f"{len(self.trials)} simulated measurements (90 % is known to {noise:.1f}); R = {self.R:.3f}; right "
+                f"basin {100 * self.share('right'):.1f} %, missed {100 * self.share('missed'):.1f} %",
+            )
+        )
+
+
+def check(
+    experiment: Experiment,
+    prior: Prior,
+    n: int,
+    seed: int,
+    settings: Settings | None = None,
+    *,
+    proposal: Proposal | None = None,
+    truth: Prior | None = None,
+    like: Spectrum | None = None,
+    folder: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Calibration:
+    """Infers `n` simulated measurements with known truths, drawn from `truth` (the prior, if not given).
+
+    With a `folder`, finished trials are kept in trials.jsonl there and not run again. Reduced data take coverage and
+    errors from `like`. The truths have an order that is stable.
+    """
+    if n < 1:
+        raise InputError(f"a check needs at least one simulated measurement, got n = {n}")
+    settings, known = settings or Settings(), _kept(folder, seed)
+    averages: Averages | None = None
+    for k in range(n):
+        if k not in known:
+            theta, spectrum = _measured(experiment, truth or prior, prior, seed, k, like)
+            averages = averages or Averages.of(experiment, spectrum)
+            posterior = infer(averages, prior, spectrum, settings, proposal=proposal)
+            known[k] = judged(posterior, Target.of(experiment, prior, spectrum), theta, k, seed)
+            _keep(folder, seed, known[k])
+        if progress is not None:
+            progress(k + 1, n)
+    return Calibration(prior.names, tuple(known[k] for k in range(n)))
+
+
+def judged(posterior: Posterior, target: Target, truth: Float[Tensor, " parameter"], k: int, seed: int) -> Trial:
+    """What a posterior makes of a measurement whose truth is known."""
+    z0 = target.prior.unconstrain(truth[None])
+    z, weight = target.prior.unconstrain(posterior.draws), posterior.log_weight.exp()
+    slope = target.slope(z0)
+    information, stretch = slope.information[0], target.stretch(z0)[0]
+    covariance = torch.linalg.pinv(information, hermitian=True)
+    oracle = refine(target, truth[None])[0]
+    best = posterior.basins[0]
+    home = target.prior.unconstrain(best.theta[None])[0]
+    away = home - oracle.z
+    right = float((away @ oracle.precision @ away / len(away)).sqrt()) < SAME
+    missed = not right and oracle.log_posterior > best.log_posterior + 0.5
+    median = target.prior.unconstrain(posterior.median[None]) - z0
+    place = torch.randn(z0.shape, generator=stream(seed, f"tarp {k}"), dtype=z0.dtype)
+    nearer = ((z - place) ** 2).sum(1) < ((z0 - place) ** 2).sum()
+    top = float(target.log_posterior(oracle.z[None]) - target.prior.log_density(oracle.z[None]))
+    here = float(target.log_posterior(z0) - target.prior.log_density(z0))
+    return Trial(
+        seed=k,
+        truth=truth.tolist(),
+        rank=(weight[:, None] * (posterior.draws < truth)).sum(0).tolist(),
+        tarp=float(weight[nearer].sum()),
+        error=(posterior.median - truth).tolist(),
+        limit=(covariance.diagonal().sqrt() * stretch).tolist(),
+        square=float((median @ information @ median.T).squeeze() / len(truth)),
+        excess=2 * (top - here),
+        right=right,
+        missed=missed,
+        effective=1 / float((weight**2).sum()),
+        seconds=posterior.seconds,
+        failed=[each.name for each in posterior.checks if not each.passed],
+    )
+
+
+def _measured(
+    experiment: Experiment, truth: Prior, prior: Prior, seed: int, k: int, like: Spectrum | None
+) -> tuple[Tensor, Spectrum]:
+    """The first stable draw of trial `k`, in the order of `prior`, and its spectrum."""
+    draws = truth.sample(64, int(torch.randint(2**62, (), generator=stream(seed, f"truth {k}"))))
+    column = {name: draws[:, i] for i, name in enumerate(truth.names)}
+    fixed = {name: draws.new_full((len(draws),), value) for name, value in {**prior.fixed, **truth.fixed}.items()}
+    full = torch.stack([column[name] if name in column else fixed[name] for name in experiment.names], dim=1)
+    with torch.no_grad():
+        stable = experiment.signal(full).stable
+    if not bool(stable.any()):
+        raise InputError("the order is stable for none of 64 draws of the truth; narrow the prior")
+    row = full[stable][:1]
+    names = [experiment.names.index(name) for name in prior.names]
+    noise = int(torch.randint(2**62, (), generator=stream(seed, f"noise {k}")))
+    return row[0, names], experiment.sample(row, noise, like)
+
+
+def _kept(folder: Path | None, seed: int) -> dict[int, Trial]:
+    """Trials that were finished before; a line that was cut off is left out."""
+    file = folder and folder / f"trials-{seed}.jsonl"
+    if file is None or not file.exists():
+        return {}
+    found = {}
+    for line in file.read_text(encoding="utf-8").splitlines():
+        try:
+            trial = Trial(**json.loads(line))
+        except (ValueError, TypeError):
+            continue
+        found[trial.seed] = trial
+    return found
+
+
+def _keep(folder: Path | None, seed: int, trial: Trial) -> None:
+    if folder is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"trials-{seed}.jsonl").open("a", encoding="utf-8") as out:
+        out.write(json.dumps(asdict(trial)) + "\n")
+
+
+def _counts(trials: Sequence[Trial]) -> dict[str, int]:
+    every = [name for trial in trials for name in trial.failed]
+    return {name: every.count(name) for name in sorted(set(every))}
+
+
+def _median(values: list[float]) -> float:
+    return float(torch.tensor(values).median())
