@@ -14,6 +14,7 @@ from sqwirrel.report.corner import corner
 from sqwirrel.report.numbers import plain
 from sqwirrel.report.result import AnyResult, Whole
 from sqwirrel.report.shown import image, note, sections
+from sqwirrel.whole import put_text
 
 Content = dict[str, Any]
 
@@ -21,8 +22,8 @@ Content = dict[str, Any]
 def write(folder: Path, *results: AnyResult) -> Path:
     """Writes report.json and report.html of the measurements of one posterior into `folder`; says where the page is."""
     said = content(results)
-    _put(folder / "report.json", json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    _put(folder / "report.html", html(said, *results))
+    put_text(folder / "report.json", json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    put_text(folder / "report.html", html(said, *results))
     return folder / "report.html"
 
 
@@ -209,10 +210,3 @@ def _linked(paper: str) -> str:
     """A reference whose DOI or arXiv number is a link."""
     text = re.sub(r"doi:(\S+?)(?=[,;]?(\s|$))", r'<a href="https://doi.org/\1">doi:\1</a>', escape(paper))
     return re.sub(r"arXiv:(\d{4}\.\d{4,5})", r'<a href="https://arxiv.org/abs/\1">arXiv:\1</a>', text)
-
-
-def _put(path: Path, text: str) -> None:
-    """The file appears whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
