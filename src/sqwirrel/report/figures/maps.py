@@ -65,7 +65,7 @@ def residual_map(result: Result) -> Figure:
 @mpl.rc_context(STYLE)
 def misfit_map(result: Result) -> Figure:
     """The mean residual round each bin, in standard deviations of that mean: where the misfit sits."""
-    score = smoothed(result.residual, result.valid)
+    score = smoothed(result.normal_residual, result.valid)
     top = max(5.0, float(score[result.valid].abs().quantile(0.995)))
     return _residual(result, score, top, f"The same for {WINDOW[0]} × {WINDOW[1]} bins together")
 
