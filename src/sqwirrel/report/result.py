@@ -82,8 +82,7 @@ class Result:
         """Bins `start` to `stop` of noisy spectra that draws of the posterior predict."""
         here = torch.zeros_like(self.valid)
         here[start:stop] = self.valid[start:stop]
-        kept = here[self.valid]
-        observed = Observed(self.observed.intensity[kept], self.observed.variance[kept], here)
+        observed = self._observed(here)
         counting, generator = self._counting, stream(start, "replicas")
         noisy = torch.zeros(DRAWS * NOISE, stop - start, here.shape[1], dtype=torch.float64)
         for k, row in enumerate(noisy):
@@ -95,6 +94,14 @@ class Result:
     def error(self) -> Float[Tensor, "point energy"]:
         """The standard deviation that the likelihood gives each bin (for counts: that of the data, for drawing)."""
         return self._on_map(self.observed.variance.sqrt())
+
+    @property
+    def as_weighed(self) -> Spectrum:
+        """The spectrum with `error` in place of its own errors."""
+        measured = self.spectrum
+        return Spectrum.from_arrays(
+            measured.intensity, self.error, measured.measurement, valid=self.valid, is_counts=measured.is_counts
+        )
 
     @cached_property
     def residual(self) -> Float[Tensor, "point energy"]:
@@ -112,6 +119,15 @@ class Result:
         linear = self.simulator.linearise(_full(self, self.best[None]))
         slope = linear.slope[0][:, self.valid]
         return _of_free(self, (slope * self._weight(linear.expected[0][self.valid])) @ slope.T)
+
+    def deviance(self, here: Bool[Tensor, "point energy"]) -> float:
+        """Deviance per bin of some valid bins."""
+        return float(self._counting.deviance(self.expected[here][None], self._observed(here))[0]) / int(here.sum())
+
+    def _observed(self, here: Bool[Tensor, "point energy"]) -> Observed:
+        """Some of the valid bins as the likelihood sees them."""
+        kept = here[self.valid]
+        return Observed(self.observed.intensity[kept], self.observed.variance[kept], here)
 
     def _weight(self, expected: Float[Tensor, " bin"]) -> Float[Tensor, " bin"]:
         """Inverse variance that the likelihood gives each bin."""
