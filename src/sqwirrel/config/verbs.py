@@ -21,6 +21,7 @@ from sqwirrel.report.bonds import look as list_bonds
 from sqwirrel.report.order import Orders, look
 from sqwirrel.report.result import PeakResult, Result
 from sqwirrel.spectra import Peaks, Spectrum, is_peaks, read, read_peaks, write
+from sqwirrel.whole import put_text
 
 POINTS = 1000
 """Seed of the quadrature points of a simulation: none of them serves an inference of it, too."""
@@ -40,9 +41,9 @@ def simulate_into(folder: Path, config: Config) -> Spectrum:
     spectrum = simulator.sample(theta, section.seed, like) if section.noise else noiseless(simulator, theta, like)
     _make(folder)
     write(folder / SPECTRUM, spectrum)
-    _put(folder / TRUTH, _sealed(dict(zip(simulator.names, theta[0].tolist(), strict=True))))
-    _put(folder / CONFIG, dumps(config, folder))
-    _put(folder / RECORD, _record(config, {"simulate": section.seed}, simulator.model.papers).to_json())
+    put_text(folder / TRUTH, _sealed(dict(zip(simulator.names, theta[0].tolist(), strict=True))))
+    put_text(folder / CONFIG, dumps(config, folder))
+    put_text(folder / RECORD, _record(config, {"simulate": section.seed}, simulator.model.papers).to_json())
     return spectrum
 
 
@@ -53,12 +54,12 @@ def infer_into(folder: Path, config: Config, progress: Callable[[str, int, int],
     work = study(config)
     _make(folder)
     keep(folder, work.data)
-    _put(folder / CONFIG, dumps(work.config, folder))
+    put_text(folder / CONFIG, dumps(work.config, folder))
     record = _record(config, {"infer": config.infer.seed}, ())
-    _put(folder / RECORD, record.to_json())
+    put_text(folder / RECORD, record.to_json())
     posterior = infer(work.simulator, work.prior, work.data, config.infer.build(), record=record, progress=progress)
     store.save(folder / POSTERIOR, posterior)
-    _put(folder / RECORD, posterior.record.to_json())
+    put_text(folder / RECORD, posterior.record.to_json())
     page.write(folder, *_results(work, posterior))
     return posterior
 
@@ -161,10 +162,3 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder '{folder}': {error.strerror}; choose another with --out") from None
-
-
-def _put(path: Path, text: str) -> None:
-    """The file appears whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

@@ -13,7 +13,7 @@ from sqwirrel.infer.target import Target
 from sqwirrel.infer.terms import PeaksTerm, SpectrumTerm, Term
 
 DEVIANCE = 1.25
-"""Deviance per bin above which the model does not describe the data."""
+"""Deviance per bin, over that of data that follow the law, above which the model does not describe the data."""
 EFFECTIVE = 100
 PARETO = 0.7
 QUADRATURE = 0.5
@@ -60,14 +60,14 @@ def labelled(checks: list[Check], term: Term) -> list[Check]:
 
 
 def _spectrum_checks(term: SpectrumTerm, theta: Float[Tensor, "1 own"]) -> tuple[float, list[Check]]:
-    deviance = float(term.deviance(theta))
+    deviance, most = float(term.deviance(theta)), DEVIANCE * term.experiment.instrument.counting.typical
     per_bin, (largest, where) = deviance / term.size, _misfit(term, theta)
     return deviance, [
         Check(
             "deviance_per_bin",
-            per_bin <= DEVIANCE,
+            per_bin <= most,
             per_bin,
-            f"residual deviance per bin, at most {DEVIANCE} for a model that describes the data",
+            f"residual deviance per bin, at most {most:.2f} for a model that describes the data",
         ),
         Check(
             "residual_structure",

@@ -4,8 +4,6 @@ Root attributes: format = "sqwirrel posterior", version = 2, and the scalars of 
 `log_weight`, `limit`, `anchor`; `names`, `units`, `priors` as strings; groups `basins` and `checks`; `record` as JSON.
 """
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import torch
 from sqwirrel.errors import InputError
 from sqwirrel.infer.posterior import Basin, Check, Posterior
 from sqwirrel.record import Record
+from sqwirrel.whole import put
 
 FORMAT = "sqwirrel posterior"
 VERSION = 2
@@ -26,11 +25,12 @@ TENSORS = ("draws", "log_weight", "limit", "anchor")
 
 def save(path: Path, posterior: Posterior) -> None:
     """Write `posterior` to `path`; an interruption leaves what was there before."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".sqwirrel-") as folder:
-        part = Path(folder) / path.name
+
+    def write(part: Path) -> None:
         with h5py.File(part, "w") as file:
             _write(file, posterior)
-        os.replace(part, path)  # noqa: PTH105 (the word that says atomic)
+
+    put(path, write)
 
 
 def load(path: Path) -> Posterior:

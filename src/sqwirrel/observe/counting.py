@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
-from scipy.special import stdtrit
+from scipy.special import ndtri, psi, stdtr, stdtrit
 from torch import Tensor
 
 from sqwirrel.errors import InputError
@@ -28,6 +28,10 @@ class Counting(Protocol):
 
     is_poisson: bool
 
+    @property
+    def typical(self) -> float:
+        """Mean deviance of a bin that follows the law."""
+
     def observe(self, spectrum: Spectrum, expected: Float[Tensor, "point energy"] | None = None) -> Observed:
         """The valid bins, and the variance that a fit weighs them with, given the expectation where it is known."""
 
@@ -39,6 +43,12 @@ class Counting(Protocol):
 
     def weight(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
         """One over the variance of each bin, given its expectation."""
+
+    def residual(self, expected: Float[Tensor, " bin"], observed: Observed) -> Float[Tensor, " bin"]:
+        """(data - expectation) over the standard deviation."""
+
+    def as_normal(self, residual: Float[Tensor, " bin"]) -> Float[Tensor, " bin"]:
+        """Residuals as a normal law would have them: mean 0 and variance 1 where the law holds."""
 
     def sample(
         self, expected: Float[Tensor, " bin"], observed: Observed, seed: torch.Generator
@@ -55,6 +65,7 @@ class Poisson:
     """Raw counts: log L = sum n log mu - mu - log n!. The spectrum must be in counts."""
 
     is_poisson = True
+    typical = 1.0
 
     def observe(
         self,
@@ -88,6 +99,14 @@ class Poisson:
         """One over the expectation."""
         return 1 / expected.clamp(min=STRAY)
 
+    def residual(self, expected: Float[Tensor, " bin"], observed: Observed) -> Float[Tensor, " bin"]:
+        """(counts - expectation) over the root of the expectation."""
+        return (observed.intensity - expected) / expected.clamp(min=STRAY).sqrt()
+
+    def as_normal(self, residual: Float[Tensor, " bin"]) -> Float[Tensor, " bin"]:
+        """As they are: sums of many counts are normal."""
+        return residual
+
     def sample(
         self,
         expected: Float[Tensor, " bin"],
@@ -119,6 +138,7 @@ class Gaussian:
 
     floor: float | None = None
     is_poisson = False
+    typical = 1.0
 
     def __post_init__(self) -> None:
         if self.floor is not None and not self.floor > 0:
@@ -152,6 +172,14 @@ class Gaussian:
         """One over the variance, whatever the expectation."""
         return (1 / observed.variance).expand_as(expected)
 
+    def residual(self, expected: Float[Tensor, " bin"], observed: Observed) -> Float[Tensor, " bin"]:
+        """(data - expectation) over the standard deviation."""
+        return (observed.intensity - expected) / observed.variance.sqrt()
+
+    def as_normal(self, residual: Float[Tensor, " bin"]) -> Float[Tensor, " bin"]:
+        """As they are."""
+        return residual
+
     def sample(
         self, expected: Float[Tensor, " bin"], observed: Observed, seed: torch.Generator
     ) -> Float[Tensor, " bin"]:
@@ -177,6 +205,11 @@ class Robust:
             raise InputError(f"robust counting has {self.freedom} degrees of freedom; use at least 1, 4 as a rule")
         Gaussian(self.floor)
 
+    @property
+    def typical(self) -> float:
+        """(nu + 1) (psi((nu + 1) / 2) - psi(nu / 2)), as 1 / (1 + r^2 / nu) has the law Beta(nu / 2, 1 / 2)."""
+        return float((self.freedom + 1) * (psi((self.freedom + 1) / 2) - psi(self.freedom / 2)))
+
     def observe(self, spectrum: Spectrum, expected: Float[Tensor, "point energy"] | None = None) -> Observed:
         """The intensities with the variance of `Gaussian`."""
         return Gaussian(self.floor).observe(spectrum, expected)
@@ -199,6 +232,18 @@ class Robust:
         """
         square = (observed.intensity - expected) ** 2 / observed.variance
         return (self.freedom + 1) / (self.freedom + square) / observed.variance
+
+    def residual(self, expected: Float[Tensor, " bin"], observed: Observed) -> Float[Tensor, " bin"]:
+        """(data - expectation) over the standard deviation of the core."""
+        return Gaussian(self.floor).residual(expected, observed)
+
+    def as_normal(self, residual: Float[Tensor, " bin"]) -> Float[Tensor, " bin"]:
+        """Residuals of the same probability in a normal law: 200 errors are 5.9 if there are four degrees of freedom.
+
+        P. K. Dunn and G. K. Smyth, J. Comput. Graph. Stat. 5, 236 (1996), doi:10.1080/10618600.1996.10474708.
+        """
+        beyond = stdtr(self.freedom, -residual.abs().numpy()).clip(min=1e-300)
+        return -residual.sign() * torch.from_numpy(ndtri(beyond))
 
     def sample(
         self, expected: Float[Tensor, " bin"], observed: Observed, seed: torch.Generator

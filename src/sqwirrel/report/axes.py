@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sqwirrel.spectra import Measurement, QShells
+from sqwirrel.spectra import Measurement, QGrid, QShells
 from sqwirrel.spectra.measurement import Crystal
 
 SIDE_BY_SIDE = 4
@@ -37,6 +37,8 @@ def place(measurement: Measurement, start: int, stop: int) -> str:
     match measurement.points:
         case QShells(edges):
             return f"|Q| = {float(edges[start]):.2f} to {float(edges[stop]):.2f} Å⁻¹"
+        case QGrid() as grid if stop > start + 1:
+            return f"q = ({_hkl(grid.q[start])}) to ({_hkl(grid.q[stop - 1])})"
         case path:
             return f"q = ({_hkl(path.q[(start + stop - 1) // 2])})"
 

@@ -162,10 +162,12 @@ def _where(points: Points) -> dict[str, Any]:
             return {"kind": "powder map of |Q| and energy", "q_range": [float(edges[0]), float(edges[-1])]}
         case QPath():
             return {"kind": "path through a single crystal", "corners": list(corners(points))}
-        case QGrid(lattice, axes, edges, _, beam):
+        case QGrid(lattice, axes, edges, origin, beam):
             where = {"axes": axes.tolist(), "axis_ranges": [[float(each[0]), float(each[-1])] for each in edges]}
+            moved = {"origin": origin.tolist()} if bool(origin.any()) else {}
             held = {} if beam is None else {"beam": beam.direction.tolist()}
-            return {"kind": "grid in a single crystal", "grid": list(points.shape), **where, **held, **_cell(lattice)}
+            kind = {"kind": "grid in a single crystal", "grid": list(points.shape)}
+            return {**kind, **where, **moved, **held, **_cell(lattice)}
         case QPoints(lattice, _, scan):
             return {"kind": "points of scans in a single crystal", "scans": len(set(scan.tolist())), **_cell(lattice)}
 

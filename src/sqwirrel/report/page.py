@@ -14,6 +14,7 @@ from sqwirrel.report.corner import corner
 from sqwirrel.report.numbers import plain
 from sqwirrel.report.result import AnyResult, Whole
 from sqwirrel.report.shown import image, note, sections
+from sqwirrel.whole import put_text
 
 Content = dict[str, Any]
 
@@ -21,8 +22,8 @@ Content = dict[str, Any]
 def write(folder: Path, *results: AnyResult) -> Path:
     """Writes report.json and report.html of the measurements of one posterior into `folder`; says where the page is."""
     said = content(results)
-    _put(folder / "report.json", json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    _put(folder / "report.html", html(said, *results))
+    put_text(folder / "report.json", json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    put_text(folder / "report.html", html(said, *results))
     return folder / "report.html"
 
 
@@ -65,12 +66,13 @@ def _every(said: Content | list[Content]) -> str:
 
 
 def _measured(said: Content) -> str:
-    file = f"{escape(said['file'])} <br><small>SHA-256 <code>{said['sha256']}</code></small>"
+    sha = f" <br><small>SHA-256 <code>{said['sha256']}</code></small>" if said["sha256"] else ""
+    file = f"{escape(said['file'])}{sha}"
     if "peaks" in said:
         return _definitions({"file": file, **_measured_peaks(said), "taken from the file": escape(_used(said["used"]))})
     rows = {
         "file": file,
-        "kind": f"{said['kind']}, {said['bins'][0]} × {said['bins'][1]} bins; {said['intensity']}",
+        "kind": f"{said['kind']}, {_size(said)}; {said['intensity']}",
         "where": _where(said),
         "energy transfer": f"{plain(said['energy_range'][0])} to {plain(said['energy_range'][1])} meV",
         "conditions": _conditions(said),
@@ -86,14 +88,41 @@ def _measured_peaks(said: Content) -> dict[str, str]:
     return {
         "kind": f"{said['peaks']} {said['kind']}, at {said['wavevectors']} wavevectors",
         "energy transfer": f"{low} to {high} meV, errors {least} to {most} meV",
-        "conditions": _conditions({"incident_energy": None, **said}),
+        "conditions": _conditions({"incident_energy": None, "final_energy": None, **said}),
     }
 
 
+def _size(said: Content) -> str:
+    points, energies = said["bins"]
+    return f"{points} points" if "scans" in said else f"{points} × {energies} bins"
+
+
 def _where(said: Content) -> str:
-    if "q_range" in said:
-        return "|Q| = {:.3g} to {:.3g} Å⁻¹".format(*said["q_range"])
-    return "q = " + " → ".join(f"({corner})" for corner in said["corners"])
+    """Where in reciprocal space, by what `content` says of each kind."""
+    match said:
+        case {"q_range": [low, high]}:
+            return f"|Q| = {low:.3g} to {high:.3g} Å⁻¹"
+        case {"corners": corners}:
+            return "q = " + " → ".join(f"({corner})" for corner in corners)
+        case {"scans": scans}:
+            return f"{scans} scan{'s' if scans > 1 else ''}"
+        case {"axes": axes, "axis_ranges": ranges, "grid": grid}:
+            return _typeset("; ".join([*map(_axis, axes, ranges, grid), *_set_up(said)]))
+    raise KeyError(f"nothing says where a {said['kind']} is")
+
+
+def _axis(direction: Sequence[float], ends: Sequence[float], bins: int) -> str:
+    return f"{_hkl(direction)} × {ends[0]:.4g} to {ends[1]:.4g}, {bins} bin{'s' if bins > 1 else ''}"
+
+
+def _set_up(said: Content) -> list[str]:
+    """Origin and beam of a grid."""
+    origin = [f"from {_hkl(said['origin'])}"] if "origin" in said else []
+    return [*origin, f"beam along {_hkl(said['beam'])}"] if "beam" in said else origin
+
+
+def _hkl(q: Sequence[float]) -> str:
+    return f"({' '.join(f'{x:.3g}' for x in q)})"
 
 
 def _bins(said: Content) -> str:
@@ -103,9 +132,11 @@ def _bins(said: Content) -> str:
 
 def _conditions(said: Content) -> str:
     field = "" if not any(said["field"]) else f", field {said['field']} T"
-    incident = f", incident energy {said['incident_energy']:g} meV" if said["incident_energy"] else ""
+    held = [
+        f", {word} energy {said[f'{word}_energy']:g} meV" for word in ("incident", "final") if said[f"{word}_energy"]
+    ]
     warm = "temperature unknown" if said["temperature"] is None else f"{said['temperature']:g} K"
-    return f"{warm}{field}{incident}"
+    return f"{warm}{field}{''.join(held)}"
 
 
 def _used(used: Content) -> str:
@@ -209,10 +240,3 @@ def _linked(paper: str) -> str:
     """A reference whose DOI or arXiv number is a link."""
     text = re.sub(r"doi:(\S+?)(?=[,;]?(\s|$))", r'<a href="https://doi.org/\1">doi:\1</a>', escape(paper))
     return re.sub(r"arXiv:(\d{4}\.\d{4,5})", r'<a href="https://arxiv.org/abs/\1">arXiv:\1</a>', text)
-
-
-def _put(path: Path, text: str) -> None:
-    """The file appears whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

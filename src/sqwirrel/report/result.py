@@ -14,7 +14,7 @@ from sqwirrel.infer.terms import PeaksTerm
 from sqwirrel.infer.terms.peaks import Explained
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Joint, PeakExperiment
-from sqwirrel.observe.counting import Observed
+from sqwirrel.observe.counting import Counting, Observed
 from sqwirrel.seeds import stream
 from sqwirrel.spectra import Peaks, Spectrum
 
@@ -44,7 +44,11 @@ class Result:
     @cached_property
     def observed(self) -> Observed:
         """The valid bins as the likelihood sees them."""
-        return self.experiment.instrument.counting.observe(self.spectrum, self.expected)
+        return self._counting.observe(self.spectrum, self.expected)
+
+    @property
+    def _counting(self) -> Counting:
+        return self.experiment.instrument.counting
 
     @property
     def valid(self) -> Bool[Tensor, "point energy"]:
@@ -78,9 +82,8 @@ class Result:
         """Bins `start` to `stop` of noisy spectra that draws of the posterior predict."""
         here = torch.zeros_like(self.valid)
         here[start:stop] = self.valid[start:stop]
-        kept = here[self.valid]
-        observed = Observed(self.observed.intensity[kept], self.observed.variance[kept], here)
-        counting, generator = self.experiment.instrument.counting, stream(start, "replicas")
+        observed = self._observed(here)
+        counting, generator = self._counting, stream(start, "replicas")
         noisy = torch.zeros(DRAWS * NOISE, stop - start, here.shape[1], dtype=torch.float64)
         for k, row in enumerate(noisy):
             expected = self.predicted[k % DRAWS][here].clamp(min=0)
@@ -92,11 +95,23 @@ class Result:
         """The standard deviation that the likelihood gives each bin (for counts: that of the data, for drawing)."""
         return self._on_map(self.observed.variance.sqrt())
 
+    @property
+    def as_weighed(self) -> Spectrum:
+        """The spectrum with `error` in place of its own errors."""
+        measured = self.spectrum
+        return Spectrum.from_arrays(
+            measured.intensity, self.error, measured.measurement, valid=self.valid, is_counts=measured.is_counts
+        )
+
     @cached_property
     def residual(self) -> Float[Tensor, "point energy"]:
         """(data - model) over the standard deviation that the likelihood expects; 0 where not measured."""
-        mu, observed = self.expected[self.valid], self.observed
-        return self._on_map((observed.intensity - mu) * self._weight(mu).sqrt())
+        return self._on_map(self._counting.residual(self.expected[self.valid], self.observed))
+
+    @property
+    def normal_residual(self) -> Float[Tensor, "point energy"]:
+        """`residual` as a normal law would have it: what the search for misfit averages."""
+        return self._on_map(self._counting.as_normal(self.residual[self.valid]))
 
     @cached_property
     def information(self) -> Float[Tensor, "parameter parameter"]:
@@ -105,9 +120,18 @@ class Result:
         slope = linear.slope[0][:, self.valid]
         return _of_free(self, (slope * self._weight(linear.expected[0][self.valid])) @ slope.T)
 
+    def deviance(self, here: Bool[Tensor, "point energy"]) -> float:
+        """Deviance per bin of some valid bins."""
+        return float(self._counting.deviance(self.expected[here][None], self._observed(here))[0]) / int(here.sum())
+
+    def _observed(self, here: Bool[Tensor, "point energy"]) -> Observed:
+        """Some of the valid bins as the likelihood sees them."""
+        kept = here[self.valid]
+        return Observed(self.observed.intensity[kept], self.observed.variance[kept], here)
+
     def _weight(self, expected: Float[Tensor, " bin"]) -> Float[Tensor, " bin"]:
         """Inverse variance that the likelihood gives each bin."""
-        return self.experiment.instrument.counting.weight(expected[None], self.observed)[0]
+        return self._counting.weight(expected[None], self.observed)[0]
 
     def _predict(self, free: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch point energy"]:
         with torch.no_grad():

@@ -19,6 +19,9 @@ ABOUT_CUTS = f"""Points: data with the standard deviations that the likelihood u
 alone, over {DRAWS} posterior draws. Light blue: 68 and 95 % of what a new measurement would give, counting noise
 included. Bins beside badly covered ones have large errors, because the likelihood takes the variance of reduced data
 from neighbours."""
+ABOUT_LINES = f"""Points: data with the standard deviations that the likelihood uses. Blue: the model at the points that
+were measured, its median and 68 and 95 % over {DRAWS} posterior draws. About the deviance see the checks: near 1 per
+point is expected of a model that describes counts that are not small."""
 ABOUT_PEAKS = """Above: energies of the modes at the best fit against those measured; where it is not known which mode a
 peak is, the mean, weighed with the probability of that. Below: measured minus model, in standard
 deviations, those of the errors with what is added to them. Open red: no mode explains the
@@ -29,13 +32,16 @@ def sections(results: Sequence[AnyResult]) -> str:
     """The sections of the page that show data."""
     spectra = [each for each in results if isinstance(each, Result)]
     peaks = [each for each in results if isinstance(each, PeakResult)]
-    maps = [_under(each, _maps(each)) for each in spectra]
-    cuts = [_under(each, _cuts(each)) for each in spectra]
-    fits = [_under(each, image(figures.peak_fit(each), "Peaks measured and of the model")) for each in peaks]
+    lines = {each: figure for each in spectra if (figure := figures.fit_lines(each))}
+    maps = [_under(each, _maps(each)) for each in spectra if each not in lines]
+    cuts = [_under(each, _cuts(each)) for each in spectra if each not in lines and figures.cut_rows(each)]
+    fits = [_under(each, image(figure, "Data and model")) for each, figure in lines.items()]
+    modes = [_under(each, image(figures.peak_fit(each), "Peaks measured and of the model")) for each in peaks]
     return (
         _section("maps", "Data, model and residuals", maps, ABOUT_MAPS)
         + _section("cuts", "Energy cuts", cuts, ABOUT_CUTS)
-        + _section("peaks", "Peaks", fits, ABOUT_PEAKS)
+        + _section("lines", "Data and model", fits, ABOUT_LINES)
+        + _section("peaks", "Peaks", modes, ABOUT_PEAKS)
     )
 
 

@@ -15,7 +15,8 @@ from sqwirrel.infer.posterior import Basin, Check
 from sqwirrel.infer.refine import Optimum, refine
 from sqwirrel.infer.target import Target
 from sqwirrel.model.prior import Fixed, Normal, Prior, Uniform
-from sqwirrel.observe import Gaussian, Poisson
+from sqwirrel.observe import Gaussian, Poisson, Robust
+from sqwirrel.observe.counting import Counting
 from sqwirrel.observe.experiment import Anchored
 from sqwirrel.spectra import Measurement, QShells, Spectrum
 from tests.unit.infer.toy import Toy, noise, spectrum
@@ -28,7 +29,7 @@ def by_name(found: list[Check]) -> dict[str, Check]:
     return {check.name: check for check in found}
 
 
-def line(intensity: Tensor, *, counting: Gaussian | Poisson | None = None, error: float = 1.0) -> Target:
+def line(intensity: Tensor, *, counting: Counting | None = None, error: float = 1.0) -> Target:
     experiment = Toy(("a",), lambda theta: theta * SLOPE, BINS, counting=counting)
     prior = Prior(a=Uniform(-100, 100), scale=Fixed(1), background=Normal(10, 100))
     return Target.of(experiment, prior, spectrum(experiment, intensity, error))
@@ -54,6 +55,35 @@ def test_deviance_fails_where_the_scatter_is_too_wide() -> None:
     found = by_name(checks.fit_checks(line(data), AT)[1])
     assert not found["deviance_per_bin"].passed  # 1.3^2 = 1.69
     assert found["residual_structure"].passed
+
+
+def test_data_with_the_tails_of_the_robust_law_pass() -> None:
+    """Their mean deviance is 5 (psi(5/2) - psi(2)) = 1.402; its standard error over 4000 bins 0.03, a fifth is 0.28."""
+    bins = 4000
+    tails = torch.from_numpy(scipy.stats.t(4).rvs(bins, random_state=1))
+    for counting, width, passed in ((Robust(), 1.0, True), (Robust(), 1.5, False), (Gaussian(), 1.0, False)):
+        experiment = Toy(("a",), lambda theta: theta * torch.ones(bins), bins, counting=counting)
+        prior = Prior(a=Uniform(-100, 100), scale=Fixed(1), background=Fixed(0))
+        data = spectrum(experiment, 20 + width * tails, 1.0)
+        found = checks.fit_checks(Target.of(experiment, prior, data), torch.tensor([20.0]).double())[1]
+        assert by_name(found)["deviance_per_bin"].passed is passed
+        if passed:
+            assert by_name(found)["deviance_per_bin"].value == pytest.approx(1.402, abs=0.12)
+            assert by_name(found)["residual_structure"].passed
+            assert "at most 1.75" in by_name(found)["deviance_per_bin"].meaning
+
+
+def test_a_robust_law_hides_no_cluster_of_spurions() -> None:
+    """Eight of 13 bins at 30 errors, 4.5 each in a normal law: 8 * 4.5 / sqrt(13) = 10. One alone is no structure."""
+    data = 20 * SLOPE + 30 + noise(BINS, 1)
+    for last, passed in ((161, True), (168, False)):
+        spoiled = data.clone()
+        spoiled[160:last] += 30
+        found = by_name(checks.fit_checks(line(spoiled, counting=Robust()), AT)[1])
+        assert found["residual_structure"].passed is passed
+    assert found["residual_structure"].value == pytest.approx(
+        8 * 4.5 / 13**0.5, abs=1
+    )  # the other five have 5**0.5 / 13**0.5 of noise
 
 
 def test_structure_fails_where_a_few_bins_stand_out_and_says_where() -> None:

@@ -255,6 +255,39 @@ def test_robust_samples_have_the_stated_law() -> None:
     assert scipy.stats.kstest(drawn.numpy(), scipy.stats.t(4, -1, 2).cdf).pvalue > 1e-3
 
 
+@pytest.mark.parametrize("freedom", [1.0, 4.0, 30.0])
+def test_the_typical_deviance_is_the_mean_over_the_law(freedom: float) -> None:
+    law = scipy.stats.t(freedom)
+    mean = law.expect(lambda r: (freedom + 1) * math.log1p(r * r / freedom))
+    assert Robust(freedom).typical == pytest.approx(mean, rel=1e-6)
+
+
+def test_the_typical_deviance_of_four_degrees_of_freedom_is_known() -> None:
+    assert Robust(4).typical == pytest.approx(1.4019, abs=1e-4)
+    assert (Gaussian().typical, Poisson().typical) == (1, 1)
+
+
+def test_residuals_are_in_standard_deviations_and_those_of_a_robust_law_do_not_saturate() -> None:
+    values = torch.full((5, 5), 1.0).double()
+    values[2, 2] = 397.0  # 198 errors of 2 above
+    for kind in (Gaussian(), Robust()):
+        observed = kind.observe(spectrum(values, torch.full_like(values, 2.0)))
+        residual = kind.residual(torch.ones(25).double(), observed)
+        assert residual.reshape(5, 5)[2, 2] == 198
+        assert int(residual.count_nonzero()) == 1
+    counts = Poisson().observe(spectrum(values, values.sqrt(), is_counts=True))
+    assert Poisson().residual(torch.full((25,), 4.0).double(), counts)[:2].tolist() == [-1.5, -1.5]
+
+
+def test_residuals_of_a_robust_law_are_normal_where_it_holds() -> None:
+    drawn = torch.from_numpy(scipy.stats.t(4).rvs(20_000, random_state=2))
+    assert scipy.stats.kstest(Robust(4).as_normal(drawn).numpy(), "norm").pvalue > 1e-3
+    far = Robust(4).as_normal(torch.tensor([-198.0, -1e300, 0.0, 1e300]).double())
+    assert far[0] == pytest.approx(scipy.stats.norm.ppf(scipy.stats.t(4).cdf(-198)), rel=1e-9)
+    assert bool(far.isfinite().all())
+    assert torch.equal(far.sign(), torch.tensor([-1.0, -1, 0, 1]).double())
+
+
 def test_robust_counting_needs_a_degree_of_freedom_and_a_positive_floor() -> None:
     for freedom in (0.5, math.inf, math.nan):
         with pytest.raises(InputError, match="use at least 1"):

@@ -1,13 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from sqwirrel.lattice import Lattice
+from sqwirrel.observe import Experiment, Robust
 from sqwirrel.report import figures
 from sqwirrel.report.axes import across
 from sqwirrel.report.corner import corner
 from sqwirrel.report.result import Whole
-from sqwirrel.spectra import Measurement, QPath, QShells
+from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch.func loads it
 
@@ -41,6 +44,19 @@ def test_residuals_of_the_truth_are_noise(good):
     """chi^2 of 243 bins with its standard deviation sqrt(2 n + sum 1 / mu) about sqrt(2.5 n): within four of them."""
     z = good.residual[good.valid]
     assert abs(float((z**2).sum()) - len(z)) < 4 * (2.5 * len(z)) ** 0.5
+
+
+def test_a_spurion_is_shown_as_large_as_it_is(good):
+    """198 errors, which Student's law forgives, in the middle of a map that is the model elsewhere."""
+    expected = good.expected
+    counting = Robust()
+    values = expected.clone()
+    values[4, 15] += 198 * 0.5
+    data = Spectrum.from_arrays(values, torch.full_like(values, 0.5), good.spectrum.measurement)
+    instrument = replace(good.experiment.instrument, counting=counting)
+    known = Experiment(good.experiment.model, data.measurement, instrument, samples=1)
+    shown = mesh(figures.residual_map(replace(good, spectrum=data, experiment=known))).get_array()
+    assert float(shown[15, 4]) == pytest.approx(198, rel=1e-3)
 
 
 def test_predictive_noise_has_the_width_of_counting(good):

@@ -112,11 +112,12 @@ class SpectrumTerm:
         return turned
 
     def residual(self, theta: Float[Tensor, "1 own"]) -> Float[Tensor, "point energy"]:
-        """(data - expectation) over the standard deviation that the likelihood expects; 0 where not measured."""
+        """(data - expectation) in standard deviations, as a normal law would have them; 0 where not measured."""
+        counting, valid = self.experiment.instrument.counting, self.observed.valid
         with torch.no_grad():
-            mu = self.experiment.predict(theta).expected[:, self.observed.valid]
-        found = torch.zeros(self.observed.valid.shape, dtype=mu.dtype)
-        found[self.observed.valid] = (self.observed.intensity - mu[0]) * self._inverse_variance(mu)[0].sqrt()
+            mu = self.experiment.predict(theta).expected[0, valid]
+        found = torch.zeros(valid.shape, dtype=mu.dtype)
+        found[valid] = counting.as_normal(counting.residual(mu, self.observed))
         return found
 
     def _inverse_variance(self, expected: Float[Tensor, "batch bin"]) -> Float[Tensor, "batch bin"]:

@@ -15,7 +15,7 @@ from sqwirrel.report.figures.maps import (
     spectrum_map,
 )
 from sqwirrel.report.figures.peaks import peak_panels
-from sqwirrel.report.figures.picture import picture
+from sqwirrel.report.figures.picture import fit_lines, picture
 from sqwirrel.report.figures.scans import scan_panels
 from sqwirrel.report.figures.style import STYLE
 
@@ -24,6 +24,7 @@ __all__ = [
     "cut",
     "cut_rows",
     "data_map",
+    "fit_lines",
     "misfit_map",
     "model_map",
     "peak_fit",

@@ -11,6 +11,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, Normalize
@@ -18,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from sqwirrel.report.figures.style import INK, STYLE, UNMEASURED, beyond, blank, frame, unit_of
+from sqwirrel.report.figures.style import INK, STYLE, UNMEASURED, beyond, blank, frame, model_line, unit_of
 from sqwirrel.spectra import Measurement, QGrid, Spectrum
 
 MOST, PER_ROW = 12, 4
@@ -72,8 +73,10 @@ def maps(
 
 
 @mpl.rc_context(STYLE)
-def line(spectrum: Spectrum, title: str) -> Figure:
-    """Intensity with its errors along the only axis of a grid with several bins, or along energy."""
+def line(spectrum: Spectrum, title: str, predicted: Float[Tensor, "draw point energy"] | None = None) -> Figure:
+    """Intensity with its errors along the only axis of a grid with several bins, or along energy, over what a model
+    has `predicted`.
+    """
     measurement, points = spectrum.measurement, spectrum.measurement.points
     assert isinstance(points, QGrid)
     sides = _sides(measurement, points)
@@ -82,6 +85,8 @@ def line(spectrum: Spectrum, title: str) -> Figure:
     valid, side = spectrum.valid.ravel(), sides[shown]
     data, error = (each.ravel()[valid] for each in (spectrum.intensity, spectrum.error))
     centres = ((side.edges[1:] + side.edges[:-1]) / 2)[valid.numpy()]
+    if predicted is not None:
+        model_line(axes, torch.from_numpy(centres), predicted.flatten(1)[:, valid])
     axes.errorbar(centres, data.numpy(), error.numpy(), fmt="o", ms=2.6, lw=0.7, color=INK)
     frame(axes, data, error)
     axes.set(xlabel=side.label, ylabel=unit_of(spectrum), xlim=(side.edges[0], side.edges[-1]))

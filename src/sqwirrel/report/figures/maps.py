@@ -7,9 +7,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
@@ -20,7 +18,18 @@ from sqwirrel.errors import InputError
 from sqwirrel.infer.checks import WINDOW, smoothed
 from sqwirrel.report.axes import across, place
 from sqwirrel.report.figures import grid
-from sqwirrel.report.figures.style import BAND, INK, STYLE, UNMEASURED, beyond, blank, colours_of, frame, unit_of
+from sqwirrel.report.figures.style import (
+    INK,
+    STYLE,
+    UNMEASURED,
+    band,
+    beyond,
+    blank,
+    colours_of,
+    frame,
+    model_line,
+    unit_of,
+)
 from sqwirrel.report.result import Result
 from sqwirrel.spectra import Measurement, QGrid, Spectrum
 
@@ -65,7 +74,7 @@ def residual_map(result: Result) -> Figure:
 @mpl.rc_context(STYLE)
 def misfit_map(result: Result) -> Figure:
     """The mean residual round each bin, in standard deviations of that mean: where the misfit sits."""
-    score = smoothed(result.residual, result.valid)
+    score = smoothed(result.normal_residual, result.valid)
     top = max(5.0, float(score[result.valid].abs().quantile(0.995)))
     return _residual(result, score, top, f"The same for {WINDOW[0]} × {WINDOW[1]} bins together")
 
@@ -79,7 +88,8 @@ def cut(result: Result, start: int, stop: int) -> Figure:
     data, model, noisy = ((values * valid).sum(-2) / count for values in rows)
     error = (result.error[start:stop] ** 2).sum(0).sqrt() / count
     figure, axes = blank(CUT_SIZE)
-    _bands(axes, energy, model, noisy)
+    band(axes, energy, noisy, "#92c5de", (0.35, 0.45))
+    model_line(axes, energy, model)
     axes.errorbar(energy.numpy(), data.numpy(), error.numpy(), fmt="o", ms=2.2, lw=0.6, color=INK, zorder=4)
     shown = count > 0
     frame(axes, data[shown], error[shown])
@@ -89,7 +99,9 @@ def cut(result: Result, start: int, stop: int) -> Figure:
 
 
 def cut_rows(result: Result, most: int = 6) -> list[tuple[int, int]]:
-    """Up to `most` groups of bins, evenly over the measured ones."""
+    """Up to `most` groups of bins, evenly over the measured ones; none where there is one energy alone."""
+    if result.valid.shape[1] == 1:
+        return []
     measured = result.valid.any(1).nonzero()[:, 0]
     first, last, wide = int(measured[0]), int(measured[-1]) + 1, max(1, len(measured) // 40)
     centres = np.unique(np.linspace(first, last - wide, most + 2).round().astype(int)[1:-1])
@@ -141,14 +153,3 @@ def _map(
     bar = figure.colorbar(mesh, cax=beside, extend=beyond(shown, colours[1]), ticks=MaxNLocator(6, steps=[1, 2, 5, 10]))
     bar.set_label(label)
     return figure
-
-
-def _bands(
-    axes: Axes, energy: Tensor, model: Float[Tensor, "draw energy"], noisy: Float[Tensor, "replica energy"]
-) -> None:
-    """68 and 95 % of the model alone (dark), and of noisy data that it predicts (light)."""
-    for values, colour, alphas in ((noisy, "#92c5de", (0.35, 0.45)), (model, BAND, (0.5, 0.9))):
-        for level, alpha in zip((0.95, 0.68), alphas, strict=True):
-            lo, hi = torch.quantile(values, values.new_tensor([(1 - level) / 2, (1 + level) / 2]), dim=0)
-            axes.fill_between(energy.numpy(), lo.numpy(), hi.numpy(), color=colour, alpha=alpha, lw=0)
-    axes.plot(energy.numpy(), model.median(0).values.numpy(), color=BAND, lw=1.0)

@@ -66,3 +66,16 @@ def frame(axes: Axes, data: Tensor, error: Tensor) -> None:
     good = (error <= 4 * error.median()) | (error <= data.abs() / 3)
     lo, hi = min(0.0, float(data[good].min())), float((data + error)[good].max())
     axes.set_ylim(lo - 0.04 * (hi - lo), hi + 0.05 * (hi - lo))
+
+
+def band(axes: Axes, x: Tensor, rows: Float[Tensor, "row place"], colour: str, alphas: tuple[float, float]) -> None:
+    """Where 95 and 68 % of the rows are, the wider one paler."""
+    for level, alpha in zip((0.95, 0.68), alphas, strict=True):
+        lo, hi = torch.quantile(rows, rows.new_tensor([(1 - level) / 2, (1 + level) / 2]), dim=0)
+        axes.fill_between(x.numpy(), lo.numpy(), hi.numpy(), color=colour, alpha=alpha, lw=0)
+
+
+def model_line(axes: Axes, x: Tensor, rows: Float[Tensor, "draw place"]) -> None:
+    """The model over posterior draws: its median, 68 and 95 %."""
+    band(axes, x, rows, BAND, (0.5, 0.9))
+    axes.plot(x.numpy(), rows.median(0).values.numpy(), color=BAND, lw=1.0)

@@ -4,7 +4,6 @@ To add a format: one module here with `sniff` and `read`, and one entry in READE
 open what a spectrum needs.
 """
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -23,6 +22,7 @@ from sqwirrel.spectra.readers.peaks import write as write_table
 from sqwirrel.spectra.readers.text import dave, spe, table
 from sqwirrel.spectra.readers.triple_axis import SCANS
 from sqwirrel.spectra.spectrum import Spectrum
+from sqwirrel.whole import put
 
 
 @runtime_checkable
@@ -130,7 +130,7 @@ def write(path: Path | str, spectrum: Spectrum) -> None:
     path = Path(path)
     if path.suffix not in WRITERS:
         raise InputError(f"cannot write '{path.name}': the name must end in {' or '.join(WRITERS)}")
-    _write_whole(path, lambda part: WRITERS[path.suffix](part, spectrum))
+    put(path, lambda part: WRITERS[path.suffix](part, spectrum))
 
 
 def write_peaks(path: Path | str, peaks: Peaks) -> None:
@@ -138,16 +138,7 @@ def write_peaks(path: Path | str, peaks: Peaks) -> None:
     path = Path(path)
     if path.suffix != ".csv":
         raise InputError(f"cannot write '{path.name}': the name of a table of peaks must end in .csv")
-    _write_whole(path, lambda part: write_table(part, peaks))
-
-
-def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    if not path.parent.is_dir():
-        raise InputError(f"cannot write '{path}': there is no folder '{path.parent}'")
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".sqwirrel-") as folder:
-        part = Path(folder) / path.name
-        write(part)
-        part.replace(path)  # atomic: same folder, so same file system
+    put(path, lambda part: write_table(part, peaks))
 
 
 def _reader_of(path: Path) -> str | None:
