@@ -13,10 +13,11 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.learn.npe import NPE, Ensemble, Regressor
 from sqwirrel.learn.pairs import Pairs
-from sqwirrel.limits import put
 from sqwirrel.record import Record
+from sqwirrel.spectra import QShells
+from sqwirrel.whole import put_text
 
-KINDS = {"npe": NPE, "regressor": Regressor}
+KINDS: dict[str, type[NPE] | type[Regressor]] = {"npe": NPE, "regressor": Regressor}
 Estimator = NPE | Regressor | Ensemble
 
 
@@ -55,7 +56,7 @@ def save(folder: Path, estimator: Estimator, pairs: Pairs, record: Record) -> No
     part.replace(folder / "weights.safetensors")
     purpose = Purpose.of(pairs)
     known = {"kind": kind_of(estimator), "members": members_of(estimator), "purpose": purpose.__dict__}
-    put(folder / "estimator.json", json.dumps({**known, "record": json.loads(record.to_json())}, indent=1) + "\n")
+    put_text(folder / "estimator.json", json.dumps({**known, "record": json.loads(record.to_json())}, indent=1) + "\n")
 
 
 def load(folder: Path, pairs: Pairs) -> Estimator:
@@ -98,7 +99,7 @@ def _bins(pairs: Pairs) -> str:
     measurement, digest = pairs.simulations.experiment.measurement, hashlib.sha256()
     valid, error = pairs.bins
     points = measurement.points
-    where = points.edges if hasattr(points, "edges") and isinstance(points.edges, Tensor) else points.q
+    where = points.edges if isinstance(points, QShells) else points.q
     for each in (measurement.energy, where, valid, error):
         digest.update(torch.as_tensor(each).double().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]

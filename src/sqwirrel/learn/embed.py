@@ -18,7 +18,7 @@ Image = Float32[Tensor, "batch channel point energy"]
 Features = Float32[Tensor, "batch feature"]
 
 
-def embedding(measurement: Measurement) -> nn.Module:
+def embedding(measurement: Measurement) -> "Embedding":
     """The network that fits the bins of a measurement."""
     points = measurement.points
     if isinstance(points, QPoints):
@@ -29,15 +29,23 @@ def embedding(measurement: Measurement) -> nn.Module:
     return MapEmbedding((1, *measurement.shape))
 
 
-class MapEmbedding(nn.Module):
+class Embedding(nn.Module):
+    """What turns images into features, standardised with the moments of some images."""
+
+    mean: Tensor
+    spread: Tensor
+
+    def fit(self, x: Image) -> None:
+        """Takes the moments of some images."""
+        raise NotImplementedError
+
+
+class MapEmbedding(Embedding):
     """Convolutions over the two longest axes of a map; what is on other axes are further channels.
 
     `sides` are the number of such planes, and the shape of each; points and energies in their order make them up. The
     images are standardised with the moments of `fitted` ones; the logarithm of their sum is a feature of its own.
     """
-
-    mean: Tensor
-    spread: Tensor
 
     def __init__(self, sides: tuple[int, int, int]) -> None:
         super().__init__()
@@ -46,14 +54,14 @@ class MapEmbedding(nn.Module):
         self.register_buffer("mean", torch.zeros(shape))
         self.register_buffer("spread", torch.ones(shape))
         layers: list[nn.Module] = []
-        channels, size = CHANNELS * self.planes, (self.height, self.width)
+        channels, high, wide = CHANNELS * self.planes, self.height, self.width
         for width in WIDTHS:
-            stride = tuple(2 if side >= 2 * SMALLEST else 1 for side in size)
-            layers += [nn.Conv2d(channels, width, 3, stride, padding=1), nn.GroupNorm(8, width), nn.SiLU()]
-            size, channels = tuple(math.ceil(s / t) for s, t in zip(size, stride, strict=True)), width
+            down, right = (2 if side >= 2 * SMALLEST else 1 for side in (high, wide))
+            layers += [nn.Conv2d(channels, width, 3, (down, right), padding=1), nn.GroupNorm(8, width), nn.SiLU()]
+            channels, high, wide = width, -(-high // down), -(-wide // right)
         self.body = nn.Sequential(*layers, nn.Flatten())
         self.head = nn.Sequential(
-            nn.Linear(channels * size[0] * size[1] + 1, 2 * FEATURES), nn.SiLU(), nn.Linear(2 * FEATURES, FEATURES)
+            nn.Linear(channels * high * wide + 1, 2 * FEATURES), nn.SiLU(), nn.Linear(2 * FEATURES, FEATURES)
         )
 
     def fit(self, x: Image) -> None:
@@ -72,12 +80,10 @@ class MapEmbedding(nn.Module):
         return features
 
 
-class ScatteredEmbedding(nn.Module):
+class ScatteredEmbedding(Embedding):
     """A network on every point with its place, averaged over the points that were measured."""
 
     place: Tensor
-    mean: Tensor
-    spread: Tensor
 
     def __init__(self, measurement: Measurement) -> None:
         super().__init__()

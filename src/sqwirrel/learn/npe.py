@@ -12,7 +12,7 @@ import zuko
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from sqwirrel.learn.embed import FEATURES, Features, Image, embedding
+from sqwirrel.learn.embed import FEATURES, Embedding, Features, Image, embedding
 from sqwirrel.learn.pairs import Batch, Pairs
 from sqwirrel.seeds import stream
 
@@ -22,7 +22,7 @@ TRANSFORMS, HIDDEN = 4, (64, 64)
 class NPE(nn.Module):
     """Log density and draws of z for images of spectra."""
 
-    def __init__(self, embed: nn.Module, parameters: int, seed: int = 0) -> None:
+    def __init__(self, embed: Embedding, parameters: int, seed: int = 0) -> None:
         super().__init__()
         self.embed = embed
         self.flow = zuko.flows.NSF(parameters, FEATURES, transforms=TRANSFORMS, hidden_features=HIDDEN)
@@ -94,7 +94,7 @@ class Regressor(nn.Module):
     integrated over energy, as for Rb2MnF4 by K. T. Butler et al., J. Phys.: Condens. Matter 33, 194006 (2021)).
     """
 
-    def __init__(self, embed: nn.Module, parameters: int, seed: int = 0) -> None:
+    def __init__(self, embed: Embedding, parameters: int, seed: int = 0) -> None:
         super().__init__()
         self.embed, self.head = embed, nn.Linear(FEATURES, parameters)
         _initialise(self, seed)
@@ -119,7 +119,7 @@ class Regressor(nn.Module):
     def loss(self, player: str, batch: Batch) -> Float32[Tensor, ""]:
         """Mean squared error."""
         del player
-        return ((self(batch.x) - batch.z) ** 2).mean()
+        return torch.nn.functional.mse_loss(self(batch.x), batch.z)
 
 
 class _seeded:  # noqa: N801 (a context)
@@ -141,4 +141,4 @@ def _initialise(network: nn.Module, seed: int) -> None:
     with _seeded(seed, "weights"):
         for module in network.modules():
             if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
+                module.reset_parameters()  # type: ignore[operator]

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-from sqwirrel.limits import put
+from sqwirrel.whole import put_text
 
 Rows = dict[str, Tensor]
 MANIFEST = "simulations.json"
@@ -79,7 +79,7 @@ def _told(file: Path) -> str:
 
 def _check_purpose(manifest: Path, purpose: dict[str, object]) -> None:
     if not manifest.exists():
-        put(manifest, json.dumps(purpose, indent=1, sort_keys=True) + "\n")
+        put_text(manifest, json.dumps(purpose, indent=1, sort_keys=True) + "\n")
         return
     known = json.loads(manifest.read_text(encoding="utf-8"))
     if different := [key for key, value in purpose.items() if known.get(key) != value]:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from sqwirrel.errors import InputError
 from sqwirrel.learn.pairs import Batch, Pairs
-from sqwirrel.limits import put
 from sqwirrel.seeds import stream
+from sqwirrel.whole import put_text
 
 Progress = Callable[[int, int, float], None]
 RATE, DECAY = 1e-3, 1e-4
@@ -118,7 +118,7 @@ def _step(
     for group in optimiser.param_groups:
         group["lr"] = RATE * 0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * done))))
     optimiser.zero_grad(set_to_none=True)
-    estimator.loss(name, batch).backward()
+    torch.autograd.backward(estimator.loss(name, batch))
     nn.utils.clip_grad_norm_(module.parameters(), LONGEST)
     optimiser.step()
 
@@ -175,7 +175,7 @@ class _State:
         part, step = folder / "training.part", self.history.steps[-1]
         save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, part)
         part.replace(folder / f"training-{step}.safetensors")
-        put(folder / "training.json", json.dumps(asdict(self.history)) + "\n")
+        put_text(folder / "training.json", json.dumps(asdict(self.history)) + "\n")
         for old in folder.glob("training-*.safetensors"):
             if old.name != f"training-{step}.safetensors":
                 old.unlink()

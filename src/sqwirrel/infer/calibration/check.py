@@ -93,7 +93,7 @@ class Calibration:
 
     def share(self, name: str) -> float:
         """Share of the trials that are `right` or `missed`."""
-        return sum(getattr(trial, name) for trial in self.trials) / len(self.trials)
+        return sum(bool(getattr(trial, name)) for trial in self.trials) / len(self.trials)
 
     def mapping(self) -> dict[str, object]:
         """Everything as plain numbers, the trials last."""
@@ -108,7 +108,7 @@ class Calibration:
             "missed_basin": self.share("missed"),
             "effective": _median([trial.effective for trial in self.trials]),
             "seconds": _median([trial.seconds for trial in self.trials]),
-            "failed_checks": {name: count for name, count in _counts(self.trials).items()},
+            "failed_checks": _counts(self.trials),
             "trials": [asdict(trial) for trial in self.trials],
         }
 
