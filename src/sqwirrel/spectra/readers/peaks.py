@@ -6,7 +6,7 @@
     0,1,2.1,27.95,0.18,185.5
 
 Columns stand between commas (a name may then end in a unit, `energy [THz]`) or between blanks; their names are in the
-first line, or in a comment above the first row. `QH QK QL minE maxE I1 E1 s1 I2 E2 s2 ...` is SpinW's table
+first line, or in a comment above the first row. Energies without a unit have that of the peak. `QH QK QL minE maxE I1 E1 s1 I2 E2 s2 ...` is SpinW's table
 (https://spinw.org/sw_readspec), also with EMIN EMAX or ENlim1 ENlim2, EN1 and sigma1: s is the standard deviation of
 E, the range is the one that was searched, and a mode whose intensity or energy is 0 is not there. The error of the
 energy stands next to the energy: that tells a table of peaks from one of intensities. A comment may end a row. A row
@@ -15,7 +15,7 @@ that is there twice, with the same q, energy and error, is one peak.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise, repeat
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,7 @@ NAMES = {
 }
 SEARCHED = {"emin": "from", "emax": "to", "mine": "from", "maxe": "to", "enlim1": "from", "enlim2": "to"}
 ENERGIES = ("energy", "error", "fwhm", "from", "to")
+WAVEVECTORS = ("h", "k", "l", "h_error", "k_error", "l_error")
 EXPECTED = "expected columns such as h,k,l,energy,error or QH QK QL EMIN EMAX I1 EN1 sigma1"
 LATTICE = "# lattice [angstrom, degrees]: a b c alpha beta gamma"
 Vector = Sequence[float]
@@ -78,12 +79,15 @@ def read(path: Path, lattice: Lattice | None, columns: Sequence[str] | None, lin
         raise InputError(f"{path.name} does not name its columns; give them as columns=(...), {EXPECTED}")
     rows = _untagged(text.rows, path)
     table = plain.Table.of(path, names, rows, "," if "," in rows[0][1] else None)
-    found = {_canonical(name): table.column(name.lower()) * _scale(name, path) for name in names if _canonical(name)[0]}
+    scale = _scales(names, path)
+    found = {_canonical(name): table.column(name.lower()) * scale[name] for name in names if _canonical(name)[0]}
     q, q_error = _wavevectors(found, lines, path)
     content = _modes(found, q, q_error, path)
     if not len(content["q"]):
         raise InputError(f"{path.name} holds no peak: all intensities are 0")
-    cell = lattice if lattice is not None else _lattice(text.comments, path)
+    cell = _lattice(text.comments, path) or lattice
+    if cell is None:
+        raise InputError(f"{path.name} does not tell its lattice; give one, or add the line '{LATTICE}'")
     return Peaks(cell, **_once(content), temperature=_temperature(text.comments, path))
 
 
@@ -149,15 +153,26 @@ def _canonical(name: str) -> tuple[str, int]:
     return NAMES.get(base, ""), int(word[len(base) :][-6:] or 0)
 
 
-def _scale(name: str, path: Path) -> float:
-    """One unit of a column, as in `energy [THz]`, in ours."""
-    unit = name.partition("[")[2].rstrip(' "]')
-    if not unit or unit == "rlu" or _canonical(name)[0] not in ENERGIES:
-        return 1.0
+def _scales(names: Iterable[str], path: Path) -> dict[str, float]:
+    """One unit of each column, as in `energy [THz]`, in ours; energies without one have that of their mode's energy."""
+    units = {name: name.partition("[")[2].rstrip(' "]') for name in names}
+    of_mode = {_canonical(name)[1]: unit for name, unit in units.items() if _canonical(name)[0] == "energy" and unit}
+    scales = dict.fromkeys(units, 1.0)
+    for name, unit in units.items():
+        what, mode = _canonical(name)
+        if what in ENERGIES and (known := unit or of_mode.get(mode) or next(iter(of_mode.values()), "")):
+            scales[name] = _unit(known, "meV", f"column '{name}'", path)
+        if what in WAVEVECTORS and unit not in ("", "rlu", "r.l.u."):
+            raise InputError(f"column '{name}' of {path.name} is not in rlu; give h, k, l of the lattice")
+    return scales
+
+
+def _unit(unit: str, expected: str, what: str, path: Path) -> float:
+    """One of a stated unit in ours."""
     try:
-        return to_internal(1.0, unit, "meV")
+        return to_internal(1.0, unit, expected)
     except InputError as error:
-        raise InputError(f"column '{name}' of {path.name}: {error}") from None
+        raise InputError(f"{what} of {path.name}: {error}") from None
 
 
 def _is_number(word: str) -> bool:
@@ -232,22 +247,29 @@ def _once(content: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: values[first] for name, values in content.items()}
 
 
-def _lattice(comments: Iterable[str], path: Path) -> Lattice:
-    words = _stated(comments, "lattice")
-    if words is None:
-        raise InputError(f"{path.name} does not tell its lattice; give one, or add the line '{LATTICE}'")
-    return Lattice(*plain.values(words, 6, "the lattice", path))
+def _lattice(comments: Iterable[str], path: Path) -> Lattice | None:
+    """The lattice that the file tells, if it does."""
+    found = _stated(comments, "lattice", ("angstrom", "degrees"), path)
+    if found is None:
+        return None
+    values = plain.values(found[0], 6, "the lattice", path)
+    return Lattice(*(value * found[1][k // 3] for k, value in enumerate(values)))
 
 
 def _temperature(comments: Iterable[str], path: Path) -> float | None:
-    words = _stated(comments, "temperature")
-    return None if words is None else plain.values(words, 1, "the temperature", path)[0]
+    found = _stated(comments, "temperature", ("K",), path)
+    return None if found is None else plain.values(found[0], 1, "the temperature", path)[0] * found[1][0]
 
 
-def _stated(comments: Iterable[str], name: str) -> list[str] | None:
-    """The words behind a comment such as `temperature [K]: 5`."""
+def _stated(
+    comments: Iterable[str], name: str, ours: Sequence[str], path: Path
+) -> tuple[list[str], list[float]] | None:
+    """The words behind a comment such as `temperature [mK]: 50`, and one of each of its units in ours."""
     for comment in comments:
         key, colon, rest = comment.partition(":")
-        if colon and key.partition("[")[0].strip().lower() == name:
-            return rest.replace(",", " ").split()
+        told, _, units = key.partition("[")
+        if colon and told.strip().lower() == name:
+            given = chain((unit.strip() for unit in units.rstrip("] ").split(",")), repeat(""))
+            scales = [_unit(unit or own, own, f"the {name}", path) for own, unit in zip(ours, given, strict=False)]
+            return rest.replace(",", " ").split(), scales
     return None

@@ -39,6 +39,38 @@ def test_units_of_columns_are_converted(tmp_path):
     assert peaks.error.tolist() == pytest.approx([0.4135667696])
 
 
+def test_energies_without_a_unit_have_that_of_the_peak(tmp_path):
+    """The error of each mode that of its energy, the range of all that of the first."""
+    text = "h,k,l,EMIN,EMAX,I1,EN1 [THz],sigma1,I2,EN2 [eV],sigma2\n0,0,1,0.5,4,1,2,0.1,1,0.01,0.001\n"
+    peaks = read_peaks(written(tmp_path, text), CUBIC)
+    assert peaks.energy.tolist() == pytest.approx([2 * 4.135667696, 10])
+    assert peaks.error.tolist() == pytest.approx([0.4135667696, 1])
+    assert peaks.search[0].tolist() == pytest.approx([0.5 * 4.135667696, 4 * 4.135667696])
+    own = read_peaks(written(tmp_path, "h,k,l,energy [THz],error [meV]\n0,0,1,1,0.1\n"), CUBIC)
+    assert own.error.tolist() == [0.1]
+
+
+@pytest.mark.parametrize(
+    ("lattice", "edges"),
+    [
+        ("[nm]: 0.5 0.6 0.7 90 90 120", [5, 6, 7, 120]),
+        ("[A, rad]: 5 6 7 1.5707963267948966 1.5707963267948966 2", [5, 6, 7, 114.591559]),
+        (": 5 6 7 90 90 90", [5, 6, 7, 90]),
+    ],
+)
+def test_units_of_comments_are_converted(tmp_path, lattice, edges):
+    text = f"# lattice {lattice}\n# temperature [mK]: 50\nh,k,l,energy,error\n0,0,1,1,0.1\n"
+    peaks = read_peaks(written(tmp_path, text))
+    cell = peaks.lattice
+    assert [cell.a, cell.b, cell.c, cell.gamma] == pytest.approx(edges)
+    assert peaks.temperature == pytest.approx(0.05)
+
+
+def test_the_lattice_of_the_table_comes_first(tmp_path):
+    text = "# lattice [angstrom, degrees]: 8 4 4 90 90 90\nh,k,l,energy,error\n0,0,1,1,0.1\n"
+    assert read_peaks(written(tmp_path, text), CUBIC).lattice.a == 8
+
+
 def test_modes_of_intensity_zero_are_not_there_and_repetitions_count_once(tmp_path):
     row = "0 0 0.5 2 20 1.5 7 0.1 0 0 0\r"
     text = f"QH QK QL EMIN EMAX I1 EN1 sigma1 I2 EN2 sigma2\r{row}0 0 0.6 2 20 1.5 7 0.1 2 9 0.2\r{row}"
@@ -90,6 +122,9 @@ HEAD = "h,k,l,energy,error\n"
         ("h,k,l,I1,EN1,sigma1,I2,EN2\n0,0,1,2,3,4,5,6\n", "p.txt has no column of error for the energy 2; expected columns"),
         ("h,k,l,I1,EN1,sigma1\n0,0,1,0,3,4\n", "p.txt holds no peak: all intensities are 0"),
         ("h,k,l,energy [K],error [K]\n0,0,1,0,3\n", "column 'energy [K]' of p.txt: unit 'K' cannot be converted to meV"),
+        ("h [1/angstrom],k,l,energy,error\n0,0,1,2,3\n", "column 'h [1/angstrom]' of p.txt is not in rlu; give h, k, l"),
+        ("# temperature [C]: 5\n" + HEAD + "0,0,1,2,3\n", "the temperature of p.txt: unit 'C' cannot be converted to K"),
+        ("# lattice [nm, nm]: 5 5 5 5 5 5\n" + HEAD + "0,0,1,2,3\n", "the lattice of p.txt: unit 'nm' cannot be converted"),
         ("0,0,1,2,3\n", "p.txt does not name its columns; give them as columns=(...), expected columns such as"),
         ("", "p.txt does not name its columns; give them as columns=(...), expected columns such as"),
     ],
