@@ -144,6 +144,16 @@ def test_lines_are_the_modes_with_softened_weights_and_the_slope_of_q() -> None:
     assert float(lines.variance.max()) > 1e-6
 
 
+def test_an_error_along_a_line_moves_q_as_a_whole() -> None:
+    """Along (1, 1, 0) of the square lattice both components move the mode the same way: their effects add up."""
+    q, step = [[0.6, 0.6, 0.0]], [0.01, 0.01, 0.0]
+    along = PeakExperiment(RB, table(q, [5.0], q_error=[[step]])).lines(RB.pack())[0].variance[0, 0, 0]
+    alone = PeakExperiment(RB, table(q, [5.0], q_error=[step])).lines(RB.pack())[0].variance[0, 0, 0]
+    up, down = (SpinWaves(RB, torch.tensor(q) + s * torch.tensor([step]))(RB.pack()).energy[0, 0, 0] for s in (1, -1))
+    assert float(along) == pytest.approx(float((up - down) / 2) ** 2, rel=0.01)
+    assert float(along) == pytest.approx(2 * float(alone), rel=0.01)
+
+
 def test_drawn_lines_follow_the_law_of_the_mixture() -> None:
     """Two peaks, lines of weights 0.8 and 0.2 and none: frequencies of all outcomes within four standard errors."""
     weight, generator = torch.tensor([0.8, 0.2, 0.0], dtype=torch.float64), torch.Generator().manual_seed(3)

@@ -53,9 +53,7 @@ class PeakExperiment(nn.Module):
         self.groups, self.span = grouped(peaks.q), _span(peaks)
         if max(group.shape[1] for group in self.groups) > MOST:
             raise InputError(f"more than {MOST} peaks of the table are at one wavevector; split the table")
-        axes = [axis for axis in range(3) if q_error and bool(peaks.q_error[:, axis].any())]
-        step = torch.eye(3, dtype=torch.float64)[axes]
-        shifts = [sign * peaks.q_error * unit for unit in step for sign in (1, -1)]
+        shifts = [sign * vector for vector in peaks.q_error.unbind(1) for sign in (1, -1)] if q_error else []
         q = torch.cat([peaks.q, *(peaks.q + shift for shift in shifts)])
         self.waves = SpinWaves(model, q, temperature=peaks.temperature or 0.0, field=peaks.field)
 

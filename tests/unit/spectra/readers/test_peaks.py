@@ -28,7 +28,7 @@ def test_a_table_with_everything(tmp_path):
     assert peaks.intensity.tolist() == [7, 0]  # one mode a row: a measured 0 stays
     assert peaks.intensity_error.tolist() == [1, 1]
     assert peaks.fwhm.tolist() == [0.5, 0.5]
-    assert peaks.q_error.tolist() == [[0, 0, 0], [0.01, 0, 0]]
+    assert peaks.q_error.tolist() == [[[0, 0, 0]], [[0.01, 0, 0]]]
     assert peaks.search is None
 
 
@@ -94,8 +94,15 @@ def test_wavevectors_on_lines(tmp_path):
     lines = {1: ((0, 1, 0), (2, 0, 0)), 2: ((0, 0, 0), (0, 0, -1))}
     peaks = read_peaks(path, CUBIC, columns=("x", "energy", "error", "direction"), lines=lines)
     assert peaks.q.tolist() == [[0.2, 1, 0], [0, 0, -0.2]]
-    spread = read_peaks(path, CUBIC, columns=("x", "energy", "error", "x_error"), lines={1: lines[2]})
-    assert spread.q_error.tolist() == [[0, 0, 1], [0, 0, 2]]
+    columns = ("x", "energy", "error", "x_error")
+    spread = read_peaks(path, CUBIC, columns=columns, lines={1: ((0, 0, 0), (1, -1, 0))})
+    assert spread.q_error.tolist() == [[[1, -1, 0]], [[2, -2, 0]]]  # one vector a peak: h and k err together
+
+
+def test_errors_of_columns_are_independent(tmp_path):
+    text = "h,k,l,energy,error,h_error,l_error,k_shift2,l_shift2\n0,0,1,2,1,0.01,0.02,0.1,-0.1\n"
+    found = read_peaks(written(tmp_path, text), CUBIC).q_error
+    assert found.tolist() == [[[0.01, 0, 0], [0, 0, 0.02], [0, 0.1, -0.1]]]
 
 
 def test_only_an_error_beside_the_energy_makes_a_table_of_peaks(tmp_path):
@@ -115,6 +122,7 @@ HEAD = "h,k,l,energy,error\n"
         (HEAD + "0,0,1,2\n", "line 2 of p.txt has 4 values for 5 columns; it may be truncated"),
         (HEAD + "0,0,1,2,x\n", "line 2 of p.txt has 'x' in the column 'error'; expected a number"),
         (HEAD + "0,0,1,nan,1\n", "line 2 of p.txt has 'nan' in the column 'energy'; expected a number"),
+        ("h,k,l,energy,error,h_error\n0,0,1,2,1,-1\n", "p.txt has a negative error of h, k or l; give one standard"),
         (HEAD + "0,0,1,2,0\n", "the error of a peak is 0 meV; it must be positive"),
         ("h,k,energy,error\n0,0,1,2\n", "p.txt has no column of l; if its wavevectors lie on lines, give columns with"),
         ("h k l energy\n0 0 1 2\n", "p.txt has no column of error for the energy; expected columns such as"),
@@ -154,6 +162,7 @@ def test_what_is_asked_for_is_said(tmp_path):
         ({"q": [[0, 0]]}, "q must hold one finite (h, k, l) a row"),
         ({"energy": [1.0, 2.0]}, "energy of peaks must hold finite numbers of the shape (1,), got (2,)"),
         ({"q_error": [[-0.1, 0, 0]]}, "the error of a wavevector is negative"),
+        ({"q_error": [[[0.1, 0]]]}, "q_error of peaks must hold finite numbers of the shape (1, 1, 3), got (1, 1, 2)"),
         ({"fwhm": [-1.0]}, "the width of a peak is -1; it must not be negative"),
         ({"search": [[5.0, 2.0]]}, "an energy range that was searched ends below its start"),
         ({"temperature": -1.0}, "the temperature is -1.0 K; it must not be negative"),
