@@ -9,6 +9,7 @@ import scipy.stats
 import torch
 
 from sqwirrel.errors import InputError
+from sqwirrel.lattice import Lattice
 from sqwirrel.model import library
 from sqwirrel.observe.peaks import PeakExperiment
 from sqwirrel.observe.peaks.mixture import drawn, log_match, log_mixture
@@ -142,6 +143,18 @@ def test_lines_are_the_modes_with_softened_weights_and_the_slope_of_q() -> None:
     up, down = (SpinWaves(SPIRAL, peaks.q + sign * step)(SPIRAL.pack()).energy[..., :n] for sign in (1, -1))
     assert torch.allclose(lines.variance, ((up - down) / 2) ** 2)
     assert float(lines.variance.max()) > 1e-6
+
+
+def test_wavevectors_are_those_of_the_lattice_of_the_table() -> None:
+    """Doubled along a: h is twice that of the model, for q as for its error. Another crystal is refused."""
+    cell = RB.lattice
+    double = Lattice(2 * cell.a, cell.b, cell.c)
+    own = table([[0.5, 0.1, 0.0]], [5.0], q_error=[[0.02, 0.01, 0.0]])
+    twice = Peaks(double, [[1.0, 0.1, 0.0]], [5.0], [0.05], q_error=[[0.04, 0.01, 0.0]], temperature=5.0)
+    for one, other in zip(*(PeakExperiment(RB, each).lines(RB.pack())[0] for each in (own, twice)), strict=True):
+        assert torch.allclose(one, other, rtol=1e-9)
+    with pytest.raises(InputError, match="no simple multiple"):
+        PeakExperiment(RB, Peaks(Lattice(1.4 * cell.a, cell.b, cell.c), own.q, own.energy, own.error))
 
 
 def test_an_error_along_a_line_moves_q_as_a_whole() -> None:

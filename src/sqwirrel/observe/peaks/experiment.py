@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sqwirrel.errors import InputError
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.peaks.mixture import Lines, drawn, grouped, log_match, log_mixture
+from sqwirrel.observe.views.sampling import same_cell
 from sqwirrel.observe.views.view import slopes
 from sqwirrel.seeds import stream
 from sqwirrel.simulate import SpinWaves
@@ -40,7 +41,8 @@ class PeakExperiment(nn.Module):
 
     Nuisances: `outliers`, the probability that a peak is none of the modes; with `extra`, `peak_width_extra` (meV), a
     standard deviation added in quadrature to every error. Peaks at one wavevector are distinct modes, so a measurement
-    of the same peak again belongs in a table of its own. Errors of q add to those of energies, by the slope of the
+    of the same peak again belongs in a table of its own. The cell of the table may be a multiple of that of the model.
+    Errors of q add to those of energies, by the slope of the
     mode, unless `q_error` is False: for tables whose errors of energies are those of q already. Intensities and widths
     are not used; without a temperature, modes are weighed as at 0 K.
     """
@@ -54,7 +56,7 @@ class PeakExperiment(nn.Module):
         if max(group.shape[1] for group in self.groups) > MOST:
             raise InputError(f"more than {MOST} peaks of the table are at one wavevector; split the table")
         shifts = [sign * vector for vector in peaks.q_error.unbind(1) for sign in (1, -1)] if q_error else []
-        q = torch.cat([peaks.q, *(peaks.q + shift for shift in shifts)])
+        q = torch.cat([peaks.q, *(peaks.q + shift for shift in shifts)]) @ same_cell(peaks.lattice, model.lattice)
         self.waves = SpinWaves(model, q, temperature=peaks.temperature or 0.0, field=peaks.field)
 
     @property
