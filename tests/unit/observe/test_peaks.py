@@ -88,15 +88,33 @@ def spiral(**known: object) -> Peaks:
 @pytest.mark.parametrize("known", [{}, {"q_error": [[0.01, 0.02, 0.0]] * 4}, {"search": [[0.1, 3.0]] * 4}])
 @pytest.mark.parametrize("blur", [0.0, 0.2])
 def test_gradient_is_that_of_finite_differences(known: dict[str, object], blur: float) -> None:
-    experiment = PeakExperiment(SPIRAL, spiral(**known), extra=True).blurred(blur)
+    check_gradient(PeakExperiment(SPIRAL, spiral(**known), extra=True).blurred(blur))
+
+
+def check_gradient(experiment: PeakExperiment) -> None:
     theta = experiment.pack(outliers=0.1, peak_width_extra=0.02)
     found = experiment.slope(theta, experiment.peaks)
     value, stable = experiment.log_likelihood(theta, experiment.peaks)
     assert bool(stable.all())
     assert torch.allclose(found.log_likelihood, value, rtol=1e-10, atol=0)
-    step = 1e-6 * torch.eye(3, dtype=torch.float64)
+    step = 1e-6 * torch.eye(theta.shape[1], dtype=torch.float64)
     up, down = (experiment.log_likelihood(theta + sign * step, experiment.peaks)[0] for sign in (1, -1))
     assert torch.allclose(found.gradient[0], (up - down) / 2e-6, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "q", "energy", "step"),
+    [
+        ("cu2v2o7", [0, 2.0, 0], 3.2, [0, 0.02, 0]),
+        ("fm_chain", [0.5, 0, 0], 3.9, [0.05, 0, 0]),
+        ("fm_chain", [0, 0, 0], 0.1, [0.05, 0, 0]),
+    ],
+)
+def test_gradient_where_modes_cross_and_at_extrema(
+    name: str, q: list[float], energy: float, step: list[float]
+) -> None:
+    model = library.load(name)
+    check_gradient(PeakExperiment(model, Peaks(model.lattice, [q], [energy], [0.1], q_error=[step]), extra=True))
 
 
 def test_information_of_one_sharp_mode_is_that_of_least_squares() -> None:
@@ -131,7 +149,7 @@ def test_modes_of_one_energy_are_one_line() -> None:
     assert float(both) == pytest.approx(expected, rel=1e-9)
 
 
-def test_lines_are_the_modes_with_softened_weights_and_the_slope_of_q() -> None:
+def test_lines_are_the_modes_with_softened_weights_and_what_the_error_of_q_does() -> None:
     peaks = spiral(q_error=[[0.01, 0.0, 0.0]] * 4)
     lines, _ = PeakExperiment(SPIRAL, peaks).lines(SPIRAL.pack())
     modes = SpinWaves(SPIRAL, peaks.q, temperature=2.0)(SPIRAL.pack())
@@ -141,8 +159,22 @@ def test_lines_are_the_modes_with_softened_weights_and_the_slope_of_q() -> None:
     assert torch.allclose(lines.weight, soft / soft.sum(-1, keepdim=True))
     step = torch.tensor([[0.01, 0.0, 0.0]], dtype=torch.float64)
     up, down = (SpinWaves(SPIRAL, peaks.q + sign * step)(SPIRAL.pack()).energy[..., :n] for sign in (1, -1))
-    assert torch.allclose(lines.variance, ((up - down) / 2) ** 2)
-    assert float(lines.variance.max()) > 1e-6
+    assert torch.allclose(lines.variance, ((up - lines.energy) ** 2 + (down - lines.energy) ** 2) / 2)
+    assert torch.allclose(lines.variance[:, 2:], ((up - down) / 2)[:, 2:] ** 2, rtol=0.02)  # there is a slope
+    assert float(lines.variance.max()) > 1e-5
+
+
+def test_the_error_of_q_counts_where_modes_cross_and_at_an_extremum() -> None:
+    """alpha-Cu2V2O7 at (0, 2, 0): the two branches move by 0.25 and 0.045 meV either way. A chain at the zone boundary
+    and at its Goldstone mode: E = 2 (1 - cos 2 pi h) meV."""
+    vanadate, step = library.load("cu2v2o7"), 0.02
+    peaks = Peaks(vanadate.lattice, [[0, 2.0, 0]], [5.0], [0.1], q_error=[[0, step, 0]])
+    spread = PeakExperiment(vanadate, peaks).lines(vanadate.pack())[0].variance[0, 0].sqrt()
+    assert sorted(spread[spread > 0].tolist())[-2:] == pytest.approx([0.045, 0.25], rel=0.1)
+    chain = library.load("fm_chain")
+    ends = Peaks(chain.lattice, [[0.5, 0, 0], [0, 0, 0]], [4.0, 0.1], [0.1] * 2, q_error=[[step, 0, 0]] * 2)
+    spread = PeakExperiment(chain, ends).lines(chain.pack(J=-1.0))[0].variance[0, :, 0].sqrt()
+    assert spread.tolist() == pytest.approx([2 * (1 - math.cos(2 * math.pi * step))] * 2, rel=1e-6)
 
 
 def test_wavevectors_are_those_of_the_lattice_of_the_table() -> None:

@@ -42,8 +42,9 @@ class PeakExperiment(nn.Module):
     Nuisances: `outliers`, the probability that a peak is none of the modes; with `extra`, `peak_width_extra` (meV), a
     standard deviation added in quadrature to every error. Peaks at one wavevector are distinct modes, so a measurement
     of the same peak again belongs in a table of its own. The cell of the table may be a multiple of that of the model.
-    Errors of q add to those of energies, by the slope of the
-    mode, unless `q_error` is False: for tables whose errors of energies are those of q already. Intensities and widths
+    Errors of q add to those of energies, by the mean of the
+    squares of what one of them up and one down do to a mode (modes by rank, so that where they cross each is a cone),
+    unless `q_error` is False: for tables whose errors of energies are those of q already. Intensities and widths
     are not used; without a temperature, modes are weighed as at 0 K.
     """
 
@@ -76,7 +77,7 @@ class PeakExperiment(nn.Module):
         modes = self.waves(theta[:, : len(self.model.names)])
         half, n = modes.energy.shape[-1] // 2, len(self.peaks)
         here, *around = modes.energy[..., :half].split(n, dim=1)
-        spread = [((up - down) / 2) ** 2 for up, down in zip(around[::2], around[1::2], strict=True)]
+        spread = [(moved - here) ** 2 / 2 for moved in around]
         strength = modes.intensity[:, :n, :half].clamp(min=0)
         weight = strength + SOFT * strength.mean(-1, keepdim=True) + 1e-12
         variance = torch.stack([torch.zeros_like(here), *spread]).sum(0)
