@@ -17,11 +17,11 @@ class Peaks:
     a q. Where known: `intensity` with `intensity_error` (any one unit), `fwhm` (meV) of each, the energy range
     `search` (meV) in which peaks were looked for, temperature (K) and field (T, Cartesian).
 
-    `q_error` (rlu, one standard deviation, 0 where exact) is that of peaks found by scanning q at constant energy: errors
-    of h, k and l by themselves, one row a peak; or, of the shape (peak, vector, 3), independent vectors, each of which
-    moves q as a whole, as the one of a scan along a line does. It is kept as vectors, also where it is of h, k or l, without those that
-    are 0 everywhere. `error` of such a peak is the same uncertainty as an energy (times the slope of the mode), not a second one: use
-    one of the two.
+    `q_error` (rlu, one standard deviation, 0 where exact) is that of peaks found by scanning q at constant energy:
+    errors of h, k and l by themselves, one row a peak; or, of the shape (peak, vector, 3), independent vectors, each of
+    which moves q as a whole, as the one of a scan along a line does. It is kept as vectors, also where it is of h, k or
+    l, without those that are 0 everywhere. `error` of such a peak is the same uncertainty as an energy (times the slope
+    of the mode), not a second one: use one of the two.
     """
 
     lattice: Lattice

@@ -100,7 +100,7 @@ def write(path: Path, peaks: Peaks) -> None:
     if peaks.search is not None:
         columns |= {name: peaks.search[:, k] for k, name in enumerate(("EMIN", "EMAX"))}
     shifts = {f"{name}_shift": peaks.q_error[..., k] for k, name in enumerate("hkl")}
-    columns |= {f"{name}{n + 1}": part for name, parts in shifts.items() for n, part in enumerate(parts.T) if part.any()}
+    columns |= {f"{name}{n}": part for name, parts in shifts.items() for n, part in enumerate(parts.T, 1) if part.any()}
     cell = peaks.lattice
     head = [LATTICE.partition(":")[0] + f": {cell.a} {cell.b} {cell.c} {cell.alpha} {cell.beta} {cell.gamma}"]
     head += [] if peaks.temperature is None else [f"# temperature [K]: {peaks.temperature}"]
