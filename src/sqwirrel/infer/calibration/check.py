@@ -7,7 +7,7 @@ arXiv:2302.03026. Limit: H. Cramer (1946), C. R. Rao (1945).
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -158,7 +158,8 @@ def check(
         if k not in known:
             theta, spectrum = _measured(experiment, truth or prior, prior, seed, k, like)
             averages = averages or Averages.of(experiment, spectrum)
-            posterior = infer(averages, prior, spectrum, settings, proposal=proposal)
+            own = replace(settings, seed=_number(seed, f"infer {k}"))  # the same draws in all trials would add up
+            posterior = infer(averages, prior, spectrum, own, proposal=proposal)
             known[k] = judged(posterior, Target.of(experiment, prior, spectrum), theta, k, seed)
             _keep(folder, seed, known[k])
         if progress is not None:
@@ -205,7 +206,7 @@ def _measured(
     experiment: Experiment, truth: Prior, prior: Prior, seed: int, k: int, like: Spectrum | None
 ) -> tuple[Tensor, Spectrum]:
     """The first stable draw of trial `k`, in the order of `prior`, and its spectrum."""
-    draws = truth.sample(64, int(torch.randint(2**62, (), generator=stream(seed, f"truth {k}"))))
+    draws = truth.sample(64, _number(seed, f"truth {k}"))
     column = {name: draws[:, i] for i, name in enumerate(truth.names)}
     fixed = {name: draws.new_full((len(draws),), value) for name, value in {**prior.fixed, **truth.fixed}.items()}
     full = torch.stack([column[name] if name in column else fixed[name] for name in experiment.names], dim=1)
@@ -215,8 +216,13 @@ def _measured(
         raise InputError("the order is stable for none of 64 draws of the truth; narrow the prior")
     row = full[stable][:1]
     names = [experiment.names.index(name) for name in prior.names]
-    noise = int(torch.randint(2**62, (), generator=stream(seed, f"noise {k}")))
+    noise = _number(seed, f"noise {k}")
     return row[0, names], experiment.sample(row, noise, like)
+
+
+def _number(seed: int, label: str) -> int:
+    """A seed for somebody else."""
+    return int(torch.randint(2**31, (), generator=stream(seed, label)))
 
 
 def _kept(folder: Path | None, seed: int) -> dict[int, Trial]:
