@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from jaxtyping import Float64
+import torch
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from sqwirrel.errors import InputError
@@ -89,3 +90,21 @@ class Measurement:
     def range(self) -> tuple[float, float]:
         """Lowest and highest energy, meV."""
         return float(self.energy.min()), float(self.energy.max())
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Number of bins along each axis of a grid, else of shells or points."""
+        return self.points.shape if isinstance(self.points, QGrid) else (len(self.points),)
+
+    @property
+    def planes(self) -> Int64[Tensor, "plane row column"]:
+        """The planes in which bins are neighbours, as numbers of bins: point by point, each at all of its energies.
+
+        A grid has that of its first two axes that vary, one for each energy (and place along a third axis); all others
+        have one plane, of |Q| (or the path) and energy. Tensors go there by `take` and back by `put_`.
+        """
+        n = self.shape[0] * self.shape[1]
+        varying = [k for k, side in enumerate(self.sides) if side > 1][:2]
+        if len(varying) < 2:
+            return torch.arange(n).reshape(1, *self.shape)
+        return torch.arange(n).reshape(*self.sides, -1).movedim(varying, (-2, -1)).flatten(0, -3)
