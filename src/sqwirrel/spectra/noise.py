@@ -7,16 +7,20 @@ from scipy.ndimage import uniform_filter
 from sqwirrel.spectra.measurement import Measurement
 
 ABOVE, TIMES = 4.0, 2.0
-"""A hot bin is above its second highest neighbour by this many robust deviations, and is this many times as high."""
+"""A hot bin is above its second highest neighbour by this many deviations, and is this many times as high."""
 
 
 def hot_bins(
-    values: Float64[np.ndarray, "point energy"], valid: Bool[np.ndarray, "point energy"], measurement: Measurement
+    values: Float64[np.ndarray, "point energy"],
+    error: Float64[np.ndarray, "point energy"],
+    valid: Bool[np.ndarray, "point energy"],
+    measurement: Measurement,
 ) -> Bool[np.ndarray, "point energy"]:
     """Bins that stand alone among their eight neighbours; a line or a cone has two neighbours that are high, too.
 
     Neighbours lie in one of the `planes` of the measurement. The deviation is 1.48 times the median of
-    |value - median of the neighbours| in that plane.
+    |value - median of the neighbours| in that plane, and at least the bin's own error: where most bins counted nothing
+    the median is 0. If there are no errors either, it is that over the bins that differ from their neighbours.
     """
     planes = measurement.planes.numpy()
     shown = np.take(np.where(valid, values, np.nan), planes)
@@ -27,13 +31,18 @@ def hot_bins(
     count = np.isfinite(around).sum(axis=0)
     second = np.take_along_axis(around, np.maximum(count - 2, 0)[None], axis=0)[0]
     middle = np.take_along_axis(around, (count // 2)[None].clip(max=7), axis=0)[0]
-    away = np.abs(shown - middle).reshape(len(shown), -1)
-    spread = np.array([1.48 * np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else 0.0 for row in away])
+    away = [row[np.isfinite(row)] for row in np.abs(shown - middle).reshape(len(shown), -1)]
+    spread = np.maximum(1.48 * _medians(away), np.take(error, planes))
+    spread = np.where(spread > 0, spread, 1.48 * _medians([row[row > 0] for row in away]))
     with np.errstate(invalid="ignore"):
-        hot = (shown - second > ABOVE * spread[:, None, None]) & (shown > TIMES * second) & (count > 1)
+        hot = (shown - second > ABOVE * spread) & (shown > TIMES * second) & (count > 1) & (spread > 0)
     found = np.zeros(values.shape, dtype=np.bool_)
     np.put(found, planes, hot)
     return found
+
+
+def _medians(rows: list[Float64[np.ndarray, " _"]]) -> Float64[np.ndarray, "row 1 1"]:
+    return np.array([np.median(row) if len(row) else 0.0 for row in rows])[:, None, None]
 
 
 SCATTER = (11, 11)

@@ -106,7 +106,8 @@ class Spectrum:
 
     def despiked(self) -> "Spectrum":
         """The same spectrum with its hot bins marked unmeasured (`noise.hot_bins`), from the data alone."""
-        hot = hot_bins(self.data.values, self.valid.numpy(), self.measurement)
+        error = np.sqrt(self.data.values.clip(min=0) if self.is_counts else self.data.variances)
+        hot = hot_bins(self.data.values, error, self.valid.numpy(), self.measurement)
         return self.without(torch.from_numpy(hot))
 
     def with_errors_from_scatter(self) -> "Spectrum":

@@ -78,3 +78,42 @@ def test_neighbours_on_a_grid_do_not_run_over_its_edge() -> None:
     spectrum = evenly(grid(8, 9, 1), values.reshape(72, 2), torch.full((72, 2), 0.1).double())
     lost = ~spectrum.despiked().valid.reshape(8, 9, 2)
     assert torch.equal(lost, values > 1)
+
+
+def poisson(mean: float, measurement: Measurement, seed: int = 1) -> Tensor:
+    rate = torch.full(measurement.shape, mean, dtype=torch.float64)
+    return torch.poisson(rate, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("is_counts", [True, False])
+@pytest.mark.parametrize("mean", [0.02, 0.1, 0.3, 1.0, 10.0])
+def test_counts_are_not_hot_however_sparse(mean: float, is_counts: bool) -> None:
+    """2000 bins: a Poisson count is 4 of its own errors above anything with a probability below 1e-6."""
+    where, worth = shells(), 1.0 if is_counts else 0.2
+    counts = poisson(mean, where)
+    spectrum = Spectrum.from_arrays(worth * counts, worth * counts.sqrt(), where, is_counts=is_counts)
+    assert torch.equal(spectrum.despiked().valid, spectrum.valid)
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.1, 10.0])
+def test_spurions_are_hot(mean: float) -> None:
+    """As high as a hundred counts, at the corner too, and two that touch; a line two bins wide and what is unmeasured are not."""
+    where = shells()
+    counts, high = poisson(mean, where), torch.zeros(where.shape, dtype=torch.bool)
+    for place in ((0, 0), (10, 20), (25, 30), (25, 31)):
+        high[place] = True
+    counts[high], counts[:, 40:42] = 100.0, 100.0
+    valid = torch.ones(where.shape, dtype=torch.bool)
+    valid[30, 20], counts[30, 20] = False, 1e6
+    spectrum = Spectrum.from_arrays(counts, counts.sqrt(), where, valid=valid, is_counts=True)
+    assert torch.equal(valid & ~spectrum.despiked().valid, high)
+
+
+def test_without_errors_a_bin_is_hot_among_those_that_counted() -> None:
+    """Reduced data of unknown worth, most of them 0: 2000 bins with one count in five, and one of ten."""
+    where = shells()
+    values = 3.7 * poisson(0.2, where).clamp(max=1)
+    values[7, 7] = 37.0
+    for other, lost in ((values, [[7, 7]]), (torch.zeros_like(values), [])):
+        spectrum = Spectrum.from_arrays(other, torch.zeros_like(other), where)
+        assert (~spectrum.despiked().valid).nonzero().tolist() == lost
