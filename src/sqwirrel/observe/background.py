@@ -136,13 +136,9 @@ class TemplateBackground:
 
     def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
         """Those of `beside`, then the measured intensity (0 where it was not measured)."""
-        mine = self.spectrum.measurement
-        if mine.shape != measurement.shape or not torch.allclose(mine.energy, measurement.energy, rtol=0, atol=1e-6):
-            raise InputError(
-                f"the measured background has {mine.shape} bins (points, energies) from {mine.range[0]:g} to "
-                f"{mine.range[1]:g} meV, the spectrum {measurement.shape} from {measurement.range[0]:g} to "
-                f"{measurement.range[1]:g} meV; reduce both onto the same bins"
-            )
+        if not self.spectrum.measurement.same_bins(measurement):
+            mine, its = (_in_words(each) for each in (self.spectrum.measurement, measurement))
+            raise InputError(f"the measured background has {mine}, the spectrum {its}; reduce both onto the same bins")
         return torch.cat((self.beside.templates(measurement), self.spectrum.intensity[None]))
 
     def covered(self, spectrum: Spectrum) -> Spectrum:
@@ -151,6 +147,11 @@ class TemplateBackground:
 
 
 MEASURED = "background_measured"
+
+
+def _in_words(measurement: Measurement) -> str:
+    (n, m), (low, high), points = measurement.shape, measurement.range, measurement.points
+    return f"{n} x {m} bins, {points.describe(0, n)}, {low:g} to {high:g} meV"
 
 
 def _legendre(x: Float[Tensor, " place"], order: int) -> Float[Tensor, "degree place"]:

@@ -91,6 +91,13 @@ class Measurement:
         """Lowest and highest energy, meV."""
         return float(self.energy.min()), float(self.energy.max())
 
+    def same_bins(self, other: "Measurement") -> bool:
+        """Whether both have the same points and energies, to rounding."""
+        if self.shape != other.shape or type(self.points) is not type(other.points):
+            return False
+        pairs = [(self.energy, other.energy), *zip(_where(self.points), _where(other.points), strict=True)]
+        return all(a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=1e-6) for a, b in pairs)
+
     @property
     def sides(self) -> tuple[int, ...]:
         """Number of bins along each axis of a grid, else of shells or points."""
@@ -108,3 +115,7 @@ class Measurement:
         if len(varying) < 2:
             return torch.arange(n).reshape(1, *self.shape)
         return torch.arange(n).reshape(*self.sides, -1).movedim(varying, (-2, -1)).flatten(0, -3)
+
+
+def _where(points: Points) -> tuple[Tensor, ...]:
+    return (points.edges,) if isinstance(points, QShells) else (points.q, points.box)

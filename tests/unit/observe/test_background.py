@@ -108,8 +108,25 @@ def test_bins_that_a_measured_background_lacks_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [Measurement(MAP.points, [0.0, 1.0, 2.0, 5.0], 5.0), Measurement(MAP.points, [0, 1], 5)]
+    ("mine", "other"),
+    [
+        (MAP, Measurement(MAP.points, [0.0, 1.0, 2.0, 5.0], 5.0)),
+        (MAP, Measurement(MAP.points, [0, 1], 5)),
+        (MAP, Measurement(QShells([3.0, 3.5, 4.0]), ENERGY, 5.0)),
+        (MAP, PATH),
+        (PATH, Measurement(QPath(PATH.points.lattice, PATH.points.q + 0.1, PATH.points.box), ENERGY, 5.0)),
+        (PATH, Measurement(QPath(PATH.points.lattice, PATH.points.q, 0.1 * torch.eye(3)), ENERGY, 5.0)),
+    ],
 )
-def test_measured_background_on_other_bins_is_refused(other: Measurement) -> None:
+def test_measured_background_on_other_bins_is_refused(mine: Measurement, other: Measurement) -> None:
     with pytest.raises(InputError, match="reduce both onto the same bins"):
-        TemplateBackground(measured()).templates(other)
+        TemplateBackground(measured(mine)).templates(other)
+
+
+def test_a_measured_background_on_other_shells_is_refused_with_both() -> None:
+    with pytest.raises(InputError) as caught:
+        TemplateBackground(measured()).templates(Measurement(QShells([3.0, 3.5, 4.0]), ENERGY, 5.0))
+    assert str(caught.value) == (
+        "the measured background has 2 x 3 bins, |Q| 1.00 to 2.00 1/angstrom, 0 to 4 meV, the spectrum 2 x 3 bins, "
+        "|Q| 3.00 to 4.00 1/angstrom, 0 to 4 meV; reduce both onto the same bins"
+    )
