@@ -26,6 +26,9 @@ class Background(Protocol):
     def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
         """The shape that each parameter multiplies."""
 
+    def rebinned(self, q: int, energy: int) -> "Background":
+        """The background of a spectrum with every `q` points and `energy` energies merged into one (their mean)."""
+
 
 @dataclass(frozen=True)
 class ConstantBackground:
@@ -37,6 +40,10 @@ class ConstantBackground:
     def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
         """One everywhere."""
         return torch.ones(1, *measurement.shape, dtype=torch.float64)
+
+    def rebinned(self, q: int, energy: int) -> "ConstantBackground":  # noqa: ARG002 (a shape has no bins)
+        """The same, whatever the bins."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,10 @@ class SlopedBackground:
         """One, and the distance from the middle of the energy range, meV."""
         away = (measurement.energy_centres - sum(measurement.range) / 2).expand(measurement.shape)
         return torch.stack((torch.ones_like(away), away))
+
+    def rebinned(self, q: int, energy: int) -> "SlopedBackground":  # noqa: ARG002 (a shape has no bins)
+        """The same, whatever the bins."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,10 @@ class PlanarBackground:
         edges = measurement.points.edges
         away = (measurement.points.centres - (edges[0] + edges[-1]) / 2)[:, None].expand(measurement.shape)
         return torch.cat((SlopedBackground().templates(measurement), away[None]))
+
+    def rebinned(self, q: int, energy: int) -> "PlanarBackground":  # noqa: ARG002 (a shape has no bins)
+        """The same, whatever the bins."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -108,6 +123,10 @@ class SmoothBackground:
         y = _legendre((2 * measurement.energy_centres - low - high) / (high - low), self.order_energy)
         return torch.einsum("in,je->ijne", _legendre(_along(measurement), self.order_q), y).flatten(0, 1)
 
+    def rebinned(self, q: int, energy: int) -> "SmoothBackground":  # noqa: ARG002 (a shape has no bins)
+        """The same, whatever the bins."""
+        return self
+
 
 HIGHEST = 9
 """Highest order of a smooth background: names have one digit for each order."""
@@ -140,6 +159,11 @@ class TemplateBackground:
             mine, its = (_in_words(each) for each in (self.spectrum.measurement, measurement))
             raise InputError(f"the measured background has {mine}, the spectrum {its}; reduce both onto the same bins")
         return torch.cat((self.beside.templates(measurement), self.spectrum.intensity[None]))
+
+    def rebinned(self, q: int, energy: int) -> "TemplateBackground":
+        """The mean over the merged bins."""
+        spectrum = self.spectrum.rebin(q=q, energy=energy, mean=True)
+        return TemplateBackground(spectrum, self.beside.rebinned(q, energy))
 
     def covered(self, spectrum: Spectrum) -> Spectrum:
         """`spectrum` without the bins where the background was not measured."""

@@ -130,3 +130,12 @@ def test_a_measured_background_on_other_shells_is_refused_with_both() -> None:
         "the measured background has 2 x 3 bins, |Q| 1.00 to 2.00 1/angstrom, 0 to 4 meV, the spectrum 2 x 3 bins, "
         "|Q| 3.00 to 4.00 1/angstrom, 0 to 4 meV; reduce both onto the same bins"
     )
+
+
+def test_only_a_measured_background_changes_with_its_bins() -> None:
+    whole = TemplateBackground(measured(), SlopedBackground())
+    merged = whole.rebinned(2, 2)
+    assert torch.equal(merged.spectrum.intensity, measured().rebin(q=2, energy=2).intensity)
+    assert torch.equal(merged.templates(merged.spectrum.measurement)[2], merged.spectrum.intensity)
+    for shape in (ConstantBackground(), SlopedBackground(), PlanarBackground(), SmoothBackground()):
+        assert shape.rebinned(2, 2) == shape
