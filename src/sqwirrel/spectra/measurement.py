@@ -21,7 +21,8 @@ class Measurement:
 
     Points of scans have one energy each: `energy` is then (point, 2), lower and upper edge, equal where the point has
     no width; `final_energy` (meV) is that of the analyser, None if E_i was held. `exposure` (point, energy) is how long
-    each bin was counted, in any unit (a monitor, say): counts are expected in proportion to it. None: all alike.
+    each bin was counted, in any unit: counts are expected in proportion to it. None: all alike. `exposure_unit` names
+    what was counted by (the column of a monitor or of time, say), None where that is not known.
     """
 
     points: Points
@@ -31,6 +32,7 @@ class Measurement:
     incident_energy: float | None
     final_energy: float | None
     exposure: Float64[Tensor, "point energy"] | None
+    exposure_unit: str | None
 
     def __init__(
         self,
@@ -41,6 +43,7 @@ class Measurement:
         incident_energy: float | None = None,
         final_energy: float | None = None,
         exposure: Numbers | None = None,
+        exposure_unit: str | None = None,
     ) -> None:
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "energy", as_tensor(energy))
@@ -49,6 +52,7 @@ class Measurement:
         object.__setattr__(self, "incident_energy", incident_energy)
         object.__setattr__(self, "final_energy", final_energy)
         object.__setattr__(self, "exposure", None if exposure is None else as_tensor(exposure))
+        object.__setattr__(self, "exposure_unit", exposure_unit)
         self._check_energy()
         if self.temperature is not None and not self.temperature >= 0:
             raise InputError(f"the temperature is {self.temperature} K; it must not be negative")
