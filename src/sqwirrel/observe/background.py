@@ -1,5 +1,6 @@
 """Background: what is under the magnetic signal, linear in its nuisance parameters."""
 
+import math
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -130,6 +131,44 @@ class SmoothBackground:
 
 HIGHEST = 9
 """Highest order of a smooth background: names have one digit for each order."""
+
+
+@dataclass(frozen=True)
+class ElasticBackground:
+    """The tail of the elastic line, a Lorentzian round zero energy transfer, and what `beside` adds.
+
+    The parameter `background_elastic` is its value there; `width` is its full width at half maximum, meV. Far from the
+    line only background_elastic * width^2 is known, so that the width is a choice and no parameter.
+    """
+
+    width: float
+    beside: Background = field(default_factory=ConstantBackground)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.width < math.inf:
+            raise InputError(f"the elastic line is {self.width} meV wide; its full width must be positive")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Nuisance parameters."""
+        return (*self.beside.names, ELASTIC)
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Unit of each parameter; the value at zero energy transfer has that of the spectrum."""
+        return {**self.beside.units, ELASTIC: ""}
+
+    def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
+        """Those of `beside`, then 1 / (1 + (2 E / width)^2) at the middle of each bin."""
+        tail = 1 / (1 + (2 * measurement.energy_centres / self.width) ** 2)
+        return torch.cat((self.beside.templates(measurement), tail.expand(1, *measurement.shape)))
+
+    def rebinned(self, q: int, energy: int) -> "ElasticBackground":
+        """The same on any bins, if what stands beside is."""
+        return ElasticBackground(self.width, self.beside.rebinned(q, energy))
+
+
+ELASTIC = "background_elastic"
 
 
 @dataclass(frozen=True, eq=False)
