@@ -12,6 +12,7 @@ from sqwirrel.observe import (
     AngularQWidth,
     ConstantBackground,
     ConstantQWidth,
+    ElasticBackground,
     EllipsoidResolution,
     Gaussian,
     GaussianResolution,
@@ -153,6 +154,19 @@ class SmoothUnder(Section):
         return SmoothBackground(self.order_q, self.order_energy)
 
 
+class ElasticUnder(Section):
+    """The tail of the elastic line, a Lorentzian of full `width` at half maximum, beside what is constant or sloped."""
+
+    kind: Literal["elastic"]
+    width: Annotated[Energy, Field(gt=0)]
+    beside: Literal["constant", "sloped"] = "constant"
+
+    def build(self, prepared: Reader) -> Background:
+        """The background."""
+        del prepared
+        return ElasticBackground(self.width, BACKGROUNDS[self.beside]())
+
+
 class MeasuredUnder(Section):
     """A constant and another measurement, whose `file` is cut and rebinned as [measurement] is."""
 
@@ -230,7 +244,7 @@ class InstrumentSection(Section):
     """
 
     resolution: Annotated[Width, Field(discriminator="kind")] = ConstantWidth()
-    background: Annotated[Under | SmoothUnder | MeasuredUnder, Field(discriminator="kind")] = Under()
+    background: Annotated[Under | SmoothUnder | ElasticUnder | MeasuredUnder, Field(discriminator="kind")] = Under()
     counting: Annotated[GaussianNoise | PoissonNoise | RobustNoise, Field(discriminator="kind")] = GaussianNoise()
     q_width: MomentumWidth = MomentumWidth()
     multiple_scattering: bool = False
