@@ -1,9 +1,10 @@
 """What a trained estimator says of one measured spectrum: where to look, and how unlike the simulations it is."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from sqwirrel.errors import InputError
@@ -13,35 +14,60 @@ from sqwirrel.seeds import stream
 from sqwirrel.spectra import Spectrum
 
 REFERENCE = 1024
-"""Simulated spectra whose features a measured one is compared with."""
+"""Simulated spectra whose features a measured one is compared with, and as many that say how far is usual."""
 RIDGE = 1e-3
 """Share of the mean variance of the features that is added to each."""
+COMPONENTS = 32
+
+
+class Familiar(NamedTuple):
+    """What simulated spectra look like: mean and precision of their features, mean and principal components of the
+    images themselves.
+    """
+
+    mean: Float[Tensor, " feature"]
+    precision: Float[Tensor, "feature feature"]
+    image: Float32[Tensor, " pixel"]
+    components: Float32[Tensor, "pixel component"]
+
+    @classmethod
+    def of(cls, features: Float[Tensor, "row feature"], pixels: Float32[Tensor, "row pixel"]) -> "Familiar":
+        """From some of them."""
+        covariance = torch.cov(features.T)
+        covariance = covariance + RIDGE * covariance.diagonal().mean() * torch.eye(len(covariance)).to(covariance)
+        image = pixels.mean(0)
+        components = torch.linalg.svd(pixels - image, full_matrices=False).Vh[:COMPONENTS].T
+        return cls(features.mean(0), torch.linalg.inv(covariance), image, components)
+
+    def distances(
+        self, features: Float[Tensor, "row feature"], pixels: Float32[Tensor, "row pixel"]
+    ) -> Float[Tensor, "row 2"]:
+        """Of Mahalanobis in the features (K. Lee et al., arXiv:1807.03888), and what components leave of the image."""
+        away, rest = features - self.mean, pixels - self.image
+        rest = rest - (rest @ self.components) @ self.components.T
+        return torch.stack((torch.einsum("ra,ab,rb->r", away, self.precision, away), (rest**2).sum(1).double()), dim=1)
 
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
-    """Draws of parameters for a spectrum on the bins that an estimator was trained for, and its distance.
+    """Draws of parameters for a spectrum on the bins that an estimator was trained for, and how strange it is.
 
-    Distances are those of Mahalanobis in the features of the network (K. Lee et al., arXiv:1807.03888), judged by those
-    of simulated spectra that the mean and the covariance were not taken from.
+    `usual` are the distances of simulated spectra that `familiar` was not made from.
     """
 
     estimator: NPE | Ensemble
     pairs: Pairs
-    mean: Float[Tensor, " feature"]
-    precision: Float[Tensor, "feature feature"]
-    usual: Float[Tensor, " reference"]
+    familiar: Familiar
+    usual: Float[Tensor, "reference 2"]
 
     @classmethod
     def of(cls, estimator: NPE | Ensemble, pairs: Pairs, seed: int = 0) -> "Proposal":
         """With fresh noise on the simulations of some pairs."""
         rows = torch.randint(len(pairs.simulations), (2 * REFERENCE,), generator=stream(seed, "reference"))
-        features = estimator.features(pairs.noisy(rows, stream(seed, "reference noise")).x).double()
-        first, other = features[:REFERENCE], features[REFERENCE:]
-        covariance = torch.cov(first.T)
-        covariance = covariance + RIDGE * covariance.diagonal().mean() * torch.eye(len(covariance)).to(covariance)
-        precision = torch.linalg.inv(covariance)
-        return cls(estimator, pairs, first.mean(0), precision, _distance(other, first.mean(0), precision))
+        x = pairs.noisy(rows, stream(seed, "reference noise")).x
+        features, pixels = estimator.features(x).double(), x[:, 0].flatten(1)
+        familiar = Familiar.of(features[:REFERENCE], pixels[:REFERENCE])
+        return cls(estimator, pairs, familiar, familiar.distances(features[REFERENCE:], pixels[REFERENCE:]))
 
     def draws(self, spectrum: Spectrum, n: int, seed: int) -> Float[Tensor, "draw parameter"]:
         """Parameters that the estimator holds likely."""
@@ -49,11 +75,13 @@ class Proposal:
         return self.pairs.prior.constrain(z[z.isfinite().all(1)])
 
     def likelier(self, spectrum: Spectrum) -> float:
-        """Share of simulated spectra at least as far from the others as this one: small if it is unlike all."""
-        far = _distance(self.estimator.features(self._image(spectrum)).double(), self.mean, self.precision)
-        return (1 + float((self.usual >= far).sum())) / (1 + len(self.usual))
+        """Probability that a simulated spectrum is at least as strange as this one, by the worse of both distances."""
+        x = self._image(spectrum)
+        far = self.familiar.distances(self.estimator.features(x).double(), x[:, 0].flatten(1))
+        share = (1 + (self.usual >= far).sum(0)) / (1 + len(self.usual))
+        return min(1.0, 2 * float(share.min()))
 
-    def _image(self, spectrum: Spectrum) -> Tensor:
+    def _image(self, spectrum: Spectrum) -> Float32[Tensor, "1 channel point energy"]:
         mine = self.pairs.simulations.experiment.measurement
         if spectrum.measurement.shape != mine.shape:
             raise InputError(
@@ -61,8 +89,3 @@ class Proposal:
                 f"{spectrum.measurement.shape}; train one for these bins"
             )
         return self.pairs.see(torch.where(spectrum.valid, spectrum.intensity, 0.0)[None])
-
-
-def _distance(features: Tensor, mean: Tensor, precision: Tensor) -> Float[Tensor, " row"]:
-    away = features - mean
-    return torch.einsum("ra,ab,rb->r", away, precision, away)

@@ -302,7 +302,7 @@ def test_a_proposal_draws_inside_the_prior_and_tells_what_is_strange(pairs) -> N
     assert bool(((draws > bounds[:, 0]) & (draws < bounds[:, 1])).all())
     assert proposal.likelier(usual) > 0.01
     counts = torch.zeros(experiment.measurement.shape).double()
-    counts[::2, ::3] = 2000.0
+    counts[::2, ::3] = 500.0
     strange = Spectrum.from_arrays(counts, counts.sqrt(), experiment.measurement, is_counts=True)
     assert proposal.likelier(strange) < 0.01
 
