@@ -122,7 +122,7 @@ def test_the_same_simulation_gets_another_scale_each_time(pairs) -> None:
     assert float(scale.log().mean()) == pytest.approx(math.log(20 * 200) / 2, abs=0.05)
 
 
-def test_noise_has_the_law_of_the_counting(pairs) -> None:
+def test_noise_has_the_law_of_the_counting() -> None:
     """The root of counts has variance 1, where there are some."""
     rows = torch.zeros(400, dtype=torch.long)
     fixed = Pairs(simulations(path(), prior(scale={"fixed": 400.0}, background={"fixed": 20.0}), 5, seed=1))
@@ -192,7 +192,7 @@ def test_points_that_were_not_measured_change_nothing() -> None:
     assert torch.allclose(network(x), network(other), atol=1e-5)
 
 
-def test_a_flow_is_a_density(pairs) -> None:
+def test_a_flow_is_a_density() -> None:
     """One parameter: it integrates to 1."""
     few = Pairs(simulations(path(), prior(fwhm={"fixed": 0.4}, scale={"fixed": 50}, background={"fixed": 1}), 64, 1))
     flow, x = NPE.sized_for(few), few.batch(1, 1, "a").x
