@@ -52,6 +52,7 @@ class Trial:
     right: bool
     missed: bool
     effective: float
+    draws: int
     seconds: float
     failed: list[str]
 
@@ -106,7 +107,7 @@ class Calibration:
             "even": self.even,
             "right_basin": self.share("right"),
             "missed_basin": self.share("missed"),
-            "effective": _median([trial.effective for trial in self.trials]),
+            "ess": _median([trial.effective / trial.draws for trial in self.trials]),
             "seconds": _median([trial.seconds for trial in self.trials]),
             "failed_checks": _counts(self.trials),
             "trials": [asdict(trial) for trial in self.trials],
@@ -197,6 +198,7 @@ def judged(posterior: Posterior, target: Target, truth: Float[Tensor, " paramete
         right=right,
         missed=missed,
         effective=1 / float((weight**2).sum()),
+        draws=len(weight),
         seconds=posterior.seconds,
         failed=[each.name for each in posterior.checks if not each.passed],
     )
