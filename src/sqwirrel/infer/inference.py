@@ -38,7 +38,7 @@ from sqwirrel.spectra import QShells, Spectrum
 from sqwirrel.spectra.peaks import Peaks
 
 Progress = Callable[[str, int, int], None]
-Starts = Float[Tensor, "start parameter"]
+Draws = Float[Tensor, "draw parameter"]
 PAPERS = (
     "J.-M. Cornuet, J.-M. Marin, A. Mira, C. P. Robert, Scand. J. Stat. 39, 798 (2012), "
     "doi:10.1111/j.1467-9469.2011.00756.x",
@@ -111,7 +111,7 @@ class Averages:
         return min(self._share(term) for term in target.terms)
 
     def search(
-        self, prior: Prior, data: Data, settings: Settings, tell: Progress, among: Starts | None = None
+        self, prior: Prior, data: Data, settings: Settings, tell: Progress, among: Draws | None = None
     ) -> list[Optimum]:
         """The basins of the coarse target, from prior draws or from those `among`."""
         target = self.rough(prior, data)
@@ -190,7 +190,7 @@ def infer(
     return _posterior(simulator, fine, weighted, checks, record)
 
 
-def _proposed(proposal: Proposal | None, data: Data, settings: Settings) -> tuple[Starts | None, list[Check]]:
+def _proposed(proposal: Proposal | None, data: Data, settings: Settings) -> tuple[Draws | None, list[Check]]:
     """Where a network would look, and whether it has seen the like."""
     if proposal is None:
         return None, []
@@ -199,14 +199,16 @@ def _proposed(proposal: Proposal | None, data: Data, settings: Settings) -> tupl
     return proposal.draws(data, settings.screen, settings.seed), [seen_check(proposal.likelier(data))]
 
 
-def search(coarse: Target, settings: Settings, tell: Progress, among: Starts | None = None) -> list[Optimum]:
+def search(coarse: Target, settings: Settings, tell: Progress, among: Draws | None = None) -> list[Optimum]:
     """The basins of the posterior on a coarse spectrum and a coarse average."""
     tell("screening", 0, 1)
     starts = _starts(coarse, settings, tell, among)
     return basins(refine(coarse, starts, progress=lambda done, total: tell("searching", done, total)))
 
 
-def _starts(coarse: Target, settings: Settings, tell: Progress, among: Starts | None) -> Starts:
+def _starts(
+    coarse: Target, settings: Settings, tell: Progress, among: Draws | None
+) -> Float[Tensor, "start parameter"]:
     """The best prior draws, or of those `among`; with peaks, also where those of a target with blurred peaks lead to.
 
     A likelihood of sharp peaks is flat far from them, and has basins that a blurred one has not.
