@@ -1,5 +1,6 @@
 """The command line through its own front door, and files small enough to be quick."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,9 +57,10 @@ def refused(run: Callable[..., Result]) -> Callable[..., str]:
         assert result.exit_code == 2, result.output
         assert isinstance(result.exception, SystemExit)
         assert result.stdout == ""
-        assert result.stderr.startswith("sqwirrel: ")
-        assert result.stderr.count("\n") == 1
-        return result.stderr.removeprefix("sqwirrel: ").strip()
+        complaint = re.sub(r"^\d\d:\d\d .*\n", "", result.stderr, flags=re.MULTILINE)  # how far it was
+        assert complaint.startswith("sqwirrel: ")
+        assert complaint.count("\n") == 1
+        return complaint.removeprefix("sqwirrel: ").strip()
 
     return words
 

@@ -23,6 +23,7 @@ from sqwirrel.report.result import PeakResult, Result
 from sqwirrel.spectra import Peaks, Spectrum, is_peaks, read, read_peaks, write
 from sqwirrel.whole import put_text
 
+Truth = Mapping[str, float]
 POINTS = 1000
 """Seed of the quadrature points of a simulation: none of them serves an inference of it, too."""
 SPECTRUM, POSTERIOR, TRUTH, CONFIG, RECORD = "spectrum.h5", "posterior.h5", "truth.json", "config.toml", "record.json"
@@ -47,11 +48,15 @@ def simulate_into(folder: Path, config: Config) -> Spectrum:
     return spectrum
 
 
-def infer_into(folder: Path, config: Config, progress: Callable[[str, int, int], None]) -> Posterior:
-    """Infers and leaves spectrum.h5 (NAME.h5 of several), posterior.h5, report.html and report.json; the first before
-    the work begins.
+def infer_into(
+    folder: Path, config: Config, progress: Callable[[str, int, int], None]
+) -> tuple[Posterior, Callable[[], Path]]:
+    """Infers and leaves spectrum.h5 (NAME.h5 of several) before the work begins, and posterior.h5 after it.
+
+    Returned with the answer is what draws its report, report.html and report.json.
     """
     work = study(config)
+    truth = _truth(config)
     _make(folder)
     keep(folder, work.data)
     put_text(folder / CONFIG, dumps(work.config, folder))
@@ -60,8 +65,7 @@ def infer_into(folder: Path, config: Config, progress: Callable[[str, int, int],
     posterior = infer(work.simulator, work.prior, work.data, config.infer.build(), record=record, progress=progress)
     store.save(folder / POSTERIOR, posterior)
     put_text(folder / RECORD, posterior.record.to_json())
-    page.write(folder, *_results(work, posterior))
-    return posterior
+    return posterior, lambda: page.write(folder, *_results(work, posterior, truth))
 
 
 def report_into(folder: Path) -> Path:
@@ -71,7 +75,7 @@ def report_into(folder: Path) -> Path:
     posterior = store.load(folder / POSTERIOR)
     config = load(folder / CONFIG)
     work = study(config, kept(folder, config))
-    return page.write(folder, *_results(work, posterior))
+    return page.write(folder, *_results(work, posterior, _truth(config)))
 
 
 def look_into(file: Path) -> Spectrum | Peaks:
@@ -105,12 +109,14 @@ def _number(text: str) -> float | str:
         return text
 
 
-def _results(work: Study, posterior: Posterior) -> list[Result | PeakResult]:
+def _results(work: Study, posterior: Posterior, truth: Truth) -> list[Result | PeakResult]:
     """What the report shows of each measurement."""
-    return [_result(work, posterior, label, data) for label, data in by_label(work.data).items()]
+    return [_result(work, posterior, truth, label, data) for label, data in by_label(work.data).items()]
 
 
-def _result(work: Study, posterior: Posterior, label: str, data: Spectrum | Peaks) -> Result | PeakResult:
+def _result(
+    work: Study, posterior: Posterior, truth: Truth, label: str, data: Spectrum | Peaks
+) -> Result | PeakResult:
     section, named = work.config.parts[label], short_names(work.config.files)
     files = [named[path] for path in section.files]
     name = "".join(files[:1]) + (f" and {len(files) - 1} more" if len(files) > 1 else "")
@@ -118,7 +124,6 @@ def _result(work: Study, posterior: Posterior, label: str, data: Spectrum | Peak
     used = section.model_dump(exclude_none=True, exclude_defaults=True, exclude=left_out)
     joint = work.simulator if isinstance(work.simulator, Joint) else None
     part = work.simulator.experiments[label] if isinstance(work.simulator, Joint) else work.simulator
-    truth = _truth(work.config)
     match part, data:
         case Experiment(), Spectrum():
             return Result(posterior, data, part, work.prior, name, used, truth, label, joint)
@@ -127,7 +132,7 @@ def _result(work: Study, posterior: Posterior, label: str, data: Spectrum | Peak
     raise TypeError(f"nothing reports a {type(data).__name__}")
 
 
-def _truth(config: Config) -> Mapping[str, float]:
+def _truth(config: Config) -> Truth:
     """The sealed parameters of a simulation, for the report alone."""
     if config.truth is None:
         return {}
