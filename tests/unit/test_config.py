@@ -1,10 +1,11 @@
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
 import torch
 
-from sqwirrel.config import Config, dumps, load, study
+from sqwirrel.config import Config, dumps, load, study, verbs
 from sqwirrel.config.build import check_kinematics, measured, planned
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import InferSection
@@ -12,7 +13,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings
 from sqwirrel.lattice import Lattice
 from sqwirrel.model.prior import LogUniform, Uniform
-from sqwirrel.observe import Robust, SmoothBackground
+from sqwirrel.observe import Gaussian, Poisson, Robust, SmoothBackground
 from sqwirrel.spectra import Measurement, QPath, QPoints, QShells, Spectrum, read, write
 
 
@@ -265,6 +266,119 @@ def test_files_that_cannot_be_joined_are_refused(file, message, tmp_path):
     scans(tmp_path / "scans", 1)
     with pytest.raises(InputError, match=message):
         measured(config(tmp_path, f'model = "mnf2"\n[measurement]\nfile = {file}\n'))
+
+
+def counts(folder, points, name="c.h5"):
+    """Raw counts, 1, 2, ..., in four bins of energy of each point or shell."""
+    measurement = Measurement(points, [1.0, 2.0, 3.0, 4.0, 5.0], 5.0)
+    values = torch.arange(1.0, 4 * len(points) + 1, dtype=torch.float64).reshape(-1, 4)
+    write(folder / name, Spectrum.from_arrays(values, values.sqrt(), measurement, is_counts=True))
+
+
+RAW = 'model = "mnf2"\n[measurement]\nfile = "c.h5"\n'
+SHELLS = QShells(torch.tensor([0.5, 1.0, 1.5], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("said", "law"), [("", Poisson), ('[instrument]\ncounting = { kind = "gaussian" }\n', Gaussian)]
+)
+@pytest.mark.usefixtures("spectrum")
+def test_raw_counts_are_poisson_unless_the_config_says_otherwise(said, law, tmp_path):
+    counts(tmp_path, SHELLS)
+    work = study(config(tmp_path, RAW + said))
+    assert isinstance(work.experiment.instrument.counting, law)
+    assert f'[instrument.counting]\nkind = "{law.__name__.lower()}"' in dumps(work.config, tmp_path)
+    reduced = study(config(tmp_path, HEAD))
+    assert isinstance(reduced.experiment.instrument.counting, Gaussian)
+    assert '[instrument.counting]\nkind = "gaussian"' in dumps(reduced.config, tmp_path)
+
+
+@pytest.mark.usefixtures("spectrum")
+def test_each_of_several_has_the_counting_of_its_own_data(tmp_path):
+    counts(tmp_path, SHELLS)
+    text = 'model = "mnf2"\n[measurements.a]\nfile = "c.h5"\n[measurements.b]\nfile = "map.h5"\ntemperature = 5\n'
+    work = study(config(tmp_path, text))
+    laws = [type(each.instrument.counting) for each in work.simulator.experiments.values()]
+    assert laws == [Poisson, Gaussian]
+    (tmp_path / "again.toml").write_text(dumps(work.config, tmp_path))
+    assert study(load(tmp_path / "again.toml")).config == work.config
+
+
+PLACE = Lattice(4.8736, 4.8736, 3.2998)
+
+
+@pytest.mark.parametrize(
+    ("q", "said", "message"),
+    [
+        (
+            [[1, 0, 0], [2, 0, 0]],
+            'q_width = { kind = "angular" }',
+            r"\[instrument\] q_width is the width in \|Q\| of a po",
+        ),
+        (
+            [[1, 0, 0]],
+            "multiple_scattering = true",
+            r"\[instrument\] multiple_scattering adds the mean over",
+        ),
+    ],
+)
+def test_a_key_that_can_do_nothing_is_refused(q, said, message, tmp_path):
+    counts(tmp_path, QPath(PLACE, q, [[0, 0, 0]] * 3))
+    with pytest.raises(InputError, match=message):
+        study(config(tmp_path, f"{RAW}[instrument]\n{said}\n"))
+    planned = RAW.replace(
+        'file = "c.h5"', f"temperature = 5\npath = {{ corners = {q} }}\nenergy = {{ start=0, stop=9, bins=3 }}"
+    )
+    if len(q) > 1:
+        with pytest.raises(InputError, match=message):
+            verbs.simulate_into(tmp_path / "out", config(tmp_path, f"{planned}[instrument]\n{said}\n"))
+
+
+def test_a_key_that_can_do_nothing_is_not_in_the_resolved_config(tmp_path):
+    counts(tmp_path, QPath(PLACE, [[1, 0, 0], [2, 0, 0]], [[0, 0, 0]] * 3))
+    assert "q_width" not in dumps(study(config(tmp_path, RAW)).config, tmp_path)
+    counts(tmp_path, SHELLS)
+    assert '[instrument.q_width]\nkind = "constant"' in dumps(study(config(tmp_path, RAW)).config, tmp_path)
+
+
+@pytest.mark.usefixtures("spectrum")
+def test_what_is_common_to_several_may_do_nothing_to_one(tmp_path):
+    counts(tmp_path, QPath(PLACE, [[1, 0, 0], [2, 0, 0]], [[0, 0, 0]] * 3))
+    text = 'model = "mnf2"\n[measurements.a]\nfile = "map.h5"\ntemperature = 5\n[measurements.b]\nfile = "c.h5"\n'
+    common = text + '[instrument]\nq_width = { kind = "angular" }\n'
+    work = study(config(tmp_path, common))
+    assert work.config.measurements["a"].instrument.q_width.kind == "angular"
+    assert work.config.measurements["b"].instrument.q_width is None
+    (tmp_path / "again.toml").write_text(dumps(work.config, tmp_path))
+    assert study(load(tmp_path / "again.toml")).config == work.config
+    own = text + '[measurements.b.instrument]\nq_width = { kind = "constant" }\n'
+    with pytest.raises(InputError, match=r"\[measurements\.b\.instrument\] q_width is the width"):
+        study(config(tmp_path, own))
+
+
+def test_constant_widths_of_a_crystal(tmp_path):
+    counts(tmp_path, QPath(PLACE, [[1, 0, 0], [2, 0, 0]], [[0, 0, 0]] * 3))
+    kind = '[instrument]\nresolution = {{ kind = "widths", q_fwhm = [0.1, 0, {}], fwhm = 0.5 }}\n'
+    for last, axes in ((0, 2), (0.2, 3)):
+        work = study(config(tmp_path, RAW + kind.format(last)))
+        resolution = work.experiment.instrument.resolution
+        covariance = resolution.source.at(
+            torch.rand(1, 3, dtype=torch.float64), torch.tensor([2.0], dtype=torch.float64)
+        )
+        expected = torch.tensor([*(0.1, 0, last)[:axes], 0.5], dtype=torch.float64)
+        assert torch.allclose(covariance[0].diagonal().sqrt() * (8 * math.log(2)) ** 0.5, expected, atol=2e-6)
+        assert "fwhm_scale" in work.prior.names
+        assert load_again(tmp_path, work).config == work.config
+    with pytest.raises(InputError, match="q_fwhm"):
+        config(tmp_path, RAW + '[instrument]\nresolution = { kind = "widths", q_fwhm = [-1, 0, 0], fwhm = 1 }\n')
+    counts(tmp_path, SHELLS)
+    with pytest.raises(InputError, match="needs a crystal"):
+        study(config(tmp_path, RAW + kind.format(0)))
+
+
+def load_again(folder, work):
+    (folder / "again.toml").write_text(dumps(work.config, folder))
+    return study(load(folder / "again.toml"))
 
 
 def test_a_file_that_is_no_text_is_said_in_words(tmp_path):

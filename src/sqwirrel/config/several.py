@@ -1,6 +1,7 @@
 """From the measurements of a config to data, the experiments that predict them, and files that keep them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,48 @@ from sqwirrel.spectra import Peaks, Spectrum, join, read, read_peaks, write, wri
 Kept = Spectrum | Peaks
 TAKEN = ("posterior", "spectrum")
 """Labels whose files would be others' in the folder of a result."""
+OTHER = "a folder of results holds other data than its config says; run sqwirrel infer again"
 
 
 def data_of(config: Config, model: SpinModel) -> Data:
     """What was measured, prepared as the config says."""
     found = {label: _measured(part, model, label) for label, part in _parts(config).items()}
     return found if config.measurements else found[""]
+
+
+def resolved(config: Config, data: Data) -> Config:
+    """The config with what its instruments leave out as the data ask for it."""
+    given = by_label(data)
+    if config.measurement is not None:
+        return config.model_copy(update={"instrument": _resolved(config.instrument, given[""])})
+    entries = dict(config.measurements)
+    for label, entry in config.measurements.items():
+        if isinstance(entry, SpectrumEntry):
+            with _named(label):
+                own = _resolved(entry.instrument, given[label], config.instrument)
+            entries[label] = entry.model_copy(update={"instrument": own})
+    return config.model_copy(update={"measurements": entries})
+
+
+@contextmanager
+def _named(label: str) -> Iterator[None]:
+    """What is wrong with one of several measurements is said with its name."""
+    try:
+        yield
+    except InputError as error:
+        if not label:
+            raise
+        own = {"[measurement]": f"[measurements.{label}]", "[instrument]": f"[measurements.{label}.instrument]"}
+        words = str(error)
+        for section, place in own.items():
+            words = words.replace(section, place)
+        raise InputError(words) from None
+
+
+def _resolved(section: InstrumentSection, data: Kept, common: InstrumentSection | None = None) -> InstrumentSection:
+    if not isinstance(data, Spectrum):
+        raise InputError(OTHER)
+    return section.of(data.measurement, is_counts=data.is_counts, common=common)
 
 
 def simulator_of(config: Config, model: SpinModel, data: Data) -> Simulator:
@@ -117,13 +154,9 @@ def _parts(config: Config) -> Mapping[str, Measurement | PeaksEntry]:
 
 
 def _measured(section: Measurement | PeaksEntry, model: SpinModel, label: str) -> Kept:
-    """The data of a section; what is wrong with one of several is said with its name."""
-    try:
+    """The data of a section."""
+    with _named(label):
         return _peaks(section, model) if isinstance(section, PeaksEntry) else spectrum_of(section)
-    except InputError as error:
-        if not label:
-            raise
-        raise InputError(str(error).replace("[measurement]", f"[measurements.{label}]")) from None
 
 
 def _peaks(section: PeaksEntry, model: SpinModel) -> Peaks:
@@ -145,4 +178,4 @@ def _experiment(config: Config, part: Measurement | PeaksEntry, model: SpinModel
         case Measurement(), Spectrum():
             instrument = part.instrument if isinstance(part, SpectrumEntry) else config.instrument
             return experiment(instrument, model, data.measurement, part)
-    raise InputError("a folder of results holds other data than its config says; run sqwirrel infer again")
+    raise InputError(OTHER)

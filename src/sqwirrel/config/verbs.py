@@ -33,6 +33,8 @@ def simulate_into(folder: Path, config: Config) -> Spectrum:
     """Simulates a spectrum and leaves spectrum.h5, and truth.json with the parameters behind it."""
     like = measured(config) if config.one.named else None
     where = planned(config) if like is None else like.measurement
+    instrument = config.instrument.of(where, is_counts=like is not None and like.is_counts)
+    config = config.model_copy(update={"instrument": instrument})
     simulator = experiment(config.instrument, model(config), where, config.one, seed=POINTS)
     theta, section = parameters(config, simulator), config.simulate
     dense = simulator.anchored(theta)
@@ -114,9 +116,7 @@ def _results(work: Study, posterior: Posterior, truth: Truth) -> list[Result | P
     return [_result(work, posterior, truth, label, data) for label, data in by_label(work.data).items()]
 
 
-def _result(
-    work: Study, posterior: Posterior, truth: Truth, label: str, data: Spectrum | Peaks
-) -> Result | PeakResult:
+def _result(work: Study, posterior: Posterior, truth: Truth, label: str, data: Spectrum | Peaks) -> Result | PeakResult:
     section, named = work.config.parts[label], short_names(work.config.files)
     files = [named[path] for path in section.files]
     name = "".join(files[:1]) + (f" and {len(files) - 1} more" if len(files) > 1 else "")

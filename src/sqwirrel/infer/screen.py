@@ -10,7 +10,6 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.infer.target import Target
 
-
 BLOCK = 16
 """Draws between two words on how far it is."""
 
@@ -22,8 +21,9 @@ def screen(
 
     Raises InputError when the assumed order is stable for none of them.
     """
-    theta, parts = target.prior.sample(draws, seed), []
-    for block in theta.split(BLOCK):
+    theta = target.prior.sample(draws, seed)
+    parts: list[tuple[Tensor, Tensor]] = []
+    for block in torch.split(theta, BLOCK):
         progress(BLOCK * len(parts), draws)
         parts.append(profile(target, block))
     profiled, value = (torch.cat(column) for column in zip(*parts, strict=True))
