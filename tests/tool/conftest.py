@@ -68,7 +68,7 @@ def refused(run: Callable[..., Result]) -> Callable[..., str]:
 @pytest.fixture
 def powder(tmp_path: Path) -> Spectrum:
     """A small reduced powder map, in ok.h5."""
-    measurement = Measurement(QShells(torch.linspace(0.5, 2, 5)), torch.linspace(1, 8, 9), 5.0, incident_energy=10.0)
+    measurement = Measurement(QShells(torch.linspace(0.5, 2, 5)), torch.linspace(1, 8, 9), 5.0, incident_energy=29.0)
     intensity = 1 + torch.rand(measurement.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     spectrum = Spectrum.from_arrays(intensity, intensity.sqrt(), measurement)
     write(tmp_path / "ok.h5", spectrum)

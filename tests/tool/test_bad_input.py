@@ -117,7 +117,7 @@ INFER = {
     ),
     "outside the kinematics": (
         HEAD + "energy = [1, 30]\n",
-        "[measurement] energy reaches 30 meV, outside the kinematics: a neutron of 10 meV cannot lose more than it has",
+        "[measurement] energy reaches 30 meV, outside the kinematics: a neutron of 29 meV cannot lose more than it has",
     ),
     "never stable": (
         HEAD + "[prior]\nJ2 = { uniform = [-0.5, -0.1] }\n[infer]\nscreen = 8\n",

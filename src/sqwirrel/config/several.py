@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
 
 from sqwirrel.config.instrument import InstrumentSection
 from sqwirrel.config.sections import Config, EnergyBins, Measurement, PeaksEntry, SpectrumEntry
@@ -17,11 +19,15 @@ from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe import EllipsoidResolution, Experiment, Joint, PeakExperiment, TemplateBackground
 from sqwirrel.observe.joint import Part
 from sqwirrel.spectra import Measurement as Where
-from sqwirrel.spectra import Peaks, Spectrum, join, read, read_peaks, write, write_peaks
+from sqwirrel.spectra import Peaks, QShells, Spectrum, join, read, read_peaks, write, write_peaks
+from sqwirrel.spectra.readers.beside import known
+from sqwirrel.units import E_PER_K2
 
 Kept = Spectrum | Peaks
 TAKEN = ("posterior", "spectrum")
 """Labels whose files would be others' in the folder of a result."""
+SLACK = 0.02
+"""Share of |Q| by which a measured bin may lie outside the kinematics."""
 OTHER = "a folder of results holds other data than its config says; run sqwirrel infer again"
 
 
@@ -126,13 +132,15 @@ def spectrum_of(section: Measurement) -> Spectrum:
         raise InputError("[measurement] lacks the key 'file'; to simulate without one use the verb simulate")
     if section.shells or section.path:
         raise InputError("[measurement] has a file, so its bins are known; leave out shells and path")
-    files, known = section.files, section.incident_energy
-    spectrum = read(files[0], known) if len(files) == 1 else join(read(file, known) for file in files)
+    files, energy = section.files, section.incident_energy
+    spectrum = read(files[0], energy) if len(files) == 1 else join(read(file, energy) for file in files)
     told = {"temperature": section.temperature, "incident_energy": section.incident_energy, "field": section.field}
     stated: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
     spectrum = Spectrum(spectrum.data, replace(spectrum.measurement, **stated))
     check_kinematics(spectrum.measurement.incident_energy, section.energy)
-    return section.prepare(spectrum)
+    prepared = section.prepare(spectrum)
+    check_reach(prepared)
+    return prepared
 
 
 def check_kinematics(incident_energy: float | None, energy: tuple[float, float] | EnergyBins | None) -> None:
@@ -145,6 +153,45 @@ def check_kinematics(incident_energy: float | None, energy: tuple[float, float] 
             f"[measurement] energy reaches {highest:g} meV, outside the kinematics: a neutron of "
             f"{incident_energy:g} meV cannot lose more than it has"
         )
+
+
+def check_reach(spectrum: Spectrum) -> None:
+    """Refuses a powder map with measured bins that its incident energy reaches at no scattering angle."""
+    bad = spectrum.valid & out_of_reach(spectrum.measurement)
+    points, incident = spectrum.measurement.points, spectrum.measurement.incident_energy
+    if not isinstance(points, QShells) or incident is None or not bool(bad.any()):
+        return
+    low, high = _reach(spectrum.measurement.energy, incident)
+    distance = torch.maximum(points.centres[:, None] - high, low - points.centres[:, None])
+    shell, energy = divmod(int(distance.where(bad, -torch.inf).argmax()), len(high))
+    raise InputError(
+        f"[measurement] incident_energy = {incident:g} meV reaches |Q| from {float(low[energy]):.2f} to "
+        f"{float(high[energy]):.2f} 1/angstrom at {float(spectrum.measurement.energy_centres[energy]):g} meV, but the "
+        f"map has a measured bin at {float(points.centres[shell]):.2f}; check the incident energy"
+    )
+
+
+def out_of_reach(measurement: Where) -> Bool[Tensor, "point energy"]:
+    """Bins of a powder map that no scattering angle reaches, where the incident energy is known.
+
+    Half a bin of |Q| and 2 % are let pass, as maps are interpolated.
+    """
+    points, incident = measurement.points, measurement.incident_energy
+    if not isinstance(points, QShells) or incident is None:
+        return torch.zeros(measurement.shape, dtype=torch.bool)
+    q, half = points.centres[:, None], points.edges.diff()[:, None] / 2
+    low, high = _reach(measurement.energy, incident)
+    return (q - high > torch.maximum(half, SLACK * high)) | (low - q > torch.maximum(half, SLACK * low))
+
+
+def _reach(edges: Float[Tensor, " edge"], incident_energy: float) -> tuple[Tensor, Tensor]:
+    """|k_i - k_f| and k_i + k_f (1/angstrom) with k = sqrt(E / E_PER_K2), where in each bin they allow most."""
+    ki, kf = (
+        (energy.clamp(min=0) / E_PER_K2).sqrt()
+        for energy in (edges.new_tensor(incident_energy), incident_energy - edges)
+    )
+    nearest = torch.minimum(torch.maximum(kf[1:], ki), kf[:-1])
+    return (ki - nearest).abs(), ki + kf[:-1]
 
 
 def _parts(config: Config) -> Mapping[str, Measurement | PeaksEntry]:
@@ -160,8 +207,9 @@ def _measured(section: Measurement | PeaksEntry, model: SpinModel, label: str) -
 
 
 def _peaks(section: PeaksEntry, model: SpinModel) -> Peaks:
-    lattice = model.lattice if section.lattice is None else Lattice(*section.lattice)
-    return _stated_peaks(section, read_peaks(Path(section.file), lattice, columns=section.columns))
+    path = Path(section.file)
+    lattice = Lattice(*section.lattice) if section.lattice else known(path).lattice or model.lattice
+    return _stated_peaks(section, read_peaks(path, lattice, columns=section.columns, lines=section.lines))
 
 
 def _stated_peaks(section: PeaksEntry, peaks: Peaks) -> Peaks:

@@ -93,6 +93,8 @@ def _sentence(error: ValidationError) -> str:
     if not first["loc"]:
         return str(first["ctx"]["error"]) if "ctx" in first else first["msg"]
     match first["type"]:
+        case "extra_forbidden" if where == ["measurement", "kind"]:
+            return '[measurement] is a spectrum; a table of peaks goes into [measurements.NAME] with kind = "peaks"'
         case "extra_forbidden":
             return f"{head} has the unknown key '{where[-1]}'; {_known(section, where[-1])}"
         case "missing" if isinstance(first["loc"][-1], int):

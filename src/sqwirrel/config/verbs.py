@@ -8,7 +8,7 @@ from pathlib import Path
 from sqwirrel.config.build import Study, measured, model, noiseless, parameters, planned, study
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import Config
-from sqwirrel.config.several import by_label, experiment, keep, kept
+from sqwirrel.config.several import by_label, experiment, keep, kept, out_of_reach
 from sqwirrel.config.toml import dumps, load
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior, infer, store
@@ -42,6 +42,7 @@ def simulate_into(folder: Path, config: Config) -> Spectrum:
         raise InputError(simulator.why_unstable(theta, dense.unstable))
     simulator = dense.experiment
     spectrum = simulator.sample(theta, section.seed, like) if section.noise else noiseless(simulator, theta, like)
+    spectrum = spectrum.without(out_of_reach(where))
     _make(folder)
     write(folder / SPECTRUM, spectrum)
     put_text(folder / TRUTH, _sealed(dict(zip(simulator.names, theta[0].tolist(), strict=True))))
