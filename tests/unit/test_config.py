@@ -488,3 +488,30 @@ def test_a_negative_error_is_refused(tmp_path):
         read(tmp_path / "a.csv")
     (tmp_path / "a.csv").write_text((tmp_path / "a.csv").read_text().replace("1,-0.1", ","))
     assert read(tmp_path / "a.csv").valid.sum() == 5
+
+
+SPICE = """# scan = {n}
+# builtin_command = scan e 1 2 1
+# latticeconstants = 4.0,4.0,6.0,90.0,90.0,90.0
+# ubmatrix = 0.25,0,0,0,0.25,0,0,0,0.166667
+# plane_normal = 0.0,0.0,1.0
+# def_x = e
+# def_y = detector
+# col_headers =
+#   Pt. h k l e detector monitor ei ef
+1 0.{n} 0 0 1.0 4 {monitor} 6.0 5.0
+2 0.{n} 0 0 2.0 5 {monitor} 7.0 5.0
+"""
+
+
+def test_scans_that_counted_nothing_are_left_out_of_a_pattern_with_a_note(tmp_path, caplog):
+    for n, monitor in ((1, 900), (2, 0), (3, 900)):
+        (tmp_path / f"s{n}.dat").write_text(SPICE.format(n=n, monitor=monitor))
+    text = 'model = "mnf2"\n[measurement]\nfile = {}\n'
+    assert measured_of(config(tmp_path, text.format('"s*.dat"'))).measurement.points.scan.tolist() == [1, 1, 3, 3]
+    (note,) = caplog.messages
+    assert note.startswith("s2.dat counted nothing: ")
+    assert note.endswith(": left out")
+    for named in ('["s1.dat", "s2.dat"]', '"s2.dat"', '["s2.dat", "s*.dat"]', '"s[2].dat"'):
+        with pytest.raises(InputError, match=r"s2\.dat counted nothing"):
+            measured_of(config(tmp_path, text.format(named)))

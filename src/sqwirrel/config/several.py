@@ -1,5 +1,6 @@
 """From the measurements of a config to data, the experiments that predict them, and files that keep them."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from sqwirrel.config.instrument import InstrumentSection
 from sqwirrel.config.sections import Config, EnergyBins, Measurement, PeaksEntry, SpectrumEntry
-from sqwirrel.errors import InputError
+from sqwirrel.errors import InputError, NothingCountedError
 from sqwirrel.infer import Data, Simulator
 from sqwirrel.lattice import Lattice
 from sqwirrel.model.spin import SpinModel
@@ -132,8 +133,8 @@ def spectrum_of(section: Measurement) -> Spectrum:
         raise InputError("[measurement] lacks the key 'file'; to simulate without one use the verb simulate")
     if section.shells or section.path:
         raise InputError("[measurement] has a file, so its bins are known; leave out shells and path")
-    files, energy = section.files, section.incident_energy
-    spectrum = read(files[0], energy) if len(files) == 1 else join(read(file, energy) for file in files)
+    files = section.files
+    spectrum = read(files[0], section.incident_energy) if len(files) == 1 else join(_scans(section))
     told = {"temperature": section.temperature, "incident_energy": section.incident_energy, "field": section.field}
     stated: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
     spectrum = Spectrum(spectrum.data, replace(spectrum.measurement, **stated))
@@ -141,6 +142,22 @@ def spectrum_of(section: Measurement) -> Spectrum:
     prepared = section.prepare(spectrum)
     check_reach(prepared)
     return prepared
+
+
+def _scans(section: Measurement) -> list[Spectrum]:
+    """The scans in the files; those that only a pattern names are left out, with a note, if nothing was counted."""
+    found, empty = [], None
+    for path in section.files:
+        try:
+            found.append(read(path, section.incident_energy))
+        except NothingCountedError as error:
+            if str(path) in section.named:
+                raise
+            empty = error
+            logging.getLogger("sqwirrel").warning("%s: left out", error)
+    if empty is not None and not found:
+        raise empty
+    return found
 
 
 def check_kinematics(incident_energy: float | None, energy: tuple[float, float] | EnergyBins | None) -> None:

@@ -122,7 +122,9 @@ def test_what_is_asked_for_is_said(tmp_path):
     path = written(tmp_path, HEAD + "0,0,1,2,1\n")
     with pytest.raises(InputError, match="does not tell its lattice; give one, or add the line '# lattice"):
         read_peaks(path)
-    with pytest.raises(InputError, match="is a table of peaks and no spectrum; in a config .* read it with read_peaks"):
+    with pytest.raises(
+        InputError, match=r"is a table of peaks and no spectrum; in a config .* read it with read_peaks"
+    ):
         read(path)
     with pytest.raises(InputError, match="is to be read along lines but has no columns 'x' and 'direction'"):
         read_peaks(path, CUBIC, lines={1: ((0, 0, 0), (1, 0, 0))})
