@@ -84,7 +84,7 @@ def is_kept(spectrum: Spectrum) -> bool:
     pairs += [(getattr(here.points, name), getattr(there.points, name)) for name in places]
     if here.exposure is not None and there.exposure is not None:
         pairs.append((here.exposure, there.exposure))
-    conditions = ("temperature", "incident_energy", "final_energy")
+    conditions = ("temperature", "incident_energy", "final_energy", "exposure_unit")
     return (
         type(here.points) is type(there.points)
         and (here.exposure is None) == (there.exposure is None)

@@ -84,7 +84,7 @@ def frame() -> list[Spectrum]:
     mask = np.flipud(scipy.io.loadmat(DATA / "nanmask.mat")["nan_mask"]).reshape(values.shape) == 1
     values, valid = (torch.from_numpy(x.transpose(0, 1, 3, 2).reshape(6, -1, WINDOWS).copy()) for x in (values, ~mask))
     every = zip(values, valid, ENERGIES, strict=True)
-    return [Spectrum.from_arrays(v, torch.ones_like(v), measurement(e), valid=ok) for v, ok, e in every]
+    return [Spectrum.from_arrays(v, torch.zeros_like(v), measurement(e), valid=ok) for v, ok, e in every]
 
 
 def measurement(incident_energy: float) -> Measurement:

@@ -54,7 +54,9 @@ def _parse(unit: str, expected: str) -> sc.Unit:
     spelled = re.sub(r"\b(A|Ang|Angstrom)\b|[Åå]", "angstrom", unit.strip()).replace("µ", "u")
     spelled = re.sub(r"^(\w+)\s*(\^-1|\*\*-1|\^\(-1\))$", r"1/\1", spelled)
     try:
-        return sc.Unit(spelled)
+        unit_of = sc.Unit(spelled)
+        sc.scalar(0.0, unit=unit_of)  # refuses 'nan m', which is a Unit of nothing
+        return unit_of
     except sc.UnitError:
         raise InputError(f"unit '{unit}' is not known; expected {expected} or a unit that converts to it") from None
 

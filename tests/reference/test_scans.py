@@ -264,9 +264,10 @@ def test_jarosite_peaks_lie_where_the_published_fit_puts_them(measured):
     assert len(peaks) == len(different) == 37  # at Gamma, branches and directions are one peak
     x = lattice.to_cartesian(peaks.q).norm(dim=1) * lattice.a / 2
     np.testing.assert_allclose(np.unique(x.numpy().round(9)), np.unique(rows[:, 0]), atol=1e-9)
-    by_q = (peaks.q_error > 0).any(dim=1)
+    assert peaks.q_error.shape == (37, 1, 3)
+    by_q = peaks.q_error[:, 0].any(dim=1)
     assert set(peaks.energy[by_q].tolist()) == {3.0, 4.0, 5.0, 5.5, 9.5, 11.0, 13.0, 14.0, 15.0}  # where E was held
-    spread = lattice.to_cartesian(peaks.q_error[by_q]).norm(dim=1) * lattice.a / 2
+    spread = lattice.to_cartesian(peaks.q_error[by_q, 0]).norm(dim=1) * lattice.a / 2
     slope = peaks.error[by_q] / spread  # the error in energy is the one in q times a velocity, the same for all but two
     assert int((slope - 11.0267).abs().lt(0.02).sum()) == int(by_q.sum()) - 2 == 10
 

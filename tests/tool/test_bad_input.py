@@ -71,7 +71,7 @@ INFER = {
     ),
     "unknown background": (
         HEAD + '[instrument.background]\nkind = "wavy"\n',
-        "c.toml: [instrument.background] needs kind = one of 'constant', 'sloped', 'planar', 'smooth', 'measured'",
+        "c.toml: [instrument.background] needs kind = one of 'constant', 'sloped', 'planar', 'smooth', 'elastic', 'measured'",
     ),
     "measured background that is not there": (
         HEAD + '[instrument.background]\nkind = "measured"\nfile = "no.h5"\n',

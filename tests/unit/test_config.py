@@ -16,7 +16,15 @@ from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings
 from sqwirrel.lattice import Lattice
 from sqwirrel.model.prior import LogUniform, Uniform
-from sqwirrel.observe import Gaussian, Poisson, Robust, SmoothBackground
+from sqwirrel.observe import (
+    ConstantBackground,
+    ElasticBackground,
+    Gaussian,
+    Poisson,
+    Robust,
+    SlopedBackground,
+    SmoothBackground,
+)
 from sqwirrel.spectra import Measurement, QPath, QPoints, QShells, Spectrum, read, write
 
 
@@ -124,6 +132,18 @@ def test_smooth_background_and_robust_counting_have_their_keys_and_priors(tmp_pa
     terms = [name for name in work.prior.names if name.startswith("background")]
     assert terms == ["background_00", "background_01", "background_10", "background_11"]
     assert {work.prior.free[name] for name in terms} == {Uniform(-high, high)}
+
+
+@pytest.mark.parametrize(("beside", "build"), [("", ConstantBackground), ('beside = "sloped"\n', SlopedBackground)])
+def test_an_elastic_line_has_a_width_and_a_background_beside_it(tmp_path, spectrum, beside, build):
+    """Its range allows a tail as high as the 95th percentile where it is highest, in the first of the bins."""
+    text = f'[instrument.background]\nkind = "elastic"\nwidth = "400 µeV"\n{beside}'
+    work = study(config(tmp_path, HEAD + text))
+    assert work.experiment.instrument.background == ElasticBackground(0.4, build())
+    high = float(spectrum.intensity[spectrum.valid].quantile(0.95))
+    top = 1 / (1 + (2 * float(spectrum.measurement.energy_centres.abs().min()) / 0.4) ** 2)
+    free = work.prior.free["background_elastic"]
+    assert (free.lo, free.hi) == (0, pytest.approx(high / top, rel=0.1))  # two digits, twice
 
 
 def test_a_measured_background_is_prepared_as_the_spectrum_and_found_beside_the_config(tmp_path, spectrum):

@@ -31,6 +31,7 @@ def test_units_of_the_same_kind_are_converted(value, unit, expected, result):
             "unit 'meV' cannot be converted to 1/angstrom; write a unit of the same kind as 1/angstrom",
         ),
         ("degC", "K", "unit 'degC' cannot be converted to K; write a unit of the same kind as K"),
+        ("nan m", "angstrom", "unit 'nan m' is not known; expected angstrom or a unit that converts to it"),
         ("banana", "meV", "unit 'banana' is not known; expected meV or a unit that converts to it"),
     ],
 )

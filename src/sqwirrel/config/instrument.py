@@ -7,13 +7,14 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, PositiveInt
 
 from sqwirrel.config.instruments.widths import ConstantWidth, Width
-from sqwirrel.config.quantity import Wavenumber
+from sqwirrel.config.quantity import Energy, Wavenumber
 from sqwirrel.config.table import Section
 from sqwirrel.errors import InputError
 from sqwirrel.observe import (
     AngularQWidth,
     ConstantBackground,
     ConstantQWidth,
+    ElasticBackground,
     Gaussian,
     Instrument,
     PlanarBackground,
@@ -53,6 +54,19 @@ class SmoothUnder(Section):
         """The background."""
         del prepared
         return SmoothBackground(self.order_q, self.order_energy)
+
+
+class ElasticUnder(Section):
+    """The tail of the elastic line, a Lorentzian of full `width` at half maximum, beside what is constant or sloped."""
+
+    kind: Literal["elastic"]
+    width: Annotated[Energy, Field(gt=0)]
+    beside: Literal["constant", "sloped"] = "constant"
+
+    def build(self, prepared: Reader) -> Background:
+        """The background."""
+        del prepared
+        return ElasticBackground(self.width, BACKGROUNDS[self.beside]())
 
 
 class MeasuredUnder(Section):
@@ -130,7 +144,7 @@ class InstrumentSection(Section):
     """
 
     resolution: Annotated[Width, Field(discriminator="kind")] = ConstantWidth()
-    background: Annotated[Under | SmoothUnder | MeasuredUnder, Field(discriminator="kind")] = Under()
+    background: Annotated[Under | SmoothUnder | ElasticUnder | MeasuredUnder, Field(discriminator="kind")] = Under()
     counting: Annotated[GaussianNoise | PoissonNoise | RobustNoise | None, Field(discriminator="kind")] = None
     q_width: MomentumWidth | None = None
     multiple_scattering: bool = False

@@ -3,10 +3,11 @@
 The ranges are read off the spectrum. With p the 95th percentile of its valid intensities and E the width of its energy
 range: scale: six decades round p E / S (the sum rule gives about S per ion); background: up to p, and down to the 5th
 percentile if that is negative; slopes: a background that changes by p over half of the range; a smooth background: each
-term within p of zero, at its largest; one that was measured: up to what would make all of p out of its median; widths:
-from a fifth of a bin to a fifth of the range, in energy and in |Q|; further terms of a polynomial width: up to that at
-the last energy; a tail: up to 0.6 of the signal, from a bin to half of the range long; an angular width: 0.1 to 5
-degrees. Of a table of peaks: outliers: 1 to 20 %; a width added to the errors: up to three times the largest of them.
+term within p of zero, at its largest; the tail of an elastic line: up to p where it is highest; one that was measured:
+up to what would make all of p out of its median; widths: from a fifth of a bin to a fifth of the range, in energy and
+in |Q|; further terms of a polynomial width: up to that at the last energy; a tail: up to 0.6 of the signal, from a bin
+to half of the range long; an angular width: 0.1 to 5 degrees. Of a table of peaks: outliers: 1 to 20 %; a width added
+to the errors: up to three times the largest of them.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.infer import Data, Simulator
 from sqwirrel.model.prior import KINDS, Distribution, Fixed, Prior
 from sqwirrel.observe import Experiment, Joint, SmoothBackground, TemplateBackground
-from sqwirrel.observe.background import MEASURED
+from sqwirrel.observe.background import ELASTIC, MEASURED
 from sqwirrel.observe.joint import Part
 from sqwirrel.observe.peaks import EXTRA, OUTLIERS
 from sqwirrel.observe.smearing import exposure
@@ -140,7 +141,9 @@ def _from_data(experiment: Part, spectrum: Spectrum) -> dict[str, Entry]:
     bends |= dict.fromkeys(_smooth(experiment), high)
     turned: dict[str, Entry] = {name: TWIN for name in experiment.modelled if name.startswith("twin_")}
     bent: dict[str, Entry] = {name: {"uniform": [-most, most]} for name, most in bends.items()}
-    return ranges | bent | turned | _along_q(experiment, high) | _measured(experiment, high)
+    return (
+        ranges | bent | turned | _along_q(experiment, high) | _elastic(experiment, high) | _measured(experiment, high)
+    )
 
 
 def _energies(experiment: Experiment) -> tuple[float, float]:
@@ -154,6 +157,15 @@ def _smooth(experiment: Experiment) -> tuple[str, ...]:
     """Terms of a smooth background."""
     background = experiment.instrument.background
     return background.names if isinstance(background, SmoothBackground) else ()
+
+
+def _elastic(experiment: Experiment, high: float) -> dict[str, Entry]:
+    """The tail of the elastic line, which nobody measures at its top."""
+    background = experiment.instrument.background
+    if ELASTIC not in background.names:
+        return {}
+    tail = background.templates(experiment.measurement)[background.names.index(ELASTIC)]
+    return {ELASTIC: {"uniform": [0.0, _rounded(high / float(tail.max()))]}}
 
 
 def _measured(experiment: Experiment, high: float) -> dict[str, Entry]:

@@ -23,7 +23,7 @@ EDGE = 0.05
 WIDE = 0.9
 """A posterior this wide, in units of the prior's standard deviation, has learnt nothing."""
 WINDOW = (7, 13)
-"""Bins along |Q| and energy whose residuals are averaged in the search for misfit."""
+"""Bins along |Q| and energy, or in the `planes` of a grid, whose residuals are averaged in the search for misfit."""
 MISFIT = 5.0
 """Standard deviations at which a mean residual counts as structure; chance reaches it in one map of some thousand."""
 PEAK_DEVIANCE = 4.0
@@ -203,22 +203,26 @@ def _named(target: Target, flag: Tensor) -> str:
 
 
 def smoothed(
-    residual: Float[Tensor, "point energy"], valid: Bool[Tensor, "point energy"]
-) -> Float[Tensor, "point energy"]:
+    residual: Float[Tensor, "*plane row column"], valid: Bool[Tensor, "*plane row column"]
+) -> Float[Tensor, "*plane row column"]:
     """Mean residual of the `WINDOW` round each valid bin, in standard deviations of that mean; 0 elsewhere."""
     kernel = torch.ones(1, 1, *WINDOW, dtype=residual.dtype)
-    pair = torch.stack((residual * valid, valid.to(residual.dtype)))[:, None]
-    total, count = torch.nn.functional.conv2d(pair, kernel, padding=[n // 2 for n in WINDOW])[:, 0]
+    pair = torch.stack((residual * valid, valid.to(residual.dtype)))
+    flat, reach = pair.flatten(0, -3)[:, None], [n // 2 for n in WINDOW]
+    total, count = torch.nn.functional.conv2d(flat, kernel, padding=reach).view_as(pair)
     return torch.where(valid, total / count.clamp(min=1).sqrt(), 0.0)
 
 
 def _misfit(term: SpectrumTerm, theta: Float[Tensor, "1 own"]) -> tuple[float, str]:
     """The largest smoothed residual, and where it lies."""
     measurement = term.experiment.measurement
-    score = smoothed(term.residual(theta), term.observed.valid)
-    k, j = divmod(int(score.abs().argmax()), score.shape[1])
-    low, high = (max(0, min(j + end, score.shape[1])) for end in (-(WINDOW[1] // 2), WINDOW[1] // 2 + 1))
-    first, last = max(0, k - WINDOW[0] // 2), min(k + WINDOW[0] // 2 + 1, score.shape[0])
-    edges = measurement.energy[first:last].flatten() if measurement.is_scan else measurement.energy[[low, high]]
+    planes = measurement.planes
+    score = smoothed(term.residual(theta).take(planes), term.observed.valid.take(planes))
+    plane, *middle = (int(k) for k in torch.unravel_index(score.abs().argmax(), score.shape))
+    rows, columns = (slice(max(0, k - n // 2), k + n // 2 + 1) for k, n in zip(middle, WINDOW, strict=True))
+    near, n = planes[plane, rows, columns], measurement.shape[1]
+    first, last = int(near.min()) // n, int(near.max()) // n + 1
+    low, high = int((near % n).min()), int((near % n).max()) + 1
+    edges = measurement.energy[first:last] if measurement.is_scan else measurement.energy[[low, high]]
     points = measurement.points.describe(first, last)
-    return float(score[k, j]), f"{points}, {float(edges.min()):.2f} to {float(edges.max()):.2f} meV"
+    return float(score[plane, *middle]), f"{points}, {float(edges.min()):.2f} to {float(edges.max()):.2f} meV"

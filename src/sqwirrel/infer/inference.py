@@ -58,7 +58,9 @@ class Settings:
 
 
 COARSE_BINS = (40, 80)
-"""The coarse spectrum has at most this many bins along |Q| and energy; the points of a path are not merged."""
+"""The coarse spectrum has at most this many bins along |Q| and energy; not merged are the points of a path, and bins
+that have exposures of their own.
+"""
 COARSE_SAMPLES = 4
 """The coarse average has this many times fewer quadrature points per cell."""
 
@@ -127,8 +129,12 @@ def _coarse(term: Term) -> tuple[Part, tuple[int, int]]:
 def _merged_experiment(e: Experiment, spectrum: Spectrum) -> tuple[Experiment, tuple[int, int]]:
     q, energy = (-(-n // most) for n, most in zip(spectrum.measurement.shape, COARSE_BINS, strict=True))
     q = q if isinstance(spectrum.measurement.points, QShells) else 1
-    bins, samples = spectrum.rebin(q=q, energy=energy).measurement, max(8, e.samples // COARSE_SAMPLES)
-    return e.on(bins, samples=samples, cell=2 * e.cell), (q, energy)
+    if spectrum.measurement.exposure is not None:
+        q, energy = 1, 1
+    instrument = replace(e.instrument, background=e.instrument.background.rebinned(q, energy))
+    how = {"samples": max(8, e.samples // COARSE_SAMPLES), "cell": 2 * e.cell, "seed": e.seed, "shared": e.amplitudes}
+    bins = spectrum.rebin(q=q, energy=energy).measurement
+    return Experiment(e.model, bins, instrument, twins=e.twins, **how), (q, energy)  # type: ignore[arg-type]
 
 
 def _merged(data: Spectrum | Peaks, merge: tuple[int, int]) -> Spectrum | Peaks:

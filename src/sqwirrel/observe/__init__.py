@@ -2,6 +2,7 @@
 
 from sqwirrel.observe.background import (
     ConstantBackground,
+    ElasticBackground,
     PlanarBackground,
     SlopedBackground,
     SmoothBackground,
@@ -24,6 +25,7 @@ __all__ = [
     "ConstantBackground",
     "ConstantQWidth",
     "CovarianceTable",
+    "ElasticBackground",
     "EllipsoidResolution",
     "Experiment",
     "Gaussian",

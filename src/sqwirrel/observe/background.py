@@ -1,5 +1,6 @@
 """Background: what is under the magnetic signal, linear in its nuisance parameters."""
 
+import math
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -26,6 +27,9 @@ class Background(Protocol):
     def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
         """The shape that each parameter multiplies."""
 
+    def rebinned(self, q: int, energy: int) -> "Background":
+        """The background of a spectrum with every `q` points and `energy` energies merged into one (their mean)."""
+
 
 @dataclass(frozen=True)
 class ConstantBackground:
@@ -37,6 +41,10 @@ class ConstantBackground:
     def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
         """One everywhere."""
         return torch.ones(1, *measurement.shape, dtype=torch.float64)
+
+    def rebinned(self, q: int, energy: int) -> "ConstantBackground":  # noqa: ARG002 (a shape has no bins)
+        """The same, whatever the bins."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,10 @@ class SlopedBackground:
         """One, and the distance from the middle of the energy range, meV."""
         away = (measurement.energy_centres - sum(measurement.range) / 2).expand(measurement.shape)
         return torch.stack((torch.ones_like(away), away))
+
+    def rebinned(self, q: int, energy: int) -> "SlopedBackground":  # noqa: ARG002 (a shape has no bins)
+        """The same, whatever the bins."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,10 @@ class PlanarBackground:
         edges = measurement.points.edges
         away = (measurement.points.centres - (edges[0] + edges[-1]) / 2)[:, None].expand(measurement.shape)
         return torch.cat((SlopedBackground().templates(measurement), away[None]))
+
+    def rebinned(self, q: int, energy: int) -> "PlanarBackground":  # noqa: ARG002 (a shape has no bins)
+        """The same, whatever the bins."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -108,9 +124,51 @@ class SmoothBackground:
         y = _legendre((2 * measurement.energy_centres - low - high) / (high - low), self.order_energy)
         return torch.einsum("in,je->ijne", _legendre(_along(measurement), self.order_q), y).flatten(0, 1)
 
+    def rebinned(self, q: int, energy: int) -> "SmoothBackground":  # noqa: ARG002 (a shape has no bins)
+        """The same, whatever the bins."""
+        return self
+
 
 HIGHEST = 9
 """Highest order of a smooth background: names have one digit for each order."""
+
+
+@dataclass(frozen=True)
+class ElasticBackground:
+    """The tail of the elastic line, a Lorentzian round zero energy transfer, and what `beside` adds.
+
+    The parameter `background_elastic` is its value there; `width` is its full width at half maximum, meV. Far from the
+    line only background_elastic * width^2 is known, so that the width is a choice and no parameter.
+    """
+
+    width: float
+    beside: Background = field(default_factory=ConstantBackground)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.width < math.inf:
+            raise InputError(f"the elastic line is {self.width} meV wide; its full width must be positive")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Nuisance parameters."""
+        return (*self.beside.names, ELASTIC)
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Unit of each parameter; the value at zero energy transfer has that of the spectrum."""
+        return {**self.beside.units, ELASTIC: ""}
+
+    def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
+        """Those of `beside`, then 1 / (1 + (2 E / width)^2) at the middle of each bin."""
+        tail = 1 / (1 + (2 * measurement.energy_centres / self.width) ** 2)
+        return torch.cat((self.beside.templates(measurement), tail.expand(1, *measurement.shape)))
+
+    def rebinned(self, q: int, energy: int) -> "ElasticBackground":
+        """The same on any bins, if what stands beside is."""
+        return ElasticBackground(self.width, self.beside.rebinned(q, energy))
+
+
+ELASTIC = "background_elastic"
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,14 +194,15 @@ class TemplateBackground:
 
     def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
         """Those of `beside`, then the measured intensity (0 where it was not measured)."""
-        mine = self.spectrum.measurement
-        if mine.shape != measurement.shape or not torch.allclose(mine.energy, measurement.energy, rtol=0, atol=1e-6):
-            raise InputError(
-                f"the measured background has {mine.shape} bins (points, energies) from {mine.range[0]:g} to "
-                f"{mine.range[1]:g} meV, the spectrum {measurement.shape} from {measurement.range[0]:g} to "
-                f"{measurement.range[1]:g} meV; reduce both onto the same bins"
-            )
+        if not self.spectrum.measurement.same_bins(measurement):
+            mine, its = (_in_words(each) for each in (self.spectrum.measurement, measurement))
+            raise InputError(f"the measured background has {mine}, the spectrum {its}; reduce both onto the same bins")
         return torch.cat((self.beside.templates(measurement), self.spectrum.intensity[None]))
+
+    def rebinned(self, q: int, energy: int) -> "TemplateBackground":
+        """The mean over the merged bins."""
+        spectrum = self.spectrum.rebin(q=q, energy=energy, mean=True)
+        return TemplateBackground(spectrum, self.beside.rebinned(q, energy))
 
     def covered(self, spectrum: Spectrum) -> Spectrum:
         """`spectrum` without the bins where the background was not measured."""
@@ -151,6 +210,11 @@ class TemplateBackground:
 
 
 MEASURED = "background_measured"
+
+
+def _in_words(measurement: Measurement) -> str:
+    (n, m), (low, high), points = measurement.shape, measurement.range, measurement.points
+    return f"{n} x {m} bins, {points.describe(0, n)}, {low:g} to {high:g} meV"
 
 
 def _legendre(x: Float[Tensor, " place"], order: int) -> Float[Tensor, "degree place"]:

@@ -118,7 +118,7 @@ class Poisson:
 
 
 WINDOW = 5
-"""Bins along |Q| and energy over which `Gaussian` averages the variance."""
+"""Bins of one of a measurement's `planes` (|Q| and energy, as a rule) over which `Gaussian` averages the variance."""
 POORLY = 10.0
 """Bins with a variance this many times the median do not say what was subtracted in reduction."""
 
@@ -148,12 +148,13 @@ class Gaussian:
         """The intensities with the variance described above."""
         if not bool(spectrum.error[spectrum.valid].any()):
             raise InputError("this spectrum has no errors; Gaussian counting needs one standard deviation per bin")
-        valid, claimed = spectrum.valid, spectrum.error**2
+        planes = spectrum.measurement.planes
+        valid, claimed = spectrum.valid.take(planes), (spectrum.error**2).take(planes)
         variance = _neighbours(claimed, valid)
         if expected is not None:
-            variance = variance * _contrast(expected.clamp(min=0), claimed, variance, valid)
-        variance = variance.clamp(min=self.smallest(spectrum) ** 2)
-        return Observed(spectrum.intensity[valid], variance[valid], valid)
+            variance = variance * _contrast(expected.clamp(min=0).take(planes), claimed, variance, valid)
+        variance = torch.empty_like(spectrum.error).put_(planes, variance.clamp(min=self.smallest(spectrum) ** 2))
+        return Observed(spectrum.intensity[spectrum.valid], variance[spectrum.valid], spectrum.valid)
 
     def smallest(self, spectrum: Spectrum) -> float:
         """The floor in use, in units of the spectrum."""
@@ -254,22 +255,22 @@ class Robust:
 
 
 def _neighbours(
-    variance: Float[Tensor, "point energy"], valid: Bool[Tensor, "point energy"]
-) -> Float[Tensor, "point energy"]:
+    variance: Float[Tensor, "plane row column"], valid: Bool[Tensor, "plane row column"]
+) -> Float[Tensor, "plane row column"]:
     """Mean over the valid neighbours of each bin, itself left out; its own value where it has none."""
     kernel = torch.ones(1, 1, WINDOW, WINDOW, dtype=variance.dtype)
     kernel[..., WINDOW // 2, WINDOW // 2] = 0
-    pair = torch.stack((variance * valid, valid.to(variance.dtype)))[:, None]
-    total, count = torch.nn.functional.conv2d(pair, kernel, padding=WINDOW // 2)[:, 0]
+    pair = torch.stack((variance * valid, valid.to(variance.dtype)))
+    total, count = torch.nn.functional.conv2d(pair.flatten(0, 1)[:, None], kernel, padding=WINDOW // 2).view_as(pair)
     return torch.where(count > 0, total / count.clamp(min=1), variance)
 
 
 def _contrast(
-    expected: Float[Tensor, "point energy"],
-    claimed: Float[Tensor, "point energy"],
-    around: Float[Tensor, "point energy"],
-    valid: Bool[Tensor, "point energy"],
-) -> Float[Tensor, "point energy"]:
+    expected: Float[Tensor, "plane row column"],
+    claimed: Float[Tensor, "plane row column"],
+    around: Float[Tensor, "plane row column"],
+    valid: Bool[Tensor, "plane row column"],
+) -> Float[Tensor, "plane row column"]:
     """(expected + level) / its mean over the neighbours.
 
     The level solves sum (expected - mean) (claimed (mean + level) - around (expected + level)) = 0 over the bins

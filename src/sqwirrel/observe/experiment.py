@@ -123,11 +123,6 @@ class Experiment(nn.Module):
         solver = self.view.solvers[0]
         return solver.amplitudes if isinstance(solver, Standing) else None
 
-    def on(self, measurement: Measurement, *, samples: int, cell: float) -> "Experiment":
-        """The same experiment on other bins, averaged over so many points."""
-        how = {"samples": samples, "cell": cell, "seed": self.seed, "twins": self.twins, "shared": self.amplitudes}
-        return Experiment(self.model, measurement, self.instrument, **how)  # type: ignore[arg-type]
-
     def pack(self, **values: float) -> Float[Tensor, "1 parameter"]:
         """Parameters in the order of `names`; those of the model not given take their published default."""
         known = {**self.model.defaults, **values}

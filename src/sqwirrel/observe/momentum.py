@@ -85,7 +85,7 @@ class AngularQWidth:
 
     def nodes(self, measurement: Measurement) -> Float[Tensor, " node"]:
         """Energies spread over the measured range."""
-        return torch.linspace(float(measurement.energy[0]), float(measurement.energy[-1]), NODES, dtype=torch.float64)
+        return torch.linspace(*measurement.range, NODES, dtype=torch.float64)
 
     def fwhm(
         self,

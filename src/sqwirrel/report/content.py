@@ -149,7 +149,7 @@ def described_peaks(peaks: Peaks) -> dict[str, Any]:
         "wavevectors": len(set(map(tuple, peaks.q.tolist()))),
         "energy_range": [float(peaks.energy.min()), float(peaks.energy.max())],
         "error_range": [float(peaks.error.min()), float(peaks.error.max())],
-        "found_by_scans_of_q": int((peaks.q_error > 0).any(dim=1).sum()),
+        "found_by_scans_of_q": int((peaks.q_error != 0).any(-1).any(-1).sum()),
         "temperature": peaks.temperature,
         "field": peaks.field.tolist(),
         **_cell(peaks.lattice),

@@ -75,7 +75,7 @@ def _check_alike(first: Spectrum, other: Spectrum) -> None:
         else f"{one.field.tolist()} and {two.field.tolist()}",
         "the temperatures (K)": _temperatures(one.temperature, two.temperature),
         "the units": "" if first.is_counts == other.is_counts else "counts and reduced data",
-        "the exposures": "" if (one.exposure is None) == (two.exposure is None) else "one has them, the other has none",
+        "the exposures": _exposures(one, two),
     }
     for what, difference in differences.items():
         if difference:
@@ -113,6 +113,13 @@ def _planes(one: QPoints, two: QPoints) -> str:
     if float(torch.linalg.cross(first, second).norm()) < sin(radians(TILT)):
         return ""
     return f"{one.plane.tolist()} and {two.plane.tolist()}"
+
+
+def _exposures(one: Measurement, two: Measurement) -> str:
+    if (one.exposure is None) != (two.exposure is None):
+        return "one has them, the other has none"
+    units = [each.exposure_unit or "what is not said" for each in (one, two)]
+    return "" if units[0] == units[1] else f"counted by {units[0]} and by {units[1]}"
 
 
 def _check_no_twins(parts: Sequence[Spectrum], points: Sequence[QPoints]) -> None:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from jaxtyping import Float64
+import torch
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from sqwirrel.errors import InputError
@@ -20,7 +21,8 @@ class Measurement:
 
     Points of scans have one energy each: `energy` is then (point, 2), lower and upper edge, equal where the point has
     no width; `final_energy` (meV) is that of the analyser, None if E_i was held. `exposure` (point, energy) is how long
-    each bin was counted, in any unit (a monitor, say): counts are expected in proportion to it. None: all alike.
+    each bin was counted, in any unit: counts are expected in proportion to it. None: all alike. `exposure_unit` names
+    what was counted by (the column of a monitor or of time, say), None where that is not known.
     """
 
     points: Points
@@ -30,6 +32,7 @@ class Measurement:
     incident_energy: float | None
     final_energy: float | None
     exposure: Float64[Tensor, "point energy"] | None
+    exposure_unit: str | None
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class Measurement:
         incident_energy: float | None = None,
         final_energy: float | None = None,
         exposure: Numbers | None = None,
+        exposure_unit: str | None = None,
     ) -> None:
         object.__setattr__(self, "points", points)
         object.__setattr__(self, "energy", as_tensor(energy))
@@ -48,6 +52,7 @@ class Measurement:
         object.__setattr__(self, "incident_energy", incident_energy)
         object.__setattr__(self, "final_energy", final_energy)
         object.__setattr__(self, "exposure", None if exposure is None else as_tensor(exposure))
+        object.__setattr__(self, "exposure_unit", exposure_unit)
         self._check_energy()
         if self.temperature is not None and not self.temperature >= 0:
             raise InputError(f"the temperature is {self.temperature} K; it must not be negative")
@@ -89,3 +94,32 @@ class Measurement:
     def range(self) -> tuple[float, float]:
         """Lowest and highest energy, meV."""
         return float(self.energy.min()), float(self.energy.max())
+
+    def same_bins(self, other: "Measurement") -> bool:
+        """Whether both have the same points and energies, to rounding."""
+        if self.shape != other.shape or type(self.points) is not type(other.points):
+            return False
+        pairs = [(self.energy, other.energy), *zip(_where(self.points), _where(other.points), strict=True)]
+        return all(a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=1e-6) for a, b in pairs)
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Number of bins along each axis of a grid, else of shells or points."""
+        return self.points.shape if isinstance(self.points, QGrid) else (len(self.points),)
+
+    @property
+    def planes(self) -> Int64[Tensor, "plane row column"]:
+        """The planes in which bins are neighbours, as numbers of bins: point by point, each at all of its energies.
+
+        A grid has that of its first two axes that vary, one for each energy (and place along a third axis); all others
+        have one plane, of |Q| (or the path) and energy. Tensors go there by `take` and back by `put_`.
+        """
+        n = self.shape[0] * self.shape[1]
+        varying = [k for k, side in enumerate(self.sides) if side > 1][:2]
+        if len(varying) < 2:
+            return torch.arange(n).reshape(1, *self.shape)
+        return torch.arange(n).reshape(*self.sides, -1).movedim(varying, (-2, -1)).flatten(0, -3)
+
+
+def _where(points: Points) -> tuple[Tensor, ...]:
+    return (points.edges,) if isinstance(points, QShells) else (points.q, points.box)

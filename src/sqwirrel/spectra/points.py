@@ -36,6 +36,11 @@ class QShells:
         if self.edges[0] < 0:
             raise InputError(f"|Q| bin edges start at {float(self.edges[0])} 1/angstrom; a modulus is not negative")
 
+    @classmethod
+    def from_edges(cls, edges: Numbers) -> "QShells":
+        """Shells between edges that were made of centres, and may begin below 0: that one is 0."""
+        return cls(as_tensor(edges).clamp(min=0.0))
+
     def __len__(self) -> int:
         return len(self.edges) - 1
 

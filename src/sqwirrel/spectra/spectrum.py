@@ -11,6 +11,7 @@ import numpy as np
 import scipp as sc
 import torch
 from jaxtyping import Bool, Float64
+from scipy.ndimage import minimum_filter
 from torch import Tensor
 
 from sqwirrel.errors import InputError
@@ -105,7 +106,8 @@ class Spectrum:
 
     def despiked(self) -> "Spectrum":
         """The same spectrum with its hot bins marked unmeasured (`noise.hot_bins`), from the data alone."""
-        hot = hot_bins(self.data.values, self.valid.numpy(), self.measurement)
+        error = np.sqrt(self.data.values.clip(min=0) if self.is_counts else self.data.variances)
+        hot = hot_bins(self.data.values, error, self.valid.numpy(), self.measurement)
         return self.without(torch.from_numpy(hot))
 
     def with_errors_from_scatter(self) -> "Spectrum":
@@ -114,7 +116,7 @@ class Spectrum:
         """
         if self.measurement.is_scan or min(self.measurement.shape) < 3:
             raise InputError("scatter tells errors on a map of at least 3 x 3 bins; give this spectrum errors")
-        error = torch.from_numpy(errors_from_scatter(self.data.values, self.valid.numpy()))
+        error = torch.from_numpy(errors_from_scatter(self.data.values, self.valid.numpy(), self.measurement))
         return Spectrum.from_arrays(self.intensity, error, self.measurement, valid=self.valid)
 
     def without(self, hit: Bool[Tensor, "point energy"]) -> "Spectrum":
@@ -125,15 +127,16 @@ class Spectrum:
 
     def trim(self, bins: int) -> "Spectrum":
         """The same spectrum without its rim: unmeasured are all bins that have an unmeasured one, or the end of the
-        map, within `bins` bins along |Q| (or the path). Detectors cover the rim only in part, and scatter there.
+        map, within `bins` bins along |Q|, the path or the axes of a grid. Detectors cover the rim only in part, and
+        scatter there.
         """
         if bins < 0:
             raise InputError(f"trim takes a number of bins, at least 0, got {bins}")
-        padded = np.pad(self.valid.numpy(), ((bins, bins), (0, 0)))
-        inner = np.lib.stride_tricks.sliding_window_view(padded, 2 * bins + 1, axis=0).all(axis=-1)
-        data = self.data.copy()
-        data.masks[UNMEASURED] = sc.array(dims=data.dims, values=~inner)
-        return Spectrum(data, self.measurement)
+        sides = self.measurement.sides
+        size = [1 if side == 1 else 2 * bins + 1 for side in sides]  # what was integrated over has no rim
+        valid = self.valid.numpy().reshape(*sides, -1)
+        inner = minimum_filter(valid, (*size, 1), mode="constant", cval=0).reshape(self.measurement.shape)
+        return self.without(torch.from_numpy(~inner))
 
     def rebin(self, *, q: int = 1, energy: int = 1, mean: bool = False) -> "Spectrum":
         """Every `q` adjacent shells or points and every `energy` adjacent energy bins merged into one.

@@ -14,11 +14,13 @@ from sqwirrel.infer.importance import Weighted
 from sqwirrel.infer.posterior import Basin, Check
 from sqwirrel.infer.refine import Optimum, refine
 from sqwirrel.infer.target import Target
+from sqwirrel.infer.terms import SpectrumTerm
+from sqwirrel.model import library
 from sqwirrel.model.prior import Fixed, Normal, Prior, Uniform
-from sqwirrel.observe import Gaussian, Poisson, Robust
+from sqwirrel.observe import Experiment, Gaussian, Instrument, Poisson, Robust
 from sqwirrel.observe.counting import Counting
 from sqwirrel.observe.experiment import Anchored
-from sqwirrel.spectra import Measurement, QShells, Spectrum
+from sqwirrel.spectra import Measurement, QGrid, QShells, Spectrum
 from tests.unit.infer.toy import Toy, noise, spectrum
 
 BINS = 400
@@ -265,3 +267,25 @@ def test_a_map_smaller_than_a_block_is_one_block() -> None:
     data = Spectrum.from_arrays(*torch.tensor([[[9.0, 9, 9]], [[1, 1, 1]]]).double(), where)
     found = by_name(checks.fit_checks(Target.of(experiment, prior, data), torch.tensor([1.0]).double())[1])
     assert found["residual_structure"].value == pytest.approx(8 * 3**0.5)
+
+
+def test_structure_of_a_grid_lies_in_its_planes() -> None:
+    """The last bins of one row and the first of the next are no neighbours; a patch is found where it is.
+
+    14 bins of 1.6 stand next to each other in the list of points: 6 standard deviations of their mean.
+    """
+    model = library.load("fm_chain")
+    sides = [torch.arange(7.0), torch.arange(21.0), [0, 1]]
+    where = Measurement(QGrid(model.lattice, 0.01 * torch.eye(3), sides), [1.0, 2.0, 3.0], 5.0)
+    experiment = Experiment(model, where, Instrument(), samples=1)
+    theta = experiment.pack(fwhm=0.3, scale=0.0, background=0.0)
+    apart, patch = torch.zeros(6, 20, 2, dtype=torch.float64), torch.zeros(6, 20, 2, dtype=torch.float64)
+    apart[2, -3:], apart[3, :4], patch[2:5, 4:9, 1] = 1.6, 1.6, 5.0
+    for values, passed in ((apart, True), (patch, False)):
+        data = Spectrum.from_arrays(values.reshape(120, 2), torch.ones(120, 2).double(), where)
+        term = SpectrumTerm.of(experiment, data, experiment.names)
+        found = by_name(checks._spectrum_checks(term, theta)[1])["residual_structure"]
+        assert found.passed == passed
+    assert found.meaning.endswith("2.00 to 3.00 meV")
+    first = found.meaning.partition("q (")[2].partition(")")[0].split(", ")
+    assert [float(x) for x in first[:2]] == pytest.approx([0.0, 0.0], abs=0.02)

@@ -10,8 +10,8 @@ from sqwirrel.infer.inference import Averages, random_starts
 from sqwirrel.infer.target import Target
 from sqwirrel.model import library
 from sqwirrel.model.prior import Fixed, LogUniform, Prior, Uniform
-from sqwirrel.observe import Experiment, Instrument, Poisson
-from sqwirrel.spectra import Measurement, QPath, Spectrum
+from sqwirrel.observe import Experiment, Instrument, Poisson, TemplateBackground
+from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum
 
 CHAIN = library.load("fm_chain")
 POINTS = torch.tensor([[h, 0, 0] for h in (0.15, 0.25, 0.35, 0.5)], dtype=torch.float64)
@@ -158,3 +158,35 @@ def test_bins_of_data_and_experiment_must_agree() -> None:
 def test_settings_have_lower_ends(wrong: dict[str, int]) -> None:
     with pytest.raises(InputError, match="at least"):
         Settings(**wrong)
+
+
+def powder(exposure: Tensor | None = None) -> Measurement:
+    """100 shells of 170 energies: more than a search looks at, and not a multiple of it."""
+    edges = (torch.linspace(0.5, 2.5, 101).double(), torch.linspace(0.5, 5.5, 171).double())
+    return Measurement(QShells(edges[0]), edges[1], 5.0, exposure=exposure)
+
+
+def test_a_measured_background_is_merged_with_the_data() -> None:
+    """Of a plane, the mean over merged bins is its value in their middle."""
+    where = powder()
+    plane = where.points.centres[:, None] + 3 * where.energy_centres
+    gap = torch.ones(where.shape, dtype=torch.bool)
+    gap[0] = False
+    measured = Spectrum.from_arrays(plane, plane, where, valid=gap)
+    experiment = Experiment(CHAIN, where, Instrument(background=TemplateBackground(measured)), samples=2)
+    averages = Averages.of(experiment, measured)
+    coarse = averages.coarse.measurement
+    assert averages.merge[""] == (3, 3)
+    assert coarse.shape == (34, 57)
+    middle = coarse.points.centres[:, None] + 3 * coarse.energy_centres
+    assert torch.allclose(averages.coarse.templates[1, 1:], middle[1:], atol=1e-12)
+    assert bool((averages.coarse.templates[0] == 1).all())
+
+
+def test_a_map_with_exposures_is_not_merged() -> None:
+    where = powder(torch.ones(100, 170).double())
+    experiment = Experiment(CHAIN, where, Instrument(counting=Poisson()), samples=2)
+    counts = torch.ones(where.shape, dtype=torch.float64)
+    averages = Averages.of(experiment, Spectrum.from_arrays(counts, counts, where, is_counts=True))
+    assert averages.merge[""] == (1, 1)
+    assert averages.coarse.measurement.shape == where.shape

@@ -11,6 +11,7 @@ from sqwirrel.infer.checks import fit_checks
 from sqwirrel.infer.inference import Averages
 from sqwirrel.infer.screen import profile
 from sqwirrel.infer.target import Target
+from sqwirrel.lattice import Lattice
 from sqwirrel.model import library
 from sqwirrel.model.prior import Fixed, LogUniform, Prior, Uniform
 from sqwirrel.observe import Experiment, Instrument, Poisson
@@ -175,6 +176,9 @@ def test_data_and_experiments_must_go_together() -> None:
         infer(PARTS["low"], ALONE, DATA, QUICK)
     with pytest.raises(InputError, match="says nothing about 'fwhm_low'"):
         infer(JOINT, ALONE, DATA, QUICK)
+    other = Peaks(Lattice(2 * CHAIN.lattice.a, CHAIN.lattice.b, CHAIN.lattice.c), TABLE.q, TABLE.energy, TABLE.error)
+    with pytest.raises(InputError, match="the table of peaks has other wavevectors than the experiment"):
+        infer(PeakExperiment(CHAIN, TABLE), Prior(J=ALONE.free["J"], outliers=LogUniform(0.01, 0.2)), other, QUICK)
 
 
 TABLE = Peaks(CHAIN.lattice, [[0.2, 0, 0]], [2.0], [0.1])

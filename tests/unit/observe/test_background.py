@@ -5,9 +5,14 @@ import torch
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
+from sqwirrel.model import library
 from sqwirrel.observe import (
     ConstantBackground,
+    ElasticBackground,
+    Experiment,
+    Instrument,
     PlanarBackground,
+    Poisson,
     SlopedBackground,
     SmoothBackground,
     TemplateBackground,
@@ -50,6 +55,8 @@ def measured(measurement: Measurement = MAP, seed: int = 1) -> Spectrum:
         PlanarBackground(),
         SmoothBackground(2, 3),
         TemplateBackground(measured(), SlopedBackground()),
+        ElasticBackground(0.4),
+        ElasticBackground(0.4, SlopedBackground()),
     ],
 )
 def test_every_template_has_a_name_and_a_unit(background: PlanarBackground) -> None:
@@ -108,8 +115,79 @@ def test_bins_that_a_measured_background_lacks_are_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [Measurement(MAP.points, [0.0, 1.0, 2.0, 5.0], 5.0), Measurement(MAP.points, [0, 1], 5)]
+    ("mine", "other"),
+    [
+        (MAP, Measurement(MAP.points, [0.0, 1.0, 2.0, 5.0], 5.0)),
+        (MAP, Measurement(MAP.points, [0, 1], 5)),
+        (MAP, Measurement(QShells([3.0, 3.5, 4.0]), ENERGY, 5.0)),
+        (MAP, PATH),
+        (PATH, Measurement(QPath(PATH.points.lattice, PATH.points.q + 0.1, PATH.points.box), ENERGY, 5.0)),
+        (PATH, Measurement(QPath(PATH.points.lattice, PATH.points.q, 0.1 * torch.eye(3)), ENERGY, 5.0)),
+    ],
 )
-def test_measured_background_on_other_bins_is_refused(other: Measurement) -> None:
+def test_measured_background_on_other_bins_is_refused(mine: Measurement, other: Measurement) -> None:
     with pytest.raises(InputError, match="reduce both onto the same bins"):
-        TemplateBackground(measured()).templates(other)
+        TemplateBackground(measured(mine)).templates(other)
+
+
+def test_a_measured_background_on_other_shells_is_refused_with_both() -> None:
+    with pytest.raises(InputError) as caught:
+        TemplateBackground(measured()).templates(Measurement(QShells([3.0, 3.5, 4.0]), ENERGY, 5.0))
+    assert str(caught.value) == (
+        "the measured background has 2 x 3 bins, |Q| 1.00 to 2.00 1/angstrom, 0 to 4 meV, the spectrum 2 x 3 bins, "
+        "|Q| 3.00 to 4.00 1/angstrom, 0 to 4 meV; reduce both onto the same bins"
+    )
+
+
+def test_only_a_measured_background_changes_with_its_bins() -> None:
+    whole = TemplateBackground(measured(), SlopedBackground())
+    merged = whole.rebinned(2, 2)
+    assert torch.equal(merged.spectrum.intensity, measured().rebin(q=2, energy=2).intensity)
+    assert torch.equal(merged.templates(merged.spectrum.measurement)[2], merged.spectrum.intensity)
+    for shape in (ConstantBackground(), SlopedBackground(), PlanarBackground(), SmoothBackground()):
+        assert shape.rebinned(2, 2) == shape
+
+
+SCAN = Measurement(
+    QPoints(PATH.points.lattice, [[0.1, 0, 0]] * 4), torch.tensor([0.0, 0.3, -0.3, 6.0])[:, None].expand(4, 2), 5.0
+)
+
+
+def test_the_elastic_line_is_a_lorentzian_round_zero_energy() -> None:
+    """Its value at E = 0 is the parameter, half of it is left half a width away, and it falls as 1 / E^2."""
+    background = ElasticBackground(0.6)
+    assert background.names == ("background", "background_elastic")
+    scan = background.templates(SCAN)
+    assert torch.equal(scan[:1], ConstantBackground().templates(SCAN))
+    assert scan[1, :, 0].tolist() == pytest.approx([1, 0.5, 0.5, 0.05**2], rel=3e-3)
+    for measurement in (MAP, PATH):
+        tail = background.templates(measurement)[1]
+        assert tail.tolist() == [pytest.approx([1 / (1 + (2 * e / 0.6) ** 2) for e in (0.5, 1.5, 3.0)])] * 2
+
+
+def test_the_elastic_line_stands_beside_a_slope() -> None:
+    background = ElasticBackground(0.6, SlopedBackground())
+    assert torch.equal(background.templates(MAP)[:2], SlopedBackground().templates(MAP))
+    assert background.rebinned(2, 2) == background
+    for width in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="meV wide; its full width must be positive"):
+            ElasticBackground(width)
+
+
+@pytest.mark.parametrize("exposed", [False, True])
+def test_a_tail_is_found_under_scans(exposed: bool) -> None:
+    """Counts of a tail and nothing else: its parameter comes back within four standard errors, by least squares."""
+    model = library.load("fm_chain")
+    energy = torch.linspace(0.5, 4, 60, dtype=torch.float64)[:, None].expand(60, 2)
+    exposure = torch.linspace(1, 3, 60, dtype=torch.float64)[:, None] if exposed else None
+    points = QPoints(model.lattice, [[0.5, 0, 0]] * 60)
+    where = Measurement(points, energy, 5.0, final_energy=14.7, exposure=exposure)
+    experiment = Experiment(model, where, Instrument(background=ElasticBackground(0.4), counting=Poisson()))
+    theta = experiment.pack(fwhm=0.3, scale=0.0, background=20.0, background_elastic=3000.0)
+    counts = experiment.sample(theta, 1).intensity[:, 0]
+    shapes, mean = experiment.templates[:, :, 0], experiment(theta)[0, :, 0]
+    fisher = (shapes / mean) @ shapes.T
+    found = torch.linalg.solve(fisher, (shapes / mean) @ counts)
+    error = torch.linalg.inv(fisher).diagonal().sqrt()
+    assert float(error[1]) < 200
+    assert bool(((found - torch.tensor([20.0, 3000.0]).double()).abs() < 4 * error).all())

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.lattice import Lattice
 from sqwirrel.observe import Gaussian, Poisson, Robust
 from sqwirrel.observe.counting import WINDOW, Observed
-from sqwirrel.spectra import Measurement, QShells, Spectrum
+from sqwirrel.spectra import Measurement, QGrid, QShells, Spectrum
 
 
 def spectrum(values: Tensor, error: Tensor, *, is_counts: bool = False, valid: Tensor | None = None) -> Spectrum:
@@ -294,3 +295,16 @@ def test_robust_counting_needs_a_degree_of_freedom_and_a_positive_floor() -> Non
             Robust(freedom)
     with pytest.raises(InputError, match="must be positive"):
         Robust(floor=-1.0)
+
+
+def test_neighbours_on_a_grid_do_not_run_over_its_edge() -> None:
+    """Errors that are large in the first column only do not reach the last one."""
+    sides = [torch.arange(8.0), torch.arange(10.0), [0, 1]]
+    where = Measurement(QGrid(Lattice(4.0, 4.0, 4.0), torch.eye(3), sides), [0.0, 1.0, 2.0], 5.0)
+    error = torch.ones(7, 9, 2, dtype=torch.float64)
+    error[:, 0] = 10.0
+    data = Spectrum.from_arrays(torch.ones(63, 2).double(), error.reshape(63, 2), where)
+    variance = Gaussian().observe(data).variance.reshape(7, 9, 2)
+    assert bool((variance[:, 3:] == 1).all())
+    assert bool((variance[:, :3] > 1).all())
+    assert torch.allclose(variance[..., 0], variance[..., 1])

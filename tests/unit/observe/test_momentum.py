@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-from sqwirrel.observe import AngularQWidth, ConstantQWidth
+from sqwirrel.model import library
+from sqwirrel.observe import AngularQWidth, ConstantQWidth, Experiment, Instrument
 from sqwirrel.observe.momentum import SMALL_ANGLE, shell_kernels, smear_momentum
 from sqwirrel.observe.resolution import SIGMA
-from sqwirrel.spectra import Measurement, QShells
+from sqwirrel.spectra import Measurement, QPoints, QShells
 from sqwirrel.units import E_PER_K2
 
 CELLS = torch.linspace(0.5, 3.5, 61, dtype=torch.float64)
@@ -111,3 +112,13 @@ def test_nodes_span_the_energy_range() -> None:
     assert (float(nodes[0]), float(nodes[-1])) == (1, 9)
     assert AngularQWidth().units == {"fwhm_angle": "deg"}
     assert ConstantQWidth().units == {"fwhm_q": "1/angstrom"}
+
+
+def test_an_angular_width_may_be_shared_with_scans() -> None:
+    """It is no parameter of theirs: an instrument of a powder map serves them, too."""
+    model = library.load("fm_chain")
+    energy = torch.tensor([[2.0, 2.0], [3.0, 3.0]], dtype=torch.float64)
+    where = Measurement(QPoints(model.lattice, [[0.25, 0, 0]] * 2), energy, 5.0, final_energy=14.7)
+    experiment = Experiment(model, where, Instrument(q_width=AngularQWidth()))
+    assert "fwhm_angle" not in experiment.names
+    assert bool((experiment(experiment.pack(fwhm=0.5, scale=1.0, background=0.0)) > 0).any())

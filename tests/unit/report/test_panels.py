@@ -91,7 +91,7 @@ def test_peaks_lie_on_straight_lines_and_corners_on_two():
 
 def test_peaks_are_drawn_with_the_error_that_was_measured():
     q = [[0.1, 0, 0], [0.2, 0, 0]]
-    peaks = Peaks(LATTICE, q, [3.0, 4.0], [0.5, 0.4], q_error=[[0, 0, 0], [0.02, 0, 0]])
+    peaks = Peaks(LATTICE, q, [3.0, 4.0], [0.5, 0.4], q_error=[[[0, 0, 0]], [[0.02, 0.01, 0]]])
     axes = figures.picture(peaks, "p").axes[0]
     (container,) = axes.containers
     _, _, (across, up) = container

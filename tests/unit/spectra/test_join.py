@@ -7,7 +7,7 @@ import torch
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
-from sqwirrel.spectra import Measurement, QPoints, QShells, Spectrum, join
+from sqwirrel.spectra import Measurement, QPoints, QShells, Spectrum, join, read, write
 
 
 def scan(number=1, *, start=0.0, cell=(4.0, 4.0, 6.0), plane=((1, 0, 0), (0, 1, 0)), counts=(3.0, 0.0, 5.0), is_counts=True, **conditions):  # fmt: skip
@@ -67,6 +67,7 @@ def test_one_spectrum_stays_as_it_is():
         (scan(2, temperature=20.0), "scans 1 and 2 cannot be joined: the temperatures (K) differ, 1.5 and 20"),
         (scan(2, is_counts=False), "scans 1 and 2 cannot be joined: the units differ, counts and reduced data"),
         (scan(2, exposure=None), "scans 1 and 2 cannot be joined: the exposures differ, one has them, the other has none"),
+        (scan(2, exposure_unit="time"), "scans 1 and 2 cannot be joined: the exposures differ, counted by what is not said and by time"),
         (scan(2), "scan 2 is given twice; leave out one of them"),
     ],
 )  # fmt: skip
@@ -95,3 +96,17 @@ def test_an_unknown_temperature_does_not_stand_in_the_way():
     unknown = dataclasses.replace(scan(2, start=1.0).measurement, temperature=None)
     whole = join([scan(1), Spectrum(scan(2).data, unknown)])
     assert whole.measurement.temperature == 1.5
+
+
+def test_seconds_are_not_joined_with_counts_of_a_monitor(tmp_path):
+    """Kept by our HDF5, too; scans of one unit keep it."""
+    one, two = scan(1, exposure_unit="monitor"), scan(2, start=1.0, exposure_unit="time")
+    write(tmp_path / "two.h5", two)
+    for other in (two, read(tmp_path / "two.h5")):
+        with pytest.raises(InputError) as caught:
+            join([one, other])
+        message = "scans 1 and 2 cannot be joined: the exposures differ, counted by monitor and by time"
+        assert str(caught.value) == message
+    assert join([one, scan(2, start=1.0, exposure_unit="monitor")]).measurement.exposure_unit == "monitor"
+    write(tmp_path / "one.h5", scan(1))
+    assert read(tmp_path / "one.h5").measurement.exposure_unit is None

@@ -102,3 +102,9 @@ def test_a_path_takes_one_box_or_one_each():
     torch.testing.assert_close(straight.merge(3).box[0], torch.tensor([0.3, 0, 0], dtype=torch.float64))
     with pytest.raises(InputError, match="cannot be merged"):
         QPath.along(CUBIC, [[0, 0, 0], [0.1, 0, 0], [0.1, 0.1, 0], [0.1, 0.2, 0]]).merge(2)
+
+
+def test_edges_made_of_centres_begin_at_zero():
+    assert QShells.from_edges(np.array([-0.05, 0.05, 0.15])).edges.tolist() == [0, 0.05, 0.15]
+    with pytest.raises(InputError, match="finite and ascending"):
+        QShells.from_edges([-2.0, -1.0, 0.5])

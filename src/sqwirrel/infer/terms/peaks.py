@@ -42,8 +42,8 @@ class PeaksTerm:
     @classmethod
     def of(cls, experiment: PeakExperiment, peaks: Peaks, names: tuple[str, ...], label: str = "") -> "PeaksTerm":
         """The term of `peaks`, which must lie at the wavevectors of `experiment`."""
-        there = experiment.peaks.q
-        if there.shape != peaks.q.shape or not torch.allclose(there, peaks.q, rtol=0, atol=1e-6):
+        there, here = (each.lattice.to_cartesian(each.q) for each in (experiment.peaks, peaks))
+        if there.shape != here.shape or not torch.allclose(there, here, rtol=0, atol=1e-6):
             raise InputError(
                 f"the table of peaks{f' {label!r}' if label else ''} has other wavevectors than the experiment; make "
                 "the experiment on this table"

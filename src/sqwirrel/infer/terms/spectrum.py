@@ -12,8 +12,7 @@ from sqwirrel.infer.terms.term import TermSlope
 from sqwirrel.observe import Experiment
 from sqwirrel.observe.counting import Observed
 from sqwirrel.observe.experiment import Anchored
-from sqwirrel.spectra import Measurement, QShells, Spectrum
-from sqwirrel.spectra.measurement import Points
+from sqwirrel.spectra import Spectrum
 
 RIDGE = 1e-9
 
@@ -36,7 +35,7 @@ class SpectrumTerm:
     def of(cls, experiment: Experiment, spectrum: Spectrum, names: tuple[str, ...], label: str = "") -> "SpectrumTerm":
         """The term of `spectrum`, which must lie on the bins that `experiment` simulates."""
         this = f" '{label}'" if label else ""
-        if not _same_bins(experiment.measurement, spectrum.measurement):
+        if not experiment.measurement.same_bins(spectrum.measurement):
             raise InputError(
                 f"the spectrum{this} lies on other bins than the experiment; make the experiment on its measurement"
             )
@@ -140,15 +139,3 @@ def _least_squares(shapes: Tensor, amplitude: Tensor, free: list[int], y: Tensor
     normal = normal + torch.diag_embed(RIDGE * size + torch.finfo(y.dtype).tiny)
     solved: Tensor = torch.linalg.solve(normal, torch.einsum("bkn,bn->bk", A * weight, rest))
     return solved
-
-
-def _same_bins(a: Measurement, b: Measurement) -> bool:
-    """Whether both measurements have the same points and energies, to rounding."""
-    if a.shape != b.shape or type(a.points) is not type(b.points):
-        return False
-    pairs = [(a.energy, b.energy), *zip(_where(a.points), _where(b.points), strict=True)]
-    return all(x.shape == y.shape and torch.allclose(x, y, rtol=0, atol=1e-6) for x, y in pairs)
-
-
-def _where(points: Points) -> tuple[Tensor, Tensor]:
-    return (points.edges, points.edges) if isinstance(points, QShells) else (points.q, points.box)

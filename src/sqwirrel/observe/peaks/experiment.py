@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from sqwirrel.errors import InputError
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.observe.peaks.mixture import Lines, drawn, grouped, log_match, log_mixture
+from sqwirrel.observe.peaks.mixture import Lines, cut, drawn, grouped, log_match, log_mixture, mass
+from sqwirrel.observe.views.sampling import same_cell
 from sqwirrel.observe.views.view import slopes
 from sqwirrel.seeds import stream
 from sqwirrel.simulate import SpinWaves
@@ -23,7 +24,7 @@ MOST = 6
 SOFT = 0.1
 """Added to the intensity of every mode, times their mean: a neutron that hardly sees a mode may have measured it."""
 BEYOND = 1.5
-"""Peaks are taken as searched for up to this many times the highest energy of the table, where it says nothing."""
+"""Peaks are taken as searched for from 0 to this many times the highest energy of the table, where it says nothing."""
 
 
 class PeakSlope(NamedTuple):
@@ -40,9 +41,13 @@ class PeakExperiment(nn.Module):
 
     Nuisances: `outliers`, the probability that a peak is none of the modes; with `extra`, `peak_width_extra` (meV), a
     standard deviation added in quadrature to every error. Peaks at one wavevector are distinct modes, so a measurement
-    of the same peak again belongs in a table of its own. Errors of q add to those of energies, by the slope of the
-    mode, unless `q_error` is False: for tables whose errors of energies are those of q already. Intensities and widths
-    are not used; without a temperature, modes are weighed as at 0 K.
+    of the same peak again belongs in a table of its own. Modes count as far as they lie in the range that was searched.
+    The cell of the table may be a multiple of that of the model.
+
+    Errors of q add to those of energies, by the mean of the squares of what one of them up and one down do to a mode
+    (modes by rank, so that where they cross each is a cone), unless `q_error` is False: for tables whose errors of
+    energies are those of q already. Intensities and widths are not used; without a temperature, modes are weighed as
+    at 0 K.
     """
 
     def __init__(self, model: SpinModel, peaks: Peaks, *, extra: bool = False, q_error: bool = True) -> None:
@@ -50,13 +55,11 @@ class PeakExperiment(nn.Module):
         _check(peaks)
         self.model, self.peaks, self.blur = model, peaks, 0.0
         self.names = (*model.names, OUTLIERS, *((EXTRA,) if extra else ()))
-        self.groups, self.span = grouped(peaks.q), _span(peaks)
+        self.groups, (self.low, self.high) = grouped(peaks.q), _searched(peaks)
         if max(group.shape[1] for group in self.groups) > MOST:
             raise InputError(f"more than {MOST} peaks of the table are at one wavevector; split the table")
-        axes = [axis for axis in range(3) if q_error and bool(peaks.q_error[:, axis].any())]
-        step = torch.eye(3, dtype=torch.float64)[axes]
-        shifts = [sign * peaks.q_error * unit for unit in step for sign in (1, -1)]
-        q = torch.cat([peaks.q, *(peaks.q + shift for shift in shifts)])
+        shifts = [sign * vector for vector in peaks.q_error.unbind(1) for sign in (1, -1)] if q_error else []
+        q = torch.cat([peaks.q, *(peaks.q + shift for shift in shifts)]) @ same_cell(peaks.lattice, model.lattice)
         self.waves = SpinWaves(model, q, temperature=peaks.temperature or 0.0, field=peaks.field)
 
     @property
@@ -76,7 +79,7 @@ class PeakExperiment(nn.Module):
         modes = self.waves(theta[:, : len(self.model.names)])
         half, n = modes.energy.shape[-1] // 2, len(self.peaks)
         here, *around = modes.energy[..., :half].split(n, dim=1)
-        spread = [((up - down) / 2) ** 2 for up, down in zip(around[::2], around[1::2], strict=True)]
+        spread = [(moved - here) ** 2 / 2 for moved in around]
         strength = modes.intensity[:, :n, :half].clamp(min=0)
         weight = strength + SOFT * strength.mean(-1, keepdim=True) + 1e-12
         variance = torch.stack([torch.zeros_like(here), *spread]).sum(0)
@@ -87,15 +90,16 @@ class PeakExperiment(nn.Module):
     ) -> tuple[Float[Tensor, " batch"], Bool[Tensor, " batch"]]:
         """log p(energies of `peaks`), which lie at the wavevectors of this experiment, and stability."""
         lines, stable = self.lines(theta)
-        match = self._match(theta, lines, peaks)
-        return self._mixed(match, lines.weight, self._outliers(theta)), stable
+        variance = self._variance(theta, lines, peaks)
+        return self._mixed(self._match(lines, variance, peaks), lines, variance, self._outliers(theta)), stable
 
     def slope(self, theta: Float[Tensor, "batch parameter"], peaks: Peaks) -> PeakSlope:
         """log L, its exact gradient, and the information.
 
         That is the Fisher information of positions and variances if it were known which line each peak belongs to,
         weighed with the probabilities of that (the responsibilities), and the curvature in `outliers` likewise. What is
-        not known of the assignment is not taken off, and what the weights of lines add is left out.
+        not known of the assignment is not taken off, nor what the ends of the range take of a line that lies across
+        one, and what the weights of lines add is left out.
         """
         n = len(self.model.names)
 
@@ -105,21 +109,20 @@ class PeakExperiment(nn.Module):
 
         value, rise, stable = slopes(stacked, theta[:, :n])
         lines, rise = Lines(*value.detach().unbind(1)), rise.detach().movedim(0, 1)
-        match, outliers = self._match(theta, lines, peaks).detach(), self._outliers(theta).detach()
-        leaves = [part.requires_grad_() for part in (match, lines.weight, outliers)]
+        variance, outliers = self._variance(theta, lines, peaks).detach(), self._outliers(theta).detach()
+        leaves = [part.requires_grad_() for part in (lines.energy, variance, lines.weight, outliers)]
         with torch.enable_grad():
-            total = self._mixed(match, lines.weight, outliers)
-        share, by_weight, by_outliers = torch.autograd.grad(total.sum(), leaves)
+            match = self._match(lines, variance, peaks)
+            total = self._mixed(match, lines, variance, outliers)
+        share, by_line, by_variance, by_weight, by_outliers = torch.autograd.grad(total.sum(), [match, *leaves])
         line, wide = self._full(rise[:, :, 0]), self._full(rise[:, :, 2])
         if EXTRA in self.names:
             wide[:, -1] = 2 * theta[:, -1, None, None]
-        away, variance = peaks.energy[:, None] - lines.energy, self._variance(theta, lines, peaks)
-        slope = line * (away / variance)[:, None] + 0.5 * wide * (away**2 / variance**2 - 1 / variance)[:, None]
-        gradient = (share[:, None] * slope).sum((-2, -1))
+        gradient = (by_line[:, None] * line + by_variance[:, None] * wide).sum((-2, -1))
         gradient[:, :n] += (by_weight[:, None] * rise[:, :, 1]).sum((-2, -1))
         gradient[:, n] += by_outliers
+        known, eps, variance = share.sum((-2, -1)), outliers.detach(), variance.detach()
         information = _squared(line, share / variance) + _squared(wide, share / variance**2 / 2)
-        known, eps = share.sum((-2, -1)), outliers.detach()
         information[:, n, n] += known / (1 - eps) ** 2 + (len(peaks) - known) / eps**2
         return PeakSlope(total.detach(), gradient, information, stable)
 
@@ -129,11 +132,12 @@ class PeakExperiment(nn.Module):
         """The probability that each peak belongs to each line, the lines, and the variances (meV^2)."""
         with torch.no_grad():
             lines, _ = self.lines(theta)
-        match = self._match(theta, lines, peaks).requires_grad_()
+        variance = self._variance(theta, lines, peaks)
+        match = self._match(lines, variance, peaks).requires_grad_()
         with torch.enable_grad():
-            total = self._mixed(match, lines.weight, self._outliers(theta))
+            total = self._mixed(match, lines, variance, self._outliers(theta))
         (share,) = torch.autograd.grad(total.sum(), match)
-        return share[0], lines, self._variance(theta, lines, peaks)[0]
+        return share[0], lines, variance[0]
 
     def pack(self, **values: float) -> Float[Tensor, "1 parameter"]:
         """Parameters in the order of `names`; those of the model not given take their published default."""
@@ -151,23 +155,19 @@ class PeakExperiment(nn.Module):
         if not bool(stable.all()):
             raise InputError(self.why_unstable(theta))
         generator, energy = stream(seed, "peaks"), self.peaks.energy.clone()
-        low, variance = self._searched(), self._variance(theta, lines, self.peaks)[0]
+        variance, low, high = self._variance(theta, lines, self.peaks), self.low, self.high
+        inside = mass(low, high, lines.energy, variance)[0]
+        even = torch.rand(len(energy), generator=generator, dtype=energy.dtype)
         for row in (row for group in self.groups for row in group):
-            line = drawn(lines.weight[0, row[0]], len(row), float(self._outliers(theta)), generator)
-            normal = torch.randn(len(row), generator=generator, dtype=energy.dtype)
-            even = low[row] + self.span[row] * torch.rand(len(row), generator=generator, dtype=energy.dtype)
-            near = lines.energy[0, row, line] + variance[row, line].sqrt() * normal
-            energy[row] = torch.where(line < 0, even, near)
+            line = drawn(lines.weight[0, row[0]], inside[row], self._outliers(theta)[0], generator)
+            near = cut(low[row], high[row], lines.energy[0, row, line], variance[0, row, line], even[row])
+            energy[row] = torch.where(line < 0, low[row] + (high - low)[row] * even[row], near)
         return replace(self.peaks, energy=energy)
 
     def why_unstable(self, theta: Float[Tensor, "1 parameter"], at: Float[Tensor, "q 3"] | None = None) -> str:
         """One sentence: where the assumed order fails."""
         values = theta[:, : len(self.model.names)]
         return why_unstable(self.model, stability(self.model, values, field=self.peaks.field), at)
-
-    def _searched(self) -> Float[Tensor, " peak"]:
-        """Where the range of each peak begins, meV."""
-        return torch.zeros_like(self.span) if self.peaks.search is None else self.peaks.search[:, 0]
 
     def _outliers(self, theta: Tensor) -> Float[Tensor, " batch"]:
         return theta[:, len(self.model.names)]
@@ -176,12 +176,16 @@ class PeakExperiment(nn.Module):
         extra = theta[:, -1, None, None] ** 2 if EXTRA in self.names else 0.0
         return lines.variance + (peaks.error**2 + self.blur**2)[:, None] + extra
 
-    def _match(self, theta: Tensor, lines: Lines, peaks: Peaks) -> Float[Tensor, "batch peak line"]:
-        return log_match(peaks.energy, self.span, lines.energy, self._variance(theta, lines, peaks))
+    def _match(self, lines: Lines, variance: Tensor, peaks: Peaks) -> Float[Tensor, "batch peak line"]:
+        return log_match(peaks.energy, self.high - self.low, lines.energy, variance)
 
-    def _mixed(self, match: Tensor, weight: Tensor, outliers: Tensor) -> Float[Tensor, " batch"]:
-        parts = [log_mixture(match[:, group], weight[:, group[:, 0]], outliers).sum(1) for group in self.groups]
-        total: Tensor = torch.stack(parts).sum(0) - self.span.log().sum()
+    def _mixed(self, match: Tensor, lines: Lines, variance: Tensor, outliers: Tensor) -> Float[Tensor, " batch"]:
+        inside, weight = mass(self.low, self.high, lines.energy, variance), lines.weight
+        parts = [
+            log_mixture(match[:, group], inside[:, group], weight[:, group[:, 0]], outliers).sum(1)
+            for group in self.groups
+        ]
+        total: Tensor = torch.stack(parts).sum(0) - (self.high - self.low).log().sum()
         return total
 
     def _full(self, rise: Float[Tensor, "batch some peak line"]) -> Float[Tensor, "batch parameter peak line"]:
@@ -207,8 +211,8 @@ def _check(peaks: Peaks) -> None:
             raise InputError("a peak of the table lies outside the range in which it was searched for")
 
 
-def _span(peaks: Peaks) -> Float[Tensor, " peak"]:
-    """Length of the range in which each peak was searched for, meV."""
+def _searched(peaks: Peaks) -> tuple[Float[Tensor, " peak"], Float[Tensor, " peak"]]:
+    """Where the range in which each peak was searched for begins and ends, meV."""
     if peaks.search is not None:
-        return peaks.search[:, 1] - peaks.search[:, 0]
-    return torch.full_like(peaks.energy, BEYOND * float(peaks.energy.max()))
+        return peaks.search[:, 0], peaks.search[:, 1]
+    return torch.zeros_like(peaks.energy), torch.full_like(peaks.energy, BEYOND * float(peaks.energy.max()))

@@ -1,14 +1,14 @@
 """How likely measured peaks are, given the lines that modes make: a sum over all assignments of peaks to lines.
 
 K peaks at one wavevector belong to K distinct lines, or are outliers. With eps the probability of an outlier, w the
-weights of the lines, v the variances, and U the even density over the range that was searched:
+weights of the lines, v the variances, U the even density over the range that was searched, and M what N has within it:
 
-    p(E_1 ... E_K) = sum_S P(S) prod_(i not in S) U(E_i) sum_a prod_(i in S) w_a(i) N(E_i; omega_a(i), v_i,a(i)) / Z_|S|
+    p(E_1 ... E_K) = sum_S P(S) prod_(i not in S) U_i sum_a prod_(i in S) w_a(i) N(E_i; omega_a(i), v_i,a(i)) / Z_S
+    Z_S = sum_a prod_(i in S) w_a(i) M_i,a(i)
 
 S are the peaks that are no outliers, P(S) is proportional to (1 - eps)^|S| eps^(K - |S|) over the S for which there are
-lines enough, a runs over the assignments to distinct lines, and Z_k = k! e_k(w), with the elementary symmetric
-polynomial, is the sum of prod w over them: the density integrates to one. Both sums are made line by line, with the
-subsets of peaks as states.
+lines enough, and a runs over the assignments to distinct lines. Z_S makes the density integrate to one over the ranges:
+a line counts as far as it lies within them. Both sums are made line by line, with the subsets of peaks as states.
 """
 
 import math
@@ -20,6 +20,8 @@ from torch import Tensor
 
 DEGENERATE = 1e-4
 """Modes within this many meV are one line: no table tells them apart."""
+LEAST = 1e-30
+"""A line has at least this within a range: one that is 11 standard deviations outside explains no peak."""
 
 
 class Lines(NamedTuple):
@@ -58,48 +60,81 @@ def log_match(
     return span.log()[:, None] - 0.5 * (away + torch.log(2 * math.pi * variance))
 
 
+def mass(
+    low: Float[Tensor, " peak"],
+    high: Float[Tensor, " peak"],
+    line: Float[Tensor, "batch peak line"],
+    variance: Float[Tensor, "batch peak line"],
+) -> Float[Tensor, "batch peak line"]:
+    """What the normal law of each line has within the range of each peak, meV; at least `LEAST`."""
+    start, end, _ = _range(low[:, None], high[:, None], line, variance)
+    between: Tensor = torch.special.ndtr(end) - torch.special.ndtr(start)
+    return between.clamp(min=LEAST)
+
+
+def cut(low: Tensor, high: Tensor, line: Tensor, variance: Tensor, even: Tensor) -> Float[Tensor, " peak"]:
+    """Energies that follow the normal law within the range, from numbers that are even on 0 to 1."""
+    start, end, side = _range(low, high, line, variance)
+    below = torch.special.ndtr(start)
+    normal: Tensor = torch.special.ndtri((below + even * (torch.special.ndtr(end) - below)).clamp(min=1e-300))
+    return (line + side * variance.sqrt() * normal).clamp(low, high)
+
+
+def _range(low: Tensor, high: Tensor, line: Tensor, variance: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The range in standard deviations from the line, mirrored (-1) where all of it would be above: tails are exact
+    below."""
+    start, end = (low - line) / variance.sqrt(), (high - line) / variance.sqrt()
+    above = start > 0
+    return torch.where(above, -end, start), torch.where(above, -start, end), 1 - 2.0 * above
+
+
 def log_mixture(
     match: Float[Tensor, "batch group peak line"],
+    inside: Float[Tensor, "batch group peak line"],
     weight: Float[Tensor, "batch group line"],
     outliers: Float[Tensor, " batch"],
 ) -> Float[Tensor, "batch group"]:
-    """Log density of all peaks of each wavevector over that of outliers, from the logs of `log_match`."""
-    peaks = match.shape[-2]
-    subset = torch.arange(2**peaks, device=match.device)
-    has = torch.stack([(subset >> i) & 1 for i in range(peaks)])
-    size = has.sum(0)
-    total = (subset == 0).to(match.dtype).expand(*weight.shape[:-1], -1)
-    every = (torch.arange(peaks + 1, device=match.device) == 0).to(match.dtype).expand(*weight.shape[:-1], -1)
-    for w, row in zip(weight[..., None].unbind(-2), match.exp().unbind(-1), strict=True):
-        with_one = [row[..., i, None] * has[i] * total[..., subset ^ (1 << i)] for i in range(peaks)]
-        total = total + w * torch.stack(with_one).sum(0)
-        every = every + w * torch.nn.functional.pad(every[..., :-1], (1, 0))
-    share = _chances(every, outliers)
-    return (share[..., size] * total).sum(-1).clamp(min=torch.finfo(match.dtype).tiny).log()
+    """Log density of all peaks of each wavevector over that of outliers, from `log_match` and `mass`."""
+    total, norm = _sums(weight, match.exp())[-1], _sums(weight, inside)[-1]
+    chance = _chances(norm, outliers[:, None, None])
+    mean = (chance * total / torch.where(norm > 0, norm, 1.0)).sum(-1)
+    return mean.clamp(min=torch.finfo(match.dtype).tiny).log()
 
 
-def _chances(every: Float[Tensor, "batch group size"], outliers: Float[Tensor, " batch"]) -> Tensor:
-    """P(S) / Z_|S| by the size of S, from the elementary symmetric polynomials of the weights."""
-    peaks, eps = every.shape[-1] - 1, outliers[:, None]
-    possible = every > 0
-    chance = torch.stack([(1 - eps) ** k * eps ** (peaks - k) for k in range(peaks + 1)], -1) * possible
-    ways = every.new_tensor([math.comb(peaks, k) for k in range(peaks + 1)])
-    orders = every.new_tensor([math.factorial(k) for k in range(peaks + 1)])
-    return chance / (chance * ways).sum(-1, keepdim=True) / (orders * torch.where(possible, every, 1.0))
+def _sums(weight: Float[Tensor, "*more line"], each: Float[Tensor, "*more peak line"]) -> list[Tensor]:
+    """For every subset of peaks the sum over its assignments to the first lines, by how many lines these are."""
+    peaks = each.shape[-2]
+    subset = torch.arange(2**peaks, device=each.device)
+    sums = [(subset == 0).to(each.dtype).expand(*weight.shape[:-1], -1)]
+    for w, row in zip(weight[..., None].unbind(-2), each.unbind(-1), strict=True):
+        with_one = [row[..., i, None] * (subset >> i & 1) * sums[-1][..., subset ^ (1 << i)] for i in range(peaks)]
+        sums.append(sums[-1] + w * torch.stack(with_one).sum(0))
+    return sums
 
 
-def drawn(weight: Float[Tensor, " line"], peaks: int, outliers: float, seed: torch.Generator) -> Int64[Tensor, " peak"]:
-    """The line of each peak at one wavevector, -1 for an outlier, by that law; draws that break it are repeated."""
-    while True:
-        stray = torch.rand(peaks, generator=seed) < outliers
-        if int((~stray).sum()) <= int((weight > 0).sum()):
-            break
-    line, chosen = torch.full((peaks,), -1), torch.zeros(int((~stray).sum()), dtype=torch.int64)
-    while len(chosen):
-        chosen = torch.multinomial(weight, len(chosen), replacement=True, generator=seed)
-        if len(set(chosen.tolist())) == len(chosen):
-            break
-    line[~stray] = chosen
+def _chances(norm: Float[Tensor, "*more subset"], eps: Tensor) -> Float[Tensor, "*more subset"]:
+    """P(S)."""
+    subset, peaks = torch.arange(norm.shape[-1], device=norm.device), norm.shape[-1].bit_length() - 1
+    size = torch.stack([subset >> i & 1 for i in range(peaks)]).sum(0)
+    chance = (1 - eps) ** size * eps ** (peaks - size) * (norm > 0)
+    return chance / chance.sum(-1, keepdim=True)
+
+
+def drawn(
+    weight: Float[Tensor, " line"],
+    inside: Float[Tensor, "peak line"],
+    outliers: Float[Tensor, ""],
+    seed: torch.Generator,
+) -> Int64[Tensor, " peak"]:
+    """The line of each peak at one wavevector, -1 for an outlier, by that law: S first, then line by line its peak."""
+    sums, line = _sums(weight, inside), torch.full((len(inside),), -1)
+    subset = int(torch.multinomial(_chances(sums[-1], outliers), 1, generator=seed))
+    for a in reversed(range(len(weight))):
+        members = [i for i in range(len(inside)) if subset >> i & 1]
+        ways = [sums[a][subset], *(weight[a] * inside[i, a] * sums[a][subset ^ (1 << i)] for i in members)]
+        if chosen := int(torch.multinomial(torch.stack(ways), 1, generator=seed)):
+            line[members[chosen - 1]] = a
+            subset ^= 1 << members[chosen - 1]
     return line
 
 

@@ -22,7 +22,7 @@ def peak_panels(peaks: Peaks, title: str) -> Figure:
     figure, panels = blank_panels(len(groups), title)
     for on, axes in zip(groups, panels, strict=True):
         way = course(q[on])
-        spread = peaks.q_error.numpy()[on].max(axis=1)
+        spread = np.sqrt((peaks.q_error.numpy()[on] ** 2).sum(axis=1)).max(axis=1)
         axes.errorbar(
             way.along,
             peaks.energy.numpy()[on],

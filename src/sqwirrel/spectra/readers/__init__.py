@@ -115,7 +115,8 @@ def read_peaks(
 ) -> Peaks:
     """The peaks in a table, in the order of its rows; a row that is there twice is one peak.
 
-    The `lattice` may be left out where the file has a line `# lattice [angstrom, degrees]: a b c alpha beta gamma`.
+    A line `# lattice [angstrom, degrees]: a b c alpha beta gamma` of the file comes first; `lattice` is for a file that
+    has none. Units that the file gives are converted: of that line, of `# temperature [K]: 5`, of `energy [meV]`.
     `columns` names those of a table that does not (or not as we do): h, k, l, energy, error, intensity, fwhm, ...;
     any other name is not used. With the columns `x` and `direction` in place of h, k, l the wavevector is that on one
     of `lines`: for each direction q at x = 0 and what x = 1 adds to it (rlu); `x_error` is then the error of x.

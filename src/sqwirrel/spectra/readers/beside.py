@@ -8,6 +8,7 @@
     axes = ["[H,H,0]", "energy"]                 # of a table of bare columns, in their order; "|Q|" for a powder
     ranges = { "[0,0,L]" = [-0.1, 0.1] }         # what was integrated over, rlu; for "energy" in meV
     beam = [0, 0, 1]                             # along k_i of a crystal that stood still, in place of that range
+    empty_bins = "measured"                      # or "unmeasured": bins in which a file counts no event
 
 A reader asks for what it needs and does not find; what the file says itself is never replaced.
 """
@@ -42,6 +43,7 @@ class Known:
     axes: tuple[str, ...] = ()
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     beam: tuple[float, float, float] | None = None
+    empty_bins: str | None = None
 
     def asks(self, what: str, example: str) -> InputError:
         """The complaint that the file does not hold `what`, with the line that would tell it."""
@@ -61,6 +63,16 @@ class Known:
                 f"{self.name}.toml beside it, or incident_energy into [measurement] of the config"
             )
         return self.incident_energy
+
+    def are_empty_bins_measured(self, number: int) -> bool:
+        """Whether bins without events, so many, counted nothing, or nothing could reach them; asks for it."""
+        if self.empty_bins is None:
+            raise self.asks(
+                f"whether its {number} bins without events were measured",
+                'empty_bins = "measured" (neutron events, of which they got none) or empty_bins = "unmeasured" '
+                "(reduced data, each bin of which is an event: none of them lies there)",
+            )
+        return self.empty_bins == "measured"
 
     def filled(self, spectrum: Spectrum) -> Spectrum:
         """The spectrum with temperature and incident energy where its file left them open."""
@@ -120,6 +132,12 @@ def _ranges(name: str, value: object, beside: Path) -> dict[str, tuple[float, ..
     return {key: _numbers(f"the range of {key}", pair, 2, beside) for key, pair in value.items()}
 
 
+def _empty(name: str, value: object, beside: Path) -> str:
+    if value not in ("measured", "unmeasured"):
+        raise InputError(f"{name} in {beside.name} should be 'measured' or 'unmeasured', got {value}")
+    return str(value)
+
+
 def _vector(name: str, value: object, beside: Path) -> tuple[float, ...]:
     return _numbers(name, value, 3, beside)
 
@@ -131,4 +149,5 @@ _READ: Mapping[str, Any] = {
     "axes": _words,
     "ranges": _ranges,
     "beam": _vector,
+    "empty_bins": _empty,
 }

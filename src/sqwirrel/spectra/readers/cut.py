@@ -117,7 +117,7 @@ def to_spectrum(cut: Cut, known: Known, lattice: Lattice | None = None) -> Spect
 
 def _points(axes: list[Axis], cut: Cut, known: Known, lattice: Lattice | None) -> Points:
     if axes[0].direction is None:
-        return QShells(torch.from_numpy(np.maximum(axes[0].edges, 0.0)))
+        return QShells.from_edges(axes[0].edges)
     directions = np.array([axis.direction for axis in axes])
     lattice = known.needed_lattice() if lattice is None else lattice
     beam, edges = None, [axis.edges for axis in axes]

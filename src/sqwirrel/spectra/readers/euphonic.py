@@ -44,7 +44,7 @@ def read(path: Path) -> Spectrum:
     shell_edges, energy_edges = edges_of(shells, values.shape[0]), edges_of(energy, values.shape[1])
     if shell_edges is None or energy_edges is None:
         raise InputError(f"{path.name} has {len(shells)} |Q| and {len(energy)} energies for {values.shape} bins")
-    points = QShells(torch.from_numpy(np.maximum(shell_edges, 0.0)))
+    points = QShells.from_edges(shell_edges)
     measurement = Measurement(points, torch.from_numpy(energy_edges), temperature=None)
     return Spectrum.from_arrays(torch.from_numpy(values), torch.zeros_like(torch.from_numpy(values)), measurement)
 

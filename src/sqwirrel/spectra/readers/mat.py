@@ -45,7 +45,7 @@ def read(path: Path) -> Spectrum:
             f"{path.name} has {len(shells)} |Q| values and {len(energy)} energies for y of shape {values.shape}; "
             "expected y as (|Q|, energy)"
         )
-    points = QShells(torch.from_numpy(np.maximum(shell_edges, 0.0)))
+    points = QShells.from_edges(shell_edges)
     measurement = Measurement(points, torch.from_numpy(energy_edges), temperature=None)
     return Spectrum.from_arrays(torch.from_numpy(values), torch.from_numpy(errors), measurement)
 

@@ -80,12 +80,50 @@ def test_q_of_crystallography_changes_sign_and_the_energy_does_not(tmp_path):
         assert torch.equal(theirs.intensity[places[tuple(np.round(q, 6))]], ours.intensity[n])
 
 
-def test_what_was_not_counted_masked_or_nan_is_unmeasured(tmp_path):
-    signal, events, mask = values(), np.ones_like(values()), np.zeros(values().shape, dtype=np.int8)
-    signal[0, 0, 0, 0], events[1, 0, 0, 1], mask[2, 1, 0, 3] = np.nan, 0, 1
-    spectrum = read(save(tmp_path / "a.nxs", signal=signal, num_events=events, mask=mask))
-    bad = [tuple(each) for each in (~spectrum.valid).nonzero().tolist()]
-    assert bad == [(0, 0), (2, 1), (5, 3)]
+def empty_bins():
+    """Two bins without events, of which a normalisation makes 0, and NaN where nothing could be measured."""
+    signal, events = values(), np.ones_like(values())
+    for n in ((1, 0, 0, 1), (2, 0, 0, 0)):
+        signal[n], events[n] = 0, 0
+    return signal, events
+
+
+def unmeasured(spectrum):
+    return [tuple(each) for each in (~spectrum.valid).nonzero().tolist()]
+
+
+def test_what_is_masked_or_nan_is_unmeasured(tmp_path):
+    signal, mask = values(), np.zeros(values().shape, dtype=np.int8)
+    signal[0, 0, 0, 0], mask[2, 1, 0, 3] = np.nan, 1
+    arrays = {"signal": signal, "mask": mask, "num_events": np.ones_like(signal)}
+    assert unmeasured(read(save(tmp_path / "a.nxs", **arrays))) == [(0, 0), (5, 3)]
+
+
+def test_a_normalisation_tells_zeros_from_what_was_not_measured(tmp_path):
+    """0 / 0 is NaN: a bin that was normalised and got no event was measured, and its zero is data."""
+    signal, events = empty_bins()
+    signal[2, 0, 0, 0] = np.nan
+    spectrum = read(save(tmp_path / "a.nxs", signal=signal, num_events=events))
+    assert unmeasured(spectrum) == [(4, 0)]
+    assert float(spectrum.intensity[2, 1]) == 0
+
+
+def test_what_bins_without_events_are_is_asked_for(tmp_path):
+    """A NaN under the mask tells nothing of the others."""
+    (signal, events), mask = empty_bins(), np.zeros(values().shape, dtype=np.int8)
+    signal[0, 0, 0, 0], events[0, 0, 0, 0], mask[0, 0, 0, 0] = np.nan, 0, 1
+    path, told = save(tmp_path / "a.nxs", signal=signal, num_events=events, mask=mask), tmp_path / "a.nxs.toml"
+    with pytest.raises(InputError) as caught:
+        read(path)
+    assert str(caught.value) == (
+        'a.nxs does not hold whether its 2 bins without events were measured; write empty_bins = "measured" (neutron '
+        'events, of which they got none) or empty_bins = "unmeasured" (reduced data, each bin of which is an event: '
+        "none of them lies there) into a.nxs.toml beside it"
+    )
+    told.write_text('empty_bins = "measured"')
+    assert unmeasured(read(path)) == [(0, 0)]
+    told.write_text('empty_bins = "unmeasured"')
+    assert unmeasured(read(path)) == [(0, 0), (2, 1), (4, 0)]
 
 
 def test_a_file_that_counts_no_events_anywhere_says_nothing_by_it(tmp_path):
@@ -124,10 +162,14 @@ def test_what_is_missing_is_asked_for_and_can_be_told_beside_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("incident_enrgy = 3", "a.nxs.toml has the key 'incident_enrgy'; expected some of axes, beam, incident_energy"),
+        (
+            "incident_enrgy = 3",
+            "a.nxs.toml has the key 'incident_enrgy'; expected some of axes, beam, empty_bins, incident_energy",
+        ),
         ("lattice = [1, 2]", r"lattice in a.nxs.toml should be 6 numbers, got \[1, 2\]"),
         ("incident_energy = 'much'", r"incident_energy in a.nxs.toml should be a number, got \['much'\]"),
         ("= 3", "a.nxs.toml is not TOML"),
+        ("empty_bins = 3", "empty_bins in a.nxs.toml should be 'measured' or 'unmeasured', got 3"),
         ("axes = 3", "axes in a.nxs.toml should be a list of names, got 3"),
         ("ranges = 3", "ranges in a.nxs.toml should be a table such as"),
     ],

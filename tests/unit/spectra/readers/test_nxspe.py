@@ -35,7 +35,7 @@ def test_energies_may_be_edges_or_centres(tmp_path):
     np.testing.assert_array_equal(centres.intensity, edges.intensity)
 
 
-@pytest.mark.parametrize("mask", [-1e30, np.nan])
+@pytest.mark.parametrize("mask", [-1e30, -1e20, np.nan])
 def test_masked_detectors_are_unmeasured(mask, tmp_path):
     values = np.full((len(POLAR), 4), 3.0)
     values[20:] = mask

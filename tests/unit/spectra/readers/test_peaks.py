@@ -28,7 +28,7 @@ def test_a_table_with_everything(tmp_path):
     assert peaks.intensity.tolist() == [7, 0]  # one mode a row: a measured 0 stays
     assert peaks.intensity_error.tolist() == [1, 1]
     assert peaks.fwhm.tolist() == [0.5, 0.5]
-    assert peaks.q_error.tolist() == [[0, 0, 0], [0.01, 0, 0]]
+    assert peaks.q_error.tolist() == [[[0, 0, 0]], [[0.01, 0, 0]]]
     assert peaks.search is None
 
 
@@ -37,6 +37,38 @@ def test_units_of_columns_are_converted(tmp_path):
     peaks = read_peaks(written(tmp_path, text), CUBIC)
     assert peaks.energy.tolist() == pytest.approx([4.135667696])
     assert peaks.error.tolist() == pytest.approx([0.4135667696])
+
+
+def test_energies_without_a_unit_have_that_of_the_peak(tmp_path):
+    """The error of each mode that of its energy, the range of all that of the first."""
+    text = "h,k,l,EMIN,EMAX,I1,EN1 [THz],sigma1,I2,EN2 [eV],sigma2\n0,0,1,0.5,4,1,2,0.1,1,0.01,0.001\n"
+    peaks = read_peaks(written(tmp_path, text), CUBIC)
+    assert peaks.energy.tolist() == pytest.approx([2 * 4.135667696, 10])
+    assert peaks.error.tolist() == pytest.approx([0.4135667696, 1])
+    assert peaks.search[0].tolist() == pytest.approx([0.5 * 4.135667696, 4 * 4.135667696])
+    own = read_peaks(written(tmp_path, "h,k,l,energy [THz],error [meV]\n0,0,1,1,0.1\n"), CUBIC)
+    assert own.error.tolist() == [0.1]
+
+
+@pytest.mark.parametrize(
+    ("lattice", "edges"),
+    [
+        ("[nm]: 0.5 0.6 0.7 90 90 120", [5, 6, 7, 120]),
+        ("[A, rad]: 5 6 7 1.5707963267948966 1.5707963267948966 2", [5, 6, 7, 114.591559]),
+        (": 5 6 7 90 90 90", [5, 6, 7, 90]),
+    ],
+)
+def test_units_of_comments_are_converted(tmp_path, lattice, edges):
+    text = f"# lattice {lattice}\n# temperature [mK]: 50\nh,k,l,energy,error\n0,0,1,1,0.1\n"
+    peaks = read_peaks(written(tmp_path, text))
+    cell = peaks.lattice
+    assert [cell.a, cell.b, cell.c, cell.gamma] == pytest.approx(edges)
+    assert peaks.temperature == pytest.approx(0.05)
+
+
+def test_the_lattice_of_the_table_comes_first(tmp_path):
+    text = "# lattice [angstrom, degrees]: 8 4 4 90 90 90\nh,k,l,energy,error\n0,0,1,1,0.1\n"
+    assert read_peaks(written(tmp_path, text), CUBIC).lattice.a == 8
 
 
 def test_modes_of_intensity_zero_are_not_there_and_repetitions_count_once(tmp_path):
@@ -62,8 +94,15 @@ def test_wavevectors_on_lines(tmp_path):
     lines = {1: ((0, 1, 0), (2, 0, 0)), 2: ((0, 0, 0), (0, 0, -1))}
     peaks = read_peaks(path, CUBIC, columns=("x", "energy", "error", "direction"), lines=lines)
     assert peaks.q.tolist() == [[0.2, 1, 0], [0, 0, -0.2]]
-    spread = read_peaks(path, CUBIC, columns=("x", "energy", "error", "x_error"), lines={1: lines[2]})
-    assert spread.q_error.tolist() == [[0, 0, 1], [0, 0, 2]]
+    columns = ("x", "energy", "error", "x_error")
+    spread = read_peaks(path, CUBIC, columns=columns, lines={1: ((0, 0, 0), (1, -1, 0))})
+    assert spread.q_error.tolist() == [[[1, -1, 0]], [[2, -2, 0]]]  # one vector a peak: h and k err together
+
+
+def test_errors_of_columns_are_independent(tmp_path):
+    text = "h,k,l,energy,error,h_error,l_error,k_shift2,l_shift2\n0,0,1,2,1,0.01,0.02,0.1,-0.1\n"
+    found = read_peaks(written(tmp_path, text), CUBIC).q_error
+    assert found.tolist() == [[[0.01, 0, 0], [0, 0, 0.02], [0, 0.1, -0.1]]]
 
 
 def test_only_an_error_beside_the_energy_makes_a_table_of_peaks(tmp_path):
@@ -101,6 +140,7 @@ HEAD = "h,k,l,energy,error\n"
         (HEAD + "0,0,1,2\n", "line 2 of p.txt has 4 values for 5 columns; it may be truncated"),
         (HEAD + "0,0,1,2,x\n", "line 2 of p.txt has 'x' in the column 'error'; expected a number"),
         (HEAD + "0,0,1,nan,1\n", "line 2 of p.txt has 'nan' in the column 'energy'; expected a number"),
+        ("h,k,l,energy,error,h_error\n0,0,1,2,1,-1\n", "p.txt has a negative error of h, k or l; give one standard"),
         (HEAD + "0,0,1,2,0\n", "the error of a peak is 0 meV; it must be positive"),
         ("h,k,energy,error\n0,0,1,2\n", "p.txt has no column of l; if its wavevectors lie on lines, give columns with"),
         ("h k l energy\n0 0 1 2\n", "p.txt has no column of error for the energy; expected columns such as"),
@@ -108,6 +148,9 @@ HEAD = "h,k,l,energy,error\n"
         ("h,k,l,I1,EN1,sigma1,I2,EN2\n0,0,1,2,3,4,5,6\n", "p.txt has no column of error for the energy 2; expected columns"),
         ("h,k,l,I1,EN1,sigma1\n0,0,1,0,3,4\n", "p.txt holds no peak: all intensities are 0"),
         ("h,k,l,energy [K],error [K]\n0,0,1,0,3\n", "column 'energy [K]' of p.txt: unit 'K' cannot be converted to meV"),
+        ("h [1/angstrom],k,l,energy,error\n0,0,1,2,3\n", "column 'h [1/angstrom]' of p.txt is not in rlu; give h, k, l"),
+        ("# temperature [C]: 5\n" + HEAD + "0,0,1,2,3\n", "the temperature of p.txt: unit 'C' cannot be converted to K"),
+        ("# lattice [nm, nm]: 5 5 5 5 5 5\n" + HEAD + "0,0,1,2,3\n", "the lattice of p.txt: unit 'nm' cannot be converted"),
         ("0,0,1,2,3\n", "p.txt does not name its columns; give them as columns=(...), expected columns such as"),
         ("", "p.txt does not name its columns; give them as columns=(...), expected columns such as"),
     ],
@@ -139,6 +182,7 @@ def test_what_is_asked_for_is_said(tmp_path):
         ({"q": [[0, 0]]}, "q must hold one finite (h, k, l) a row"),
         ({"energy": [1.0, 2.0]}, "energy of peaks must hold finite numbers of the shape (1,), got (2,)"),
         ({"q_error": [[-0.1, 0, 0]]}, "the error of a wavevector is negative"),
+        ({"q_error": [[[0.1, 0]]]}, "q_error of peaks must hold finite numbers of the shape (1, 1, 3), got (1, 1, 2)"),
         ({"fwhm": [-1.0]}, "the width of a peak is -1; it must not be negative"),
         ({"search": [[5.0, 2.0]]}, "an energy range that was searched ends below its start"),
         ({"temperature": -1.0}, "the temperature is -1.0 K; it must not be negative"),

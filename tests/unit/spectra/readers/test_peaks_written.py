@@ -21,7 +21,10 @@ FULL = {
 }
 
 
-@pytest.mark.parametrize("known", [{}, FULL])
+ALONG = {"q_error": [[[0.01, -0.01, 0.0], [0.0, 0.0, 0.1]], [[0.0, 1 / 7, 0.0], [0.0, 0.0, 0.2]], [[0.0] * 3] * 2]}
+
+
+@pytest.mark.parametrize("known", [{}, FULL, ALONG])
 def test_what_was_written_is_what_is_read(tmp_path: Path, known: dict[str, object]) -> None:
     peaks = Peaks(CELL, Q, [1.0, 2.0 / 3, 3.1], [0.1, 0.2, 1 / 7], **known)
     write_peaks(tmp_path / "p.csv", peaks)

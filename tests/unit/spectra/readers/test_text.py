@@ -87,7 +87,7 @@ def test_columns_need_no_space_between_them(beside):
     assert float(spectrum.intensity.min()) < -20000
 
 
-@pytest.mark.parametrize("mask", [-1e30, np.nan])
+@pytest.mark.parametrize("mask", [-1e30, -1e20, np.nan])
 def test_masked_bins_of_spe_are_unmeasured(beside, mask):
     values = COUNTS.copy()
     values[:, 4] = mask

@@ -60,6 +60,7 @@ def test_a_point_without_monitor_is_unmeasured_whatever_mcu_says(tmp_path):
     assert spectrum.error[0, 0] == 2
     measurement = spectrum.measurement
     assert measurement.exposure[0, 0] == 900
+    assert measurement.exposure_unit == "monitor"
     assert measurement.energy.tolist() == [[1, 1], [2, 2]]
     assert (measurement.incident_energy, measurement.final_energy, measurement.temperature) == (None, 5.0, 1.5)
     assert measurement.points.scan.tolist() == [7, 7]
@@ -70,6 +71,7 @@ def test_a_dead_monitor_leaves_time(tmp_path):
     rows = "1 0 0 0 1.0 9.0 4 0 0.0 6.0 5.0 1.5 300\n2 0 0 0 2.0 3.0 0 0 0.0 7.0 5.0 1.7 300\n"
     spectrum = read(written(tmp_path, spice(rows)))
     assert spectrum.measurement.exposure[:, 0].tolist() == [9, 3]
+    assert spectrum.measurement.exposure_unit == "time"
     assert spectrum.valid.all()
     assert spectrum.measurement.temperature == pytest.approx(1.6)
 

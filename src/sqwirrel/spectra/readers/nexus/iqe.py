@@ -51,7 +51,7 @@ def read(path: Path) -> Spectrum:
         raise InputError(f"{path.name} has data of shape {held.shape} and errors of {spread.shape} on axes of {shape}")
     values, variances = np.transpose(held, order), np.transpose(spread, order)
     valid = np.isfinite(values) & np.isfinite(variances) & (variances >= 0)
-    measurement = Measurement(QShells(np.maximum(edges[0], 0.0)), edges[1], temperature=None)
+    measurement = Measurement(QShells.from_edges(edges[0]), edges[1], temperature=None)
     errors = np.sqrt(np.where(valid, variances, 0.0))
     return Spectrum.from_arrays(_tensor(values), _tensor(errors), measurement, valid=_tensor(valid))
 

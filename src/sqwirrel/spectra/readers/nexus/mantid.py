@@ -71,7 +71,7 @@ def _shell_map(entry: h5py.Group, path: Path, kinds: tuple[str, str]) -> Spectru
     if shell_edges is None or energy_edges is None:
         raise InputError(f"{path.name} has {len(shells)} |Q| values and {len(energy)} energies for {values.shape} bins")
     incident_energy = number(entry, "logs/Ei/value", path) if "logs/Ei/value" in entry else None
-    points = QShells(torch.from_numpy(np.maximum(shell_edges, 0.0)))
+    points = QShells.from_edges(shell_edges)
     measurement = Measurement(points, torch.from_numpy(energy_edges), None, incident_energy=incident_energy)
     return Spectrum.from_arrays(torch.from_numpy(values), torch.from_numpy(errors), measurement)
 

@@ -3,8 +3,9 @@
 `/MDHistoWorkspace/data/{signal, errors_squared, num_events, mask, D0, D1, ...}`: arrays in reversed order (D0 runs
 fastest), the D are bin edges whose `long_name` is the direction ('[H,0,0]', '[-0.5K,K,0]'), 'DeltaE' or '|Q|'; the
 lattice is in `experimentN/sample/oriented_lattice`. With `QConvention` = 'Crystallography' Q is k_f - k_i, the
-opposite of ours, so that its edges change sign. NaN, mask = 1, and num_events = 0 where events are counted at all, is
-unmeasured. (Mantid, Framework/MDAlgorithms, SaveMD version 2; Concepts: "Q convention", "MDHistoWorkspace".)
+opposite of ours, so that its edges change sign. NaN and mask = 1 are unmeasured. A bin with num_events = 0 holds 0
+whether or not it was measured, unless a normalisation has made NaN of those that were not (0 / 0): if none is NaN, we
+ask. (Mantid, Framework/MDAlgorithms, SaveMD version 2; Concepts: "Q convention", "MDHistoWorkspace", MDNorm.)
 """
 
 import re
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float64
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
@@ -39,11 +40,11 @@ def read(path: Path, known: Known) -> Spectrum:
     """The cut; what it does not hold was `known`, or is asked for."""
     with opened(path) as file:
         entry = file[ENTRY]
-        cut = _cut(entry, path)
+        cut = _cut(entry, path, known)
         return cuts.to_spectrum(cut, known, _lattice(entry, path))
 
 
-def _cut(entry: h5py.Group, path: Path) -> Cut:
+def _cut(entry: h5py.Group, path: Path, known: Known) -> Cut:
     signal = array(entry, "data/signal", path)
     variances = array(entry, "data/errors_squared", path)
     if variances.shape != signal.shape:
@@ -54,7 +55,7 @@ def _cut(entry: h5py.Group, path: Path) -> Cut:
     axes = [Axis(a.name, -a.edges[::-1], a.direction) if n in turned else a for n, a in enumerate(axes)]
     if tuple(len(axis.edges) - 1 for axis in axes) != signal.T.shape:
         raise InputError(f"{path.name} has signal of shape {signal.shape}, which is not that of its axes D, reversed")
-    valid = np.isfinite(signal) & np.isfinite(variances) & _covered(entry, signal.shape, path)
+    valid = _measured(entry, signal, path, known) & np.isfinite(variances)
     errors = np.sqrt(np.where(valid, variances.clip(min=0), 0.0))
     values, errors, valid = (np.flip(each.T, turned) for each in (np.where(valid, signal, 0.0), errors, valid))
     temperature, incident_energy = _logged(entry, _TEMPERATURES, path), _logged(entry, ("Ei", "EnergyRequest"), path)
@@ -72,17 +73,27 @@ def _axis(entry: h5py.Group, n: int, path: Path) -> Axis:
     return Axis(name, edges, cuts.direction(name))
 
 
-def _covered(entry: h5py.Group, shape: tuple[int, ...], path: Path) -> Bool[np.ndarray, "..."]:
-    """Where no mask lies and events were counted; a file that counts none anywhere says nothing by it."""
-    covered = np.ones(shape, dtype=np.bool_)
-    for name, is_bad in (("mask", True), ("num_events", False)):
-        if f"data/{name}" in entry:
-            held = array(entry, f"data/{name}", path)
-            if held.shape != shape:
-                raise InputError(f"{path.name} has signal of shape {shape} and {name} of {held.shape}")
-            if held.any():
-                covered &= (held != 0) != is_bad
-    return covered
+def _measured(
+    entry: h5py.Group, signal: Float64[np.ndarray, "..."], path: Path, known: Known
+) -> Bool[np.ndarray, "..."]:
+    """Where the signal is finite and no mask lies; asks for more if events are counted and no bin without is NaN."""
+    filled, masked = (_flags(entry, name, signal.shape, path) for name in ("num_events", "mask"))
+    valid: Bool[np.ndarray, ...] = np.isfinite(signal) & ~masked
+    empty = valid & ~filled
+    is_told = not filled.any() or not empty.any() or np.isnan(signal[~filled & ~masked]).any()
+    if not is_told and not known.are_empty_bins_measured(int(empty.sum())):
+        valid &= filled
+    return valid
+
+
+def _flags(entry: h5py.Group, name: str, shape: tuple[int, ...], path: Path) -> Bool[np.ndarray, "..."]:
+    """Where the array of this name is not 0; nowhere if it is not there."""
+    if f"data/{name}" not in entry:
+        return np.zeros(shape, dtype=np.bool_)
+    held = array(entry, f"data/{name}", path)
+    if held.shape != shape:
+        raise InputError(f"{path.name} has signal of shape {shape} and {name} of {held.shape}")
+    return held.astype(np.bool_)
 
 
 def _experiments(entry: h5py.Group) -> list[h5py.Group]:

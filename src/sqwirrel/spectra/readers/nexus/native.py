@@ -1,7 +1,8 @@
 """Our own HDF5: the DataArray as scipp writes it, and the measurement beside it. What is written is read back exactly.
 
 Root attributes: format = "sqwirrel spectrum", version = 1. The rest of the root is scipp's; group `measurement` holds
-`field` (T), `energy` (meV, edges), the conditions of `CONDITIONS` that are known, and `edges` (1/angstrom) for shells.
+`field` (T), `energy` (meV, edges), the conditions of `CONDITIONS` that are known (`exposure` with the attribute `unit`
+where that is known), and `edges` (1/angstrom) for shells.
 A crystal has `cell` (angstrom, degrees) and `vectors` (angstrom), and `q`, `box` (rlu) for a path, `axes`, `edges_1` to
 `edges_3`, `origin` and perhaps `beam` for a grid, `q`, `scan` and perhaps `plane` for points of scans.
 """
@@ -70,6 +71,8 @@ def write(path: Path, spectrum: Spectrum) -> None:
         file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
         for name, values in _fields(spectrum.measurement).items():
             file[f"measurement/{name}"] = values.numpy()
+        if spectrum.measurement.exposure is not None:
+            file["measurement/exposure"].attrs["unit"] = spectrum.measurement.exposure_unit or ""
 
 
 def _fields(measurement: Measurement) -> dict[str, Tensor]:
@@ -105,8 +108,9 @@ def _measurement(group: h5py.Group, path: Path) -> Measurement:
         return number(group, name, path) if name in group else None
 
     exposure = tensor("exposure") if "exposure" in group else None
+    unit = None if exposure is None else text(attribute(group["exposure"], "unit")) or None
     conditions = (optional("temperature"), tensor("field"), optional("incident_energy"), optional("final_energy"))
-    return Measurement(_points(group, tensor, path), tensor("energy"), *conditions, exposure)
+    return Measurement(_points(group, tensor, path), tensor("energy"), *conditions, exposure, unit)
 
 
 def _points(group: h5py.Group, tensor: Callable[[str], Tensor], path: Path) -> Points:

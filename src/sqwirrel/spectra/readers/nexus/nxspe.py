@@ -13,11 +13,10 @@ from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
 from sqwirrel.spectra.readers.nexus.hdf5 import array, column, is_hdf5, number, opened, words
+from sqwirrel.spectra.readers.text.numbers import measured
 from sqwirrel.spectra.rebin import edges_of
 from sqwirrel.spectra.rings import Rings, to_spectrum
 from sqwirrel.spectra.spectrum import Spectrum
-
-MASKED_BELOW = -1e29
 
 
 def sniff(path: Path) -> bool:
@@ -53,7 +52,7 @@ def _rings(entry: h5py.Group, path: Path) -> Rings:
             f"{path.name} holds data of shape {values.shape}, errors {errors.shape}, polar angles {polar.shape} and "
             f"widths {width.shape}; expected (detectors, energies) twice and (detectors,) twice"
         )
-    valid = np.isfinite(values) & np.isfinite(errors) & (values > MASKED_BELOW) & (errors >= 0)
+    valid = measured(values, errors)
     incident_energy = number(entry, "NXSPE_info/fixed_energy", path)
     return Rings(polar, width, _energy_edges(energy, values.shape[1], path), incident_energy, values, errors, valid)
 

@@ -10,7 +10,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.limits import check_count
 
 UNMEASURED_BELOW = -1e19
-"""Masked bins hold -1e30 (.spe) or -1e20 (DAVE)."""
+"""Masked bins hold -1e30 (.spe, NXSPE) or -1e20 (DAVE)."""
 
 WIDTH, PER_LINE = 10, 8
 """Columns of .spe and .par files: eight a line, of ten characters (some write more), perhaps without a space."""

@@ -93,7 +93,7 @@ def _powder(
     """Shells, energy edges and the order of rows by bin."""
     del comments
     shells, energies = _grid(columns["Q"], columns["energy"], path)
-    points = QShells(torch.from_numpy(np.maximum(edges_from_centres(shells), 0.0)))
+    points = QShells.from_edges(edges_from_centres(shells))
     return points, edges_from_centres(energies), np.lexsort((columns["energy"], columns["Q"]))
 
 

@@ -86,7 +86,7 @@ def spectrum(scan: Scan) -> Spectrum:
     q = np.stack([scan.need(what) for what in ("h", "k", "l")], axis=1)
     if (counts < 0).any():
         raise InputError(f"{path.name} has {counts.min():g} counts in a point; expected none below 0")
-    exposure = _exposure(scan)
+    exposure, unit = _exposure(scan)
     counted = np.isfinite(exposure) & (exposure > 0)
     if not counted.any():
         raise NothingCountedError(
@@ -101,21 +101,23 @@ def spectrum(scan: Scan) -> Spectrum:
         incident_energy=scan.incident_energy,
         final_energy=scan.final_energy,
         exposure=np.where(counted, exposure, 1.0)[:, None],
+        exposure_unit=unit,
     )
     values, valid = torch.from_numpy(counts)[:, None], torch.from_numpy(counted)[:, None]
     return Spectrum.from_arrays(values, values.sqrt(), measurement, valid=valid, is_counts=True)
 
 
-def _exposure(scan: Scan) -> Column:
-    """How long each point was counted: the monitor, or time where that is dead or absent.
+def _exposure(scan: Scan) -> tuple[Column, str | None]:
+    """How long each point was counted, and the column that says so: the monitor, or time where that is dead or absent.
 
     `mcu` only where neither is there: it is what was asked for, and stands in points that were never counted.
     """
-    known = [column for column in map(scan.find, ("monitor", "time")) if column is not None]
+    found = [(scan.find(what), scan.name(what) or what) for what in ("monitor", "time")]
+    known = [(column, name) for column, name in found if column is not None]
     if not known:
         asked = scan.find("mcu")
-        return np.ones(len(scan.table)) if asked is None else asked
-    return next((column for column in known if (column > 0).any()), known[0])
+        return (np.ones(len(scan.table)), None) if asked is None else (asked, "mcu")
+    return next((each for each in known if (each[0] > 0).any()), known[0])
 
 
 def _temperature(scan: Scan, counted: np.ndarray) -> float | None:
