@@ -139,8 +139,8 @@ class PoissonNoise(Section):
 
 class InstrumentSection(Section):
     """What stands between the modes and the bins, and how finely it is averaged; `flux_factor` says that the data still
-    hold k_f / k_i. `counting`, if left out, is poisson for raw counts and gaussian for reduced data. `q_width` is that
-    of a powder.
+    hold k_f / k_i. `counting`, if left out, is poisson for raw counts and gaussian for reduced data. `q_width`
+    is of powders alone, and constant if left out.
     """
 
     resolution: Annotated[Width, Field(discriminator="kind")] = ConstantWidth()
