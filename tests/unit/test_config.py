@@ -431,6 +431,9 @@ def test_what_is_common_to_several_may_do_nothing_to_one(tmp_path):
     assert work.config.measurements["b"].instrument.q_width is None
     (tmp_path / "again.toml").write_text(dumps(work.config, tmp_path))
     assert study(load(tmp_path / "again.toml")).config == work.config
+    alone = common.replace('[measurements.a]\nfile = "map.h5"\ntemperature = 5\n', "")
+    with pytest.raises(InputError, match=r"\[instrument\] q_width does nothing to any of these measurements"):
+        study(config(tmp_path, alone))
     own = text + '[measurements.b.instrument]\nq_width = { kind = "constant" }\n'
     with pytest.raises(InputError, match=r"\[measurements\.b\.instrument\] q_width is the width"):
         study(config(tmp_path, own))

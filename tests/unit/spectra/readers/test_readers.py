@@ -108,7 +108,7 @@ def test_csv_converts_units_and_takes_rows_in_any_order(tmp_path):
     [
         ("Q [1/angstrom],energy [K],intensity,error\n", "column 'energy' of a.csv: unit 'K' cannot be converted to meV; write a unit of the same kind as meV"),
         ("Q,energy [meV],intensity,error\n1,2,3,4\n", "a.csv gives no unit for 'Q'; write 'Q [1/angstrom]' in the header"),
-        ("Q [1/A],energy [meV],intensity\n", "a.csv has no column 'error'; expected the header Q [1/angstrom],energy [meV],intensity,error"),
+        ("Q [1/A],energy [meV],intensity\n", "a.csv has no column 'error', only Q, energy, intensity; expected, between commas, the header Q [1/angstrom],energy [meV],intensity,error"),
         ("Q [1/A],energy [meV],intensity,error\n", "a.csv has a header but no rows"),
         ("Q [1/A],energy [meV],intensity,error\n1,2,x,4\n", "line 2 of a.csv is '1,2,x,4'; expected 4 numbers"),
         ("Q [1/A],energy [meV],intensity,error\n1,2,3\n", "line 2 of a.csv has 3 fields; the header has 4"),

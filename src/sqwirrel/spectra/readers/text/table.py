@@ -127,7 +127,10 @@ def _signal(names: list[str], axes: Mapping[str, str], path: Path) -> str:
     signal = "counts" if "counts" in names else "intensity"
     required = {*axes, signal, "error"}
     if missing := required.difference(names):
-        raise InputError(f"{path.name} has no column '{min(missing)}'; expected the header {_header(axes)}")
+        raise InputError(
+            f"{path.name} has no column '{min(missing)}', only {', '.join(names[:8])}; expected, between commas, the "
+            f"header {_header(axes)}"
+        )
     if len(names) != len(set(names)):
         raise InputError(f"{path.name} names a column twice; expected the header {_header(axes)}")
     return signal
