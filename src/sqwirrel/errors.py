@@ -17,6 +17,10 @@ class InputError(ValueError):
         super().__init__(_one_line(message))
 
 
+class NothingCountedError(InputError):
+    """A file of a scan that was stopped before anything was counted: one of many may be left out."""
+
+
 class StateError(RuntimeError):
     """The call is right but the object is not ready for it."""
 

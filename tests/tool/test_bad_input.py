@@ -33,6 +33,19 @@ def test_truncated_file(refused, tmp_path):
     assert refused("show", "cut.h5").startswith("cut.h5 is an HDF5 file that is truncated or damaged")
 
 
+def test_data_in_place_of_a_config(refused, tmp_path):
+    sentence = (
+        '{0} is no config; if it is data, name it in one, a file in TOML with model = "..." and [measurement] '
+        'file = "{0}", and give that'
+    )
+    (tmp_path / "a.csv").write_text("Q [1/angstrom],energy [meV],intensity,error\n1,1,1,1\n")
+    (tmp_path / "a.toml").write_text("Q,E\n")
+    for verb in ("infer", "simulate"):
+        assert refused(verb, "ok.h5") == sentence.format("ok.h5")
+        assert refused(verb, "a.csv") == sentence.format("a.csv")
+        assert refused(verb, "a.toml").startswith("a.toml is not TOML")
+
+
 def test_nothing_measured(refused, powder, tmp_path):
     nan = torch.full(powder.measurement.shape, torch.nan, dtype=torch.float64)
     write(tmp_path / "nan.h5", Spectrum.from_arrays(nan, nan, powder.measurement))
@@ -117,7 +130,7 @@ INFER = {
     ),
     "outside the kinematics": (
         HEAD + "energy = [1, 30]\n",
-        "[measurement] energy reaches 30 meV, outside the kinematics: a neutron of 10 meV cannot lose more than it has",
+        "[measurement] energy reaches 30 meV, outside the kinematics: a neutron of 29 meV cannot lose more than it has",
     ),
     "never stable": (
         HEAD + "[prior]\nJ2 = { uniform = [-0.5, -0.1] }\n[infer]\nscreen = 8\n",

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from sqwirrel import cli
+from sqwirrel.cli import screen
 from sqwirrel.config import load, verbs
 from sqwirrel.infer import store
 from sqwirrel.lattice import Lattice
@@ -67,6 +68,55 @@ def test_people_see_failed_checks_first_and_the_report_last(run):
     assert result.exit_code == 1  # 60 draws are too few, and the check says so
     assert lines[0].startswith("FAILED effective_draws = ")
     assert lines[-1] == "report: poor/report.html"
+
+
+@pytest.mark.usefixtures("configs")
+def test_a_page_that_cannot_be_drawn_loses_no_answer(run, tmp_path, monkeypatch):
+    assert run("simulate", "truth.toml", "--out", "measured").exit_code == 0
+    whole = verbs.page.write
+
+    def broken(*_):
+        raise ZeroDivisionError("no such\nfont")
+
+    monkeypatch.setattr(verbs.page, "write", broken)
+    result = run("infer", "chain.toml")
+    assert result.exit_code == 3
+    assert "checks passed; deviance per bin" in result.stdout.splitlines()[-1]
+    assert result.stderr.splitlines()[-1] == (
+        "sqwirrel: the answer is kept in chain, but its page could not be drawn: ZeroDivisionError, no such font; once "
+        "that is mended, draw it with: sqwirrel report chain"
+    )
+    assert {path.name for path in (tmp_path / "chain").iterdir()} == {
+        "config.toml", "posterior.h5", "record.json", "spectrum.h5",
+    }  # fmt: skip
+    assert run("report", "chain").exit_code == 3
+    monkeypatch.setattr(verbs.page, "write", whole)
+    assert run("report", "chain").stdout == "report: chain/report.html\n"
+
+
+@pytest.mark.usefixtures("configs")
+def test_a_wrong_truth_is_refused_before_the_work_begins(run, refused, tmp_path):
+    assert run("simulate", "truth.toml", "--out", "measured").exit_code == 0
+    (tmp_path / "measured/truth.json").write_text("{}")
+    assert refused("infer", "chain.toml").startswith("[truth] file ")
+    assert not (tmp_path / "chain").exists()
+
+
+@pytest.mark.usefixtures("configs")
+def test_a_log_has_a_line_for_each_stage_and_at_most_one_every_ten_seconds(run, monkeypatch):
+    assert run("simulate", "truth.toml", "--out", "measured").exit_code == 0
+
+    def slow(*_, progress, **__):
+        for second in (0, 4, 9, 12, 15):
+            monkeypatch.setattr(screen.time, "monotonic", lambda second=second: 1000.0 + second)
+            progress("searching", second, 20)
+        progress("averaging", 0, 1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verbs, "infer", slow)
+    lines = run("infer", "chain.toml").stderr.splitlines()
+    assert all(re.match(r"\d\d:\d\d ", line) for line in lines[:-1])
+    assert [line[6:] for line in lines[:-1]] == ["searching 0/20", "searching 12/20", "averaging"]
 
 
 @pytest.mark.usefixtures("answered")
@@ -129,7 +179,7 @@ def test_interruption_while_sampling_leaves_an_answer_from_fewer_draws(run, monk
 def test_show_says_and_draws_what_a_file_holds(run, tmp_path):
     result = run("show", "ok.h5")
     assert result.exit_code == 0
-    for words in ("powder map of |Q| and energy", "0.5 to 2 1/angstrom", "1 to 8 meV", "5 K", "10 meV", "reduced"):
+    for words in ("powder map of |Q| and energy", "0.5 to 2 1/angstrom", "1 to 8 meV", "5 K", "29 meV", "reduced"):
         assert words in result.stdout
     assert (tmp_path / "ok.png").read_bytes().startswith(b"\x89PNG")
 

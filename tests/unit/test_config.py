@@ -1,25 +1,37 @@
 import dataclasses
+import math
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
-from sqwirrel.config import Config, dumps, load, study
-from sqwirrel.config.build import check_kinematics, measured, planned
+from sqwirrel.config import Config, dumps, load, study, verbs
+from sqwirrel.config.build import check_kinematics, planned
+from sqwirrel.config.build import measured as measured_of
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import InferSection
+from sqwirrel.config.several import check_reach
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings
 from sqwirrel.lattice import Lattice
 from sqwirrel.model.prior import LogUniform, Uniform
-from sqwirrel.observe import ConstantBackground, ElasticBackground, Robust, SlopedBackground, SmoothBackground
+from sqwirrel.observe import (
+    ConstantBackground,
+    ElasticBackground,
+    Gaussian,
+    Poisson,
+    Robust,
+    SlopedBackground,
+    SmoothBackground,
+)
 from sqwirrel.spectra import Measurement, QPath, QPoints, QShells, Spectrum, read, write
 
 
 @pytest.fixture
 def spectrum(tmp_path):
     """A powder map of 6 shells and 8 energies whose intensities are 0 to 47, with one bin not measured."""
-    measurement = Measurement(QShells(torch.linspace(0.5, 2, 7)), torch.linspace(1, 9, 9), None, incident_energy=12.0)
+    measurement = Measurement(QShells(torch.linspace(0.5, 2, 7)), torch.linspace(1, 9, 9), None, incident_energy=40.0)
     intensity = torch.arange(48, dtype=torch.float64).reshape(6, 8)
     valid = torch.ones(6, 8, dtype=torch.bool)
     valid[2, 3] = False
@@ -64,7 +76,7 @@ def test_the_file_is_found_beside_the_config_and_prepared_in_order(tmp_path, spe
     used = study(config(tmp_path, text)).spectrum
     assert used.measurement.shape == (3, 7)
     assert used.measurement.temperature == 5.0
-    assert used.measurement.incident_energy == 12.0
+    assert used.measurement.incident_energy == 40.0
     assert used.valid.sum(1).tolist() == [0, 6, 0]  # the rim is trimmed after merging, one energy is excluded
     assert float(used.intensity[1, 1]) == float(spectrum.intensity[3, 2] + spectrum.intensity[2, 2]) / 2
 
@@ -89,8 +101,8 @@ def test_the_incident_energy_of_a_config_reaches_a_file_that_holds_none(tmp_path
     (tmp_path / "a.phx").write_text("30\n" + "".join(f"10 0 {angle} 0 2 1 1\n" for angle in angles))
     (tmp_path / "a.toml").write_text('model = "mnf2"\n[measurement]\nfile = "a.spe"\ntemperature = 5\n')
     with pytest.raises(InputError, match="holds no incident energy"):
-        measured(load(tmp_path / "a.toml"))
-    found = measured(load(tmp_path / "a.toml", ["measurement.incident_energy=12"]))
+        measured_of(load(tmp_path / "a.toml"))
+    found = measured_of(load(tmp_path / "a.toml", ["measurement.incident_energy=12"]))
     assert (found.measurement.incident_energy, found.measurement.temperature) == (12.0, 5.0)
     assert found.valid.any()
 
@@ -215,6 +227,63 @@ def test_kinematics():
         check_kinematics(10.0, (0, 10.1))
 
 
+def reach(shells, energy, incident_energy, valid=True):
+    """Checks a powder map of one shell and one energy."""
+    measurement = Measurement(QShells(torch.tensor(shells)), energy, 5.0, incident_energy=incident_energy)
+    one = torch.ones(measurement.shape, dtype=torch.float64)
+    check_reach(Spectrum.from_arrays(one, one, measurement, valid=one > 0 if valid else one < 0))
+
+
+@pytest.mark.parametrize(
+    ("shells", "energy", "incident_energy"),
+    [
+        ([0.1, 0.2], [-1.0, 1.0], 10.0),  # elastic scattering goes down to 0
+        ([4.35, 4.45], [-0.01, 0.01], 10.0),  # 2 k_i = 4.39
+        ([4.42, 4.48], [-0.01, 0.01], 10.0),  # within 2 %
+        ([4.3, 4.9], [-0.01, 0.01], 10.0),  # within half a bin
+        ([9.0, 9.1], [5.0, 6.0], None),
+    ],
+)
+def test_bins_within_the_kinematics(shells, energy, incident_energy):
+    reach(shells, energy, incident_energy)
+
+
+@pytest.mark.parametrize(
+    ("shells", "energy", "words"),
+    [
+        ([5.0, 5.1], [-0.01, 0.01], "reaches |Q| from 0.00 to 4.39 1/angstrom at 0 meV, but the map has a measured bin at 5.05"),
+        ([0.1, 0.2], [5.0, 6.0], "reaches |Q| from 0.64 to 3.75 1/angstrom at 5.5 meV, but"),
+        ([0.1, 0.2], [-6.0, -5.0], "reaches |Q| from 0.49 to 4.98 1/angstrom at -5.5 meV, but"),
+        ([3.0, 3.1], [11.0, 12.0], "reaches |Q| from 2.20 to 2.20 1/angstrom at 11.5 meV, but"),
+    ],
+)  # fmt: skip
+def test_bins_that_the_incident_energy_does_not_reach(shells, energy, words):
+    """k_i = 2.1968 1/angstrom at 10 meV (E = 2.0721 meV angstrom^2 k^2), k_f = 1.5534 at 5 meV of transfer, ..."""
+    with pytest.raises(InputError, match="^" + re.escape(f"[measurement] incident_energy = 10 meV {words}")):
+        reach(shells, energy, 10.0)
+    reach(shells, energy, 10.0, valid=False)
+
+
+def test_a_simulated_powder_map_leaves_out_what_is_not_reached(tmp_path):
+    text = (
+        'model = "mnf2"\n[measurement]\ntemperature = 5\nincident_energy = 10\nenergy = { start = 0, stop = 8, bins = 8 }\n'
+        "shells = { start = 0.1, stop = 5.1, bins = 10 }\n[instrument]\nsamples = 2\ncell = 1.0\n"
+        "[simulate]\nnoise = false\nparameters = { fwhm = 0.5, fwhm_q = 0.05, scale = 1, background = 1 }\n"
+    )
+    made = verbs.simulate_into(tmp_path / "out", config(tmp_path, text))
+    check_reach(made)
+    assert made.valid[:, 0].tolist() == [True] * 9 + [False]
+    assert made.valid[:, 7].tolist() == [False] + [True] * 6 + [False] * 3
+
+
+@pytest.mark.parametrize("name", [
+    "al_si/aluminium_Ei60.nxspe", "al_si/silicon_Ei80_300K.nxspe", "bi2fe4o9/MER40874_Ei25.00meV_Rings.nxspe",
+    "bi2fe4o9/MAP30475_Ei300.00meV_Rings.nxspe", "formats/mantid_processed_in4.nxs", "formats/inst_let_ei3p7_240_120.nxspe",
+])  # fmt: skip
+def test_measured_powder_maps_lie_within_the_kinematics(name, measured):
+    check_reach(read(measured(name)))
+
+
 def test_trim_takes_the_rim_along_q(spectrum):
     kept = spectrum.trim(1).valid
     assert kept[[0, 1, 3, 4]].sum(1).tolist() == [0, 7, 7, 8]
@@ -246,7 +315,7 @@ def scans(folder, *numbers):
 def test_several_files_of_scans_are_joined_in_their_order(file, tmp_path):
     scans(tmp_path / "scans", 1, 2, 3)
     section = config(tmp_path, f'model = "mnf2"\n[measurement]\nfile = {file}\nenergy = [0.0, 1.5]\n')
-    spectrum = measured(section)
+    spectrum = measured_of(section)
     assert spectrum.measurement.points.scan.tolist() == [2, 2, 1, 1, 3, 3]
     assert spectrum.valid[:, 0].tolist() == [True, False] * 3
     assert [path.name for path in section.measurement.files] == ["s2.h5", "s1.h5", "s3.h5"]
@@ -255,7 +324,7 @@ def test_several_files_of_scans_are_joined_in_their_order(file, tmp_path):
 def test_a_pattern_is_found_beside_the_config_and_kept_in_the_folder_of_the_result(tmp_path):
     scans(tmp_path / "scans", 1, 2)
     section = config(tmp_path, 'model = "mnf2"\n[measurement]\nfile = "scans/*.h5"\n')
-    assert measured(section).measurement.points.scan.tolist() == [1, 1, 2, 2]
+    assert measured_of(section).measurement.points.scan.tolist() == [1, 1, 2, 2]
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "config.toml").write_text(dumps(section, tmp_path / "out"))
     assert 'file = "../scans/*.h5"' in (tmp_path / "out" / "config.toml").read_text()
@@ -276,9 +345,196 @@ def test_a_pattern_is_found_beside_the_config_and_kept_in_the_folder_of_the_resu
 def test_files_that_cannot_be_joined_are_refused(file, message, tmp_path):
     scans(tmp_path / "scans", 1)
     with pytest.raises(InputError, match=message):
-        measured(config(tmp_path, f'model = "mnf2"\n[measurement]\nfile = {file}\n'))
+        measured_of(config(tmp_path, f'model = "mnf2"\n[measurement]\nfile = {file}\n'))
+
+
+def counts(folder, points, name="c.h5"):
+    """Raw counts, 1, 2, ..., in four bins of energy of each point or shell."""
+    measurement = Measurement(points, [1.0, 2.0, 3.0, 4.0, 5.0], 5.0)
+    values = torch.arange(1.0, 4 * len(points) + 1, dtype=torch.float64).reshape(-1, 4)
+    write(folder / name, Spectrum.from_arrays(values, values.sqrt(), measurement, is_counts=True))
+
+
+RAW = 'model = "mnf2"\n[measurement]\nfile = "c.h5"\n'
+SHELLS = QShells(torch.tensor([0.5, 1.0, 1.5], dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("said", "law"), [("", Poisson), ('[instrument]\ncounting = { kind = "gaussian" }\n', Gaussian)]
+)
+@pytest.mark.usefixtures("spectrum")
+def test_raw_counts_are_poisson_unless_the_config_says_otherwise(said, law, tmp_path):
+    counts(tmp_path, SHELLS)
+    work = study(config(tmp_path, RAW + said))
+    assert isinstance(work.experiment.instrument.counting, law)
+    assert f'[instrument.counting]\nkind = "{law.__name__.lower()}"' in dumps(work.config, tmp_path)
+    reduced = study(config(tmp_path, HEAD))
+    assert isinstance(reduced.experiment.instrument.counting, Gaussian)
+    assert '[instrument.counting]\nkind = "gaussian"' in dumps(reduced.config, tmp_path)
+
+
+@pytest.mark.usefixtures("spectrum")
+def test_each_of_several_has_the_counting_of_its_own_data(tmp_path):
+    counts(tmp_path, SHELLS)
+    text = 'model = "mnf2"\n[measurements.a]\nfile = "c.h5"\n[measurements.b]\nfile = "map.h5"\ntemperature = 5\n'
+    work = study(config(tmp_path, text))
+    laws = [type(each.instrument.counting) for each in work.simulator.experiments.values()]
+    assert laws == [Poisson, Gaussian]
+    (tmp_path / "again.toml").write_text(dumps(work.config, tmp_path))
+    assert study(load(tmp_path / "again.toml")).config == work.config
+
+
+PLACE = Lattice(4.8736, 4.8736, 3.2998)
+
+
+@pytest.mark.parametrize(
+    ("q", "said", "message"),
+    [
+        (
+            [[1, 0, 0], [2, 0, 0]],
+            'q_width = { kind = "angular" }',
+            r"\[instrument\] q_width is the width in \|Q\| of a po",
+        ),
+        (
+            [[1, 0, 0]],
+            "multiple_scattering = true",
+            r"\[instrument\] multiple_scattering adds the mean over",
+        ),
+    ],
+)
+def test_a_key_that_can_do_nothing_is_refused(q, said, message, tmp_path):
+    counts(tmp_path, QPath(PLACE, q, [[0, 0, 0]] * 3))
+    with pytest.raises(InputError, match=message):
+        study(config(tmp_path, f"{RAW}[instrument]\n{said}\n"))
+    planned = RAW.replace(
+        'file = "c.h5"', f"temperature = 5\npath = {{ corners = {q} }}\nenergy = {{ start=0, stop=9, bins=3 }}"
+    )
+    if len(q) > 1:
+        with pytest.raises(InputError, match=message):
+            verbs.simulate_into(tmp_path / "out", config(tmp_path, f"{planned}[instrument]\n{said}\n"))
+
+
+def test_a_key_that_can_do_nothing_is_not_in_the_resolved_config(tmp_path):
+    counts(tmp_path, QPath(PLACE, [[1, 0, 0], [2, 0, 0]], [[0, 0, 0]] * 3))
+    assert "q_width" not in dumps(study(config(tmp_path, RAW)).config, tmp_path)
+    counts(tmp_path, SHELLS)
+    assert '[instrument.q_width]\nkind = "constant"' in dumps(study(config(tmp_path, RAW)).config, tmp_path)
+
+
+@pytest.mark.usefixtures("spectrum")
+def test_what_is_common_to_several_may_do_nothing_to_one(tmp_path):
+    counts(tmp_path, QPath(PLACE, [[1, 0, 0], [2, 0, 0]], [[0, 0, 0]] * 3))
+    text = 'model = "mnf2"\n[measurements.a]\nfile = "map.h5"\ntemperature = 5\n[measurements.b]\nfile = "c.h5"\n'
+    common = text + '[instrument]\nq_width = { kind = "angular" }\n'
+    work = study(config(tmp_path, common))
+    assert work.config.measurements["a"].instrument.q_width.kind == "angular"
+    assert work.config.measurements["b"].instrument.q_width is None
+    (tmp_path / "again.toml").write_text(dumps(work.config, tmp_path))
+    assert study(load(tmp_path / "again.toml")).config == work.config
+    alone = common.replace('[measurements.a]\nfile = "map.h5"\ntemperature = 5\n', "")
+    with pytest.raises(InputError, match=r"\[instrument\] q_width does nothing to any of these measurements"):
+        study(config(tmp_path, alone))
+    own = text + '[measurements.b.instrument]\nq_width = { kind = "constant" }\n'
+    with pytest.raises(InputError, match=r"\[measurements\.b\.instrument\] q_width is the width"):
+        study(config(tmp_path, own))
+
+
+def test_constant_widths_of_a_crystal(tmp_path):
+    counts(tmp_path, QPath(PLACE, [[1, 0, 0], [2, 0, 0]], [[0, 0, 0]] * 3))
+    kind = '[instrument]\nresolution = {{ kind = "widths", q_fwhm = [0.1, 0, {}], fwhm = 0.5 }}\n'
+    for last, axes in ((0, 2), (0.2, 3)):
+        work = study(config(tmp_path, RAW + kind.format(last)))
+        resolution = work.experiment.instrument.resolution
+        covariance = resolution.source.at(
+            torch.rand(1, 3, dtype=torch.float64), torch.tensor([2.0], dtype=torch.float64)
+        )
+        expected = torch.tensor([*(0.1, 0, last)[:axes], 0.5], dtype=torch.float64)
+        assert torch.allclose(covariance[0].diagonal().sqrt() * (8 * math.log(2)) ** 0.5, expected, atol=2e-6)
+        assert "fwhm_scale" in work.prior.names
+        assert load_again(tmp_path, work).config == work.config
+    with pytest.raises(InputError, match="q_fwhm"):
+        config(tmp_path, RAW + '[instrument]\nresolution = { kind = "widths", q_fwhm = [-1, 0, 0], fwhm = 1 }\n')
+    counts(tmp_path, SHELLS)
+    with pytest.raises(InputError, match="needs a crystal"):
+        study(config(tmp_path, RAW + kind.format(0)))
+
+
+def load_again(folder, work):
+    (folder / "again.toml").write_text(dumps(work.config, folder))
+    return study(load(folder / "again.toml"))
 
 
 def test_a_file_that_is_no_text_is_said_in_words(tmp_path):
     with pytest.raises(InputError, match=r"c\.toml: \[measurement\] file = 7: input should be a valid string"):
         config(tmp_path, 'model = "mnf2"\n[measurement]\nfile = 7\n')
+
+
+LINES = """model = "zncu2v2o7"
+[measurements.tas]
+kind = "peaks"
+file = "modes.txt"
+temperature = 2
+columns = ["x", "energy", "error", "branch", "direction"]
+lines = { 1 = [[0, 0, 0], [0, 1, 0]], 2 = [[0, 2, 0], [1, 0, 0]] }
+"""
+
+
+def test_a_table_along_lines_works_from_a_config(tmp_path):
+    (tmp_path / "modes.txt").write_text(
+        "1.875, 2.939, 0.05, 1, 1\n2.000, 1.338, 0.01, 1, 1\n0.025, 1.401, 0.04, 1, 2\n"
+    )
+    work = study(config(tmp_path, LINES))
+    assert work.data["tas"].q.tolist() == [[0, 1.875, 0], [0, 2, 0], [0.025, 2, 0]]
+    assert work.data["tas"].lattice == work.simulator.experiments["tas"].model.lattice
+    assert load_again(tmp_path, work).config == work.config
+    (tmp_path / "modes.txt.toml").write_text("lattice = [7.7, 8.1, 10.2, 90, 110, 90]")
+    assert study(config(tmp_path, LINES)).data["tas"].lattice.a == 7.7
+    with pytest.raises(InputError, match="has the direction 2, for which lines gives no q"):
+        study(config(tmp_path, LINES.replace(", 2 = [[0, 2, 0], [1, 0, 0]]", "")))
+
+
+@pytest.mark.parametrize("text", ["h,k,l,energy,error\n0,0,1,2,0.1\n", "0 0 1 2 0.1\n"])
+def test_a_table_of_peaks_as_the_only_measurement_is_told_where_it_goes(text, tmp_path):
+    (tmp_path / "p.csv").write_text(text)
+    with pytest.raises(InputError, match=r'\[measurements\.NAME\].* with kind = "peaks"'):
+        study(config(tmp_path, 'model = "mnf2"\n[measurement]\nfile = "p.csv"\n'))
+    with pytest.raises(InputError, match=r'table of peaks goes into \[measurements\.NAME\] with kind = "peaks"'):
+        config(tmp_path, 'model = "mnf2"\n[measurement]\nkind = "peaks"\nfile = "p.csv"\n')
+
+
+def test_a_negative_error_is_refused(tmp_path):
+    rows = "".join(f"{q},{e},1,{-0.1 if q == e == 2 else 0.1}\n" for q in (1, 2) for e in (1, 2, 3))
+    (tmp_path / "a.csv").write_text("Q [1/angstrom],energy [meV],intensity,error\n" + rows)
+    with pytest.raises(
+        InputError, match=r"a\.csv has the error -0\.1; an error is one standard deviation, not below 0"
+    ):
+        read(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text((tmp_path / "a.csv").read_text().replace("1,-0.1", ","))
+    assert read(tmp_path / "a.csv").valid.sum() == 5
+
+
+SPICE = """# scan = {n}
+# builtin_command = scan e 1 2 1
+# latticeconstants = 4.0,4.0,6.0,90.0,90.0,90.0
+# ubmatrix = 0.25,0,0,0,0.25,0,0,0,0.166667
+# plane_normal = 0.0,0.0,1.0
+# def_x = e
+# def_y = detector
+# col_headers =
+#   Pt. h k l e detector monitor ei ef
+1 0.{n} 0 0 1.0 4 {monitor} 6.0 5.0
+2 0.{n} 0 0 2.0 5 {monitor} 7.0 5.0
+"""
+
+
+def test_scans_that_counted_nothing_are_left_out_of_a_pattern_with_a_note(tmp_path, caplog):
+    for n, monitor in ((1, 900), (2, 0), (3, 900)):
+        (tmp_path / f"s{n}.dat").write_text(SPICE.format(n=n, monitor=monitor))
+    text = 'model = "mnf2"\n[measurement]\nfile = {}\n'
+    assert measured_of(config(tmp_path, text.format('"s*.dat"'))).measurement.points.scan.tolist() == [1, 1, 3, 3]
+    (note,) = caplog.messages
+    assert note.startswith("s2.dat counted nothing: ")
+    assert note.endswith(": left out")
+    for named in ('["s1.dat", "s2.dat"]', '"s2.dat"', '["s2.dat", "s*.dat"]', '"s[2].dat"'):
+        with pytest.raises(InputError, match=r"s2\.dat counted nothing"):
+            measured_of(config(tmp_path, text.format(named)))

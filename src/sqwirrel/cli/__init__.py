@@ -1,6 +1,6 @@
 """The command line: one command a verb, no logic. Results go to stdout, progress and complaints to stderr.
 
-Exit status: 0 done, 1 the result failed its own checks, 2 the input was wrong, 130 interrupted.
+Exit status: 0 done, 1 a check of the result failed, 2 the input was wrong, 3 the page was not drawn, 130 interrupted.
 """
 
 from pathlib import Path
@@ -72,16 +72,21 @@ def infer(
 ) -> None:
     """Parameters with error bars from measured spectra and peaks, their checks, and a report."""
     folder = out or Path(config.stem)
-    with screen.complaints(folder), screen.progress() as tell:
-        posterior = infer_into(folder, load(config, changes or ()), tell)
-    (screen.print_json if as_json else screen.print_answer)(posterior, folder)
+    with screen.complaints(folder):
+        with screen.progress() as tell:
+            posterior, draw = infer_into(folder, load(config, changes or ()), tell)
+        (screen.print_json if as_json else screen.print_answer)(posterior)
+        with screen.drawing(folder):
+            page = draw()
+        if not as_json:
+            screen.say(f"report: {page}")
     raise typer.Exit(screen.status(posterior))
 
 
 @app.command(epilog="Example: sqwirrel report demo/result")
 def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that infer has left.")]) -> None:
     """The report of a folder that infer has left, made again."""
-    with screen.complaints():
+    with screen.complaints(), screen.drawing(folder):
         screen.say(f"report: {report_into(folder)}")
 
 

@@ -1,6 +1,7 @@
 """What the commands print: tables for people, one JSON object for machines, complaints in one sentence."""
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,9 @@ from sqwirrel.report.order import Orders
 from sqwirrel.spectra import Peaks, Spectrum
 from sqwirrel.spectra.readers import ASKING, READERS
 
+EVERY = 10.0
+"""Seconds between two lines of one stage in a log."""
+
 
 @contextmanager
 def complaints(folder: Path | None = None) -> Iterator[None]:
@@ -48,12 +52,35 @@ def _finished(folder: Path | None) -> str:
 
 
 @contextmanager
+def drawing(folder: Path) -> Iterator[None]:
+    """A page that cannot be drawn, for whatever reason, ends with one sentence and status 3: the answer stands."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        typer.echo(
+            f"sqwirrel: the answer is kept in {folder}, but its page could not be drawn: {_reason(error)}; once that "
+            f"is mended, draw it with: sqwirrel report {folder}",
+            err=True,
+        )
+        raise typer.Exit(3) from None
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}, {' '.join(str(error).split()) or 'without a word why'}"
+
+
+@contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on stderr for each stage that is told."""
+    """A bar on stderr for each stage that is told; lines where stderr is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines()
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     stages: dict[str, TaskID] = {}
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+    with Progress(*columns, console=console, transient=True) as bars:
 
         def tell(stage: str, done: int, total: int) -> None:
             if stage not in stages:
@@ -65,8 +92,22 @@ def progress() -> Iterator[Callable[[str, int, int], None]]:
         yield tell
 
 
-def print_answer(posterior: Posterior, folder: Path) -> None:
-    """Failed checks first, then the parameters, then where the report is."""
+class _Lines:
+    """A line on stderr for each new stage, and within one at most one every 10 seconds."""
+
+    def __init__(self) -> None:
+        self.stage, self.said = "", 0.0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if stage != self.stage or now - self.said >= EVERY:
+            share = f" {done}/{total}" if total > 1 else ""
+            typer.echo(f"{time.strftime('%H:%M')} {stage}{share}", err=True)
+            self.stage, self.said = stage, now
+
+
+def print_answer(posterior: Posterior) -> None:
+    """Failed checks first, then the parameters."""
     failed = [check for check in posterior.checks if not check.passed]
     for check in failed:
         say(f"FAILED {check.name} = {plain(check.value)}: {check.meaning}")
@@ -77,7 +118,6 @@ def print_answer(posterior: Posterior, folder: Path) -> None:
     )
     passed, deviance = len(posterior.checks) - len(failed), plain(posterior.deviance_per_bin)
     say(f"{passed} of {len(posterior.checks)} checks passed; deviance per bin {deviance}; {posterior.seconds:.0f} s")
-    say(f"report: {folder / 'report.html'}")
 
 
 def status(posterior: Posterior) -> int:
@@ -86,9 +126,8 @@ def status(posterior: Posterior) -> int:
     return 130 if "complete" in failed else 1 if failed else 0
 
 
-def print_json(posterior: Posterior, folder: Path) -> None:
-    """The answer as one object; what lies in `folder` is for people."""
-    del folder
+def print_json(posterior: Posterior) -> None:
+    """The answer as one object."""
     typer.echo(json.dumps(answer(posterior), indent=2, allow_nan=False))
 
 

@@ -8,7 +8,7 @@ import torch
 from sqwirrel.config.prior import complete, in_internal_units, suggested
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import Config, EnergyBins
-from sqwirrel.config.several import check_kinematics, covered, data_of, simulator_of, spectrum_of
+from sqwirrel.config.several import check_kinematics, covered, data_of, resolved, simulator_of, spectrum_of
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Data, Simulator
 from sqwirrel.model import library
@@ -47,6 +47,7 @@ def study(config: Config, data: Data | None = None) -> Study:
     """What `infer` needs; `data` stand for the prepared files where those were kept."""
     made = model(config)
     found = data_of(config, made) if data is None else data
+    config = resolved(config, found)
     simulator = simulator_of(config, made, found)
     found = covered(found, simulator)
     entries = complete(config.prior, simulator, found)

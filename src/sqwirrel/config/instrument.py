@@ -6,125 +6,27 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field, PositiveInt
 
+from sqwirrel.config.instruments.widths import ConstantWidth, Width
 from sqwirrel.config.quantity import Energy, Wavenumber
 from sqwirrel.config.table import Section
+from sqwirrel.errors import InputError
 from sqwirrel.observe import (
     AngularQWidth,
     ConstantBackground,
     ConstantQWidth,
     ElasticBackground,
-    EllipsoidResolution,
     Gaussian,
-    GaussianResolution,
     Instrument,
     PlanarBackground,
     Poisson,
-    PolynomialResolution,
     Robust,
     SlopedBackground,
     SmoothBackground,
-    TableResolution,
-    TailedResolution,
     TemplateBackground,
-    read_covariance,
-    read_spectrometer,
 )
 from sqwirrel.observe.background import HIGHEST, Background
-from sqwirrel.observe.choppers import chopper_resolution
-from sqwirrel.observe.resolution import Resolution
-from sqwirrel.spectra import Spectrum
-
-
-class ConstantWidth(Section):
-    """One energy width at all energies."""
-
-    kind: Literal["gaussian"] = "gaussian"
-    tail: bool = False
-
-    def build(self) -> Resolution:
-        """The resolution, with a tail to lower energy transfer if asked for."""
-        return _tailed(GaussianResolution(), self.tail)
-
-
-class PolynomialWidth(Section):
-    """An energy width that is a polynomial of the energy transfer."""
-
-    kind: Literal["polynomial"]
-    order: Annotated[int, Field(ge=0, le=4)] = 1
-    tail: bool = False
-
-    def build(self) -> Resolution:
-        """The resolution, with a tail to lower energy transfer if asked for."""
-        return _tailed(PolynomialResolution(self.order), self.tail)
-
-
-class TableWidth(Section):
-    """Energy widths (full width at half maximum, meV) at `energies` (meV), times the parameter fwhm_scale."""
-
-    kind: Literal["table"]
-    energies: tuple[Energy, ...]
-    fwhm: tuple[Energy, ...]
-    tail: bool = False
-
-    def build(self) -> Resolution:
-        """The resolution, with a tail to lower energy transfer if asked for."""
-        return _tailed(TableResolution(self.energies, self.fwhm), self.tail)
-
-
-class ChopperWidth(Section):
-    """The widths that the package resins gives for a chopper `instrument` (MARI, MAPS, LET, ...), times fwhm_scale."""
-
-    kind: Literal["chopper"]
-    instrument: str
-    incident_energy: Energy
-    frequency: PositiveInt | None = None
-    package: str | None = None
-    tail: bool = False
-
-    def build(self) -> Resolution:
-        """The resolution, with a tail to lower energy transfer if asked for."""
-        how = {"frequency": self.frequency, "package": self.package}
-        return _tailed(chopper_resolution(self.instrument, self.incident_energy, **how), self.tail)  # type: ignore[arg-type]
-
-
-class CovarianceWidth(Section):
-    """The resolution in (h, k, E) or (h, k, l, E) of a table of covariances, times fwhm_scale in energy."""
-
-    kind: Literal["covariance"]
-    file: str
-
-    def build(self) -> EllipsoidResolution:
-        """The resolution."""
-        return EllipsoidResolution(read_covariance(self.file))
-
-
-class SpectrometerWidth(Section):
-    """The resolution of a triple-axis spectrometer (Cooper-Nathans) that a JSON or TOML file describes, times the
-    parameter fwhm_scale in energy.
-
-    `sample_mosaic` (horizontal, vertical; minutes of arc) takes the place of that in the file. Points where one of the
-    Bragg peaks `bragg` (h, k, l) may be seen, in its tail or by accident, are left out.
-    """
-
-    kind: Literal["spectrometer"]
-    file: str
-    sample_mosaic: tuple[float, float] | None = None
-    bragg: tuple[tuple[float, float, float], ...] = ()
-
-    def build(self) -> EllipsoidResolution:
-        """The resolution."""
-        source = read_spectrometer(self.file)
-        if self.sample_mosaic is not None:
-            source = source.with_mosaic(self.sample_mosaic)
-        return EllipsoidResolution(source, self.bragg)
-
-
-Core = GaussianResolution | PolynomialResolution | TableResolution
-
-
-def _tailed(core: Core, tail: bool) -> Resolution:
-    return TailedResolution(core) if tail else core
-
+from sqwirrel.observe.views.places import places
+from sqwirrel.spectra import Measurement, QShells, Spectrum
 
 Reader = Callable[[str], Spectrum]
 """What makes of a file the spectrum on the bins that are fitted."""
@@ -235,32 +137,57 @@ class PoissonNoise(Section):
         return Poisson()
 
 
-Width = ConstantWidth | PolynomialWidth | TableWidth | ChopperWidth | CovarianceWidth | SpectrometerWidth
-
-
 class InstrumentSection(Section):
     """What stands between the modes and the bins, and how finely it is averaged; `flux_factor` says that the data still
-    hold k_f / k_i.
+    hold k_f / k_i. `counting`, if left out, is poisson for raw counts and gaussian for reduced data. `q_width`
+    is of powders alone, and constant if left out.
     """
 
     resolution: Annotated[Width, Field(discriminator="kind")] = ConstantWidth()
     background: Annotated[Under | SmoothUnder | ElasticUnder | MeasuredUnder, Field(discriminator="kind")] = Under()
-    counting: Annotated[GaussianNoise | PoissonNoise | RobustNoise, Field(discriminator="kind")] = GaussianNoise()
-    q_width: MomentumWidth = MomentumWidth()
+    counting: Annotated[GaussianNoise | PoissonNoise | RobustNoise | None, Field(discriminator="kind")] = None
+    q_width: MomentumWidth | None = None
     multiple_scattering: bool = False
     flux_factor: bool = False
     samples: PositiveInt = 64
     cell: Annotated[Wavenumber, Field(gt=0)] = 0.05
 
+    def of(
+        self, measurement: Measurement, *, is_counts: bool, common: "InstrumentSection | None" = None
+    ) -> "InstrumentSection":
+        """With what was left out as it should be there. What can do nothing there is refused, or left out if it is
+        `common` to several measurements.
+        """
+        idle = _idle(measurement)
+        for name, why in idle.items():
+            if getattr(self, name) and (common is None or getattr(self, name) != getattr(common, name)):
+                raise InputError(f"[instrument] {name} {why}, so it would do nothing; leave it out")
+        counting = self.counting or (PoissonNoise(kind="poisson") if is_counts else GaussianNoise())
+        known = {"counting": counting, "q_width": self.q_width or MomentumWidth()}
+        left = {name: InstrumentSection.model_fields[name].default for name in idle}
+        return self.model_copy(update=known | left)
+
     def build(self, prepared: Reader) -> Instrument:
         """The instrument; `prepared` reads a file that its background may name."""
-        parts = (self.resolution.build(), self.background.build(prepared), self.counting.build())
+        counting, q_width = self.counting or GaussianNoise(), self.q_width or MomentumWidth()
         return Instrument(
-            *parts,
-            q_width=self.q_width.build(),
+            self.resolution.build(),
+            self.background.build(prepared),
+            counting.build(),
+            q_width.build(),
             multiple_scattering=self.multiple_scattering,
             flux_factor=self.flux_factor,
         )
+
+
+def _idle(measurement: Measurement) -> dict[str, str]:
+    """Keys that can do nothing with what was measured there, and why."""
+    if isinstance(measurement.points, QShells):
+        return {}
+    found = {"q_width": "is the width in |Q| of a powder, and this is a crystal"}
+    if len(places(measurement).q) == 1:
+        found["multiple_scattering"] = "adds the mean over all wavevectors, and this is a single one"
+    return found
 
 
 def kinds() -> list[tuple[str, str, str]]:

@@ -159,12 +159,16 @@ class PeaksEntry(Section):
     The `lattice` (angstrom, degrees) is for a table that does not tell its own, and that of the model if it is left
     out; `columns` names those of a table that does not. With `extra_width` a width is added to all errors and inferred.
     `q_error = false` leaves errors of q aside, for tables whose errors of energies stand for them.
+
+    With the columns "x" and "direction" in place of h, k and l the wavevectors lie on `lines`: for each direction the
+    wavevector at x = 0 and what x = 1 adds to it, { 1 = [[0, 0, 0], [0, 1, 0]] } (rlu).
     """
 
     kind: Literal["peaks"]
     file: str
     lattice: tuple[float, float, float, float, float, float] | None = None
     columns: tuple[str, ...] | None = None
+    lines: dict[int, tuple[Vector, Vector]] | None = None
     temperature: Temperature | None = None
     field: tuple[Tesla, Tesla, Tesla] | None = None
     extra_width: bool = False

@@ -1,32 +1,80 @@
 """From the measurements of a config to data, the experiments that predict them, and files that keep them."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
 
 from sqwirrel.config.instrument import InstrumentSection
 from sqwirrel.config.sections import Config, EnergyBins, Measurement, PeaksEntry, SpectrumEntry
-from sqwirrel.errors import InputError
+from sqwirrel.errors import InputError, NothingCountedError
 from sqwirrel.infer import Data, Simulator
 from sqwirrel.lattice import Lattice
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe import EllipsoidResolution, Experiment, Joint, PeakExperiment, TemplateBackground
 from sqwirrel.observe.joint import Part
 from sqwirrel.spectra import Measurement as Where
-from sqwirrel.spectra import Peaks, Spectrum, join, read, read_peaks, write, write_peaks
+from sqwirrel.spectra import Peaks, QShells, Spectrum, join, read, read_peaks, write, write_peaks
+from sqwirrel.spectra.readers.beside import known
+from sqwirrel.units import E_PER_K2
 
 Kept = Spectrum | Peaks
 TAKEN = ("posterior", "spectrum")
 """Labels whose files would be others' in the folder of a result."""
+SLACK = 0.02
+"""Share of |Q| by which a measured bin may lie outside the kinematics."""
+OTHER = "a folder of results holds other data than its config says; run sqwirrel infer again"
 
 
 def data_of(config: Config, model: SpinModel) -> Data:
     """What was measured, prepared as the config says."""
     found = {label: _measured(part, model, label) for label, part in _parts(config).items()}
     return found if config.measurements else found[""]
+
+
+def resolved(config: Config, data: Data) -> Config:
+    """The config with what its instruments leave out as the data ask for it."""
+    given = by_label(data)
+    if config.measurement is not None:
+        return config.model_copy(update={"instrument": _resolved(config.instrument, given[""])})
+    entries = dict(config.measurements)
+    for label, entry in config.measurements.items():
+        if isinstance(entry, SpectrumEntry):
+            with _named(label):
+                own = _resolved(entry.instrument, given[label], config.instrument)
+            entries[label] = entry.model_copy(update={"instrument": own})
+    made = [entry.instrument for entry in entries.values() if isinstance(entry, SpectrumEntry)]
+    for name in ("q_width", "multiple_scattering"):
+        if getattr(config.instrument, name) and not any(getattr(each, name) for each in made):
+            raise InputError(f"[instrument] {name} does nothing to any of these measurements; leave it out")
+    return config.model_copy(update={"measurements": entries})
+
+
+@contextmanager
+def _named(label: str) -> Iterator[None]:
+    """What is wrong with one of several measurements is said with its name."""
+    try:
+        yield
+    except InputError as error:
+        if not label:
+            raise
+        own = {"[measurement]": f"[measurements.{label}]", "[instrument]": f"[measurements.{label}.instrument]"}
+        words = str(error)
+        for section, place in own.items():
+            words = words.replace(section, place)
+        raise InputError(words) from None
+
+
+def _resolved(section: InstrumentSection, data: Kept, common: InstrumentSection | None = None) -> InstrumentSection:
+    if not isinstance(data, Spectrum):
+        raise InputError(OTHER)
+    return section.of(data.measurement, is_counts=data.is_counts, common=common)
 
 
 def simulator_of(config: Config, model: SpinModel, data: Data) -> Simulator:
@@ -89,13 +137,31 @@ def spectrum_of(section: Measurement) -> Spectrum:
         raise InputError("[measurement] lacks the key 'file'; to simulate without one use the verb simulate")
     if section.shells or section.path:
         raise InputError("[measurement] has a file, so its bins are known; leave out shells and path")
-    files, known = section.files, section.incident_energy
-    spectrum = read(files[0], known) if len(files) == 1 else join(read(file, known) for file in files)
+    files = section.files
+    spectrum = read(files[0], section.incident_energy) if len(files) == 1 else join(_scans(section))
     told = {"temperature": section.temperature, "incident_energy": section.incident_energy, "field": section.field}
     stated: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
     spectrum = Spectrum(spectrum.data, replace(spectrum.measurement, **stated))
     check_kinematics(spectrum.measurement.incident_energy, section.energy)
-    return section.prepare(spectrum)
+    prepared = section.prepare(spectrum)
+    check_reach(prepared)
+    return prepared
+
+
+def _scans(section: Measurement) -> list[Spectrum]:
+    """The scans in the files; those that only a pattern names are left out, with a note, if nothing was counted."""
+    found, empty = [], None
+    for path in section.files:
+        try:
+            found.append(read(path, section.incident_energy))
+        except NothingCountedError as error:
+            if str(path) in section.named:
+                raise
+            empty = error
+            logging.getLogger("sqwirrel").warning("%s: left out", error)
+    if empty is not None and not found:
+        raise empty
+    return found
 
 
 def check_kinematics(incident_energy: float | None, energy: tuple[float, float] | EnergyBins | None) -> None:
@@ -110,6 +176,45 @@ def check_kinematics(incident_energy: float | None, energy: tuple[float, float] 
         )
 
 
+def check_reach(spectrum: Spectrum) -> None:
+    """Refuses a powder map with measured bins that its incident energy reaches at no scattering angle."""
+    bad = spectrum.valid & out_of_reach(spectrum.measurement)
+    points, incident = spectrum.measurement.points, spectrum.measurement.incident_energy
+    if not isinstance(points, QShells) or incident is None or not bool(bad.any()):
+        return
+    low, high = _reach(spectrum.measurement.energy, incident)
+    distance = torch.maximum(points.centres[:, None] - high, low - points.centres[:, None])
+    shell, energy = divmod(int(distance.where(bad, -torch.inf).argmax()), len(high))
+    raise InputError(
+        f"[measurement] incident_energy = {incident:g} meV reaches |Q| from {float(low[energy]):.2f} to "
+        f"{float(high[energy]):.2f} 1/angstrom at {float(spectrum.measurement.energy_centres[energy]):g} meV, but the "
+        f"map has a measured bin at {float(points.centres[shell]):.2f}; check the incident energy"
+    )
+
+
+def out_of_reach(measurement: Where) -> Bool[Tensor, "point energy"]:
+    """Bins of a powder map that no scattering angle reaches, where the incident energy is known.
+
+    Half a bin of |Q| and 2 % are let pass, as maps are interpolated.
+    """
+    points, incident = measurement.points, measurement.incident_energy
+    if not isinstance(points, QShells) or incident is None:
+        return torch.zeros(measurement.shape, dtype=torch.bool)
+    q, half = points.centres[:, None], points.edges.diff()[:, None] / 2
+    low, high = _reach(measurement.energy, incident)
+    return (q - high > torch.maximum(half, SLACK * high)) | (low - q > torch.maximum(half, SLACK * low))
+
+
+def _reach(edges: Float[Tensor, " edge"], incident_energy: float) -> tuple[Tensor, Tensor]:
+    """|k_i - k_f| and k_i + k_f (1/angstrom) with k = sqrt(E / E_PER_K2), where in each bin they allow most."""
+    ki, kf = (
+        (energy.clamp(min=0) / E_PER_K2).sqrt()
+        for energy in (edges.new_tensor(incident_energy), incident_energy - edges)
+    )
+    nearest = torch.minimum(torch.maximum(kf[1:], ki), kf[:-1])
+    return (ki - nearest).abs(), ki + kf[:-1]
+
+
 def _parts(config: Config) -> Mapping[str, Measurement | PeaksEntry]:
     if taken := [label for label in config.parts if label in TAKEN]:
         raise InputError(f"[measurements.{taken[0]}] would be kept as another file of the result; choose another name")
@@ -117,18 +222,15 @@ def _parts(config: Config) -> Mapping[str, Measurement | PeaksEntry]:
 
 
 def _measured(section: Measurement | PeaksEntry, model: SpinModel, label: str) -> Kept:
-    """The data of a section; what is wrong with one of several is said with its name."""
-    try:
+    """The data of a section."""
+    with _named(label):
         return _peaks(section, model) if isinstance(section, PeaksEntry) else spectrum_of(section)
-    except InputError as error:
-        if not label:
-            raise
-        raise InputError(str(error).replace("[measurement]", f"[measurements.{label}]")) from None
 
 
 def _peaks(section: PeaksEntry, model: SpinModel) -> Peaks:
-    lattice = model.lattice if section.lattice is None else Lattice(*section.lattice)
-    return _stated_peaks(section, read_peaks(Path(section.file), lattice, columns=section.columns))
+    path = Path(section.file)
+    lattice = Lattice(*section.lattice) if section.lattice else known(path).lattice or model.lattice
+    return _stated_peaks(section, read_peaks(path, lattice, columns=section.columns, lines=section.lines))
 
 
 def _stated_peaks(section: PeaksEntry, peaks: Peaks) -> Peaks:
@@ -145,4 +247,4 @@ def _experiment(config: Config, part: Measurement | PeaksEntry, model: SpinModel
         case Measurement(), Spectrum():
             instrument = part.instrument if isinstance(part, SpectrumEntry) else config.instrument
             return experiment(instrument, model, data.measurement, part)
-    raise InputError("a folder of results holds other data than its config says; run sqwirrel infer again")
+    raise InputError(OTHER)

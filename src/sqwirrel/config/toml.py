@@ -17,7 +17,7 @@ from sqwirrel.limits import check_file, settings
 def load(path: Path, changes: Iterable[str] = ()) -> Config:
     """The config in a file, with `changes` like "infer.seed=2" made first. Its paths become absolute."""
     check_file(path)
-    table = settings(path)
+    table = _table(path)
     for change in changes:
         _change(table, change)
     try:
@@ -25,6 +25,19 @@ def load(path: Path, changes: Iterable[str] = ()) -> Config:
     except ValidationError as error:
         raise InputError(f"{path}: {_sentence(error)}") from None
     return _moved(config, lambda file: str((path.parent / file).resolve()))
+
+
+def _table(path: Path) -> dict[str, Any]:
+    """The tables of a config; data in its place get a word on what to do with them."""
+    try:
+        return settings(path)
+    except InputError:
+        if path.suffix == ".toml":
+            raise
+        raise InputError(
+            f'{path.name} is no config; if it is data, name it in one, a file in TOML with model = "..." and '
+            f'[measurement] file = "{path.name}", and give that'
+        ) from None
 
 
 def dumps(config: Config, folder: Path) -> str:
@@ -93,6 +106,8 @@ def _sentence(error: ValidationError) -> str:
     if not first["loc"]:
         return str(first["ctx"]["error"]) if "ctx" in first else first["msg"]
     match first["type"]:
+        case "extra_forbidden" if where == ["measurement", "kind"]:
+            return '[measurement] is a spectrum; a table of peaks goes into [measurements.NAME] with kind = "peaks"'
         case "extra_forbidden":
             return f"{head} has the unknown key '{where[-1]}'; {_known(section, where[-1])}"
         case "missing" if isinstance(first["loc"][-1], int):

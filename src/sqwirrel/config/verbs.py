@@ -8,7 +8,7 @@ from pathlib import Path
 from sqwirrel.config.build import Study, measured, model, noiseless, parameters, planned, study
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import Config
-from sqwirrel.config.several import by_label, experiment, keep, kept
+from sqwirrel.config.several import by_label, experiment, keep, kept, out_of_reach
 from sqwirrel.config.toml import dumps, load
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior, infer, store
@@ -23,6 +23,7 @@ from sqwirrel.report.result import PeakResult, Result
 from sqwirrel.spectra import Peaks, Spectrum, is_peaks, read, read_peaks, write
 from sqwirrel.whole import put_text
 
+Truth = Mapping[str, float]
 POINTS = 1000
 """Seed of the quadrature points of a simulation: none of them serves an inference of it, too."""
 SPECTRUM, POSTERIOR, TRUTH, CONFIG, RECORD = "spectrum.h5", "posterior.h5", "truth.json", "config.toml", "record.json"
@@ -32,6 +33,8 @@ def simulate_into(folder: Path, config: Config) -> Spectrum:
     """Simulates a spectrum and leaves spectrum.h5, and truth.json with the parameters behind it."""
     like = measured(config) if config.one.named else None
     where = planned(config) if like is None else like.measurement
+    instrument = config.instrument.of(where, is_counts=like is not None and like.is_counts)
+    config = config.model_copy(update={"instrument": instrument})
     simulator = experiment(config.instrument, model(config), where, config.one, seed=POINTS)
     theta, section = parameters(config, simulator), config.simulate
     dense = simulator.anchored(theta)
@@ -39,6 +42,7 @@ def simulate_into(folder: Path, config: Config) -> Spectrum:
         raise InputError(simulator.why_unstable(theta, dense.unstable))
     simulator = dense.experiment
     spectrum = simulator.sample(theta, section.seed, like) if section.noise else noiseless(simulator, theta, like)
+    spectrum = spectrum.without(out_of_reach(where))
     _make(folder)
     write(folder / SPECTRUM, spectrum)
     put_text(folder / TRUTH, _sealed(dict(zip(simulator.names, theta[0].tolist(), strict=True))))
@@ -47,11 +51,15 @@ def simulate_into(folder: Path, config: Config) -> Spectrum:
     return spectrum
 
 
-def infer_into(folder: Path, config: Config, progress: Callable[[str, int, int], None]) -> Posterior:
-    """Infers and leaves spectrum.h5 (NAME.h5 of several), posterior.h5, report.html and report.json; the first before
-    the work begins.
+def infer_into(
+    folder: Path, config: Config, progress: Callable[[str, int, int], None]
+) -> tuple[Posterior, Callable[[], Path]]:
+    """Infers and leaves spectrum.h5 (NAME.h5 of several) before the work begins, and posterior.h5 after it.
+
+    Returned with the answer is what draws its report, report.html and report.json.
     """
     work = study(config)
+    truth = _truth(config)
     _make(folder)
     keep(folder, work.data)
     put_text(folder / CONFIG, dumps(work.config, folder))
@@ -60,8 +68,7 @@ def infer_into(folder: Path, config: Config, progress: Callable[[str, int, int],
     posterior = infer(work.simulator, work.prior, work.data, config.infer.build(), record=record, progress=progress)
     store.save(folder / POSTERIOR, posterior)
     put_text(folder / RECORD, posterior.record.to_json())
-    page.write(folder, *_results(work, posterior))
-    return posterior
+    return posterior, lambda: page.write(folder, *_results(work, posterior, truth))
 
 
 def report_into(folder: Path) -> Path:
@@ -71,7 +78,7 @@ def report_into(folder: Path) -> Path:
     posterior = store.load(folder / POSTERIOR)
     config = load(folder / CONFIG)
     work = study(config, kept(folder, config))
-    return page.write(folder, *_results(work, posterior))
+    return page.write(folder, *_results(work, posterior, _truth(config)))
 
 
 def look_into(file: Path) -> Spectrum | Peaks:
@@ -105,12 +112,12 @@ def _number(text: str) -> float | str:
         return text
 
 
-def _results(work: Study, posterior: Posterior) -> list[Result | PeakResult]:
+def _results(work: Study, posterior: Posterior, truth: Truth) -> list[Result | PeakResult]:
     """What the report shows of each measurement."""
-    return [_result(work, posterior, label, data) for label, data in by_label(work.data).items()]
+    return [_result(work, posterior, truth, label, data) for label, data in by_label(work.data).items()]
 
 
-def _result(work: Study, posterior: Posterior, label: str, data: Spectrum | Peaks) -> Result | PeakResult:
+def _result(work: Study, posterior: Posterior, truth: Truth, label: str, data: Spectrum | Peaks) -> Result | PeakResult:
     section, named = work.config.parts[label], short_names(work.config.files)
     files = [named[path] for path in section.files]
     name = "".join(files[:1]) + (f" and {len(files) - 1} more" if len(files) > 1 else "")
@@ -118,7 +125,6 @@ def _result(work: Study, posterior: Posterior, label: str, data: Spectrum | Peak
     used = section.model_dump(exclude_none=True, exclude_defaults=True, exclude=left_out)
     joint = work.simulator if isinstance(work.simulator, Joint) else None
     part = work.simulator.experiments[label] if isinstance(work.simulator, Joint) else work.simulator
-    truth = _truth(work.config)
     match part, data:
         case Experiment(), Spectrum():
             return Result(posterior, data, part, work.prior, name, used, truth, label, joint)
@@ -127,7 +133,7 @@ def _result(work: Study, posterior: Posterior, label: str, data: Spectrum | Peak
     raise TypeError(f"nothing reports a {type(data).__name__}")
 
 
-def _truth(config: Config) -> Mapping[str, float]:
+def _truth(config: Config) -> Truth:
     """The sealed parameters of a simulation, for the report alone."""
     if config.truth is None:
         return {}

@@ -73,8 +73,7 @@ def _spectrum_checks(term: SpectrumTerm, theta: Float[Tensor, "1 own"]) -> tuple
             "residual_structure",
             abs(largest) <= MISFIT,
             largest,
-            f"largest mean residual of {WINDOW[0]} x {WINDOW[1]} bins, in its standard deviations, at most {MISFIT}; "
-            f"at {where}",
+            f"largest mean residual of {where[0]}, in its standard deviations, at most {MISFIT}; at {where[1]}",
         ),
     ]
 
@@ -225,8 +224,8 @@ def smoothed(
     return torch.where(valid, total / count.clamp(min=1).sqrt(), 0.0)
 
 
-def _misfit(term: SpectrumTerm, theta: Float[Tensor, "1 own"]) -> tuple[float, str]:
-    """The largest smoothed residual, and where it lies."""
+def _misfit(term: SpectrumTerm, theta: Float[Tensor, "1 own"]) -> tuple[float, tuple[str, str]]:
+    """The largest smoothed residual, of how much it is the mean, and where that lies."""
     measurement = term.experiment.measurement
     planes = measurement.planes
     score = smoothed(term.residual(theta).take(planes), term.observed.valid.take(planes))
@@ -236,5 +235,8 @@ def _misfit(term: SpectrumTerm, theta: Float[Tensor, "1 own"]) -> tuple[float, s
     first, last = int(near.min()) // n, int(near.max()) // n + 1
     low, high = int((near % n).min()), int((near % n).max()) + 1
     edges = measurement.energy[first:last] if measurement.is_scan else measurement.energy[[low, high]]
-    points = measurement.points.describe(first, last)
-    return float(score[plane, *middle]), f"{points}, {float(edges.min()):.2f} to {float(edges.max()):.2f} meV"
+    count = int(term.observed.valid.take(near).sum())
+    what = f"{count} points of scans" if measurement.is_scan else f"{WINDOW[0]} x {WINDOW[1]} bins"
+    lowest, highest = (round(float(edge), 2) + 0.0 for edge in (edges.min(), edges.max()))
+    where = f"{measurement.points.describe(first, last)}, {lowest:.2f} to {highest:.2f} meV"
+    return float(score[plane, *middle]), (what, where)

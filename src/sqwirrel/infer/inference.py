@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -201,7 +202,6 @@ def _proposed(proposal: Proposal | None, data: Data, settings: Settings) -> tupl
 
 def search(coarse: Target, settings: Settings, tell: Progress, among: Draws | None = None) -> list[Optimum]:
     """The basins of the posterior on a coarse spectrum and a coarse average."""
-    tell("screening", 0, 1)
     starts = _starts(coarse, settings, tell, among)
     return basins(refine(coarse, starts, progress=lambda done, total: tell("searching", done, total)))
 
@@ -213,11 +213,13 @@ def _starts(
 
     A likelihood of sharp peaks is flat far from them, and has basins that a blurred one has not.
     """
-    starts = screen(coarse, draws=settings.screen, keep=settings.starts, seed=settings.seed, among=among)
+    how: dict[str, Any] = {"draws": settings.screen, "keep": settings.starts, "seed": settings.seed}
+    how["progress"] = lambda done, total: tell("screening", done, total)
+    starts = screen(coarse, **how, among=among)
     if not any(isinstance(term, PeaksTerm) for term in coarse.terms):
         return starts
     wide = coarse.with_terms(term.blurred() if isinstance(term, PeaksTerm) else term for term in coarse.terms)
-    first = screen(wide, draws=settings.screen, keep=settings.starts, seed=settings.seed)
+    first = screen(wide, **how)
     found = basins(refine(wide, first, progress=lambda done, total: tell("searching", done, total)))
     return torch.cat((starts, coarse.prior.constrain(torch.stack([basin.z for basin in found]))))
 

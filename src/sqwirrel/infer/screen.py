@@ -1,6 +1,7 @@
 """Screening: starting points from the prior, many at a time, with the linear nuisances solved for."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
@@ -9,16 +10,29 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.infer.target import Target
 
+BLOCK = 16
+"""Draws between two words on how far it is."""
+
 
 def screen(
-    target: Target, *, draws: int, keep: int, seed: int, among: Float[Tensor, "draw parameter"] | None = None
+    target: Target,
+    *,
+    draws: int,
+    keep: int,
+    seed: int,
+    among: Float[Tensor, "draw parameter"] | None = None,
+    progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Float[Tensor, "start parameter"]:
-    """The `keep` best of `draws` prior draws, or `among` some others, by log posterior, after `profile`.
+    """The `keep` best of `draws` prior draws, or of those `among`, by log posterior, after `profile`.
 
     Raises InputError when the assumed order is stable for none of them.
     """
     theta = target.prior.sample(draws, seed) if among is None else among
-    profiled, value = profile(target, theta)
+    parts: list[tuple[Tensor, Tensor]] = []
+    for block in torch.split(theta, BLOCK):
+        progress(BLOCK * len(parts), draws)
+        parts.append(profile(target, block))
+    profiled, value = (torch.cat(column) for column in zip(*parts, strict=True))
     stable = value.isfinite()
     if not bool(stable.any()):
         raise InputError(_never_stable(target, theta))

@@ -219,5 +219,5 @@ def check_ascending(edges: Tensor, name: str, unit: str) -> None:
 
 def described(q: Float64[Tensor, "point 3"], start: int, stop: int) -> str:
     """Points `start` to `stop` in words."""
-    first, last = (", ".join(f"{x:.2f}" for x in q[k].tolist()) for k in (start, stop - 1))
+    first, last = (", ".join(f"{round(x, 2) + 0.0:.2f}" for x in q[k].tolist()) for k in (start, stop - 1))
     return f"q ({first}) to ({last}) rlu"

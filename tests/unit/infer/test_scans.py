@@ -53,4 +53,10 @@ def test_the_misfit_is_where_it_was_planted(experiment: Experiment, first: int, 
     theta = torch.tensor([TRUTH[name] for name in target.names], dtype=torch.float64)
     found = {check.name: check for check in fit_checks(target, theta)[1]}["residual_structure"]
     assert not found.passed
+    assert found.meaning.startswith("largest mean residual of 7 points of scans, ")
     assert found.meaning.endswith(f"at q ({h}, 0.00, 0.00) to ({h}, 0.00, 0.00) rlu, {energies} meV")
+
+
+def test_no_minus_stands_before_a_zero() -> None:
+    points = QPoints(library.load("fm_chain").lattice, [[-0.001, 0, 0.5], [-0.0, 0, -0.5]])
+    assert points.describe(0, 2) == "q (0.00, 0.00, 0.50) to (0.00, 0.00, -0.50) rlu"

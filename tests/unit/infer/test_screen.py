@@ -97,6 +97,15 @@ def test_best_come_first_and_unstable_draws_never() -> None:
     assert len(screen(target, draws=8, keep=100, seed=1)) < 8
 
 
+def test_screening_tells_how_far_it_is() -> None:
+    experiment, told = decay(), []
+    target = Target.of(experiment, WIDE, data(experiment))
+    best = screen(target, draws=40, keep=3, seed=1, progress=lambda *step: told.append(step))
+    assert told == [(0, 40), (16, 40), (32, 40)]
+    _, value = profile(target, WIDE.sample(40, 1))
+    assert torch.equal(profile(target, best)[1], value.sort(descending=True).values[:3])
+
+
 def test_a_prior_that_is_never_stable_is_one_sentence() -> None:
     experiment = decay(stable=lambda theta: theta[:, 0] > 99)
     target = Target.of(experiment, WIDE, data(experiment))

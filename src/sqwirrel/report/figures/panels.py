@@ -74,10 +74,12 @@ def course(points: Float64[np.ndarray, "point coordinate"]) -> Course:
 def _beside(points: Float64[np.ndarray, "point coordinate"], names: Sequence[str], name: str, first: str) -> str:
     """How another coordinate goes along with the first."""
     x, y = points[:, names.index(first)], points[:, names.index(name)]
-    if np.abs(y - x).max() < STILL[name]:
-        return f"{name} = {first}"
-    if np.abs(y + x).max() < STILL[name]:
-        return f"{name} = −{first}"
+    apart, total = np.median(y - x), np.median(y + x)
+    if np.abs(y - x - apart).max() < STILL[name]:
+        sign = " − " if apart < 0 else " + "
+        return f"{name} = {first}" + (f"{sign}{_number(abs(apart))}" if abs(apart) > STILL[name] else "")
+    if np.abs(y + x - total).max() < STILL[name]:
+        return f"{name} = " + (f"{_number(total)} − {first}" if abs(total) > STILL[name] else f"−{first}")
     return f"{name} {_number(y[0])} to {_number(y[-1])}"
 
 

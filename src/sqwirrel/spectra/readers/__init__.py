@@ -5,6 +5,7 @@ open what a spectrum needs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -76,11 +77,15 @@ def read(path: Path | str, incident_energy: float | None = None) -> Spectrum:
     path = Path(path)
     check_file(path)
     if is_peaks(path):
-        raise InputError(f"{path.name} is a table of peaks and no spectrum; read it with read_peaks(path, lattice)")
+        raise InputError(
+            f"{path.name} is a table of peaks and no spectrum; in a config it goes into [measurements.NAME] with "
+            'kind = "peaks", in Python read it with read_peaks(path, lattice)'
+        )
     name = _reader_of(path)
     if name is None and peaks.has_numbers_only(path):
         raise InputError(
-            f"{path.name} is a table of numbers that does not name its columns; if they are peaks, read it with "
+            f"{path.name} is a table of numbers that does not name its columns; if they are peaks, it goes into "
+            '[measurements.NAME] of a config with kind = "peaks" and columns = [...]; in Python read it with '
             "read_peaks(path, lattice, columns=...)"
         )
     if name is None:
@@ -103,7 +108,7 @@ def is_peaks(path: Path | str) -> bool:
 
 def read_peaks(
     path: Path | str,
-    lattice: Lattice | None = None,
+    lattice: Lattice | Sequence[float] | None = None,
     *,
     columns: Sequence[str] | None = None,
     lines: peaks.Lines | None = None,
@@ -115,6 +120,9 @@ def read_peaks(
     `columns` names those of a table that does not (or not as we do): h, k, l, energy, error, intensity, fwhm, ...;
     any other name is not used. With the columns `x` and `direction` in place of h, k, l the wavevector is that on one
     of `lines`: for each direction q at x = 0 and what x = 1 adds to it (rlu); `x_error` is then the error of x.
+
+    Six numbers (angstrom, degrees) stand for a `lattice`; a lattice and a temperature may also be told in FILE.toml
+    beside the table (`beside`).
     """
     path = Path(path)
     if not is_peaks(path) and (name := _reader_of(path)):
@@ -122,8 +130,17 @@ def read_peaks(
             f"{path.name} is a spectrum ({name}) and no table of peaks, which has an error beside each energy; "
             "read it with read(path)"
         )
+    told = known(path)
+    cell = told.lattice if lattice is None else lattice if isinstance(lattice, Lattice) else _cell(lattice)
     with np.errstate(all="ignore"):
-        return peaks.read(path, lattice, columns, lines)
+        found = peaks.read(path, cell, columns, lines)
+    return found if found.temperature is not None else replace(found, temperature=told.temperature)
+
+
+def _cell(numbers: Sequence[float]) -> Lattice:
+    if len(numbers) != 6:
+        raise InputError(f"a lattice has six numbers, a, b, c (angstrom) and three angles (degrees), got {numbers}")
+    return Lattice(*numbers)
 
 
 def write(path: Path | str, spectrum: Spectrum) -> None:

@@ -1,12 +1,21 @@
 """What a file is that no reader takes: said in words, with what to do about it."""
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import h5py
 
+from sqwirrel import limits
 from sqwirrel.spectra.readers.nexus.hdf5 import is_hdf5, opened, text
 
 EXPECTED = "expected one of the formats that `sqwirrel list` names"
+
+TABLES = (
+    "expected, between commas, Q [1/angstrom],energy [meV],intensity,error (powder map), h [rlu],k [rlu],l [rlu],"
+    "energy [meV],intensity,error (crystal) or h,k,l,energy,error (peaks)"
+)
+BETWEEN = {",": "commas", ";": "semicolons", "\t": "tabs", None: "blanks"}
 
 _STARTS = {
     b"MATLAB 7.3": "a MATLAB 7.3 file; save it with the option -v7",
@@ -26,8 +35,31 @@ def describe(path: Path) -> str:
     for start, what in _STARTS.items():
         if head.startswith(start):
             return f"{path.name} is {what}"
+    if found := _columns(limits.head(path)):
+        names, between = found
+        shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+        return f"{path.name} has the columns {shown} (between {between}), which no reader knows; {TABLES}"
     kind = "a binary file" if b"\0" in head else f"a text file that begins with '{_first_line(head)}'"
     return f"{path.name} is {kind}, which no reader knows; {EXPECTED}"
+
+
+def _columns(lines: Iterable[str]) -> tuple[list[str], str] | None:
+    """Names of the columns of a table, from the line above its first row of numbers, and what stands between them."""
+    content = [line.strip() for line in lines if line.strip()]
+    row = next((k for k, line in enumerate(content) if _is_row(line)), 0)
+    if not row:
+        return None
+    bare = re.sub(r"[\[(][^\])]*[\])]", "", content[row - 1][:1000].lstrip("#"))
+    sign = next(sign for sign in (",", ";", "\t", None) if sign is None or sign in content[row])
+    names = [name.strip(' "') for name in bare.split(sign)]
+    return (names, BETWEEN[sign]) if len(names) == len(content[row].split(sign)) else None
+
+
+def _is_row(line: str) -> bool:
+    try:
+        return len([float(word) for word in re.split(r"[,;\s]+", line.strip(",; "))]) > 2
+    except ValueError:
+        return False
 
 
 def _first_line(head: bytes) -> str:

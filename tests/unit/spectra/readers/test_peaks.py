@@ -112,6 +112,24 @@ def test_only_an_error_beside_the_energy_makes_a_table_of_peaks(tmp_path):
     assert not is_peaks(written(tmp_path, "Q [1/angstrom],energy [meV],intensity,error\n0,0,1,2\n"))
 
 
+def test_what_a_table_leaves_open_is_told_beside_it(tmp_path):
+    path = written(tmp_path, "h,k,l,energy,error\n0,0,1,2,0.1\n")
+    (tmp_path / "p.txt.toml").write_text("lattice = [4, 5, 6, 90, 90, 120]\ntemperature = 3\n")
+    peaks = read_peaks(path)
+    assert (peaks.lattice.b, peaks.lattice.gamma, peaks.temperature) == (5.0, 120.0, 3.0)
+    assert read_peaks(path, CUBIC).lattice is CUBIC
+    path.write_text("# temperature [K]: 7\n" + path.read_text())
+    assert read_peaks(path).temperature == 7
+
+
+def test_six_numbers_are_a_lattice(tmp_path):
+    path = written(tmp_path, "h,k,l,energy,error\n0,0,1,2,0.1\n")
+    lattice = read_peaks(path, [5.2, 5.6, 7.5, 90, 90, 100]).lattice
+    assert (lattice.a, lattice.c, lattice.gamma) == (5.2, 7.5, 100)
+    with pytest.raises(InputError, match="a lattice has six numbers"):
+        read_peaks(path, [5.2, 5.6, 7.5])
+
+
 HEAD = "h,k,l,energy,error\n"
 
 
@@ -147,7 +165,9 @@ def test_what_is_asked_for_is_said(tmp_path):
     path = written(tmp_path, HEAD + "0,0,1,2,1\n")
     with pytest.raises(InputError, match="does not tell its lattice; give one, or add the line '# lattice"):
         read_peaks(path)
-    with pytest.raises(InputError, match="is a table of peaks and no spectrum; read it with read_peaks"):
+    with pytest.raises(
+        InputError, match=r"is a table of peaks and no spectrum; in a config .* read it with read_peaks"
+    ):
         read(path)
     with pytest.raises(InputError, match="is to be read along lines but has no columns 'x' and 'direction'"):
         read_peaks(path, CUBIC, lines={1: ((0, 0, 0), (1, 0, 0))})

@@ -12,6 +12,10 @@ from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum, read, write
 
 NAN = float("nan")
 EXPECTED = "expected one of the formats that `sqwirrel list` names"
+TABLES = (
+    "expected, between commas, Q [1/angstrom],energy [meV],intensity,error (powder map), h [rlu],k [rlu],l [rlu],"
+    "energy [meV],intensity,error (crystal) or h,k,l,energy,error (peaks)"
+)
 
 
 def matrix(rows):
@@ -104,7 +108,7 @@ def test_csv_converts_units_and_takes_rows_in_any_order(tmp_path):
     [
         ("Q [1/angstrom],energy [K],intensity,error\n", "column 'energy' of a.csv: unit 'K' cannot be converted to meV; write a unit of the same kind as meV"),
         ("Q,energy [meV],intensity,error\n1,2,3,4\n", "a.csv gives no unit for 'Q'; write 'Q [1/angstrom]' in the header"),
-        ("Q [1/A],energy [meV],intensity\n", "a.csv has no column 'error'; expected the header Q [1/angstrom],energy [meV],intensity,error"),
+        ("Q [1/A],energy [meV],intensity\n", "a.csv has no column 'error', only Q, energy, intensity; expected, between commas, the header Q [1/angstrom],energy [meV],intensity,error"),
         ("Q [1/A],energy [meV],intensity,error\n", "a.csv has a header but no rows"),
         ("Q [1/A],energy [meV],intensity,error\n1,2,x,4\n", "line 2 of a.csv is '1,2,x,4'; expected 4 numbers"),
         ("Q [1/A],energy [meV],intensity,error\n1,2,3\n", "line 2 of a.csv has 3 fields; the header has 4"),
@@ -114,6 +118,11 @@ def test_csv_converts_units_and_takes_rows_in_any_order(tmp_path):
         ("# temperature [K]: cold\nQ [1/A],energy [meV],intensity,error\n1,1,1,1\n1,2,1,1\n2,1,1,1\n2,2,1,1\n", "a.csv: the temperature is 'cold'; expected a number"),
         ("hello\n", f"a.csv is a text file that begins with 'hello', which no reader knows; {EXPECTED}"),
         ("", f"a.csv is empty; {EXPECTED}"),
+        ("q,dE,signal,err\n1,2,3,0.1\n", f"a.csv has the columns q, dE, signal, err (between commas), which no reader knows; {TABLES}"),
+        ("made by me\n# Q [1/A]; energy (meV); I; dI\n1; 2; 3; 0.1\n", f"a.csv has the columns Q, energy, I, dI (between semicolons), which no reader knows; {TABLES}"),
+        ("q\tom\tS\te\n1\t2\t3\t0.1\n", f"a.csv has the columns q, om, S, e (between tabs), which no reader knows; {TABLES}"),
+        ("q om S e\n1 2 3 0.1\n", f"a.csv has the columns q, om, S, e (between blanks), which no reader knows; {TABLES}"),
+        ("q om S\n1 2 3 0.1\n", f"a.csv is a text file that begins with 'q om S', which no reader knows; {EXPECTED}"),
     ],
 )  # fmt: skip
 def test_a_bad_table_gets_one_sentence(text, message, tmp_path):

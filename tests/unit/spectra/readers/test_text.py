@@ -314,7 +314,7 @@ def test_rows_of_a_crystal_come_in_any_order(tmp_path):
         ("# axes [rlu]: 1 0 0 2 0 0 0 0 1\n" + HEAD + ROWS, "the axes of a.csv are not three independent directions"),
         (
             HEAD.replace("l [rlu],", "") + ROWS,
-            "a.csv has no column 'l'; expected the header h [rlu],k [rlu],l [rlu],energy",
+            "a.csv has no column 'l', only h, k, energy, intensity, error; expected, between commas, the header h [rlu],k [rlu],l [rlu],energy",
         ),
         (HEAD + ROWS.replace("0.5,0,0", "nan,0,0"), "a.csv has a row without h, k, l or energy"),
     ],

@@ -55,6 +55,11 @@ def read(path: Path) -> Spectrum:
     is_crystal = not {*CRYSTAL}.difference(AXES).isdisjoint(names)
     signal = _signal(names, CRYSTAL if is_crystal else AXES, path)
     columns = _columns(lines[start + 1 :], labels, path, first=start + 2)
+    if (columns["error"] < 0).any():
+        raise InputError(
+            f"{path.name} has the error {np.nanmin(columns['error']):g}; an error is one standard deviation, not below "
+            "0 (leave intensity and error empty where nothing was measured)"
+        )
     points, energy, order = (crystal.grid if is_crystal else _powder)(columns, lines[:start], path)
     measurement = Measurement(points, torch.from_numpy(energy), **_conditions(lines[:start]))
     intensity, error = (torch.from_numpy(columns[name][order].reshape(measurement.shape)) for name in (signal, "error"))
@@ -122,7 +127,10 @@ def _signal(names: list[str], axes: Mapping[str, str], path: Path) -> str:
     signal = "counts" if "counts" in names else "intensity"
     required = {*axes, signal, "error"}
     if missing := required.difference(names):
-        raise InputError(f"{path.name} has no column '{min(missing)}'; expected the header {_header(axes)}")
+        raise InputError(
+            f"{path.name} has no column '{min(missing)}', only {', '.join(names[:8])}; expected, between commas, the "
+            f"header {_header(axes)}"
+        )
     if len(names) != len(set(names)):
         raise InputError(f"{path.name} names a column twice; expected the header {_header(axes)}")
     return signal

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
-from sqwirrel.errors import InputError
+from sqwirrel.errors import InputError, NothingCountedError
 from sqwirrel.lattice import Lattice
 from sqwirrel.spectra.measurement import Measurement
 from sqwirrel.spectra.points import QPoints
@@ -81,7 +81,7 @@ def spectrum(scan: Scan) -> Spectrum:
     """The points of a scan with their counts; those that were not counted (no monitor) are unmeasured."""
     path = scan.table.path
     if not len(scan.table):
-        raise InputError(f"{path.name} has no points: the scan was stopped before the first one")
+        raise NothingCountedError(f"{path.name} has no points: the scan was stopped before the first one")
     counts, energy = scan.need("counts"), scan.need("energy")
     q = np.stack([scan.need(what) for what in ("h", "k", "l")], axis=1)
     if (counts < 0).any():
@@ -89,7 +89,7 @@ def spectrum(scan: Scan) -> Spectrum:
     exposure, unit = _exposure(scan)
     counted = np.isfinite(exposure) & (exposure > 0)
     if not counted.any():
-        raise InputError(
+        raise NothingCountedError(
             f"{path.name} counted nothing: the monitor is 0 in all of its points ({len(counts)}), the scan was stopped"
         )
     points = QPoints(scan.lattice, q, np.full(len(q), scan.number), scan.plane)

@@ -1,0 +1,138 @@
+"""The section [instrument.resolution] of a config file."""
+
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, PositiveInt
+
+from sqwirrel.config.quantity import Energy
+from sqwirrel.config.table import Section
+from sqwirrel.observe import (
+    CovarianceTable,
+    EllipsoidResolution,
+    GaussianResolution,
+    PolynomialResolution,
+    TableResolution,
+    TailedResolution,
+    read_covariance,
+    read_spectrometer,
+)
+from sqwirrel.observe.choppers import chopper_resolution
+from sqwirrel.observe.resolution import SIGMA, Resolution
+
+
+class ConstantWidth(Section):
+    """One energy width at all energies."""
+
+    kind: Literal["gaussian"] = "gaussian"
+    tail: bool = False
+
+    def build(self) -> Resolution:
+        """The resolution, with a tail to lower energy transfer if asked for."""
+        return _tailed(GaussianResolution(), self.tail)
+
+
+class PolynomialWidth(Section):
+    """An energy width that is a polynomial of the energy transfer."""
+
+    kind: Literal["polynomial"]
+    order: Annotated[int, Field(ge=0, le=4)] = 1
+    tail: bool = False
+
+    def build(self) -> Resolution:
+        """The resolution, with a tail to lower energy transfer if asked for."""
+        return _tailed(PolynomialResolution(self.order), self.tail)
+
+
+class TableWidth(Section):
+    """Energy widths (full width at half maximum, meV) at `energies` (meV), times the parameter fwhm_scale."""
+
+    kind: Literal["table"]
+    energies: tuple[Energy, ...]
+    fwhm: tuple[Energy, ...]
+    tail: bool = False
+
+    def build(self) -> Resolution:
+        """The resolution, with a tail to lower energy transfer if asked for."""
+        return _tailed(TableResolution(self.energies, self.fwhm), self.tail)
+
+
+class ChopperWidth(Section):
+    """The widths that the package resins gives for a chopper `instrument` (MARI, MAPS, LET, ...), times fwhm_scale."""
+
+    kind: Literal["chopper"]
+    instrument: str
+    incident_energy: Energy
+    frequency: PositiveInt | None = None
+    package: str | None = None
+    tail: bool = False
+
+    def build(self) -> Resolution:
+        """The resolution, with a tail to lower energy transfer if asked for."""
+        how = {"frequency": self.frequency, "package": self.package}
+        return _tailed(chopper_resolution(self.instrument, self.incident_energy, **how), self.tail)  # type: ignore[arg-type]
+
+
+class CovarianceWidth(Section):
+    """The resolution in (h, k, E) or (h, k, l, E) of a table of covariances, times fwhm_scale in energy."""
+
+    kind: Literal["covariance"]
+    file: str
+
+    def build(self) -> EllipsoidResolution:
+        """The resolution."""
+        return EllipsoidResolution(read_covariance(self.file))
+
+
+class SpectrometerWidth(Section):
+    """The resolution of a triple-axis spectrometer (Cooper-Nathans) that a JSON or TOML file describes, times the
+    parameter fwhm_scale in energy.
+
+    `sample_mosaic` (horizontal, vertical; minutes of arc) takes the place of that in the file. Points where one of the
+    Bragg peaks `bragg` (h, k, l) may be seen, in its tail or by accident, are left out.
+    """
+
+    kind: Literal["spectrometer"]
+    file: str
+    sample_mosaic: tuple[float, float] | None = None
+    bragg: tuple[tuple[float, float, float], ...] = ()
+
+    def build(self) -> EllipsoidResolution:
+        """The resolution."""
+        source = read_spectrometer(self.file)
+        if self.sample_mosaic is not None:
+            source = source.with_mosaic(self.sample_mosaic)
+        return EllipsoidResolution(source, self.bragg)
+
+
+Core = GaussianResolution | PolynomialResolution | TableResolution
+
+
+def _tailed(core: Core, tail: bool) -> Resolution:
+    return TailedResolution(core) if tail else core
+
+
+PositiveOrZero = Annotated[float, Field(ge=0)]
+SHARP = 1e-6
+"""Full width (rlu) of what is called sharp: a covariance must be positive."""
+
+
+class ConstantWidths(Section):
+    """The same resolution everywhere, of a crystal: full widths at half maximum along h, k and l, `q_fwhm` (rlu; 0 is
+    sharp), and in energy, `fwhm` (meV) times the parameter fwhm_scale.
+    """
+
+    kind: Literal["widths"]
+    q_fwhm: tuple[PositiveOrZero, PositiveOrZero, PositiveOrZero]
+    fwhm: Annotated[Energy, Field(gt=0)]
+
+    def build(self) -> EllipsoidResolution:
+        """The resolution."""
+        seen = self.q_fwhm if self.q_fwhm[2] else self.q_fwhm[:2]
+        sd = SIGMA * np.array([*np.maximum(seen, SHARP), self.fwhm])
+        return EllipsoidResolution(CovarianceTable(np.zeros((1, len(sd))), np.diag(sd**2)[None]))
+
+
+Width = (
+    ConstantWidth | PolynomialWidth | TableWidth | ChopperWidth | ConstantWidths | CovarianceWidth | SpectrometerWidth
+)
