@@ -11,7 +11,16 @@ import typer
 from sqwirrel.cli import doctor as examination
 from sqwirrel.cli import screen
 from sqwirrel.config import load
-from sqwirrel.config.verbs import find_bonds, find_order, infer_into, look_into, report_into, simulate_into
+from sqwirrel.config.verbs import (
+    check_into,
+    find_bonds,
+    find_order,
+    infer_into,
+    look_into,
+    report_into,
+    simulate_into,
+    train_into,
+)
 from sqwirrel.report import figures
 
 app = typer.Typer(
@@ -81,6 +90,29 @@ def infer(
         if not as_json:
             screen.say(f"report: {page}")
     raise typer.Exit(screen.status(posterior))
+
+
+@app.command(epilog="Example: sqwirrel train examples/rb2mnf4.toml --out network --set train.simulations=2000")
+def train(config: ConfigFile, changes: Changes = None, out: Folder = None) -> None:
+    """A network that says where to look, from simulations; [infer] estimator = "DIR" uses it."""
+    folder = out or Path(f"{config.stem}-network")
+    with screen.complaints(folder):
+        with screen.progress() as tell:
+            histories = train_into(folder, load(config, changes or ()), tell)
+        for history in histories:
+            screen.say(f"loss {min(history.losses):.3f} at step {history.best}, {history.seconds:.0f} s")
+        screen.say(f"network: {folder}")
+
+
+@app.command(epilog="Example: sqwirrel check examples/rb2mnf4.toml --out checked --set check.n=200")
+def check(config: ConfigFile, changes: Changes = None, out: Folder = None) -> None:
+    """Whether intervals hold: simulated measurements like this one with known truths, each of them inferred."""
+    folder = out or Path(f"{config.stem}-check")
+    with screen.complaints(folder):
+        with screen.progress() as tell:
+            found = check_into(folder, load(config, changes or ()), tell)
+        screen.say(str(found))
+        screen.say(f"picture: {folder / 'calibration.png'}")
 
 
 @app.command(epilog="Example: sqwirrel report demo/result")

@@ -12,7 +12,7 @@ from torch import Tensor
 from sqwirrel.config.instrument import InstrumentSection
 from sqwirrel.config.quantity import Energy, Temperature, Wavenumber
 from sqwirrel.config.quantity import Field as Tesla
-from sqwirrel.config.table import Section
+from sqwirrel.config.table import Section, fitting
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings
 from sqwirrel.lattice import Lattice
@@ -114,7 +114,7 @@ class Measurement(Section):
     @property
     def files(self) -> tuple[FilePath, ...]:
         """The files, patterns replaced by what they fit, in the order of names."""
-        return tuple(path for name in self.named for path in _fitting(name))
+        return tuple(path for name in self.named for path in fitting(name))
 
     def prepare(self, spectrum: Spectrum) -> Spectrum:
         """The part of a measured spectrum to use: without hot bins, sliced, rebinned, trimmed, then excluded."""
@@ -130,18 +130,6 @@ class Measurement(Section):
         for lo, hi in self.exclude:
             spectrum = spectrum.exclude(lo, hi)
         return spectrum
-
-
-def _fitting(name: str) -> list[FilePath]:
-    """The files that a pattern fits, or the one file of that name."""
-    path = FilePath(name)
-    if path.exists() or not any(sign in name for sign in "*?["):
-        return [path]
-    home = FilePath(path.anchor)
-    found = sorted(each for each in home.glob(str(path.relative_to(home))) if each.is_file())
-    if not found:
-        raise InputError(f"[measurement] file = '{name}' fits no file; check the pattern")
-    return found
 
 
 class SpectrumEntry(Measurement):
@@ -197,17 +185,35 @@ class Share(Section):
 
 
 class InferSection(Section):
-    """How hard to look."""
+    """How hard to look, and the folder of a trained network that says where."""
 
     screen: int = Settings.screen
     starts: int = Settings.starts
     draws: int = Settings.draws
     rounds: int = Settings.rounds
     seed: int = Settings.seed
+    estimator: str | None = None
 
     def build(self) -> Settings:
         """The settings."""
-        return Settings(**self.model_dump())
+        return Settings(**self.model_dump(exclude={"estimator"}))
+
+
+class TrainSection(Section):
+    """How a network is trained: simulations, networks, steps of each, rows a step, seed."""
+
+    simulations: PositiveInt = 4000
+    members: PositiveInt = 1
+    steps: PositiveInt = 2000
+    batch: PositiveInt = 128
+    seed: int = 1
+
+
+class CheckSection(Section):
+    """How many simulated measurements are inferred, and the seed of their truths and noise."""
+
+    n: PositiveInt = 200
+    seed: int = 1
 
 
 class Simulate(Section):
@@ -235,6 +241,8 @@ class Config(Section):
     measurements: dict[str, Entry] = Field(default={})
     share: Share = Share()
     infer: InferSection = InferSection()
+    train: TrainSection = TrainSection()
+    check: CheckSection = CheckSection()
     simulate: Simulate = Simulate()
     truth: Truth | None = None
 

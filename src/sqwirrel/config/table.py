@@ -1,9 +1,25 @@
-"""What every table of a config file has in common."""
+"""What tables of a config file have in common."""
+
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
+
+from sqwirrel.errors import InputError
 
 
 class Section(BaseModel):
     """A table of a config file: unknown keys are refused, nothing changes later."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def fitting(name: str) -> list[Path]:
+    """The files that a pattern fits, or the one file of that name."""
+    path = Path(name)
+    if path.exists() or not any(sign in name for sign in "*?["):
+        return [path]
+    home = Path(path.anchor)
+    found = sorted(each for each in home.glob(str(path.relative_to(home))) if each.is_file())
+    if not found:
+        raise InputError(f"[measurement] file = '{name}' fits no file; check the pattern")
+    return found

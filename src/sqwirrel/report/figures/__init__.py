@@ -3,6 +3,7 @@
 Maps of one result share their axes, and data and model their colours. Grey is not measured.
 """
 
+from sqwirrel.report.figures.calibration import calibration
 from sqwirrel.report.figures.fits import peak_fit
 from sqwirrel.report.figures.maps import (
     cut,
@@ -21,6 +22,7 @@ from sqwirrel.report.figures.style import STYLE
 
 __all__ = [
     "STYLE",
+    "calibration",
     "cut",
     "cut_rows",
     "data_map",

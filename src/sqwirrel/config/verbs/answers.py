@@ -10,6 +10,7 @@ from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import Config
 from sqwirrel.config.several import by_label, experiment, keep, kept, out_of_reach
 from sqwirrel.config.toml import dumps, load
+from sqwirrel.config.verbs.learning import proposal_of
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior, infer, store
 from sqwirrel.model import library
@@ -65,7 +66,15 @@ def infer_into(
     put_text(folder / CONFIG, dumps(work.config, folder))
     record = _record(config, {"infer": config.infer.seed}, ())
     put_text(folder / RECORD, record.to_json())
-    posterior = infer(work.simulator, work.prior, work.data, config.infer.build(), record=record, progress=progress)
+    posterior = infer(
+        work.simulator,
+        work.prior,
+        work.data,
+        config.infer.build(),
+        proposal=proposal_of(work),
+        record=record,
+        progress=progress,
+    )
     store.save(folder / POSTERIOR, posterior)
     put_text(folder / RECORD, posterior.record.to_json())
     return posterior, lambda: page.write(folder, *_results(work, posterior, truth))
