@@ -54,7 +54,8 @@ def test_every_reader_is_named() -> None:
 
 
 def test_every_check_is_explained() -> None:
-    source = (ROOT / "src" / "sqwirrel" / "infer" / "checks.py").read_text(encoding="utf-8")
+    folder = ROOT / "src" / "sqwirrel" / "infer" / "checks"
+    source = "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py")))
     names = re.findall(r"""Check\(\s*["'](\w+)["']""", source)
     assert len(names) > 5
     assert sorted(names) == sorted(re.findall(r"^## `(\w+)`", text("how_to/checks.md"), flags=re.MULTILINE))

@@ -64,6 +64,8 @@ def _moved(config: Config, move: Any) -> Config:
     changed["instrument"] = _retold(config.instrument, move)
     if config.truth is not None:
         changed["truth"] = config.truth.model_copy(update={"file": move(config.truth.file)})
+    if config.infer.estimator is not None:
+        changed["infer"] = config.infer.model_copy(update={"estimator": move(config.infer.estimator)})
     return config.model_copy(update=changed)
 
 

@@ -1,4 +1,4 @@
-"""Checks that every posterior carries: fit, sampling, quadrature, identifiability."""
+"""Whether the data are described: deviance, structure of the residuals, peaks that nothing explains."""
 
 from dataclasses import replace
 
@@ -6,24 +6,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sqwirrel.infer.importance import Weighted
-from sqwirrel.infer.posterior import LEVELS, Basin, Check, weighted_quantile
-from sqwirrel.infer.refine import Optimum
+from sqwirrel.infer.posterior import Check
 from sqwirrel.infer.target import Target
 from sqwirrel.infer.terms import PeaksTerm, SpectrumTerm, Term
 
 DEVIANCE = 1.25
 """Deviance per bin, over that of data that follow the law, above which the model does not describe the data."""
-EFFECTIVE = 100
-PARETO = 0.7
-QUADRATURE = 0.5
-"""Largest standard error that the average over |Q| and direction may bring, in units of the parameter's own."""
-EDGE = 0.05
-"""A 95 % interval this close to a bound, in units of its width, is made by the prior: it cuts off 6 % or more."""
-WIDE = 0.9
-"""A posterior this wide, in units of the prior's standard deviation, has learnt nothing."""
-STRANGE = 0.01
-"""Fewer simulated spectra than this share are as unlike the others as one that the network has not seen the like of."""
 WINDOW = (7, 13)
 """Bins along |Q| and energy, or in the `planes` of a grid, whose residuals are averaged in the search for misfit."""
 MISFIT = 5.0
@@ -105,112 +93,6 @@ def _worst(term: PeaksTerm, stray: Float[Tensor, " peak"]) -> str:
     rows = (stray > 0.5).nonzero()[:, 0].tolist()
     named = [f"{term.peaks.energy[k]:.2f} meV at {tuple(round(x, 3) for x in term.peaks.q[k].tolist())}" for k in rows]
     return f"outliers are {', '.join(named[:3])}{' and others' if len(rows) > 3 else ''}" if rows else "none stands out"
-
-
-def complete_check(weighted: Weighted, draws: int) -> Check:
-    """Whether sampling ran to its end."""
-    n = len(weighted.log_weight)
-    return Check("complete", n >= draws, n, f"draws made of the {draws} asked for; fewer after an interruption")
-
-
-def seen_check(likelier: float) -> Check:
-    """Whether the network that proposed has seen spectra like this one."""
-    return Check(
-        "seen_before",
-        likelier >= STRANGE,
-        likelier,
-        f"share of simulated spectra that are as unlike the others as this one, at least {STRANGE}",
-    )
-
-
-def sampling_checks(weighted: Weighted) -> list[Check]:
-    """Whether the importance weights can be trusted."""
-    k, ess = weighted.pareto_k, weighted.effective
-    return [
-        Check("pareto_k", k < PARETO, k, f"tail of the importance weights, below {PARETO} for a trustworthy posterior"),
-        Check("effective_draws", ess >= EFFECTIVE, ess, f"effective sample size, at least {EFFECTIVE}"),
-    ]
-
-
-def average_checks(target: Target, optimum: Optimum, theta: Float[Tensor, "1 full"], *, settled: bool) -> list[Check]:
-    """`quadrature_check` and `order_check` of every term that is averaged; `theta` is where."""
-    found = []
-    for term in target.terms:
-        if term.average is not None:
-            checks = [quadrature_check(target, optimum, term, settled=settled)]
-            checks.append(order_check(term, target.own(term, theta), term.average.unstable))
-            found += labelled(checks, term)
-    return found
-
-
-def quadrature_check(target: Target, optimum: Optimum, term: Term, *, settled: bool) -> Check:
-    """Standard error that the average over |Q| and direction brings to the optimum, in standard deviations.
-
-    From the scatter of the average and of its derivatives, which the data's residuals weigh. It fails, too, if the
-    anchor has not `settled`.
-    """
-    covariance = optimum.covariance
-    shift = target.push(optimum.z, term) @ covariance
-    error = (shift.square().mean(0) / covariance.diagonal()).sqrt()
-    k = int(error.argmax())
-    meaning = (
-        f"error of the average over |Q| and direction, in standard deviations of '{target.names[k]}', "
-        "which it moves most"
-    )
-    moving = "" if settled else "; the best fit still moves when the average is improved there"
-    return Check("quadrature", settled and float(error[k]) <= QUADRATURE, float(error[k]), meaning + moving)
-
-
-def order_check(term: Term, theta: Float[Tensor, "1 own"], unstable: Float[Tensor, "q 3"]) -> Check:
-    """Whether the order is a minimum at all wavevectors of the dense average at `theta`."""
-    n = len(unstable)
-    meaning = "wavevectors of the dense average where the assumed order is no minimum of the energy"
-    if n:
-        meaning += f": {term.experiment.why_unstable(theta, unstable)}"
-    return Check("stable_order", n == 0, n, meaning)
-
-
-def parameter_checks(
-    target: Target, draws: Float[Tensor, "draw parameter"], weight: Float[Tensor, " draw"]
-) -> list[Check]:
-    """Parameters that the prior decides unasked: cut off at a bound that is not zero, or as wide as the prior."""
-    meant = torch.tensor([name not in target.assumed for name in target.names])
-    lo, hi = target.prior.bounds.T
-    low, high = (weighted_quantile(draws, weight, level) for level in LEVELS["interval95"])
-    width = (high - low).clamp(min=1e-300)
-    below, above = (low - lo) / width, (hi - high) / width
-    at_zero = torch.minimum(below.where(lo == 0, torch.inf), above.where(hi == 0, torch.inf)) < EDGE
-    close = torch.minimum(below.where(lo != 0, torch.inf), above.where(hi != 0, torch.inf))
-    close = close.where(meant, torch.inf)
-    sd = ((weight @ (draws - weight @ draws) ** 2).sqrt() / target.prior.sd).where(meant, 0.0)
-    cut, wide, pressed = _named(target, close < EDGE), _named(target, sd > WIDE), _named(target, at_zero)
-    pressed = f"; pressed to zero, where the prior ends and makes the interval: {pressed}" if pressed else ""
-    return [
-        Check(
-            "inside_prior",
-            not cut,
-            float(close.min()),
-            f"distance of the 95 % intervals from the prior's bounds, in widths; cut off: {cut or 'none'}{pressed}",
-        ),
-        Check(
-            "identified",
-            not wide,
-            float(sd.max()),
-            f"largest posterior over prior standard deviation; not determined by the data: {wide or 'none'}",
-        ),
-    ]
-
-
-def basin_check(basins: tuple[Basin, ...]) -> Check:
-    """Whether one basin holds the probability."""
-    first = max(basin.probability for basin in basins)
-    return Check(
-        "one_basin", first >= 0.95, first, f"probability of the best of {len(basins)} basins found; all are reported"
-    )
-
-
-def _named(target: Target, flag: Tensor) -> str:
-    return ", ".join(name for name, bad in zip(target.names, flag.tolist(), strict=True) if bad)
 
 
 def smoothed(

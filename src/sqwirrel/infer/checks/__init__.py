@@ -1,0 +1,23 @@
+"""Checks that every posterior carries: fit, sampling, quadrature, identifiability."""
+
+from sqwirrel.infer.checks.draws import (
+    average_checks,
+    basin_check,
+    complete_check,
+    parameter_checks,
+    sampling_checks,
+    seen_check,
+)
+from sqwirrel.infer.checks.fit import WINDOW, fit_checks, smoothed
+
+__all__ = [
+    "WINDOW",
+    "average_checks",
+    "basin_check",
+    "complete_check",
+    "fit_checks",
+    "parameter_checks",
+    "sampling_checks",
+    "seen_check",
+    "smoothed",
+]
