@@ -297,9 +297,9 @@ def test_vanadate_peaks(name, lines, count, first, last, measured):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("bi2fe4o9/in20_fitted_modes.txt", "is a table of peaks and no spectrum; read it with read_peaks(path, lattice)"),
-        ("peaks/LuVO3_modes.txt", "is a table of peaks and no spectrum; read it with read_peaks(path, lattice)"),
-        ("peaks/sw_KFe3J.txt", "is a table of numbers that does not name its columns; if they are peaks, read it with read_peaks"),
+        ("bi2fe4o9/in20_fitted_modes.txt", "is a table of peaks and no spectrum; in a config it goes into [measurements.NAME]"),
+        ("peaks/LuVO3_modes.txt", "is a table of peaks and no spectrum; in a config it goes into [measurements.NAME]"),
+        ("peaks/sw_KFe3J.txt", "is a table of numbers that does not name its columns; if they are peaks, it goes into [measurements.NAME]"),
     ],
 )  # fmt: skip
 def test_peaks_are_no_spectrum(name, message, measured):
