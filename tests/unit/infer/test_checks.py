@@ -178,7 +178,7 @@ def test_quadrature_counts_what_the_scatter_of_derivatives_does_with_the_residua
 
 def quadrature(target: Target, best: Optimum, average: Anchored, *, settled: bool) -> Check:
     """The check of the only term with that average."""
-    return checks.quadrature_check(target, best, replace(target.terms[0], average=average), settled=settled)
+    return checks.draws.quadrature_check(target, best, replace(target.terms[0], average=average), settled=settled)
 
 
 def average(scatter: torch.Tensor, rise: torch.Tensor | None = None) -> Anchored:
@@ -284,7 +284,7 @@ def test_structure_of_a_grid_lies_in_its_planes() -> None:
     for values, passed in ((apart, True), (patch, False)):
         data = Spectrum.from_arrays(values.reshape(120, 2), torch.ones(120, 2).double(), where)
         term = SpectrumTerm.of(experiment, data, experiment.names)
-        found = by_name(checks._spectrum_checks(term, theta)[1])["residual_structure"]
+        found = by_name(checks.fit._spectrum_checks(term, theta)[1])["residual_structure"]
         assert found.passed == passed
     assert found.meaning.endswith("2.00 to 3.00 meV")
     first = found.meaning.partition("q (")[2].partition(")")[0].split(", ")
