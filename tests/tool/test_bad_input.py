@@ -68,7 +68,7 @@ def test_picture_of_unknown_kind(run):
 INFER = {
     "unknown section": (
         HEAD + "[measures]\nx = 1\n",
-        "c.toml: the config has the unknown key 'measures'; known are model, measurement, prior, instrument, measurements, share, infer, simulate, truth; did you mean 'measurements'?",
+        "c.toml: the config has the unknown key 'measures'; known are model, measurement, prior, instrument, measurements, share, infer, train, check, simulate, truth; did you mean 'measurements'?",
     ),
     "unknown key": (
         'model = "mnf2"\n[measurement]\nfil = "ok.h5"\n',
@@ -245,7 +245,7 @@ def test_simulate_refuses(refused, tmp_path, config, sentence):
 CHANGES = {
     "a": "--set a is not of the form key=value, like --set infer.seed=2",
     "model.x=3": "--set model.x=3: 'model' is not a table of the config",
-    "infer.sede=3": "c.toml: [infer] has the unknown key 'sede'; known are screen, starts, draws, rounds, seed; did you mean 'seed'?",
+    "infer.sede=3": "c.toml: [infer] has the unknown key 'sede'; known are screen, starts, draws, rounds, seed, estimator; did you mean 'seed'?",
 }
 
 

@@ -12,14 +12,15 @@ import torch
 
 from sqwirrel import cli
 from sqwirrel.cli import screen
-from sqwirrel.config import load, verbs
+from sqwirrel.config import load
+from sqwirrel.config.verbs import answers as verbs
 from sqwirrel.infer import store
 from sqwirrel.lattice import Lattice
 from sqwirrel.spectra import Measurement, QGrid, Spectrum, write
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch.func loads it
-VERBS = ("list", "show", "simulate", "infer", "report", "order", "bonds", "doctor")
+VERBS = ("list", "show", "simulate", "infer", "train", "check", "report", "order", "bonds", "doctor")
 
 
 @pytest.fixture

@@ -208,7 +208,7 @@ def test_a_path_meets_its_corners_with_even_steps_on_each_leg(tmp_path):
 
 
 def test_settings_of_the_config_are_those_of_infer():
-    assert {name: each.default for name, each in InferSection.model_fields.items()} == {
+    assert {name: each.default for name, each in InferSection.model_fields.items() if name != "estimator"} == {
         each.name: each.default for each in dataclasses.fields(Settings)
     }
     assert InferSection().build() == Settings()
