@@ -19,15 +19,15 @@ TURN = 180 / math.pi * 60
 def mosaic_of(spectrometer: Spectrometer, peak: Measurement, rocking: tuple[float, float]) -> Float[Tensor, "2"]:
     """Mosaic (horizontal, vertical; minutes FWHM), for `Spectrometer.with_mosaic`.
 
-    `rocking` are the FWHM (degrees) of curves that turned the crystal in the scattering plane and out of it, `peak` one
-    elastic point at that Bragg peak. Widths of mosaic and resolution add in squares; the latter is that of the
+    `rocking` are the FWHM (degrees) of curves that turned the crystal in the scattering plane and out of it, `peak` an
+    measurement whose first point is elastic, at that Bragg peak. Widths of mosaic and resolution add in squares; the latter is that of the
     spectrometer with a perfect sample. Beams that focus vertically widen the second curve, too: its excess then stands
     for theirs.
     """
     perfect = spectrometer.with_mosaic((0.0, 0.0))
     triangle, lattice = triangle_of(perfect, peak), points_of(peak).lattice
     turned = lattice.to_rlu(triangle.frame[0, 1:] * triangle.modulus[0])  # across and up, by one radian
-    sharp = TURN * bragg_fwhm(covariance(perfect, peak).expand(2, 4, 4), torch.nn.functional.pad(turned, (0, 1)))
+    sharp = TURN * bragg_fwhm(covariance(perfect, peak)[:1].expand(2, 4, 4), torch.nn.functional.pad(turned, (0, 1)))
     seen = 60 * torch.tensor(rocking, dtype=torch.float64)
     if bool((seen < sharp).any()):
         raise InputError(

@@ -102,10 +102,10 @@ def test_the_accidental_peak_of_nitio3_is_found() -> None:
 
 
 def test_the_mosaic_behind_a_rocking_curve_is_found_again() -> None:
-    """The other way round: the rocking widths that Cooper and Nathans give with a mosaic."""
-    peak, mosaic = points([[0, 0, 3]], [0.0]), (55.0, 80.0)
+    """The other way round: the rocking widths that Cooper and Nathans give with a mosaic. More points do not matter."""
+    peak, mosaic = points([[0, 0, 3], [0.1, 0.1, 3]], [0.0, 2.0]), (55.0, 80.0)
     triangle = triangle_of(TAS, peak)
-    law = covariance(TAS.with_mosaic(mosaic), peak).expand(2, 4, 4)
+    law = covariance(TAS.with_mosaic(mosaic), peak)[:1].expand(2, 4, 4)
     turned = LATTICE.to_rlu(triangle.frame[0, 1:] * triangle.modulus[0])
     wide = torch.rad2deg(bragg_fwhm(law, torch.nn.functional.pad(turned, (0, 1))))
     found = mosaic_of(TAS.with_mosaic((10.0, 10.0)), peak, tuple(wide.tolist()))
