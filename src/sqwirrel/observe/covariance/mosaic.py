@@ -19,10 +19,10 @@ TURN = 180 / math.pi * 60
 def mosaic_of(spectrometer: Spectrometer, peak: Measurement, rocking: tuple[float, float]) -> Float[Tensor, "2"]:
     """Mosaic (horizontal, vertical; minutes FWHM), for `Spectrometer.with_mosaic`.
 
-    `rocking` are the FWHM (degrees) of curves that turned the crystal in the scattering plane and out of it, `peak` an
-    measurement whose first point is elastic, at that Bragg peak. Widths of mosaic and resolution add in squares; the latter is that of the
-    spectrometer with a perfect sample. Beams that focus vertically widen the second curve, too: its excess then stands
-    for theirs.
+    `rocking` are the FWHM (degrees) of curves that turned the crystal in the scattering plane and out of it, `peak` is
+    a measurement whose first point is elastic, at that Bragg peak. Widths of mosaic and resolution add in squares; the
+    latter is that of the spectrometer with a perfect sample. Beams that focus vertically widen the second curve, too:
+    its excess then stands for theirs.
     """
     perfect = spectrometer.with_mosaic((0.0, 0.0))
     triangle, lattice = triangle_of(perfect, peak), points_of(peak).lattice
