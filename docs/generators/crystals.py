@@ -94,7 +94,7 @@ def draw_nitio3(result: Result, axes: Axes) -> None:
         shift, colour = APART * k, f"C{k % 10}"
         axes.plot(scan["energy"], [shift + x for x in scan["counts"]], "o", ms=2.5, mfc="none", color=colour)
         axes.plot(scan["energy"], [shift + x for x in scan["expected"]], lw=1, color=colour)
-        place = ", ".join(f"{x:g}" for x in scan["q"])
+        place = ", ".join(f"{x + 0.0:g}" for x in scan["q"])
         axes.text(0.52, shift + 12, f"({place})", fontsize=7, color=colour)
     axes.set(xlabel="energy transfer (meV)", ylabel=f"counts per minute of monitor, shifted by {APART:g}")
 
