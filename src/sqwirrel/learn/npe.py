@@ -30,10 +30,8 @@ class NPE(nn.Module):
 
     @classmethod
     def sized_for(cls, pairs: Pairs, seed: int = 0) -> "NPE":
-        """A network for the bins and the free parameters of some pairs, standardised on a few of them."""
-        estimator = cls(embedding(pairs.simulations.experiment.measurement), len(pairs.prior.names), seed)
-        estimator.embed.fit(pairs.batch(min(512, len(pairs.simulations)), seed, "moments").x)
-        return estimator
+        """A network for the bins and the free parameters of some pairs."""
+        return cls(_fitted(pairs, seed), len(pairs.prior.names), seed)
 
     @property
     def players(self) -> Mapping[str, nn.Module]:
@@ -90,9 +88,7 @@ class Ensemble(nn.Module):
 
 
 class Regressor(nn.Module):
-    """The plain network of the literature: the mean of z, without an uncertainty (four convolutions on the map that is
-    integrated over energy, as for Rb2MnF4 by K. T. Butler et al., J. Phys.: Condens. Matter 33, 194006 (2021)).
-    """
+    """A plain network for comparison: the mean of z, without an uncertainty, from the same features as `NPE`."""
 
     def __init__(self, embed: Embedding, parameters: int, seed: int = 0) -> None:
         super().__init__()
@@ -102,9 +98,7 @@ class Regressor(nn.Module):
     @classmethod
     def sized_for(cls, pairs: Pairs, seed: int = 0) -> "Regressor":
         """A network for the bins and the free parameters of some pairs."""
-        estimator = cls(embedding(pairs.simulations.experiment.measurement), len(pairs.prior.names), seed)
-        estimator.embed.fit(pairs.batch(min(512, len(pairs.simulations)), seed, "moments").x)
-        return estimator
+        return cls(_fitted(pairs, seed), len(pairs.prior.names), seed)
 
     @property
     def players(self) -> Mapping[str, nn.Module]:
@@ -120,6 +114,13 @@ class Regressor(nn.Module):
         """Mean squared error."""
         del player
         return torch.nn.functional.mse_loss(self(batch.x), batch.z)
+
+
+def _fitted(pairs: Pairs, seed: int) -> Embedding:
+    """An embedding for the bins of some pairs, standardised on a few of them."""
+    embed = embedding(pairs.simulations.experiment.measurement)
+    embed.fit(pairs.batch(min(512, len(pairs.simulations)), seed, "moments").x)
+    return embed
 
 
 class _seeded:  # noqa: N801 (a context)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -87,6 +86,3 @@ def _check_purpose(manifest: Path, purpose: dict[str, object]) -> None:
             f"{manifest.parent} holds simulations with another {different[0]} ({known.get(different[0])}, now "
             f"{purpose[different[0]]}); choose another folder"
         )
-
-
-Signal = Float[Tensor, "row point energy"]
