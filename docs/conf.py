@@ -20,7 +20,18 @@ source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build", "generated", "generators", "*.py"]
 myst_enable_extensions = ["colon_fence", "deflist", "substitution"]
 myst_heading_anchors = 3
-thresholds = ("DEVIANCE", "MISFIT", "PARETO", "EFFECTIVE", "QUADRATURE", "EDGE", "WIDE", "PEAK_DEVIANCE", "STRAY_PEAKS")
+thresholds = (
+    "DEVIANCE",
+    "MISFIT",
+    "PARETO",
+    "FORGOTTEN",
+    "EFFECTIVE",
+    "QUADRATURE",
+    "EDGE",
+    "WIDE",
+    "PEAK_DEVIANCE",
+    "STRAY_PEAKS",
+)
 known = {**vars(checks.fit), **vars(checks.draws)}
 myst_substitutions = {name: str(known[name]) for name in thresholds}
 myst_substitutions |= {"WINDOW_Q": str(checks.WINDOW[0]), "WINDOW_E": str(checks.WINDOW[1])}

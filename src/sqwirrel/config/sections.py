@@ -192,6 +192,7 @@ class InferSection(Section):
     draws: int = Settings.draws
     rounds: int = Settings.rounds
     seed: int = Settings.seed
+    moves: int = Settings.moves
     estimator: str | None = None
 
     def build(self) -> Settings:

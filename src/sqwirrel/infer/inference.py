@@ -24,9 +24,10 @@ from sqwirrel.infer.checks import (
     sampling_checks,
     seen_check,
 )
-from sqwirrel.infer.importance import Weighted, importance
 from sqwirrel.infer.posterior import Basin, Check, Posterior
 from sqwirrel.infer.refine import Optimum, basins, refine
+from sqwirrel.infer.sampling.importance import PARETO, Weighted, importance
+from sqwirrel.infer.sampling.moving import moved
 from sqwirrel.infer.screen import profile, screen
 from sqwirrel.infer.target import Target
 from sqwirrel.infer.terms import Data, PeaksTerm, Simulator, SpectrumTerm, Term, terms_of
@@ -43,6 +44,7 @@ Draws = Float[Tensor, "draw parameter"]
 PAPERS = (
     "J.-M. Cornuet, J.-M. Marin, A. Mira, C. P. Robert, Scand. J. Stat. 39, 798 (2012), "
     "doi:10.1111/j.1467-9469.2011.00756.x",
+    "S. Duane, A. Kennedy, B. Pendleton, D. Roweth, Phys. Lett. B 195, 216 (1987), doi:10.1016/0370-2693(87)91197-X",
     "A. Vehtari, D. Simpson, A. Gelman, Y. Yao, J. Gabry, J. Mach. Learn. Res. 25, 72 (2024), arXiv:1507.02646",
     "S. Toth, B. Lake, J. Phys.: Condens. Matter 27, 166002 (2015), doi:10.1088/0953-8984/27/16/166002",
 )
@@ -50,19 +52,23 @@ PAPERS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """How hard to look: prior draws screened, starts refined, posterior draws, rounds of importance sampling, seed."""
+    """How hard to look: prior draws screened, starts refined, posterior draws, rounds of importance sampling, seed; and
+    the most moves (Hamiltonian Monte Carlo) to forget draws whose weights fail, 0 for none.
+    """
 
     screen: int = 256
     starts: int = 8
     draws: int = 500
     rounds: int = 2
     seed: int = 1
+    moves: int = 20
 
     def __post_init__(self) -> None:
-        if min(self.screen, self.starts, self.rounds) < 1 or self.draws < 50:
+        if min(self.screen, self.starts, self.rounds, self.moves + 1) < 1 or self.draws < 50:
             raise InputError(
-                "infer needs screen, starts and rounds of at least 1 and draws of at least 50, got "
-                f"screen = {self.screen}, starts = {self.starts}, rounds = {self.rounds}, draws = {self.draws}"
+                "infer needs screen, starts and rounds of at least 1, draws of at least 50, moves of at least 0; got "
+                f"screen = {self.screen}, starts = {self.starts}, rounds = {self.rounds}, draws = {self.draws}, "
+                f"moves = {self.moves}"
             )
 
 
@@ -177,6 +183,15 @@ def infer(
     averages = experiment if isinstance(experiment, Averages) else Averages.of(experiment, data)
     among, seen = _proposed(proposal, data, settings)
     fine = anchor(target, averages.search(prior, data, settings, tell, among), tell)
+    weighted = _sampled(fine, settings, tell)
+    seconds = time.perf_counter() - clock
+    record = (record or Record.start(seeds={"infer": settings.seed})).with_seconds(infer=seconds)
+    checks = [complete_check(weighted, settings.draws), *seen, *fine.checks]
+    return _posterior(simulator, fine, weighted, checks, record)
+
+
+def _sampled(fine: Fine, settings: Settings, tell: Progress) -> Weighted:
+    """Importance draws; moved ones where the weights have too heavy a tail. An interruption leaves what there is."""
     weighted = importance(
         fine.target,
         fine.basins,
@@ -185,10 +200,13 @@ def infer(
         seed=settings.seed,
         progress=lambda done, total: tell("sampling", done, total),
     )
-    seconds = time.perf_counter() - clock
-    record = (record or Record.start(seeds={"infer": settings.seed})).with_seconds(infer=seconds)
-    checks = [complete_check(weighted, settings.draws), *seen, *fine.checks]
-    return _posterior(simulator, fine, weighted, checks, record)
+    if weighted.pareto_k < PARETO or not settings.moves or len(weighted.z) < settings.draws:
+        return weighted
+    how = {"draws": settings.draws, "moves": settings.moves, "seed": settings.seed}
+    try:
+        return moved(fine.target, weighted, fine.basins, **how, progress=lambda done, n: tell("moving", done, n))
+    except KeyboardInterrupt:
+        return weighted
 
 
 def _proposed(proposal: Proposal | None, data: Data, settings: Settings) -> tuple[Draws | None, list[Check]]:

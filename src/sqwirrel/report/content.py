@@ -20,6 +20,7 @@ MEANING_OF = {
     "peaks_explained": "peaks explained",
     "complete": "all draws made",
     "pareto_k": "weights",
+    "forgotten": "moved draws",
     "effective_draws": "draws",
     "quadrature": "averaging",
     "inside_prior": "inside the prior",

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from sqwirrel.infer import checks
-from sqwirrel.infer.importance import Weighted
 from sqwirrel.infer.posterior import Basin, Check
 from sqwirrel.infer.refine import Optimum, refine
+from sqwirrel.infer.sampling.importance import Weighted
 from sqwirrel.infer.target import Target
 from sqwirrel.infer.terms import SpectrumTerm
 from sqwirrel.model import library

@@ -11,9 +11,17 @@ import scipy.stats
 import torch
 from torch import Tensor
 
-from sqwirrel.infer.importance import BLOCK, FEWEST, FREEDOM, StudentMixture, Weighted, importance, pareto_smooth
 from sqwirrel.infer.posterior import weighted_quantile
 from sqwirrel.infer.refine import Optimum, basins, refine
+from sqwirrel.infer.sampling.importance import (
+    BLOCK,
+    FEWEST,
+    FREEDOM,
+    StudentMixture,
+    Weighted,
+    importance,
+    pareto_smooth,
+)
 from sqwirrel.infer.target import Target
 from sqwirrel.model.prior import Fixed, Normal, Prior, Uniform
 from tests.unit.infer.toy import GaussianProblem, Toy, noise, spectrum

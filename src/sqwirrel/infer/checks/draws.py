@@ -6,14 +6,14 @@ from torch import Tensor
 
 from sqwirrel.infer.checks.fit import labelled
 from sqwirrel.infer.checks.identify import directions, left_open
-from sqwirrel.infer.importance import Weighted
 from sqwirrel.infer.posterior import LEVELS, Basin, Check, weighted_quantile
 from sqwirrel.infer.refine import Optimum
+from sqwirrel.infer.sampling.importance import PARETO, Weighted
+from sqwirrel.infer.sampling.moving import FORGOTTEN
 from sqwirrel.infer.target import Target
 from sqwirrel.infer.terms import Term
 
 EFFECTIVE = 100
-PARETO = 0.7
 QUADRATURE = 0.5
 """Largest standard error that the average over |Q| and direction may bring, in units of the parameter's own."""
 EDGE = 0.05
@@ -41,10 +41,21 @@ def seen_check(likelier: float) -> Check:
 
 
 def sampling_checks(weighted: Weighted) -> list[Check]:
-    """Whether the importance weights can be trusted."""
-    k, ess = weighted.pareto_k, weighted.effective
+    """Whether the importance weights, or the draws that were moved because of them, can be trusted."""
+    k, ess, left = weighted.pareto_k, weighted.effective, weighted.remembered
+    tail = f"tail of the importance weights, below {PARETO} for a trustworthy posterior"
+    if left is None:
+        trust = Check("pareto_k", k < PARETO, k, tail)
+    else:
+        trust = Check(
+            "forgotten",
+            left < FORGOTTEN,
+            left,
+            f"correlation of moved draws with where they began, below {FORGOTTEN}; they were moved as the weights have "
+            f"a tail of {k:.2f}, not below {PARETO}, so that the evidence is uncertain",
+        )
     return [
-        Check("pareto_k", k < PARETO, k, f"tail of the importance weights, below {PARETO} for a trustworthy posterior"),
+        trust,
         Check("effective_draws", ess >= EFFECTIVE, ess, f"effective sample size, at least {EFFECTIVE}"),
     ]
 

@@ -22,6 +22,11 @@ FREEDOM = 6
 """Degrees of freedom of the proposals. With 16, effective draws are 86 % in place of 76 %, and posteriors of 500 draws
 are 2 % too narrow on average, up to 16 % where their tails are long (`benchmarks.rb2mnf4_posterior`).
 """
+PARETO = 0.7
+"""Tail of the weights from which on they are not trusted."""
+MORE = 3
+KERNELS, WIDTH = 64, 0.7
+"""Proposals of the rounds that follow a heavy tail: so many components of this width, in posterior widths."""
 EQUAL = 0.01
 """Largest weights that differ by less than this share have no tail that could matter."""
 WIDER = 2.0
@@ -69,6 +74,8 @@ class Weighted:
     log_weight: Float[Tensor, " draw"]
     log_evidence: float
     pareto_k: float
+    remembered: float | None = None
+    """If the draws were moved: their correlation with where they began."""
 
     @property
     def effective(self) -> float:
@@ -85,22 +92,26 @@ def importance(
     seed: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Weighted:
-    """Weighted draws from the posterior; from the second round on, proposals have the moments of all draws so far."""
+    """Weighted draws from the posterior; from the second round on, proposals have the moments of all draws so far.
+
+    Up to `MORE` rounds follow if the weights have too heavy a tail, with kernels round the draws for proposals.
+    """
     generator, mixtures = (
         stream(seed, "importance"),
         [_laplace([*basins, *_freed(target, basins), *_widened(target, basins)])],
     )
     z, value = torch.empty(0, len(target.names), dtype=torch.float64), torch.empty(0, dtype=torch.float64)
     sizes = [draws // rounds] * (rounds - 1) + [draws - draws // rounds * (rounds - 1)]
+    sizes += sizes[-1:] * MORE
     for k, size in enumerate(sizes):
         new = mixtures[-1].sample(size, generator)
-        value, stopped = _evaluate(target, new, value, draws, progress)
+        value, stopped = _evaluate(target, new, value, max(draws, sum(sizes[: k + 1])), progress)
         z = torch.cat((z, new[: len(value) - len(z)]))
         weighted = _weigh(z, value, mixtures, [*sizes[:k], len(value) - sum(sizes[:k])])
-        if stopped:
+        if stopped or (k + 1 >= rounds and (weighted.pareto_k < PARETO or k + 1 == len(sizes))):
             break
-        if k + 1 < rounds:
-            mixtures.append(_adapted(mixtures[-1], weighted))
+        adapted = _adapted(mixtures[-1] if k + 1 < rounds else mixtures[0], weighted)
+        mixtures.append(adapted if k + 1 < rounds else _kernels(adapted, weighted, generator))
     return weighted
 
 
@@ -155,6 +166,18 @@ def _adapted(mixture: StudentMixture, weighted: Weighted) -> StudentMixture:
     moved = [_moments(mixture, k, weighted.z[nearest == k], weight[nearest == k]) for k in range(len(mixture.share))]
     share, centre, root = (torch.stack(part) for part in zip(*moved, strict=True))
     return StudentMixture(share / share.sum(), centre, root)
+
+
+def _kernels(adapted: StudentMixture, weighted: Weighted, generator: torch.Generator) -> StudentMixture:
+    """Narrow components round draws by their weight, which follow any shape (West, J. R. Stat. Soc. B 55, 409 (1993)).
+
+    Each is shrunk towards the centre of its component, so that the mixture is as wide as the draws.
+    """
+    pick = torch.multinomial(weighted.log_weight.exp(), KERNELS, replacement=True, generator=generator)
+    away = (weighted.z[pick] - adapted.centre[:, None]).mT
+    near = (torch.linalg.solve_triangular(adapted.root, away, upper=False) ** 2).sum(1).argmin(0)
+    centre = torch.lerp(adapted.centre[near], weighted.z[pick], math.sqrt(1 - WIDTH**2))
+    return StudentMixture(torch.full((KERNELS,), 1 / KERNELS).to(centre), centre, WIDTH * adapted.root[near])
 
 
 def _moments(mixture: StudentMixture, k: int, z: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
