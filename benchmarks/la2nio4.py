@@ -23,7 +23,7 @@ import torch
 
 from benchmarks.mnf2 import band
 from sqwirrel.infer import Settings, infer
-from sqwirrel.infer.inference import Averages, random_starts
+from sqwirrel.infer.averages import Averages, random_starts
 from sqwirrel.infer.refine import Optimum, refine
 from sqwirrel.infer.target import Target
 from sqwirrel.lattice import Lattice

@@ -19,7 +19,7 @@ import torch
 
 from sqwirrel.config import load, study
 from sqwirrel.infer import Settings, infer
-from sqwirrel.infer.inference import Averages, random_starts
+from sqwirrel.infer.averages import Averages, random_starts
 from sqwirrel.infer.posterior import Posterior
 from sqwirrel.observe import Experiment
 from sqwirrel.record import Record

@@ -28,7 +28,7 @@ import torch
 
 from sqwirrel.config import load, study
 from sqwirrel.infer import Settings, infer
-from sqwirrel.infer.inference import Averages
+from sqwirrel.infer.averages import Averages
 from sqwirrel.infer.target import Target
 from sqwirrel.model.prior import Prior, Uniform
 from sqwirrel.observe import Experiment

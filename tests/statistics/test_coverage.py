@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sqwirrel.infer import Settings, infer
-from sqwirrel.infer.inference import Averages
+from sqwirrel.infer.averages import Averages
 from sqwirrel.model import library
 from sqwirrel.model.prior import Prior, Uniform
 from sqwirrel.observe import Experiment, Gaussian, Instrument, Poisson

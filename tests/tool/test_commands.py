@@ -35,10 +35,19 @@ def answered(run, configs):
 def test_infer_prints_one_object(answered):
     result, folder = answered
     said = json.loads(result.stdout)
-    assert {"parameters", "basins", "checks", "deviance_per_bin", "seconds", "log_evidence"} == set(said)
+    assert {
+        "parameters",
+        "basins",
+        "checks",
+        "deviance_per_bin",
+        "seconds",
+        "log_evidence",
+        "abstains",
+        "misfits",
+    } == set(said)
     assert [row["name"] for row in said["parameters"]] == ["J", "fwhm", "scale", "background"]
     for row in said["parameters"]:
-        assert {"name", "unit", "median", "interval68", "interval95", "limit"} == set(row)
+        assert {"name", "unit", "median", "interval68", "interval95", "limit", "widening"} == set(row)
         ends = [row["interval95"][0], row["interval68"][0], row["median"], row["interval68"][1], row["interval95"][1]]
         assert ends == sorted(ends)
     assert all({"name", "passed", "value"} == set(check) for check in said["checks"])

@@ -111,11 +111,12 @@ def print_answer(posterior: Posterior) -> None:
     failed = [check for check in posterior.checks if not check.passed]
     for check in failed:
         say(f"FAILED {check.name} = {plain(check.value)}: {check.meaning}")
+    if posterior.abstains:
+        say("No answer: the model does not describe these data. What follows is the best that it can do.")
     rows = [in_words(row) for row in parameter_rows(posterior)]
-    _print_table(
-        ("", "median", "68 %", "limit"),
-        [[row[key] for key in ("name", "value", "interval68", "limit")] for row in rows],
-    )
+    keys = ("name", "value", "interval68", *(("widening",) if posterior.misfits else ()), "limit")
+    heads = ("", "median", "68 %", *(("misfit",) if posterior.misfits else ()), "limit")
+    _print_table(heads, [[row[key] for key in keys] for row in rows])
     passed, deviance = len(posterior.checks) - len(failed), plain(posterior.deviance_per_bin)
     say(f"{passed} of {len(posterior.checks)} checks passed; deviance per bin {deviance}; {posterior.seconds:.0f} s")
 

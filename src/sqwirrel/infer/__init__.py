@@ -1,6 +1,7 @@
 """What the data say: from measured spectra and peaks to a posterior."""
 
-from sqwirrel.infer.inference import Settings, infer
+from sqwirrel.infer.averages import Settings
+from sqwirrel.infer.inference import infer
 from sqwirrel.infer.posterior import Basin, Check, Posterior, Summary
 from sqwirrel.infer.terms import Data, Simulator
 

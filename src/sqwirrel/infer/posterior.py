@@ -1,6 +1,6 @@
 """Posterior: what the data say about the parameters, with every basin found and the checks that it passed or failed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -10,6 +10,10 @@ from sqwirrel.infer.terms import Simulator
 from sqwirrel.record import Record
 from sqwirrel.seeds import stream
 
+UNLIKE = ("deviance_per_bin", "deviance_per_peak", "peaks_explained", "seen_before")
+"""Checks whose failure leaves no answer."""
+MISFIT = (*UNLIKE, "residual_structure", "predictive")
+"""Checks that say whether the data are described."""
 LEVELS = {"interval68": (0.16, 0.84), "interval95": (0.025, 0.975)}
 
 
@@ -25,7 +29,9 @@ class Check:
 
 @dataclass(frozen=True)
 class Summary:
-    """One parameter: quantiles of its marginal, and the Cramer-Rao limit (one standard deviation) at the best fit."""
+    """One parameter: quantiles of its marginal, the Cramer-Rao limit (one standard deviation) at the best fit, and how
+    many times wider the misfit makes its error.
+    """
 
     name: str
     unit: str
@@ -34,6 +40,7 @@ class Summary:
     interval95: tuple[float, float]
     limit: float
     prior: str
+    widening: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +60,8 @@ class Posterior:
     `log_weight` is normalised; `limit` is the Cramer-Rao bound of each parameter (all others free) at the best basin;
     `deviance_per_bin` is -2 log likelihood ratio to a model that meets every bin, over the number of bins (for peaks,
     the mean square residual of those that modes explain). `anchor` are parameters and spread that the averages were
-    anchored with; `simulator` has these averages, None after loading.
+    anchored with; `simulator` has these averages, None after loading. `widening` is how many times larger the residuals
+    of the data make each error than counting does (the sandwich of H. White, Econometrica 50, 1 (1982)).
     """
 
     names: tuple[str, ...]
@@ -69,6 +77,7 @@ class Posterior:
     seconds: float
     record: Record
     anchor: Float[Tensor, "2 full"]
+    widening: Float[Tensor, " parameter"]
     simulator: Simulator | None = None
 
     def sample(self, n: int, seed: int) -> Float[Tensor, "n parameter"]:
@@ -95,11 +104,31 @@ class Posterior:
     def summary(self) -> tuple[Summary, ...]:
         """Median, 68 % and 95 % intervals and limit, one row a parameter."""
         inner, outer = ([self.quantile(level) for level in pair] for pair in LEVELS.values())
-        rows = zip(self.names, self.units, self.median.tolist(), self.limit.tolist(), self.priors, strict=True)
+        columns = (self.median.tolist(), self.limit.tolist(), self.priors, self.widening.tolist())
+        rows = zip(self.names, self.units, *columns, strict=True)
         return tuple(
-            Summary(name, unit, median, _pair(inner, k), _pair(outer, k), limit, prior)
-            for k, (name, unit, median, limit, prior) in enumerate(rows)
+            Summary(name, unit, median, _pair(inner, k), _pair(outer, k), limit, prior, wider)
+            for k, (name, unit, median, limit, prior, wider) in enumerate(rows)
         )
+
+    @property
+    def widened(self) -> "Posterior":
+        """With the draws stretched from their median by `widening`: intervals that know of the misfit's scatter.
+
+        They may cross the bounds of the prior. A bias that the misfit has everywhere alike is not in them.
+        """
+        draws = self.median + (self.draws - self.median) * self.widening
+        return replace(self, draws=draws, widening=torch.ones_like(self.widening))
+
+    @property
+    def misfits(self) -> bool:
+        """Whether the data have something that the model has not."""
+        return any(not check.passed and check.name.startswith(MISFIT) for check in self.checks)
+
+    @property
+    def abstains(self) -> str:
+        """Why no answer is given: the data are unlike anything the model makes. Empty where there is an answer."""
+        return "; ".join(check.meaning for check in self.checks if not check.passed and check.name.startswith(UNLIKE))
 
     @property
     def passed(self) -> bool:

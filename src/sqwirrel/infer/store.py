@@ -1,7 +1,8 @@
 """A posterior on disk: `posterior.h5` with everything in it, exact, whole or not at all.
 
-Root attributes: format = "sqwirrel posterior", version = 2, and the scalars of the posterior. Datasets: `draws`,
-`log_weight`, `limit`, `anchor`; `names`, `units`, `priors` as strings; groups `basins` and `checks`; `record` as JSON.
+Root attributes: format = "sqwirrel posterior", version = 3, and the scalars of the posterior. Datasets: `draws`,
+`log_weight`, `limit`, `anchor`, `widening`; `names`, `units`, `priors` as strings; groups `basins` and `checks`;
+`record` as JSON.
 """
 
 from pathlib import Path
@@ -17,10 +18,10 @@ from sqwirrel.record import Record
 from sqwirrel.whole import put
 
 FORMAT = "sqwirrel posterior"
-VERSION = 2
+VERSION = 3
 SCALARS = ("log_evidence", "deviance_per_bin", "seconds")
 STRINGS = ("names", "units", "priors")
-TENSORS = ("draws", "log_weight", "limit", "anchor")
+TENSORS = ("draws", "log_weight", "limit", "anchor", "widening")
 
 
 def save(path: Path, posterior: Posterior) -> None:

@@ -101,7 +101,7 @@ class Target:
         deviance, gradient, information = z.new_zeros(len(z)), torch.zeros_like(z), z.new_zeros(len(z), n, n)
         for term in self.terms:
             value, rise, fisher = term.slope(self.own(term, full))
-            here, there = self._columns(term)
+            here, there = self.columns(term)
             deviance = deviance + value
             gradient[:, there] += rise[:, here]
             information[:, there[:, None], there] += fisher[:, here[:, None], here]
@@ -113,7 +113,7 @@ class Target:
     def push(self, z: Float[Tensor, " parameter"], term: Term) -> Float[Tensor, "repeat parameter"]:
         """How the gradient at `z` moves in repetitions of the average of a term and of its derivatives."""
         moved = term.push(self.own(term, self.full(self.prior.constrain(z[None]))))
-        here, there = self._columns(term)
+        here, there = self.columns(term)
         pushed = z.new_zeros(len(moved), len(z))
         pushed[:, there] = moved[:, here]
         return pushed * self.stretch(z[None])
@@ -138,7 +138,7 @@ class Target:
         reason = term.experiment.why_unstable(self.own(term, full))
         return f"{term.label}: {reason}" if term.label else reason
 
-    def _columns(self, term: Term) -> tuple[Tensor, Tensor]:
+    def columns(self, term: Term) -> tuple[Tensor, Tensor]:
         """The free parameters of a term: their columns there, and here."""
         here = [k for k, name in enumerate(term.names) if name in self.names]
         return torch.tensor(here), torch.tensor([self.names.index(term.names[k]) for k in here])

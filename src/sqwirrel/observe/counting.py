@@ -47,7 +47,7 @@ class Counting(Protocol):
     def residual(self, expected: Float[Tensor, " bin"], observed: Observed) -> Float[Tensor, " bin"]:
         """(data - expectation) over the standard deviation."""
 
-    def as_normal(self, residual: Float[Tensor, " bin"]) -> Float[Tensor, " bin"]:
+    def as_normal(self, residual: Float[Tensor, "*bin"]) -> Float[Tensor, "*bin"]:
         """Residuals as a normal law would have them: mean 0 and variance 1 where the law holds."""
 
     def sample(
@@ -103,7 +103,7 @@ class Poisson:
         """(counts - expectation) over the root of the expectation."""
         return (observed.intensity - expected) / expected.clamp(min=STRAY).sqrt()
 
-    def as_normal(self, residual: Float[Tensor, " bin"]) -> Float[Tensor, " bin"]:
+    def as_normal(self, residual: Float[Tensor, "*bin"]) -> Float[Tensor, "*bin"]:
         """As they are: sums of many counts are normal."""
         return residual
 
@@ -177,7 +177,7 @@ class Gaussian:
         """(data - expectation) over the standard deviation."""
         return (observed.intensity - expected) / observed.variance.sqrt()
 
-    def as_normal(self, residual: Float[Tensor, " bin"]) -> Float[Tensor, " bin"]:
+    def as_normal(self, residual: Float[Tensor, "*bin"]) -> Float[Tensor, "*bin"]:
         """As they are."""
         return residual
 
@@ -238,7 +238,7 @@ class Robust:
         """(data - expectation) over the standard deviation of the core."""
         return Gaussian(self.floor).residual(expected, observed)
 
-    def as_normal(self, residual: Float[Tensor, " bin"]) -> Float[Tensor, " bin"]:
+    def as_normal(self, residual: Float[Tensor, "*bin"]) -> Float[Tensor, "*bin"]:
         """Residuals of the same probability in a normal law: 200 errors are 5.9 if there are four degrees of freedom.
 
         P. K. Dunn and G. K. Smyth, J. Comput. Graph. Stat. 5, 236 (1996), doi:10.1080/10618600.1996.10474708.

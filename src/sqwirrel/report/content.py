@@ -16,6 +16,9 @@ from sqwirrel.spectra.measurement import Points
 MEANING_OF = {
     "deviance_per_bin": "fit",
     "residual_structure": "no structure left",
+    "predictive": "residuals like noise",
+    "held": "held parameters",
+    "seen_before": "like simulations",
     "deviance_per_peak": "fit of the peaks",
     "peaks_explained": "peaks explained",
     "complete": "all draws made",
@@ -37,6 +40,8 @@ def answer(posterior: Posterior) -> dict[str, Any]:
         "parameters": parameter_rows(posterior),
         "basins": [_basin(posterior, basin) for basin in posterior.basins],
         "checks": [{"name": c.name, "passed": bool(c.passed), "value": _finite(c.value)} for c in posterior.checks],
+        "abstains": posterior.abstains,
+        "misfits": posterior.misfits,
         "deviance_per_bin": _finite(posterior.deviance_per_bin),
         "log_evidence": _finite(posterior.log_evidence),
         "seconds": posterior.seconds,
@@ -85,8 +90,13 @@ def verdict(posterior: Posterior, names: tuple[str, ...]) -> str:
     values = ", ".join(f"{row.name} = {_value(row)}" for row in rows)
     failed = [in_check_words(check.name) for check in posterior.checks if not check.passed]
     count = len(posterior.checks)
+    if posterior.abstains:
+        return (
+            f"No answer: the model does not describe these data ({', '.join(failed)}). The best it can do, with errors "
+            f"that do not cover the misfit: {values}."
+        )
     if failed:
-        only = "; the errors are statistical and do not cover the misfit" if _misfits(posterior) else ""
+        only = "; the errors are statistical and do not cover the misfit" if posterior.misfits else ""
         return f"{len(failed)} of {count} checks failed ({', '.join(failed)}); with that in mind: {values}{only}."
     return f"{values}; all {count} checks passed."
 
@@ -101,12 +111,6 @@ def in_check_words(name: str) -> str:
 def _asked(name: str) -> str:
     """The question of a check, without the label of a measurement."""
     return next((known for known in MEANING_OF if name == known or name.startswith(f"{known}_")), name)
-
-
-def _misfits(posterior: Posterior) -> bool:
-    """Whether the model does not describe the data."""
-    failed = {_asked(check.name) for check in posterior.checks if not check.passed}
-    return bool(failed & {"deviance_per_bin", "residual_structure", "deviance_per_peak", "peaks_explained"})
 
 
 def measured(result: AnyResult) -> dict[str, Any]:
@@ -190,6 +194,7 @@ def _parameter(row: Summary) -> dict[str, Any]:
         "interval68": list(row.interval68),
         "interval95": list(row.interval95),
         "limit": _finite(row.limit),
+        "widening": row.widening,
     }
 
 
@@ -222,6 +227,7 @@ def in_words(row: dict[str, Any]) -> dict[str, str]:
         "interval95": interval(*row["interval95"]),
         "prior": row.get("prior", ""),
         "limit": plain(row["limit"]) if row["limit"] is not None else "none",
+        "widening": f"× {row['widening']:.1f}",
     }
     if "truth" in row:
         shown["truth"] = with_error(row["truth"], sd).partition("(")[0]

@@ -148,8 +148,10 @@ def _used(used: Content) -> str:
 def _parameters(said: Content) -> str:
     with_truth = any("truth" in row for row in said["parameters"])
     extra = ["truth", "pull"] if with_truth else []
-    keys = ["name", "value", *extra, "interval68", "interval95", "limit", "prior"]
-    heads = ["", "median", *extra, "68 %", "95 %", "Cramér–Rao<br>limit (1 σ)", "prior"]
+    wider = ["widening"] if said["misfits"] else []
+    keys = ["name", "value", *extra, "interval68", "interval95", *wider, "limit", "prior"]
+    more = ["misfit widens<br>errors"] if wider else []
+    heads = ["", "median", *extra, "68 %", "95 %", *more, "Cramér–Rao<br>limit (1 σ)", "prior"]
     rows, role = [], "model"
     for row in sorted(said["parameters"], key=lambda each: each["role"] != "model"):
         first = "first-nuisance " if row["role"] != role else ""

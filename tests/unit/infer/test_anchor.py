@@ -8,7 +8,7 @@ import torch
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings
 from sqwirrel.infer.anchor import MARGIN, anchor
-from sqwirrel.infer.inference import Averages
+from sqwirrel.infer.averages import Averages
 from sqwirrel.infer.refine import Optimum, refine
 from sqwirrel.infer.target import Target
 from sqwirrel.model import library

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior, Settings, infer
-from sqwirrel.infer.inference import Averages, random_starts
+from sqwirrel.infer.averages import Averages, random_starts
 from sqwirrel.infer.target import Target
 from sqwirrel.model import library
 from sqwirrel.model.prior import Fixed, LogUniform, Prior, Uniform
@@ -45,6 +45,7 @@ def test_truth_is_found_and_checks_pass(answer: Posterior) -> None:
     assert {check.name for check in answer.checks} == {
         "deviance_per_bin",
         "residual_structure",
+        "predictive",
         "complete",
         "pareto_k",
         "effective_draws",

@@ -7,8 +7,8 @@ import torch
 
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior, Settings, infer
+from sqwirrel.infer.averages import Averages
 from sqwirrel.infer.checks import fit_checks
-from sqwirrel.infer.inference import Averages
 from sqwirrel.infer.screen import profile
 from sqwirrel.infer.target import Target
 from sqwirrel.lattice import Lattice
@@ -210,6 +210,7 @@ def test_peaks_give_the_exchange_and_an_outlier_does_not_move_it() -> None:
     assert {check.name for check in answer.checks} == {
         "deviance_per_peak",
         "peaks_explained",
+        "held",
         "complete",
         "pareto_k",
         "effective_draws",

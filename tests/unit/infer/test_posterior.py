@@ -23,6 +23,7 @@ def posterior(draws: Tensor, weight: Tensor, checks: tuple[Check, ...] = ()) -> 
         deviance_per_bin=1.0,
         seconds=1.0,
         anchor=torch.ones(2, 3, dtype=torch.float64),
+        widening=torch.ones(n, dtype=torch.float64),
         record=Record.start(seeds={}),
     )
 

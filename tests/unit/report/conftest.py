@@ -41,6 +41,7 @@ def result_of(*, passed: bool, truth: bool) -> Result:
         deviance_per_bin=1.1,
         seconds=2.0,
         anchor=torch.cat((experiment.pack(**TRUTH), torch.full((1, 4), 0.1, dtype=torch.float64))),
+        widening=torch.ones(2, dtype=torch.float64),
         record=Record.start(seeds={"infer": 1}, papers=["A. Author, doi:10.1/x", "B. Writer, arXiv:1507.02646"]),
     )
     prior = Prior.from_mapping(

@@ -1,9 +1,12 @@
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+import torch
 
+from sqwirrel.infer import Check
 from sqwirrel.report import page
 from sqwirrel.report.content import content
 
@@ -46,7 +49,15 @@ def test_the_page_has_every_section_and_needs_nothing_from_outside(good, tmp_pat
 def test_the_verdict_comes_first_and_the_failed_check_with_it(good, bad):
     verdicts = [content(result)["verdict"] for result in (good, bad)]
     assert re.fullmatch(r"J = -\d\.\d+\(\d+\) meV; all 2 checks passed\.", verdicts[0])
-    assert verdicts[1].startswith("1 of 2 checks failed (fit)")
+    assert verdicts[1].startswith("No answer: the model does not describe these data (fit). The best it can do, with ")
+    weak = replace(
+        bad.posterior, checks=(Check("predictive", False, 9.0, "misfit"),), widening=torch.tensor([1.5, 1.0])
+    )
+    said = content(replace(bad, posterior=weak))
+    assert said["verdict"].startswith("1 of 1 checks failed (residuals like noise); with that in mind: J = ")
+    assert said["verdict"].endswith("; the errors are statistical and do not cover the misfit.")
+    assert "misfit widens" in page.html(said, bad)
+    assert "× 1.5" in page.html(said, bad)
     assert [check["passed"] for check in content(bad)["checks"]] == [False, True]
 
 

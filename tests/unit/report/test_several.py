@@ -42,6 +42,7 @@ def both(good: Result) -> tuple[Result, PeakResult]:
         limit=torch.tensor([0.004, 0.02, 0.1], dtype=torch.float64),
         basins=tuple(replace(basin, theta=best) for basin in old.basins),
         checks=(Check("deviance_per_bin_map", False, 2.0, "fit"), Check("peaks_explained_tas", True, 0.1, "stray")),
+        widening=torch.ones(3, dtype=torch.float64),
         anchor=torch.cat((full, torch.full_like(full, 0.1))),
     )
     laws = {"fwhm_map": good.prior.free["fwhm"], "outliers_tas": LogUniform(0.01, 0.2)}
@@ -86,8 +87,8 @@ def test_the_page_names_each(both: tuple[Result, PeakResult]) -> None:
     assert [each["name"] for each in said["measured"]] == ["map", "tas"]
     assert said["measured"][1]["peaks"] == 3
     assert [check["words"] for check in said["checks"]] == ["fit (map)", "peaks explained (tas)"]
-    assert said["verdict"].startswith("1 of 2 checks failed (fit (map)); with that in mind: J = ")
-    assert "do not cover the misfit" in said["verdict"]
+    assert said["verdict"].startswith("No answer: the model does not describe these data (fit (map)). The best it can")
+    assert said["verdict"].endswith("do not cover the misfit: J = -0.9999(42) meV.")
     text = html(said, *both)
     assert text.count("<h3>tas</h3>") == 2
     assert "temperature unknown" in text

@@ -16,7 +16,8 @@ from scipy.stats import chi2, kstest
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-from sqwirrel.infer.inference import Averages, Settings, infer
+from sqwirrel.infer.averages import Averages, Settings
+from sqwirrel.infer.inference import infer
 from sqwirrel.infer.posterior import Posterior
 from sqwirrel.infer.refine import refine
 from sqwirrel.infer.target import Target

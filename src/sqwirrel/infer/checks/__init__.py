@@ -9,6 +9,7 @@ from sqwirrel.infer.checks.draws import (
     seen_check,
 )
 from sqwirrel.infer.checks.fit import WINDOW, fit_checks, smoothed
+from sqwirrel.infer.checks.misfit import misfit_checks, widening
 
 __all__ = [
     "WINDOW",
@@ -16,8 +17,10 @@ __all__ = [
     "basin_check",
     "complete_check",
     "fit_checks",
+    "misfit_checks",
     "parameter_checks",
     "sampling_checks",
     "seen_check",
     "smoothed",
+    "widening",
 ]

@@ -1,0 +1,178 @@
+"""What the model misses: replicas with counting noise alone, parameters that were held, and how far errors widen.
+
+Predictive p-values: D. B. Rubin, Ann. Stat. 12, 1151 (1984), doi:10.1214/aos/1176346785. Score tests: C. R. Rao, Proc.
+Camb. Philos. Soc. 44, 50 (1948), doi:10.1017/S0305004100023987. Sandwich: H. White, Econometrica 50, 1 (1982),
+doi:10.2307/1912526.
+"""
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from sqwirrel.infer.checks.fit import WINDOW, labelled
+from sqwirrel.infer.posterior import Check
+from sqwirrel.infer.refine import Optimum
+from sqwirrel.infer.target import Target
+from sqwirrel.infer.terms import SpectrumTerm, Term
+from sqwirrel.seeds import stream
+
+SCALES = ((1, 1), (3, 3), (5, 7), WINDOW, (15, 25))
+"""Bins, along the rows and columns of `planes`, over which residuals are averaged."""
+REPLICAS, VALUES = (24, 200), 4_000_000
+"""Fewest and most replicas; between them as many as have this many bins."""
+ALARM = 5.0
+"""Standard deviations of replicas by which the residuals of data may differ from them."""
+HELD = 4.0
+"""Standard deviations by which data may pull at a parameter that is held."""
+
+
+def misfit_checks(target: Target, optimum: Optimum, seed: int) -> list[Check]:
+    """`predictive` of every spectrum, and `held` where parameters are."""
+    full = target.full(target.prior.constrain(optimum.z[None]))
+    found = [
+        check
+        for term in target.terms
+        if isinstance(term, SpectrumTerm)
+        for check in labelled([predictive_check(term, target.own(term, full), _free(target, term), seed)], term)
+    ]
+    return found + held_check(target, optimum)
+
+
+def predictive_check(term: SpectrumTerm, theta: Float[Tensor, "1 own"], free: list[int], seed: int) -> Check:
+    """How far sums of squares and maxima of averaged residuals are from those of replicas, at the worst scale.
+
+    Replicas are the best fit with noise, less what a refit of the `free` parameters would take of that noise.
+    """
+    planes, valid = term.experiment.measurement.planes, term.observed.valid
+    real, noise = term.residual(theta)[None], _replicas(term, theta, free, seed)
+    there = valid.take(planes)
+    away = torch.stack([_distance(_on(planes, real), _on(planes, noise), there, window) for window in SCALES])
+    k = int(away.argmax())
+    scale, what = SCALES[k // 2], ("sum of squares", "maximum")[k % 2]
+    return Check(
+        "predictive",
+        float(away.max()) <= ALARM,
+        float(away.max()),
+        f"{what} of residuals averaged over {scale[0]} x {scale[1]} bins, in standard deviations above noise of the "
+        f"model, at most {ALARM:g} at any of {len(SCALES)} scales",
+    )
+
+
+def _replicas(
+    term: SpectrumTerm, theta: Float[Tensor, "1 own"], free: list[int], seed: int
+) -> Float[Tensor, "replica point energy"]:
+    """Residuals of noise alone, as a normal law would have them, after a linear refit."""
+    counting, valid = term.experiment.instrument.counting, term.observed.valid
+    linear = term.experiment.linearise(theta)
+    mu, J = linear.expected[0, valid], linear.slope[0][free][:, valid]
+    few, many = REPLICAS
+    generator, n = stream(seed, "replicas"), max(few, min(many, VALUES // max(1, len(mu))))
+    drawn = torch.stack([counting.sample(mu, term.observed, generator) for _ in range(n)])
+    residual = torch.stack([counting.residual(mu, replace(term.observed, intensity=row)) for row in drawn])
+    basis = torch.linalg.qr((J * counting.weight(mu[None], term.observed)[0].sqrt()).T).Q
+    found = torch.zeros(n, *valid.shape, dtype=mu.dtype)
+    found[:, valid] = counting.as_normal(residual - (residual @ basis) @ basis.T)
+    return found
+
+
+def _distance(
+    real: Float[Tensor, "1 plane row column"],
+    noise: Float[Tensor, "replica plane row column"],
+    valid: Bool[Tensor, "plane row column"],
+    window: tuple[int, int],
+) -> Float[Tensor, " 2"]:
+    """Of sum of squares and maximum, in standard deviations of the replicas."""
+    count = boxed(valid.to(real.dtype)[None], window).clamp(min=1)
+    mine, theirs = (torch.where(valid, boxed(each, window) / count.sqrt(), 0.0).flatten(1) for each in (real, noise))
+    pairs = [((x**2).sum(1), x.abs().amax(1)) for x in (mine, theirs)]
+    far = [(one - many.mean()) / many.std().clamp(min=1e-12) for one, many in zip(*pairs, strict=True)]
+    return torch.cat(far)
+
+
+def boxed(values: Float[Tensor, "*plane row column"], window: tuple[int, int]) -> Float[Tensor, "*plane row column"]:
+    """Sums over the window round each bin, cut at the rim."""
+    for axis, width in zip((-2, -1), window, strict=True):
+        half, n = width // 2, values.shape[axis]
+        total = torch.nn.functional.pad(values.movedim(axis, -1), (1, 0)).cumsum(-1)
+        ends = torch.arange(n)
+        high, low = (ends + half + 1).clamp(max=n), (ends - half).clamp(min=0)
+        values = (total[..., high] - total[..., low]).movedim(-1, axis)
+    return values
+
+
+def held_check(target: Target, optimum: Optimum) -> list[Check]:
+    """The held parameter at which the data pull hardest, all free ones following; none if nothing is held."""
+    held = [k for k, name in enumerate(target.every) if name in target.prior.fixed]
+    if not held:
+        return []
+    free, rise, fisher = target.free, *_whole(target, optimum)
+    stretch = target.stretch(optimum.z[None])[0]
+    cross = fisher[held][:, free] * stretch
+    left = fisher.diagonal()[held] - torch.einsum("ha,ab,hb->h", cross, optimum.covariance, cross)
+    known = left > 1e-6 * fisher.diagonal()[held]
+    pull = torch.where(known, rise[held] / left.clamp(min=1e-300).sqrt(), 0.0)
+    k = int(pull.abs().argmax())
+    name, now = target.every[held[k]], target.prior.fixed[target.every[held[k]]]
+    there = now + float(pull[k] / left[k].clamp(min=1e-300).sqrt())
+    meaning = (
+        f"how hard the data pull at '{name}', held at {now:.4g}, in standard deviations, at most {HELD:g} either way; "
+        f"they want about {there:.4g}"
+    )
+    return [Check("held", abs(float(pull[k])) <= HELD, float(pull[k]), meaning)]
+
+
+def widening(target: Target, optimum: Optimum) -> Float[Tensor, " parameter"]:
+    """How many times larger the scatter of the residuals, correlated within `WINDOW`, makes each error; at least 1."""
+    full, covariance = target.full(target.prior.constrain(optimum.z[None])), optimum.covariance
+    scatter = optimum.precision - optimum.information
+    for term in target.terms:
+        own = target.own(term, full)
+        here, there = target.columns(term)
+        spread = torch.zeros_like(scatter)
+        spread[there[:, None], there] = _scatter(term, own, here.tolist())
+        stretch = target.stretch(optimum.z[None])[0]
+        scatter = scatter + spread * stretch * stretch[:, None]
+    real = (covariance @ scatter @ covariance).diagonal()
+    return (real / covariance.diagonal()).clamp(min=1).sqrt()
+
+
+def _scatter(term: Term, theta: Float[Tensor, "1 own"], free: list[int]) -> Float[Tensor, "free free"]:
+    """Sum over windows of the squared gradient; of peaks the information, as if they followed their law."""
+    if not isinstance(term, SpectrumTerm):
+        return term.slope(theta).information[0][free][:, free]
+    linear, valid = term.experiment.linearise(theta), term.observed.valid
+    mu, J = linear.expected[0, valid], linear.slope[0][free][:, valid]
+    weight = term.experiment.instrument.counting.weight(mu[None], term.observed)[0]
+    push = torch.zeros(len(free), valid.numel(), dtype=mu.dtype)
+    push[:, valid.flatten()] = term.weight * J * weight * (term.observed.intensity - mu)
+    planes = term.experiment.measurement.planes
+    plane, row, column = (torch.arange(n) for n in planes.shape)
+    rows, columns = row // WINDOW[0], column // WINDOW[1]
+    block = (plane[:, None, None] * (rows[-1] + 1) + rows[:, None]) * (columns[-1] + 1) + columns
+    total = torch.zeros(len(free), int(block.max()) + 1, dtype=mu.dtype)
+    total.index_add_(1, block.flatten(), push[:, planes.flatten()])
+    return total @ total.T
+
+
+def _whole(target: Target, optimum: Optimum) -> tuple[Float[Tensor, " full"], Float[Tensor, "full full"]]:
+    """Gradient and Fisher information of all parameters, held or free, in their own units."""
+    full, n = target.full(target.prior.constrain(optimum.z[None])), len(target.every)
+    rise, fisher = torch.zeros(n, dtype=full.dtype), torch.zeros(n, n, dtype=full.dtype)
+    for term in target.terms:
+        slope = term.slope(target.own(term, full))
+        where = torch.tensor([target.every.index(name) for name in term.names])
+        rise[where] += slope.gradient[0]
+        fisher[where[:, None], where] += slope.information[0]
+    return rise, fisher
+
+
+def _free(target: Target, term: Term) -> list[int]:
+    """Columns of a term's parameters that are free."""
+    columns: list[int] = target.columns(term)[0].tolist()
+    return columns
+
+
+def _on(planes: Tensor, maps: Float[Tensor, "map point energy"]) -> Float[Tensor, "map plane row column"]:
+    return maps.flatten(1)[:, planes.flatten()].reshape(len(maps), *planes.shape)
