@@ -1,0 +1,73 @@
+"""Posteriors of six exchange and anisotropy constants with twins and phonons: errors over their limit, coverage.
+
+    python -m benchmarks.pcsmo_posterior --json FILE [--quick] [--folder DIR] [--spectra 300]
+
+Simulated maps of `benchmarks.pcsmo_like`: 42 x 30 bins, eleven parameters (six of the model, the weight of the second
+twin, width, scale, flat background and phonons), truths drawn from the prior, counts. No network: 64 prior draws are
+screened and three of them refined. Finished spectra are kept in DIR.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import pcsmo_like
+from sqwirrel.infer import Settings
+from sqwirrel.infer.calibration import check
+from sqwirrel.record import Record
+
+HELD_OUT = 20261125
+"""Seed of the spectra that are judged; nobody looked at them before."""
+SETTINGS = Settings(screen=64, starts=3, draws=300, rounds=2)
+
+
+def main() -> None:
+    """Runs the benchmark, prints the table, and writes the JSON if asked for."""
+    parser = argparse.ArgumentParser(description="Calibrated posteriors of PCSMO-like maps.")
+    parser.add_argument("--json", type=Path, help="file for the result")
+    parser.add_argument("--quick", action="store_true", help="two spectra")
+    parser.add_argument("--folder", type=Path, help="where finished spectra are kept")
+    parser.add_argument("--spectra", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=HELD_OUT)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as empty:
+        result = run(options.folder or Path(empty), 2 if options.quick else options.spectra, options.seed)
+    print(result.pop("table"))
+    print(json.dumps({key: value for key, value in result.items() if key != "record"}, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps({**result, "quick": options.quick}, indent=1) + "\n")
+
+
+def run(folder: Path, spectra: int, seed: int) -> dict[str, Any]:
+    """The whole study."""
+    record, experiment = Record.start(seeds={"held out": seed}), pcsmo_like.simulator()
+    prior = pcsmo_like.prior(experiment)
+    calibration = check(experiment, prior, spectra, seed, SETTINGS, folder=folder, progress=tell)
+    found = calibration.mapping()
+    del found["trials"]
+    return {
+        "benchmark": "pcsmo_posterior",
+        **found,
+        "wrong_basin": 1 - calibration.share("right"),
+        "settings": asdict(SETTINGS),
+        "threads": torch.get_num_threads(),
+        "table": str(calibration),
+        "record": json.loads(record.to_json()),
+    }
+
+
+def tell(done: int, total: int) -> None:
+    """Progress, on the error stream."""
+    if done == total or done % 10 == 0:
+        print(time.strftime("%H:%M:%S"), f"{done}/{total}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
