@@ -219,8 +219,8 @@ def _measured(
         raise InputError("the order is stable for none of 64 draws of the truth; narrow the prior")
     row = full[stable][:1]
     names = [experiment.names.index(name) for name in prior.names]
-    noise = _number(seed, f"noise {k}")
-    return row[0, names], experiment.sample(row, noise, like)
+    dense = experiment.anchored(row).experiment  # as the measurement is, not as the search sees it
+    return row[0, names], dense.sample(row, _number(seed, f"noise {k}"), like)
 
 
 def _number(seed: int, label: str) -> int:
