@@ -20,7 +20,7 @@ from sqwirrel.seeds import stream
 
 SCALES = ((1, 1), (3, 3), (5, 7), WINDOW, (15, 25))
 """Bins, along the rows and columns of `planes`, over which residuals are averaged."""
-REPLICAS, VALUES = (24, 200), 4_000_000
+REPLICAS, VALUES = (24, 100), 4_000_000
 """Fewest and most replicas; between them as many as have this many bins."""
 ALARM = 5.0
 """Standard deviations of replicas by which the residuals of data may differ from them."""
