@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from generators import crystals, learning, peaks
+from generators import calibrated, crystals, learning, peaks
 from generators.tables import number, posterior, table
 
 Result = dict[str, Any]
@@ -293,6 +293,11 @@ DRAWINGS = {
     "pcsmo_frame": Drawing("PCSMO frame, nothing fitted", crystals.pcsmo, crystals.draw_pcsmo, (5.0, 3.0)),
     "mnf2_coverage": Drawing("Coverage on simulated MnF2-like measurements", _coverage, _draw_coverage, (6.0, 3.8)),
     "rb2mnf4_posterior": Drawing("Networks on Rb2MnF4-like spectra", learning.tables, learning.draw),
+    "la2nio4_thinned": Drawing("La2NiO4 thinned to few counts", calibrated.thinned, calibrated.draw_thinned),
+    "pcsmo_posterior": Drawing(
+        "Six parameters, twins and phonons: PCSMO-like maps", calibrated.trials, calibrated.draw_trials
+    ),
+    "misspecification": Drawing("Wrong models of the measurement", calibrated.wrong, _nothing),
     "quadrature": Drawing("Noise of the powder average on MnF2", _quadrature, _nothing),
     "peak_tables": Drawing("Measured tables of peaks", peaks.tables, peaks.draw, (5.0, 4.4)),
     "spinwave": Drawing("Speed of spin waves against pyspinw", _speed, _draw_speed),

@@ -1,0 +1,103 @@
+"""Benchmarks of calibration: many simulated or thinned measurements, right or wrong models, as tables and figures."""
+
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from generators.tables import number, table
+
+Result = dict[str, Any]
+
+
+def trials(result: Result) -> str:
+    """Error over the limit and coverage, parameter by parameter."""
+    levels = list(result["coverage"])
+    rows = [
+        (f"`{name}`", number(result["rho"][k]), *(f"{100 * result['coverage'][level][k]:.1f}" for level in levels))
+        for k, name in enumerate(result["names"])
+    ]
+    failed = ", ".join(f"{name} {count}" for name, count in result["failed_checks"].items()) or "none"
+    said = (
+        f"{result['n']} simulated maps that nothing was tuned on; R = {result['R']:.3f}, wrong basin "
+        f"{100 * result['wrong_basin']:.1f} %, effective draws {100 * result['ess']:.0f} %, median "
+        f"{number(result['seconds'])} s on {result['threads']} core. Failed checks, of all maps: {failed}."
+    )
+    return f"{said}\n\n{table(('parameter', 'rho', *(f'in {level} %' for level in levels)), rows)}"
+
+
+def draw_trials(result: Result, axes: Axes) -> None:
+    """Coverage less its level, every parameter a line."""
+    levels = [float(level) for level in result["coverage"]]
+    for k, name in enumerate(result["names"]):
+        away = [100 * result["coverage"][f"{level:g}"][k] - level for level in levels]
+        axes.plot(levels, away, "o-", ms=3, lw=0.8, color=f"C{k % 10}", label=name)
+    axes.axhline(0, color="#333333", lw=0.6)
+    axes.set(xlabel="interval (%)", ylabel="truths inside, less interval (points)")
+    axes.legend(frameon=False, fontsize=7, ncols=2)
+
+
+def thinned(result: Result) -> str:
+    """A row for each level of counts."""
+    heads = ("counts", "right basin", "rho J, J'", "limit, meV", "90 % intervals hold, J, J'", "seconds")
+    rows = [
+        (
+            f"{row['counts']}",
+            f"{100 * row['right_basin']:.1f} %",
+            ", ".join(number(x) for x in row["rho"]),
+            ", ".join(number(x) for x in row["limit"].values()),
+            ", ".join(f"{100 * x:.1f} %" for x in row["coverage_90"]),
+            number(row["seconds"]),
+        )
+        for row in result["levels"]
+    ]
+    whole, n = result["whole"], result["levels"][0]["redraws"]
+    said = (
+        f"{n} redraws a level, against the answer of the whole data with the same model (J = {whole['J1']:.2f}, J' = "
+        f"{whole['J2']:.2f} meV; {result['remark']}). The published network ends in a wrong basin up to 12 000 counts."
+    )
+    return f"{said}\n\n{table(heads, rows)}"
+
+
+def draw_thinned(result: Result, axes: Axes) -> None:
+    """Root mean square error against counts, and the limit."""
+    counts = [row["counts"] for row in result["levels"]]
+    for name, colour, label in (("J1", "#2166ac", "J"), ("J2", "#b2182b", "J'")):
+        axes.loglog(counts, [row["rmse"][name] for row in result["levels"]], "o", color=colour, label=label)
+        axes.loglog(counts, [row["limit"][name] for row in result["levels"]], "-", lw=0.8, color=colour)
+    axes.set(xlabel="counts", ylabel="error (points) and its limit (lines), meV")
+    axes.legend(frameon=False)
+
+
+def wrong(result: Result) -> str:
+    """Alarm and coverage of every way to be wrong."""
+    heads = (
+        "magnetic counts",
+        "wrong in",
+        "AUROC",
+        "alarm rings",
+        "no answer",
+        "90 % intervals hold",
+        "widened",
+        "where silent",
+        "rms pull",
+    )
+    rows = [
+        (
+            level.removesuffix(" counts"),
+            kind,
+            f"{each['auroc']:.2f}",
+            f"{100 * each['rings']:.0f} %",
+            f"{100 * each['abstains']:.0f} %",
+            f"{100 * each['coverage_90']:.0f} %",
+            f"{100 * each['coverage_90_widened']:.0f} %",
+            "" if each["coverage_90_silent"] is None else f"{100 * each['coverage_90_silent']:.0f} %",
+            f"{each['rms_pull']:.1f}",
+        )
+        for level, kinds in result["levels"].items()
+        for kind, each in kinds.items()
+    ]
+    said = (
+        f"{result['n']} maps of every kind and level. The alarm rings if `predictive`, `held` or `residual_structure` "
+        "fails; AUROC is that of the largest of them against maps of the right model."
+    )
+    return f"{said}\n\n{table(heads, rows)}"
