@@ -1,6 +1,6 @@
 """Posteriors where the model of the measurement is wrong: whether the alarm rings, and whether intervals hold.
 
-    python -m benchmarks.misspecification --json FILE [--quick] [--folder DIR] [--spectra 25]
+    python -m benchmarks.misspecification --json FILE [--quick] [--folder DIR] [--spectra 15]
 
 Maps of `benchmarks.pcsmo_like` whose truth differs from what they are inferred with: a width 10 % larger than the held
 one, a second twin of 10 % that the model has not, phonons of 2 % of the magnetic counts that it has not, or that it has
@@ -34,7 +34,7 @@ from sqwirrel.spectra import Spectrum
 
 HELD_OUT = 20261126
 """Seed of the maps that are judged; nobody looked at them before."""
-SETTINGS = Settings(screen=48, starts=2, draws=100, rounds=1, moves=0)
+SETTINGS = Settings(screen=256, starts=4, draws=100, rounds=1, moves=0)
 WIDTH, LEVELS = 5.0, {"5 000 counts": 5_000.0, "30 000 counts": 30_000.0}
 ALARMS = {"predictive": 5.0, "held": 4.0, "residual_structure": 5.0}
 """Checks, and their thresholds."""
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the result")
     parser.add_argument("--quick", action="store_true", help="two maps of each kind, at one level")
     parser.add_argument("--folder", type=Path, help="where finished maps are kept")
-    parser.add_argument("--spectra", type=int, default=25)
+    parser.add_argument("--spectra", type=int, default=15)
     parser.add_argument("--seed", type=int, default=HELD_OUT)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as empty:
