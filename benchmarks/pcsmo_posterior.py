@@ -4,7 +4,7 @@
 
 Simulated maps of `benchmarks.pcsmo_like`: 42 x 30 bins, eleven parameters (six of the model, the weight of the second
 twin, width, scale, flat background and phonons), truths drawn from the prior, counts. A flow trained on simulations
-says where `infer` looks; draws are not moved where weights fail. Simulations, weights and finished maps are kept in DIR.
+says where `infer` looks; draws are not moved where weights fail. Simulations, weights, finished maps are kept in DIR.
 """
 
 import argparse
