@@ -11,14 +11,15 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.learn.cnn import CNN
 from sqwirrel.learn.npe import NPE, Ensemble, Regressor
 from sqwirrel.learn.pairs import Pairs
 from sqwirrel.record import Record
 from sqwirrel.spectra import QShells
 from sqwirrel.whole import put_text
 
-KINDS: dict[str, type[NPE] | type[Regressor]] = {"npe": NPE, "regressor": Regressor}
-Estimator = NPE | Regressor | Ensemble
+KINDS: dict[str, type[NPE] | type[Regressor] | type[CNN]] = {"npe": NPE, "regressor": Regressor, "cnn": CNN}
+Estimator = NPE | Regressor | CNN | Ensemble
 
 
 @dataclass(frozen=True)
