@@ -236,9 +236,7 @@ def integrated_literature(experiment: Experiment, pairs: Pairs, network: CNN) ->
         "truth": {**LITERATURE, **added},
         "cnn": dict(zip(pairs.prior.names, found.tolist(), strict=True)),
         "published_network": PUBLISHED_NETWORK,
-        "limit": dict(
-            zip(pairs.prior.names, limits(experiment, pairs.prior, theta[:, columns])[0].tolist(), strict=True)
-        ),
+        "limit": dict(zip(pairs.prior.names, limit[0].tolist(), strict=True)),
         "infer": {row.name: {"median": row.median, "interval68": row.interval68} for row in posterior.summary()},
         "infer_seconds": posterior.seconds,
     }
