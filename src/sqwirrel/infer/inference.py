@@ -19,6 +19,7 @@ from sqwirrel.infer.anchor import Fine, anchor
 from sqwirrel.infer.checks import (
     basin_check,
     complete_check,
+    emulation_checks,
     fit_checks,
     parameter_checks,
     sampling_checks,
@@ -138,6 +139,8 @@ def _coarse(term: Term) -> tuple[Part, tuple[int, int]]:
 
 
 def _merged_experiment(e: Experiment, spectrum: Spectrum) -> tuple[Experiment, tuple[int, int]]:
+    if e.is_emulated:  # as quick on all bins, and taught for these alone
+        return e, (1, 1)
     q, energy = (-(-n // most) for n, most in zip(spectrum.measurement.shape, COARSE_BINS, strict=True))
     q = q if isinstance(spectrum.measurement.points, QShells) else 1
     if spectrum.measurement.exposure is not None:
@@ -235,6 +238,7 @@ def _posterior(simulator: Simulator, fine: Fine, weighted: Weighted, known: list
     reported = _reported(fine, weighted)
     per_bin, checks = fit_checks(target, reported[0].theta)
     checks += [*known, *sampling_checks(weighted), *parameter_checks(target, draws, weight), basin_check(reported)]
+    checks += emulation_checks(target, fine.basins[0], weighted)
     papers = [paper for term in target.terms for paper in term.experiment.model.papers]
     return Posterior(
         names=target.names,

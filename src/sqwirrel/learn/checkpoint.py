@@ -14,12 +14,18 @@ from sqwirrel.errors import InputError
 from sqwirrel.learn.cnn import CNN
 from sqwirrel.learn.npe import NPE, Ensemble, Regressor
 from sqwirrel.learn.pairs import Pairs
+from sqwirrel.learn.surrogate import Emulator
 from sqwirrel.record import Record
 from sqwirrel.spectra import QShells
 from sqwirrel.whole import put_text
 
-KINDS: dict[str, type[NPE] | type[Regressor] | type[CNN]] = {"npe": NPE, "regressor": Regressor, "cnn": CNN}
-Estimator = NPE | Regressor | CNN | Ensemble
+KINDS: dict[str, type[NPE] | type[Regressor] | type[CNN] | type[Emulator]] = {
+    "npe": NPE,
+    "regressor": Regressor,
+    "cnn": CNN,
+    "emulator": Emulator,
+}
+Estimator = NPE | Regressor | CNN | Emulator | Ensemble
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from sqwirrel.infer.checks.draws import (
     sampling_checks,
     seen_check,
 )
+from sqwirrel.infer.checks.emulation import emulation_checks
 from sqwirrel.infer.checks.fit import WINDOW, fit_checks, smoothed
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "average_checks",
     "basin_check",
     "complete_check",
+    "emulation_checks",
     "fit_checks",
     "parameter_checks",
     "sampling_checks",
