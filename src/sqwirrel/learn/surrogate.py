@@ -2,11 +2,10 @@
 
 What a spectrum owes to the model alone, its modes on cells and lines of energy, is learnt; everything an instrument
 does to it is calculated, so that `experiment.seen_by(emulator)` is an experiment like any other. In each cell the
-intensity is cut, from low to high energy, into slices of equal parts. Their mean energies, and the logarithm of the
+intensity is cut, from low to high energy, into slices of fixed shares. Their mean energies, and the logarithm of the
 intensity, are smooth functions of the parameters where the height of a bin is not: a line that moves past it is a bump
-(D. Rim, K. T. Mandli, Displacement interpolation using monotone rearrangement (2017), arXiv:1712.04028; a network of
-bins, for La2NiO4: S. R. Chitturi et al., Nat. Commun. 14, 5852 (2023), doi:10.1038/s41467-023-41378-4). A network of
-residual blocks gives their principal components.
+(see `views.slices`; a network of bins, for La2NiO4: S. R. Chitturi et al., Nat. Commun. 14, 5852 (2023),
+doi:10.1038/s41467-023-41378-4). A network of residual blocks gives their principal components.
 
 It is in double precision, as what is calculated from it has to be differentiated.
 """
@@ -27,6 +26,7 @@ from sqwirrel.learn.pairs import Pairs, Simulations, column_of
 from sqwirrel.learn.train import Effort, Progress, held_rows, train
 from sqwirrel.observe import Experiment
 from sqwirrel.observe.views.lines import deposit
+from sqwirrel.observe.views.slices import levels_of, sliced
 from sqwirrel.observe.views.view import Laid
 from sqwirrel.seeds import stream
 from sqwirrel.simulate.modes import Modes
@@ -39,6 +39,8 @@ FINER = 2
 """Slices are cut on lines this many times finer, as laying them out blurs them once more."""
 ROWS_BYTES = 2**27
 """Rows of parameters are laid out together as long as the lines take no more than this."""
+LEVELLED = 64
+"""Rows of parameters that say where slices are cut."""
 LEAST = 1e-9
 """Intensities below this share of the largest are as good as none."""
 ENERGY_WIDTH = 3.0
@@ -104,6 +106,7 @@ class Emulator(nn.Module):
     mean: Tensor
     basis: Tensor
     size: Tensor
+    share: Tensor
     error: Tensor
     exact = True
 
@@ -113,6 +116,7 @@ class Emulator(nn.Module):
         self.guard: tuple[nn.Module, ...] = ()
         shapes = {"middle": parameters, "reach": parameters, "mean": columns, "weight": columns}
         self.register_buffer("line", line)
+        self.register_buffer("share", torch.zeros(cells, sum(SLICES), dtype=torch.float64))
         for name, n in shapes.items():
             self.register_buffer(name, torch.zeros(n, dtype=torch.float64))
         self.register_buffer("basis", torch.zeros(COMPONENTS, columns, dtype=torch.float64))
@@ -165,8 +169,7 @@ class Emulator(nn.Module):
         """Every row of parameters."""
         stable = self.inside(theta)
         for guard in self.guard:
-            with torch.no_grad():
-                stable = stable & guard(theta.detach()).stable
+            stable = stable & guard(theta).stable
         modes = self.slices(self.network((theta - self.middle) / self.reach))
         cells = torch.arange(self.cells, device=theta.device)
         return Laid(deposit(modes, self.line.new_ones(self.cells), cells, self.line), stable)
@@ -174,26 +177,24 @@ class Emulator(nn.Module):
     def slices(self, c: Float64[Tensor, "batch component"]) -> Modes:
         """The slices of every cell as modes of one wavevector."""
         y = self.mean + (self.size * c) @ self.basis / self.get_buffer("weight")
-        energy, intensity = [], []
-        for n, part in zip(SLICES, _parts(y.reshape(len(c), self.cells, -1)), strict=True):
-            energy.append(part[..., :-1])
-            intensity.append((part[..., -1:].exp() / n).expand_as(part[..., :-1]))
-        stable = torch.ones_like(energy[0][..., 0], dtype=torch.bool)
-        return Modes(torch.cat(energy, -1), torch.cat(intensity, -1), stable)
+        energy, intensity = _parts(y.reshape(len(c), self.cells, -1))
+        each = torch.cat([part[..., None].expand(-1, -1, n) for n, part in zip(SLICES, intensity, strict=True)], -1)
+        return Modes(energy, each * self.share, torch.ones_like(energy[..., 0], dtype=torch.bool))
 
     def lessons(self, simulations: Simulations) -> Lessons:
-        """What the model makes of the parameters of some simulations; sets the principal components."""
+        """What the model makes of the parameters of some simulations; sets slices and principal components."""
         theta = modelled(simulations)
-        y = _cut(simulations.experiment, theta)
-        width = ENERGY_WIDTH * float(self.line[1] - self.line[0])
-        weight = torch.cat([_weight(part, width) for part in _parts(y)], -1)
-        self.get_buffer("weight").copy_(weight.flatten())
+        y, share = _cut(simulations.experiment, theta)
+        self.share.copy_(share)
+        weight = _weight(y, share, ENERGY_WIDTH * float(self.line[1] - self.line[0]))
+        self.get_buffer("weight").copy_(weight)
         self.mean.copy_(y.mean(0).flatten())
-        wide = (y.flatten(1) - self.mean) * self.get_buffer("weight")
-        _, found, axes = torch.linalg.svd(wide[: 16 * COMPONENTS], full_matrices=False)
+        wide = (y.flatten(1) - self.mean) * weight
+        some = wide[: 16 * COMPONENTS]
+        _, found, axes = torch.linalg.svd(some, full_matrices=False)
         self.basis.zero_()
         self.basis[: len(axes)] = axes[:COMPONENTS]
-        self.size.copy_(found[0] / math.sqrt(len(wide[: 16 * COMPONENTS])))
+        self.size.copy_(found[0] / math.sqrt(len(some)))
         return Lessons(Coefficients((theta - self.middle) / self.reach, wide @ self.basis.T / self.size))
 
     def judge(self, pairs: Pairs, seed: int = 0) -> None:
@@ -241,53 +242,42 @@ def _range(simulations: Simulations, theta: Tensor) -> tuple[Tensor, Tensor]:
     return low, high
 
 
-def _cut(experiment: Experiment, theta: Tensor) -> Float64[Tensor, "row cell column"]:
-    """Mean energies of the slices of every cell, below and above zero, each followed by the logarithm of the intensity.
+def _cut(experiment: Experiment, theta: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean energies of the slices of every cell, below and above zero, then the logarithms of the intensity of both
+    (row, cell, column); and the share of the intensity that is in each slice (cell, slice).
 
     The lines reach twice as far as those of the experiment, so that modes that leave it do not disturb the others.
     """
     line = experiment.line
     step, span = float(line[1] - line[0]) / FINER, float(line[-1] - line[0])
     fine = line[0] - span / 2 + step * torch.arange(int(2.5 * span / step), dtype=line.dtype)
-    view = experiment.scene.view(fine, experiment.seed)
-    found, zero = [], int((fine < 0).sum().clamp(1, len(fine) - 1))
+    view, zero = experiment.scene.view(fine, experiment.seed), int((fine < 0).sum().clamp(1, len(fine) - 1))
     with torch.no_grad():
-        first = view(theta[:1]).grid
-        least = LEAST * float(first.sum(-1).max())
-        for rows in torch.split(theta, max(1, ROWS_BYTES // (8 * first.numel()))):
-            grid = view(rows).grid
-            parts = (grid[..., :zero], fine[:zero]), (grid[..., zero:], fine[zero:])
-            found.append(torch.cat([_sliced(*each, n, least) for n, each in zip(SLICES, parts, strict=True)], -1))
-    return torch.cat(found)
+        first = view(theta[:LEVELLED]).grid
+        levels = [levels_of(*each, n) for each, n in zip(_sides(first, fine, zero), SLICES, strict=True)]
+        least, found = LEAST * float(first.sum(-1).max()), []
+        for rows in torch.split(theta, max(1, ROWS_BYTES // (8 * first[0].numel()))):
+            sides = zip(_sides(view(rows).grid, fine, zero), levels, strict=True)
+            energy, total = zip(*(sliced(*side, level) for side, level in sides), strict=True)
+            found.append(torch.cat((*energy, torch.stack(total, -1).clamp(min=least).log()), -1))
+    return torch.cat(found), torch.cat([level.diff(dim=-1) for level in levels], -1)
 
 
-def _parts(y: Float64[Tensor, "row cell column"]) -> list[Tensor]:
-    """What belongs to each of the `SLICES`: mean energies, then the logarithm of the intensity."""
-    below = SLICES[0] + 1
-    return [y[..., :below], y[..., below:]]
+def _sides(grid: Tensor, line: Tensor, zero: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """What is below zero energy, and above."""
+    return (grid[..., :zero], line[:zero]), (grid[..., zero:], line[zero:])
 
 
-def _weight(part: Float64[Tensor, "row cell column"], width: float) -> Float64[Tensor, "cell column"]:
+def _parts(y: Float64[Tensor, "row cell column"]) -> tuple[Tensor, list[Tensor]]:
+    """Energies of the slices (row, cell, slice), and intensities below and above zero (row, cell)."""
+    return y[..., : sum(SLICES)], [y[..., sum(SLICES) + k].exp() for k in range(len(SLICES))]
+
+
+def _weight(y: Tensor, share: Float64[Tensor, "cell slice"], width: float) -> Float64[Tensor, " column"]:
     """How much counts know of each column: N of them know the logarithm of the intensity to 1 / sqrt(N), and a line of
     this `width` to width / sqrt(N).
     """
-    usual = part[..., -1:].exp().mean(0)
-    n = part.shape[-1] - 1
-    each = part.new_tensor([1 / (width * math.sqrt(n))] * n + [1.0])
-    return usual.clamp(min=LEAST * float(usual.max())).sqrt() * each
-
-
-def _sliced(
-    grid: Float[Tensor, "row cell line"], line: Float[Tensor, " line"], n: int, least: float
-) -> Float[Tensor, "row cell column"]:
-    """The first moment is linear in the cumulated intensity between lines; slices are its differences."""
-    zero = torch.zeros_like(grid[..., :1])
-    mass, moment = (torch.cat((zero, part.cumsum(-1)), -1) for part in (grid, grid * line))
-    levels = mass[..., -1:] * torch.linspace(0, 1, n + 1, dtype=grid.dtype)
-    k = torch.searchsorted(mass, levels).clamp(1, len(line))
-    low, high = mass.gather(-1, k - 1), mass.gather(-1, k)
-    part = ((levels - low) / (high - low).clamp(min=1e-300)).clamp(0, 1)
-    at = torch.lerp(moment.gather(-1, k - 1), moment.gather(-1, k), part)
-    total = mass[..., -1:]
-    energy = at.diff(dim=-1) * n / total.clamp(min=1e-300)
-    return torch.cat((energy.where(total > least, line.mean()), total.clamp(min=least).log()), -1)
+    usual = torch.stack([part.mean(0) for part in _parts(y)[1]], -1)
+    usual = usual.clamp(min=LEAST * float(usual.max())).sqrt()
+    each = torch.cat([usual[:, k, None].expand(-1, n) for k, n in enumerate(SLICES)], -1)
+    return torch.cat((each * share.sqrt() / width, usual), -1).flatten()
