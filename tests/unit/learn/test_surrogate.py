@@ -5,6 +5,10 @@ import torch
 
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings, infer
+from sqwirrel.infer.checks.emulation import DRAWS, emulation_checks
+from sqwirrel.infer.importance import Weighted
+from sqwirrel.infer.refine import refine
+from sqwirrel.infer.target import Target
 from sqwirrel.learn import checkpoint
 from sqwirrel.learn.pairs import Pairs, simulations
 from sqwirrel.learn.surrogate import Emulator, emulate
@@ -139,14 +143,29 @@ def test_its_posterior_is_that_of_the_simulator(pairs, quick, spectrum) -> None:
         assert abs(mine.median - theirs.median) < 0.5 * sd, mine.name
 
 
-def test_an_emulator_that_knows_little_is_found_out(pairs) -> None:
-    """Anchored it is right at the best fit, and wrong in how it bends from there: few counts reach that far."""
-    poor, few = emulate(pairs, Effort(steps=3, batch=8, every=1)), {**TRUTH, "scale": 2.0, "background": 0.2}
-    experiment = powder()
-    spectrum = experiment.sample(experiment.pack(**few), seed=3)
-    known = prior(scale=2.0, background={"uniform": [0.1, 0.4]})
-    posterior = infer(experiment.seen_by(poor), known, spectrum, SETTINGS)
-    assert "emulation" in {each.name for each in posterior.checks if not each.passed}
+def bare(emulator, spectrum):
+    """The posterior of an emulator that nothing has anchored, its optimum, and that of the simulator."""
+    theta = powder().pack(**{**TRUTH})[:, [0, 1, 3, 4]]
+    target, right = (Target.of(each, prior(), spectrum) for each in (powder().seen_by(emulator), powder()))
+    return target, refine(target, theta)[0], refine(right, theta)[0]
+
+
+def emulation(target, optimum):
+    z = optimum.z.expand(DRAWS, -1)
+    return emulation_checks(target, optimum, Weighted(z, torch.full((DRAWS,), 1 / DRAWS).double().log(), 0.0, 0.0))[0]
+
+
+def test_the_check_says_how_far_the_answer_is_off(emulator, spectrum) -> None:
+    target, ours, right = bare(emulator, spectrum)
+    shift = ((right.z - ours.z) / right.covariance.diagonal().sqrt()).abs().max()
+    assert emulation(target, ours).value == pytest.approx(float(shift), rel=0.3, abs=0.02)
+
+
+def test_an_emulator_that_knows_little_is_found_out(pairs, spectrum) -> None:
+    poor = emulate(pairs, Effort(steps=3, batch=8, every=1))
+    target, ours, right = bare(poor, spectrum)
+    assert float(((right.z - ours.z) / right.covariance.diagonal().sqrt()).abs().max()) > 1
+    assert not emulation(target, ours).passed
 
 
 def test_a_prior_that_it_has_not_learnt_is_found_out(quick, spectrum) -> None:
