@@ -21,7 +21,8 @@ exclude_patterns = ["_build", "generated", "generators", "*.py"]
 myst_enable_extensions = ["colon_fence", "deflist", "substitution"]
 myst_heading_anchors = 3
 thresholds = ("DEVIANCE", "MISFIT", "PARETO", "EFFECTIVE", "QUADRATURE", "EDGE", "WIDE", "PEAK_DEVIANCE", "STRAY_PEAKS")
-known = {**vars(checks.fit), **vars(checks.draws)}
+thresholds += ("EMULATION",)
+known = {**vars(checks.fit), **vars(checks.draws), **vars(checks.emulation)}
 myst_substitutions = {name: str(known[name]) for name in thresholds}
 myst_substitutions |= {"WINDOW_Q": str(checks.WINDOW[0]), "WINDOW_E": str(checks.WINDOW[1])}
 

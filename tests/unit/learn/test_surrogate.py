@@ -193,10 +193,10 @@ def test_errors_of_reduced_data_are_those_of_the_measurement() -> None:
     experiment = powder(Gaussian)
     like = Spectrum.from_arrays(torch.ones(12, 24).double(), torch.full((12, 24), 5.0).double(), experiment.measurement)
     pairs = Pairs(simulations(experiment, prior(), 64, seed=1), like)
-    found = emulate(pairs, Effort(steps=30, batch=16, every=10)).error
+    found = emulate(pairs, Effort(steps=4, batch=16, every=2)).error
     other = Spectrum.from_arrays(like.intensity, 2 * like.error, experiment.measurement)
     twice = Pairs(pairs.simulations, other)
-    again = emulate(twice, Effort(steps=30, batch=16, every=10)).error
+    again = emulate(twice, Effort(steps=4, batch=16, every=2)).error
     assert torch.allclose(found, 2 * again)
 
 
