@@ -293,6 +293,13 @@ DRAWINGS = {
     "pcsmo_frame": Drawing("PCSMO frame, nothing fitted", crystals.pcsmo, crystals.draw_pcsmo, (5.0, 3.0)),
     "mnf2_coverage": Drawing("Coverage on simulated MnF2-like measurements", _coverage, _draw_coverage, (6.0, 3.8)),
     "rb2mnf4_posterior": Drawing("Networks on Rb2MnF4-like spectra", learning.tables, learning.draw),
+    "rb2mnf4_integrated": Drawing(
+        "A plain network on energy-integrated maps of Rb2MnF4",
+        learning.integrated,
+        _nothing,
+        made="python -m benchmarks.rb2mnf4_posterior --integrated --spectra 500",
+    ),
+    "surrogate": Drawing("Emulators against their simulators", learning.surrogate, _nothing),
     "quadrature": Drawing("Noise of the powder average on MnF2", _quadrature, _nothing),
     "peak_tables": Drawing("Measured tables of peaks", peaks.tables, peaks.draw, (5.0, 4.4)),
     "spinwave": Drawing("Speed of spin waves against pyspinw", _speed, _draw_speed),
