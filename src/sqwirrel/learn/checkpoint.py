@@ -67,7 +67,7 @@ def save(folder: Path, estimator: Estimator, pairs: Pairs, record: Record) -> No
 
 
 def load(folder: Path, pairs: Pairs) -> Estimator:
-    """The estimator that `save` wrote, for pairs of the same bins, prior and model."""
+    """The estimator that `save` wrote, for pairs of the same bins, prior and model; to be used, not to be trained."""
     try:
         known = json.loads((folder / "estimator.json").read_text(encoding="utf-8"))
         weights = load_file(folder / "weights.safetensors")
@@ -79,7 +79,7 @@ def load(folder: Path, pairs: Pairs) -> Estimator:
         raise InputError(f"the estimator in {folder} is damaged ({error}); train it again") from None
     purpose.check(pairs, folder)
     empty = kind.sized_for(pairs) if members == 0 else Ensemble([NPE.sized_for(pairs) for _ in range(members)])
-    return _filled(empty, weights, folder)
+    return _filled(empty, weights, folder).requires_grad_(requires_grad=False)
 
 
 def kind_of(estimator: Estimator) -> str:

@@ -182,8 +182,8 @@ def test_a_checkpoint_is_the_emulator(pairs, emulator, tmp_path) -> None:
     found = checkpoint.load(tmp_path, few)
     assert isinstance(found, Emulator)
     theta = torch.tensor([[-1.0], [-1.2]]).double()
-    with torch.no_grad():
-        assert torch.equal(found(theta).grid, emulator(theta).grid)
+    assert torch.equal(found(theta).grid, emulator(theta).grid)
+    assert not found(theta).grid.requires_grad
     assert torch.equal(found.error, emulator.error)
     with pytest.raises(InputError, match="trained with other prior"):
         checkpoint.load(tmp_path, Pairs(simulations(powder(), prior(J={"uniform": [-1.6, -0.7]}), 16, seed=2)))
