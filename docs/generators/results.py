@@ -299,7 +299,12 @@ DRAWINGS = {
         _nothing,
         made="python -m benchmarks.rb2mnf4_posterior --integrated --spectra 500",
     ),
-    "surrogate": Drawing("Emulators against their simulators", learning.surrogate, _nothing),
+    "surrogate": Drawing(
+        "Emulators against their simulators",
+        learning.surrogate,
+        _nothing,
+        made="python -m benchmarks.surrogate --cases map powder pcsmo",
+    ),
     "quadrature": Drawing("Noise of the powder average on MnF2", _quadrature, _nothing),
     "peak_tables": Drawing("Measured tables of peaks", peaks.tables, peaks.draw, (5.0, 4.4)),
     "spinwave": Drawing("Speed of spin waves against pyspinw", _speed, _draw_speed),
