@@ -66,7 +66,7 @@ WINDOW, ADDED = (1.0, 8.0), 56
 HELD_OUT = 20261122
 """Seed of the spectra that are judged. Those of 20261121 were looked at: with 500 draws, 90 % intervals held 87 %."""
 SETTINGS = Settings(screen=64, starts=4, draws=1000, rounds=2)
-QUICK = {"rows": 256, "steps": 30, "spectra": 3, "members": 1, "pixels": 12}
+QUICK = {"rows": 256, "steps": 30, "spectra": 3, "members": 1, "pixels": 8}
 FULL = {"rows": 8000, "steps": 2400, "members": 2, "pixels": 40}
 
 
