@@ -297,7 +297,7 @@ DRAWINGS = {
         "A plain network on energy-integrated maps of Rb2MnF4",
         learning.integrated,
         _nothing,
-        made="python -m benchmarks.rb2mnf4_posterior --integrated --spectra 500",
+        made="python -m benchmarks.rb2mnf4_posterior --integrated --spectra 100",
     ),
     "surrogate": Drawing(
         "Emulators against their simulators",
