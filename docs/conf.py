@@ -32,7 +32,7 @@ thresholds = (
     "PEAK_DEVIANCE",
     "STRAY_PEAKS",
 )
-known = {**vars(checks.fit), **vars(checks.draws), **vars(checks.misfit)}
+known = {**vars(checks.fit), **vars(checks.draws), **vars(checks.misfit), **vars(checks.emulation)}
 myst_substitutions = {name: str(known[name]) for name in thresholds}
 myst_substitutions |= {"WINDOW_Q": str(checks.WINDOW[0]), "WINDOW_E": str(checks.WINDOW[1])}
 

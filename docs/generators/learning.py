@@ -1,5 +1,6 @@
 """The benchmark of trained networks as a table and a figure."""
 
+from statistics import median
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -35,6 +36,74 @@ def tables(result: Result) -> str:
         f"literature's J1 = 0.657, J2 = 0.006 meV (a published network: 0.676, 0.014): {answers} meV."
     )
     return f"{said}\n\n{table(heads, rows)}"
+
+
+def integrated(result: Result) -> str:
+    """Errors of a plain CNN over the limit of energy-integrated maps, and the answers where the literature is right."""
+    rows = [
+        (
+            f"`{name}`",
+            *(number(result[key][k]) for key in ("rho", "rmse", "limit", "prior_sd", "median_error_over_limit")),
+        )
+        for k, name in enumerate(result["names"])
+    ]
+    there = result["literature"]
+    cnn, own = there["cnn"], there["infer"]
+    answers = "; ".join(
+        f"{name}: CNN {cnn[name]:.4f}, `infer` {own[name]['median']:.4f} [{own[name]['interval68'][0]:.4f}, "
+        f"{own[name]['interval68'][1]:.4f}], limit {there['limit'][name]:.4f}"
+        for name in ("J1", "J2", "D")
+    )
+    said = (
+        f"A plain CNN ({result['weights']} weights, {result['minutes']:.1f} minutes, {result['simulations']} "
+        f"simulations) on {result['n']} simulated maps of (h, k) integrated from 1 to 8 meV; the limit is that of "
+        "these maps and of the width of the prior. Simulated at J1 = 0.657, J2 = 0.006, D = -0.00615 meV (the "
+        f"published network, on a measurement: 0.676, 0.014): {answers}."
+    )
+    heads = ("parameter", "rho", "rms error", "rms limit", "sd of prior", "median of |error| / limit")
+    return f"{said}\n\n{table(heads, rows)}"
+
+
+def surrogate(result: Result) -> str:
+    """Error, speed and bias of emulators."""
+    cases = {name: each for name, each in result.items() if isinstance(each, dict) and "fresh_error" in each}
+    heads = ("quantity", *cases)
+    shown = {
+        "simulations": lambda case: str(case["simulations"]),
+        "cutting and training (s)": lambda case: number(case["seconds"]["cutting and training"]),
+        "error it states (rms, 99 %; noise a bin)": lambda case: ", ".join(map(number, case["stated_error"])),
+        "error on fresh spectra (rms, median, 99 %)": lambda case: ", ".join(map(number, case["fresh_error"].values())),
+        "ms a spectrum, simulator and emulator": lambda case: _both(case["milliseconds"], "spectrum"),
+        "the same with derivatives": lambda case: _both(case["milliseconds"], "with derivatives"),
+        "best fit of the bare emulator (rms, largest; sd)": lambda case: _shift(case["posteriors"], "bare_shift"),
+        "median of `infer` (rms, largest; sd)": lambda case: _shift(case["posteriors"], "shift"),
+        "`emulation` failed": lambda case: _failed(case["posteriors"]),
+        "s of `infer`, simulator and emulator (median)": lambda case: _seconds(case["posteriors"]),
+    }
+    return table(heads, [(name, *(show(case) for case in cases.values())) for name, show in shown.items()])
+
+
+def _both(case: Result, key: str) -> str:
+    return ", ".join(number(case[name][key]) for name in ("simulator", "emulator"))
+
+
+def _shift(posteriors: list[Result], key: str) -> str:
+    if not posteriors:
+        return ""
+    every = [abs(x) for each in posteriors for x in each[key]]
+    return f"{number((sum(x * x for x in every) / len(every)) ** 0.5)}, {number(max(every))}"
+
+
+def _failed(posteriors: list[Result]) -> str:
+    if not posteriors:
+        return ""
+    return f"{sum('emulation' in each['failed']['emulator'] for each in posteriors)} of {len(posteriors)}"
+
+
+def _seconds(posteriors: list[Result]) -> str:
+    if not posteriors:
+        return ""
+    return ", ".join(number(median(each["seconds"][name] for each in posteriors)) for name in ("simulator", "emulator"))
 
 
 def _covered(each: Result, levels: list[str], k: int) -> list[str]:

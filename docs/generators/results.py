@@ -298,6 +298,18 @@ DRAWINGS = {
         "Six parameters, twins and phonons: PCSMO-like maps", calibrated.trials, calibrated.draw_trials
     ),
     "misspecification": Drawing("Wrong models of the measurement", calibrated.wrong, _nothing),
+    "rb2mnf4_integrated": Drawing(
+        "A plain network on energy-integrated maps of Rb2MnF4",
+        learning.integrated,
+        _nothing,
+        made="python -m benchmarks.rb2mnf4_posterior --integrated --spectra 100",
+    ),
+    "surrogate": Drawing(
+        "Emulators against their simulators",
+        learning.surrogate,
+        _nothing,
+        made="python -m benchmarks.surrogate --cases map powder pcsmo",
+    ),
     "quadrature": Drawing("Noise of the powder average on MnF2", _quadrature, _nothing),
     "peak_tables": Drawing("Measured tables of peaks", peaks.tables, peaks.draw, (5.0, 4.4)),
     "spinwave": Drawing("Speed of spin waves against pyspinw", _speed, _draw_speed),

@@ -122,6 +122,8 @@ def _coarse(term: Term) -> tuple[Part, tuple[int, int]]:
 
 
 def _merged_experiment(e: Experiment, spectrum: Spectrum) -> tuple[Experiment, tuple[int, int]]:
+    if e.is_emulated:  # as quick on all bins, and taught for these alone
+        return e, (1, 1)
     q, energy = (-(-n // most) for n, most in zip(spectrum.measurement.shape, COARSE_BINS, strict=True))
     q = q if isinstance(spectrum.measurement.points, QShells) else 1
     if spectrum.measurement.exposure is not None:

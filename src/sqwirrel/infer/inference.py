@@ -15,6 +15,7 @@ from sqwirrel.infer.averages import Averages, Draws, Progress, Settings
 from sqwirrel.infer.checks import (
     basin_check,
     complete_check,
+    emulation_checks,
     fit_checks,
     misfit_checks,
     parameter_checks,
@@ -109,6 +110,7 @@ def _posterior(simulator: Simulator, fine: Fine, weighted: Weighted, known: list
     reported = _reported(fine, weighted)
     per_bin, checks = fit_checks(target, reported[0].theta)
     checks += [*known, *sampling_checks(weighted), *parameter_checks(target, draws, weight), basin_check(reported)]
+    checks += emulation_checks(target, fine.basins[0], weighted)
     papers = [paper for term in target.terms for paper in term.experiment.model.papers]
     return Posterior(
         names=target.names,

@@ -11,14 +11,21 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.learn.cnn import CNN
 from sqwirrel.learn.npe import NPE, Ensemble, Regressor
 from sqwirrel.learn.pairs import Pairs
+from sqwirrel.learn.surrogate import Emulator
 from sqwirrel.record import Record
 from sqwirrel.spectra import QShells
 from sqwirrel.whole import put_text
 
-KINDS: dict[str, type[NPE] | type[Regressor]] = {"npe": NPE, "regressor": Regressor}
-Estimator = NPE | Regressor | Ensemble
+KINDS: dict[str, type[NPE] | type[Regressor] | type[CNN] | type[Emulator]] = {
+    "npe": NPE,
+    "regressor": Regressor,
+    "cnn": CNN,
+    "emulator": Emulator,
+}
+Estimator = NPE | Regressor | CNN | Emulator | Ensemble
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ def save(folder: Path, estimator: Estimator, pairs: Pairs, record: Record) -> No
 
 
 def load(folder: Path, pairs: Pairs) -> Estimator:
-    """The estimator that `save` wrote, for pairs of the same bins, prior and model."""
+    """The estimator that `save` wrote, for pairs of the same bins, prior and model; to be used, not to be trained."""
     try:
         known = json.loads((folder / "estimator.json").read_text(encoding="utf-8"))
         weights = load_file(folder / "weights.safetensors")
@@ -72,7 +79,7 @@ def load(folder: Path, pairs: Pairs) -> Estimator:
         raise InputError(f"the estimator in {folder} is damaged ({error}); train it again") from None
     purpose.check(pairs, folder)
     empty = kind.sized_for(pairs) if members == 0 else Ensemble([NPE.sized_for(pairs) for _ in range(members)])
-    return _filled(empty, weights, folder)
+    return _filled(empty, weights, folder).requires_grad_(requires_grad=False)
 
 
 def kind_of(estimator: Estimator) -> str:

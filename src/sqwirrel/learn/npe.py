@@ -26,7 +26,7 @@ class NPE(nn.Module):
         super().__init__()
         self.embed = embed
         self.flow = zuko.flows.NSF(parameters, FEATURES, transforms=TRANSFORMS, hidden_features=HIDDEN)
-        _initialise(self, seed)
+        initialise(self, seed)
 
     @classmethod
     def sized_for(cls, pairs: Pairs, seed: int = 0) -> "NPE":
@@ -93,7 +93,7 @@ class Regressor(nn.Module):
     def __init__(self, embed: Embedding, parameters: int, seed: int = 0) -> None:
         super().__init__()
         self.embed, self.head = embed, nn.Linear(FEATURES, parameters)
-        _initialise(self, seed)
+        initialise(self, seed)
 
     @classmethod
     def sized_for(cls, pairs: Pairs, seed: int = 0) -> "Regressor":
@@ -137,7 +137,7 @@ class _seeded:  # noqa: N801 (a context)
         torch.set_rng_state(self.before)
 
 
-def _initialise(network: nn.Module, seed: int) -> None:
+def initialise(network: nn.Module, seed: int) -> None:
     """Weights that depend on the seed alone."""
     with _seeded(seed, "weights"):
         for module in network.modules():

@@ -35,12 +35,16 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Simulations:
-    """Stable draws of a prior, and their signals of unit scale without background or noise."""
+    """Stable draws of a prior, and their signals of unit scale without background or noise.
+
+    `stable` is the share of all draws that these are.
+    """
 
     experiment: Experiment
     prior: Prior
     theta: Float[Tensor, "row parameter"]
     signal: Float[Tensor, "row point energy"]
+    stable: float = 1.0
 
     def __len__(self) -> int:
         return len(self.theta)
@@ -52,7 +56,7 @@ class Simulations:
 
     def part(self, rows: slice | Tensor) -> "Simulations":
         """Some of the rows."""
-        return Simulations(self.experiment, self.prior, self.theta[rows], self.signal[rows])
+        return Simulations(self.experiment, self.prior, self.theta[rows], self.signal[rows], self.stable)
 
 
 def simulations(
@@ -93,7 +97,7 @@ def simulations(
                 f"the assumed order is stable for {found} of {SHARD * (k + 1)} draws of the prior; narrow the prior"
             )
     rows = together(parts)
-    return Simulations(experiment, prior, rows["theta"], rows["signal"])
+    return Simulations(experiment, prior, rows["theta"], rows["signal"], found / (SHARD * len(parts)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,19 +110,31 @@ class Pairs:
     simulations: Simulations
     like: Spectrum | None = None
 
+    def __len__(self) -> int:
+        return len(self.simulations)
+
     @property
     def prior(self) -> Prior:
         """What the coordinates z belong to."""
         return self.simulations.prior
+
+    def split(self, last: int) -> tuple["Pairs", "Pairs"]:
+        """Those of all but the last simulations, and of the last ones."""
+        first, other = self.simulations.split(last)
+        return Pairs(first, self.like), Pairs(other, self.like)
 
     def batch(self, rows: int, seed: int, label: str) -> Batch:
         """Random rows, with fresh scale, background and noise: a function of `seed` and `label`."""
         generator = stream(seed, label)
         return self.noisy(torch.randint(len(self.simulations), (rows,), generator=generator), generator)
 
+    def every(self, generator: torch.Generator) -> Batch:
+        """Each simulation once."""
+        return self.noisy(torch.arange(len(self)), generator)
+
     def noisy(self, rows: Tensor, generator: torch.Generator) -> Batch:
         """These rows, with fresh scale, background and noise."""
-        theta, expected = self._redrawn(rows, generator)
+        theta, expected = self.redrawn(rows, generator)
         return Batch(self.prior.unconstrain(theta).float(), self.see(self._measured(expected, generator)))
 
     def see(self, intensity: Float[Tensor, "batch point energy"]) -> Float32[Tensor, "batch channel point energy"]:
@@ -152,14 +168,14 @@ class Pairs:
         error[valid] = observed.variance.sqrt()
         return valid, error
 
-    def _redrawn(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Parameters with fresh linear nuisances, and expectations."""
+    def redrawn(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Parameters with fresh linear nuisances (row, free parameter), and expectations (row, point, energy)."""
         kept, experiment = self.simulations, self.simulations.experiment
         theta, fresh = kept.theta[rows].clone(), int(torch.randint(2**62, (), generator=generator))
         drawn = self.prior.sample(len(rows), fresh)
         linear = [k for k, name in enumerate(self.prior.names) if name in experiment.linear]
         theta[:, linear] = drawn[:, linear]
-        scale, *amplitudes = (_column(self.prior, theta, name) for name in experiment.linear)
+        scale, *amplitudes = (column_of(self.prior, theta, name) for name in experiment.linear)
         expected = scale[:, None, None] * kept.signal[rows].double()
         for amplitude, template in zip(amplitudes, experiment.templates, strict=True):
             expected = expected + amplitude[:, None, None] * template
@@ -175,7 +191,7 @@ class Pairs:
         return counting.sample(wide, observed, generator).reshape(shape)
 
 
-def _column(prior: Prior, theta: Float[Tensor, "row parameter"], name: str) -> Float[Tensor, " row"]:
+def column_of(prior: Prior, theta: Float[Tensor, "row parameter"], name: str) -> Float[Tensor, " row"]:
     """A parameter, free or fixed."""
     if name in prior.fixed:
         return theta.new_full((len(theta),), prior.fixed[name])
@@ -184,7 +200,7 @@ def _column(prior: Prior, theta: Float[Tensor, "row parameter"], name: str) -> F
 
 def _shard(experiment: Experiment, prior: Prior, seed: int, k: int) -> Rows:
     drawn = prior.sample(SHARD, int(torch.randint(2**62, (), generator=stream(seed, f"shard {k}"))))
-    full = torch.stack([_column(prior, drawn, name) for name in experiment.names], dim=1)
+    full = torch.stack([column_of(prior, drawn, name) for name in experiment.names], dim=1)
     with torch.no_grad():
         signal, stable = experiment.signal(full)
     return {"theta": drawn[stable], "signal": signal[stable].float()}

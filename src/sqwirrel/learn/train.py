@@ -5,15 +5,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from sqwirrel.errors import InputError
-from sqwirrel.learn.pairs import Batch, Pairs
 from sqwirrel.seeds import stream
 from sqwirrel.whole import put_text
 
@@ -25,15 +24,36 @@ HELD = 512
 """At most this many held-out pairs, and at most a tenth of the simulations, judge the progress."""
 
 
+Seen = TypeVar("Seen")
+Given = TypeVar("Given", covariant=True)
+Taken = TypeVar("Taken", contravariant=True)
+
+
 @runtime_checkable
-class Trainable(Protocol):
+class Source(Protocol[Given]):
+    """What can be learnt from: `Pairs`, for one, whose batches have fresh noise."""
+
+    def __len__(self) -> int: ...
+
+    def split(self, last: int) -> "tuple[Source[Given], Source[Given]]":
+        """All but the last rows, and the last ones."""
+
+    def batch(self, rows: int, seed: int, label: str) -> Given:
+        """Random rows: a function of `seed` and `label`."""
+
+    def every(self, generator: torch.Generator) -> Given:
+        """Each row once."""
+
+
+@runtime_checkable
+class Trainable(Protocol[Taken]):
     """What can be trained: players with weights (an adversarial pair has two), each with a loss."""
 
     @property
     def players(self) -> Mapping[str, nn.Module]:
         """The networks, by name."""
 
-    def loss(self, player: str, batch: Batch) -> Float32[Tensor, ""]:
+    def loss(self, player: str, batch: Taken) -> Float[Tensor, ""]:
         """What the player makes small."""
 
 
@@ -65,8 +85,8 @@ class History:
 
 
 def train(
-    estimator: Trainable,
-    pairs: Pairs,
+    estimator: Trainable[Seen],
+    pairs: Source[Seen],
     effort: Effort | None = None,
     folder: Path | None = None,
     progress: Progress | None = None,
@@ -101,19 +121,21 @@ def train(
     return state.history
 
 
-def _held_out(pairs: Pairs, effort: Effort) -> tuple[Pairs, Batch]:
+def _held_out(pairs: Source[Seen], effort: Effort) -> tuple[Source[Seen], Seen]:
     """Pairs to learn from, and fixed ones that are not among them."""
-    every = pairs.simulations
-    last = min(HELD, len(every) // 10)
-    if last < 1:
-        raise InputError(f"{len(every)} simulations are too few to hold some out; make at least 10")
-    first, other = every.split(last)
-    generator = stream(effort.seed, "held out")
-    return Pairs(first, pairs.like), Pairs(other, pairs.like).noisy(torch.arange(last), generator)
+    if (last := held_rows(pairs)) < 1:
+        raise InputError(f"{len(pairs)} simulations are too few to hold some out; make at least 10")
+    first, other = pairs.split(last)
+    return first, other.every(stream(effort.seed, "held out"))
+
+
+def held_rows(pairs: Source[Seen]) -> int:
+    """How many rows, the last ones, are not learnt from."""
+    return min(HELD, len(pairs) // 10)
 
 
 def _step(
-    estimator: Trainable, name: str, module: nn.Module, optimiser: torch.optim.Optimizer, batch: Batch, done: float
+    estimator: Trainable[Seen], name: str, module: nn.Module, optimiser: torch.optim.Optimizer, batch: Seen, done: float
 ) -> None:
     for group in optimiser.param_groups:
         group["lr"] = RATE * 0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * done))))
@@ -123,7 +145,7 @@ def _step(
     optimiser.step()
 
 
-def _loss(estimator: Trainable, batch: Batch) -> float:
+def _loss(estimator: Trainable[Seen], batch: Seen) -> float:
     """Sum over the players."""
     with torch.no_grad():
         return float(sum(estimator.loss(name, batch) for name in estimator.players))

@@ -20,7 +20,7 @@ from sqwirrel.observe.resolution import sharpest, widest
 from sqwirrel.observe.smearing import Smearing, ellipsoids_of, exposure
 from sqwirrel.observe.views.build import REPEATS, Control, Scene
 from sqwirrel.observe.views.lines import fine_grid
-from sqwirrel.observe.views.view import differences, is_sharp, orientations, slopes
+from sqwirrel.observe.views.view import View, Viewer, differences, is_sharp, orientations, slopes
 from sqwirrel.seeds import stream
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.simulate.looks.standing import Standing
@@ -101,8 +101,9 @@ class Experiment(nn.Module):
         if is_sharp(measurement) and ellipsoids is None:
             samples = 1  # all points of a bin are the same one
         self.scene = Scene(model, measurement, self.twins, ellipsoids, samples, cell, width, shared)
-        self.view = self.scene.view(self.line, seed)
-        self.smear = Smearing(measurement, instrument, self.view.sampling, self.line, ellipsoids)
+        view = self.scene.view(self.line, seed)
+        self.view: Viewer = view
+        self.smear = Smearing(measurement, instrument, view.sampling, self.line, ellipsoids)
         self.register_buffer("templates", instrument.background.templates(measurement) * exposure(measurement))
         self.control: Control | None = None
 
@@ -120,8 +121,13 @@ class Experiment(nn.Module):
     @property
     def amplitudes(self) -> Amplitudes | None:
         """What experiments on the same crystal can share: the modes that a beam looks at. None where there is none."""
-        solver = self.view.solvers[0]
+        solver = self.view.solvers[0] if isinstance(self.view, View) else None
         return solver.amplitudes if isinstance(solver, Standing) else None
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether something else than the model lays the modes out."""
+        return not isinstance(self.view, View)
 
     def pack(self, **values: float) -> Float[Tensor, "1 parameter"]:
         """Parameters in the order of `names`; those of the model not given take their published default."""
@@ -167,7 +173,7 @@ class Experiment(nn.Module):
         which parameters will move round `theta`; far beyond, derivatives are again those of few points. Bins that are
         points have nothing to average.
         """
-        if is_sharp(self.measurement) and self.scene.ellipsoids is None:
+        if is_sharp(self.measurement) and self.scene.ellipsoids is None and not self.is_emulated:
             still = torch.zeros(1, len(self.names), *self.measurement.shape, dtype=theta.dtype)
             return Anchored(self, still[:, 0], still, torch.zeros(0, 3, dtype=theta.dtype))
         n, better = len(self.modelled), copy.copy(self)
@@ -184,6 +190,26 @@ class Experiment(nn.Module):
             change, rise = ((part - part.mean(0)) / (REPEATS - 1) ** 0.5 for part in (sets.value, sets.slope))
             scatter, rise = self._along(change, rise.movedim(1, 0), theta[:, n:], torch.zeros_like(self.templates))
         return Anchored(better, scatter, rise, sets.unstable)
+
+    def seen_by(self, view: Viewer) -> "Experiment":
+        """The same with modes that something else lays out on its cells and lines, like an emulator of the model.
+
+        An average that was anchored stays what it was at the anchor, with its derivatives.
+        """
+        other = copy.copy(self)
+        other._modules = {**self._modules}
+        other.view = view
+        if self.control is not None:
+            at, bare = self.control.at[None], copy.copy(self)
+            bare.control = other.control = None
+            (mine, rise, _), (value, slope, _) = bare._slopes(at), other._slopes(at)
+            change = self.control.value + (mine - value)[0], self.control.slope + (rise - slope)[:, 0]
+            other.control = self.control._replace(value=change[0], slope=change[1])
+        return other
+
+    def modelled_again(self) -> "Experiment":
+        """The same with modes that the model itself lays out."""
+        return self.seen_by(self.scene.view(self.line, self.seed))
 
     def sample(self, theta: Float[Tensor, "1 parameter"], seed: int, like: Spectrum | None = None) -> Spectrum:
         """One noisy spectrum: Poisson counts, or reduced data with the coverage and errors of `like`."""

@@ -24,6 +24,7 @@ MEANING_OF = {
     "complete": "all draws made",
     "pareto_k": "weights",
     "forgotten": "moved draws",
+    "emulation": "emulator like the model",
     "effective_draws": "draws",
     "quadrature": "averaging",
     "inside_prior": "inside the prior",

@@ -8,6 +8,7 @@ from sqwirrel.infer.checks.draws import (
     sampling_checks,
     seen_check,
 )
+from sqwirrel.infer.checks.emulation import emulation_checks
 from sqwirrel.infer.checks.fit import WINDOW, fit_checks, smoothed
 from sqwirrel.infer.checks.misfit import misfit_checks, widening
 
@@ -16,6 +17,7 @@ __all__ = [
     "average_checks",
     "basin_check",
     "complete_check",
+    "emulation_checks",
     "fit_checks",
     "misfit_checks",
     "parameter_checks",

@@ -14,6 +14,8 @@ from sqwirrel.simulate.modes import Modes
 
 FINE = 3
 """Lines of the fine energy grid per bin of the spectrum."""
+FEWEST = 36
+"""Lines across the energies of a spectrum that has few bins, or one: what is integrated over has edges, too."""
 REACH = 1.5
 """The fine grid reaches this many meV beyond the bins, at most half of the energy range; lines further out are lost."""
 LINES, NARROWEST = 400, 0.01
@@ -86,7 +88,7 @@ def fine_grid(
     if edges.ndim == 2:  # points of scans, which may have no width
         step, reach = max((high - low) / LINES, NARROWEST), max(REACH, (high - low) / 4)
     else:
-        step, reach = float(edges.diff().min()) / FINE, min(REACH, (high - low) / 2)
+        step, reach = min(float(edges.diff().min()) / FINE, (high - low) / FEWEST), min(REACH, (high - low) / 2)
     reach = max(reach, REACH_WIDTHS * widest)
     if fwhm is not None:
         step, reach = min(step, fwhm[0] / FINE), REACH_WIDTHS * fwhm[1]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -29,6 +29,20 @@ class Laid(NamedTuple):
 
     grid: Float[Tensor, "batch cell line"]
     stable: Bool[Tensor, " batch"]
+
+
+@runtime_checkable
+class Viewer(Protocol):
+    """What lays modes out: a `View` of a model, or what was taught to do as one does."""
+
+    exact: bool
+
+    @property
+    def bytes_per_row(self) -> int:
+        """Memory that one row of parameters takes."""
+
+    def __call__(self, theta: Float[Tensor, "batch parameter"]) -> Laid:
+        """Every row of parameters."""
 
 
 class View(nn.Module):
