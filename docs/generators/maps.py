@@ -19,7 +19,9 @@ def _words(result: Result) -> str:
     failed = [check for check in result["checks"] if not check["passed"]]
     named = ", ".join(f"{check['name']} ({number(check['value'])})" for check in failed) or "none"
     bins = ", ".join(f"{label} {n}" for label, n in result["bins"].items())
-    return f"Bins or peaks: {bins}. {number(result['seconds'])} s. Failed checks: {named}."
+    unseen = ", ".join(label for label in result["bins"] if label not in result["fitted"]) or "none"
+    seconds = number(result["seconds"])
+    return f"Bins or peaks: {bins}; not fitted, to test on: {unseen}. {seconds} s. Failed checks: {named}."
 
 
 def _parameters(result: Result) -> str:
