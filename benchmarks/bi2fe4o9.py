@@ -7,6 +7,22 @@ so is the angular width of the one spectrometer; a factor on the energy width, s
 map. What the maps say of energy scale, resolution and phonons without a magnetic model is in `bi2fe4o9_maps`. Reports
 the answer beside the published sets, how far each of them lies from each map and from the peaks with all nuisances
 fitted, and the flat modes that J44 moves. `--quick` has one map, fewer draws and starts.
+
+What was tried on the way, from starts at `le` and at an earlier answer (J44 -.50 Jc 1.24 J43 5.1 J43p 4.9 J33 30 K .02):
+
+- symmetric lines at the energies of the files, widths under a normal prior, no phonons: the earlier answer, with lines
+  two to four times wider than the instrument's, 490 better in log posterior than what is near `le`;
+- phonons from high |Q|, lines as the elastic one, no angles below 10 degrees, all at `le`, normal errors of 0.2 of the
+  median: deviance at 25, 38, 62 meV 986, 1104, 410; without phonons 1157, 1153, 423; before the angles were left out
+  1429, 1929, 664 (on a few per cent more bins);
+- that, each map alone, width 0.7 to 1.4: at 25, 38 and 62 meV Jc 1.33 to 1.38, J43 3.0 to 3.4, J43p 6.5 to 7.1 from
+  `le`, J44 and J33 anything; from the earlier answer a deviance 1984, 1249, 448 in place of 1168, 1094, 437; the map at
+  120 meV alone has two answers as good, its deviance is 0.25 a bin. Widths went to the upper bound except at 120 meV;
+- all four maps and peaks, robust, discrepancy 0.05, width 0.7 to 1.3, coarse average: J44 -.14 Jc 1.41 J43 3.00 J43p
+  6.56 J33 29.0 K .11, log posterior 17 above the earlier answer's basin and 135 above that with J44 and Jc exchanged;
+  with more points (25 steps, not converged) J44 .22 Jc 1.15 J43 3.26 J43p 7.00 J33 26.0 K .083, 170 above.
+
+Left over in all of them: the column at |Q| = 1.3, below 9 meV, is brighter than these spin waves by a factor of two.
 """
 
 import argparse
