@@ -8,7 +8,7 @@ map. What the maps say of energy scale, resolution and phonons without a magneti
 the answer beside the published sets, how far each of them lies from each map and from the peaks with all nuisances
 fitted, and the flat modes that J44 moves. `--quick` has one map, fewer draws and starts.
 
-What was tried on the way, from starts at `le` and at an earlier answer (J44 -.50 Jc 1.24 J43 5.1 J43p 4.9 J33 30 K .02):
+What was tried on the way, from starts at `le` and at an earlier answer (J44 -.5 Jc 1.2 J43 5.1 J43p 4.9 J33 30 K .02):
 
 - symmetric lines at the energies of the files, widths under a normal prior, no phonons: the earlier answer, with lines
   two to four times wider than the instrument's, 490 better in log posterior than what is near `le`;
