@@ -31,6 +31,9 @@ thresholds = (
     "WIDE",
     "PEAK_DEVIANCE",
     "STRAY_PEAKS",
+    "ALARM",
+    "HELD",
+    "EMULATION",
 )
 known = {**vars(checks.fit), **vars(checks.draws), **vars(checks.misfit), **vars(checks.emulation)}
 myst_substitutions = {name: str(known[name]) for name in thresholds}

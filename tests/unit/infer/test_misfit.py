@@ -51,7 +51,7 @@ def test_a_bump_of_half_an_error_over_forty_bins_is_noticed() -> None:
 def test_counts_are_compared_with_counts() -> None:
     toy = Toy(("a",), lambda theta: theta[:, :1] * torch.ones(BINS).double(), BINS, counting=Poisson())
     prior = Prior(a=Normal(1, 5), **HELD_AT)
-    for mean, quiet in ((torch.full((BINS,), 0.3), True), (0.3 + 0.29 * torch.linspace(0, 40, BINS).sin(), False)):
+    for mean, quiet in ((torch.full((BINS,), 0.3), True), (0.3 + 0.29 * torch.linspace(0, 25, BINS).sin(), False)):
         counts = torch.poisson(mean.double(), generator=torch.Generator().manual_seed(3))
         target, best = fitted(counts, toy, prior)
         (term,) = target.terms
