@@ -102,7 +102,7 @@ def run(labels: Sequence[str], quick: bool) -> dict[str, Any]:
     whole = simulator(every)
     data = {label: each for label, each in every.items() if label in (*labels, "in20")}
     joint = Joint({label: whole.experiments[label] for label in data}, shared=whole.shared)
-    settings = Settings(screen=16, starts=1, draws=60, rounds=1) if quick else Settings(screen=64, starts=2, draws=300)
+    settings = Settings(screen=16, starts=1, draws=60, rounds=1) if quick else Settings(screen=192, starts=6, draws=300)
     posterior = infer(joint, prior(joint, data), data, settings, progress=tell)
     found = dict(zip(posterior.names, posterior.median.tolist(), strict=True))
     sets = {**PUBLISHED, "median": {name: found[name] for name in library.load("bi2fe4o9").names}}

@@ -34,7 +34,7 @@ from sqwirrel.spectra import Spectrum
 
 HELD_OUT = 20261126
 """Seed of the maps that are judged; nobody looked at them before."""
-SETTINGS = Settings(screen=256, starts=4, draws=100, rounds=1, moves=0)
+SETTINGS = Settings(screen=256, starts=4, draws=100, rounds=1)
 WIDTH, LEVELS = 5.0, {"5 000 counts": 5_000.0, "30 000 counts": 30_000.0}
 ALARMS = {"predictive": 5.0, "held": 4.0, "residual_structure": 5.0}
 """Checks, and their thresholds."""

@@ -4,7 +4,7 @@
 
 Simulated maps of `benchmarks.pcsmo_like`: 42 x 30 bins, eleven parameters (six of the model, the weight of the second
 twin, width, scale, flat background and phonons), truths drawn from the prior, counts. A flow trained on simulations
-says where `infer` looks; draws are not moved where weights fail. Simulations, weights, finished maps are kept in DIR.
+says where `infer` looks. Simulations, weights and finished maps are kept in DIR.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from sqwirrel.record import Record
 
 HELD_OUT = 20261125
 """Seed of the spectra that are judged; nobody looked at them before."""
-SETTINGS = Settings(screen=128, starts=4, draws=300, rounds=3, moves=0)
+SETTINGS = Settings(screen=128, starts=4, draws=300, rounds=3)
 QUICK, FULL = {"rows": 256, "steps": 30, "spectra": 2}, {"rows": 8000, "steps": 2000}
 
 

@@ -31,7 +31,8 @@ Draws = Float[Tensor, "draw parameter"]
 @dataclass(frozen=True)
 class Settings:
     """How hard to look: prior draws screened, starts refined, posterior draws, rounds of importance sampling, seed; and
-    the most moves (Hamiltonian Monte Carlo) to forget draws whose weights fail, 0 for none.
+    the most moves of draws whose weights fail, by Hamiltonian Monte Carlo (20 are plenty; each costs as much as some
+    thousand draws), 0 for none.
     """
 
     screen: int = 256
@@ -39,7 +40,7 @@ class Settings:
     draws: int = 500
     rounds: int = 2
     seed: int = 1
-    moves: int = 20
+    moves: int = 0
 
     def __post_init__(self) -> None:
         if min(self.screen, self.starts, self.rounds, self.moves + 1) < 1 or self.draws < 50:

@@ -43,7 +43,9 @@ def seen_check(likelier: float) -> Check:
 def sampling_checks(weighted: Weighted) -> list[Check]:
     """Whether the importance weights, or the draws that were moved because of them, can be trusted."""
     k, ess, left = weighted.pareto_k, weighted.effective, weighted.remembered
-    tail = f"tail of the importance weights, below {PARETO} for a trustworthy posterior"
+    tail = (
+        f"tail of the importance weights, below {PARETO} for a trustworthy posterior; where it is not, moves = 20 helps"
+    )
     if left is None:
         trust = Check("pareto_k", k < PARETO, k, tail)
     else:
