@@ -24,7 +24,7 @@ import torch
 from benchmarks.la2nio4 import FILES, RENORMALISATION, Choice, limits, load
 from sqwirrel.infer import Settings, infer
 from sqwirrel.infer.averages import Averages
-from sqwirrel.infer.refine import Optimum, basins, refine
+from sqwirrel.infer.refine import Optimum
 from sqwirrel.infer.target import Target
 from sqwirrel.model import library
 from sqwirrel.model.prior import Prior
@@ -36,9 +36,13 @@ from sqwirrel.spectra import Spectrum
 LEVELS = (800, 1_600, 4_100, 8_400, 16_000)
 PUBLISHED = {"789": [30.6, -11.6], "8366": [20.0, -13.4], "12191": [32.4, -3.4]}
 """J, J' (meV) of the published network at so many counts; right from 16 000 on."""
-SETTINGS = Settings(screen=64, starts=3, draws=200, rounds=2)
-SEED = 20261127
-"""Of the redraws; nobody looked at them before."""
+SETTINGS = Settings(screen=64, starts=3, draws=400, rounds=2)
+SEED = 20261129
+"""Of the redraws; nobody looked at them before. Those of 20261127 were looked at: at 800 counts widths of up to 40 meV
+made a second solution in a few of them, and with 200 draws 90 % intervals held 86 and 89 %.
+"""
+NEAR = 5.0
+"""A basin is the right one if its J and J' are this near to those of the whole data, in Cramer-Rao limits."""
 WHOLE = 1e6
 """Counts that stand for the whole data."""
 PARAMETERS = ("J1", "J2")
@@ -68,7 +72,7 @@ def run(folder: Path, levels: tuple[int, ...], redraws: int, seed: int) -> dict[
     """The answer of the whole data, and a row for each level."""
     record, whole = Record.start(seeds={"redraws": seed}, files=FILES), measured()
     experiment = simulator(whole)
-    reference = best(experiment, counted(whole, WHOLE), WHOLE)
+    reference = whole_answer(experiment, counted(whole, WHOLE), WHOLE)
     rows = [row(folder, experiment, whole, reference, counts, redraws, seed) for counts in levels]
     return {
         "benchmark": "la2nio4_thinned",
@@ -107,14 +111,14 @@ def prior(experiment: Experiment, counts: float) -> Prior:
     known: dict[str, Any] = {
         "J1": {"uniform": [20.0, 75.0]},
         "J2": {"uniform": [-30.0, 10.0]},
-        "fwhm": {"uniform": [3.0, 40.0]},
+        "fwhm": {"uniform": [3.0, 25.0]},
         "scale": {"loguniform": [mean, 1000 * mean]},
     }
     level = {"normal": [0.0, 2 * mean]}
     return Prior.from_mapping({name: known.get(name, level) for name in experiment.names})
 
 
-def best(experiment: Experiment, spectrum: Spectrum, counts: float) -> torch.Tensor:
+def whole_answer(experiment: Experiment, spectrum: Spectrum, counts: float) -> torch.Tensor:
     """Where the whole data are best described."""
     return infer(experiment, prior(experiment, counts), spectrum, SETTINGS).basins[0].theta
 
@@ -128,9 +132,9 @@ def row(
         found.append(kept(folder, averages, whole, scaled(experiment, reference, counts), counts, k, seed))
         if (k + 1) % 20 == 0:
             print(time.strftime("%H:%M:%S"), counts, f"{k + 1}/{redraws}", file=sys.stderr, flush=True)
-    error, rank = (torch.tensor([each[name] for each in found]) for name in ("error", "rank"))
+    error, rank, best = (torch.tensor([each[name] for each in found]) for name in ("error", "rank", "best"))
     limit = torch.tensor(limit_of(experiment, whole, scaled(experiment, reference, counts), counts))
-    right = torch.tensor([each["right"] for each in found])
+    right = (best.abs() <= NEAR * limit).all(1)
     return {
         "counts": counts,
         "redraws": redraws,
@@ -178,20 +182,15 @@ def kept(
 
 
 def redraw(averages: Averages, spectrum: Spectrum, reference: torch.Tensor, counts: int, seed: int) -> dict[str, Any]:
-    """What is made of one: the best basin is right if a fit that starts from the whole data's answer ends there."""
+    """What is made of one."""
     experiment = averages.fine
     assert isinstance(experiment, Experiment)
-    law = prior(experiment, counts)
-    posterior = infer(averages, law, spectrum, replace(SETTINGS, seed=seed))
-    target = Target.of(experiment, law, spectrum)
-    oracle = basins(refine(target, reference[None]))[0]
-    found = replace(oracle, z=target.prior.unconstrain(posterior.basins[0].theta[None])[0])
-    weight = posterior.log_weight.exp()
-    n = len(PARAMETERS)
+    posterior = infer(averages, prior(experiment, counts), spectrum, replace(SETTINGS, seed=seed))
+    weight, n = posterior.log_weight.exp(), len(PARAMETERS)
     return {
         "error": (posterior.median - reference)[:n].tolist(),
+        "best": (posterior.basins[0].theta - reference)[:n].tolist(),
         "rank": (weight[:, None] * (posterior.draws < reference)).sum(0)[:n].tolist(),
-        "right": oracle.distance(found) < 1,
         "one_basin": max(basin.probability for basin in posterior.basins) >= 0.95,
         "ess": 1 / float((weight**2).sum()) / len(weight),
         "seconds": posterior.seconds,

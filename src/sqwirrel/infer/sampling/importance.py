@@ -181,13 +181,15 @@ def _kernels(adapted: StudentMixture, weighted: Weighted, generator: torch.Gener
 
 
 def _moments(mixture: StudentMixture, k: int, z: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    total = weight.sum()
-    if len(weight) == 0 or total <= 0 or total**2 / (weight**2).sum() < 3 * z.shape[1]:
+    total, p = weight.sum(), z.shape[1]
+    known = float(total**2 / (weight**2).sum()) if len(weight) and total > 0 else 0.0
+    if known < 3 * p:
         return total + 0.02, mixture.centre[k], mixture.root[k]
     weight = weight / total
     centre = weight @ z
     away = z - centre
-    return total + 0.02, centre, _root((away * weight[:, None]).T @ away)
+    wider = (known + 1) / (known - p - 2)  # what so few draws do not know of their own mean and spread
+    return total + 0.02, centre, _root(wider * (away * weight[:, None]).T @ away)
 
 
 def _root(covariance: Tensor) -> Tensor:
