@@ -6,21 +6,18 @@ Sci. 10, 273 (1995), doi:10.1214/ss/1177009939. Candidates are picked one after 
 it, by the shrinkage of the wanted errors per minute.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.infer.advise.candidates import Kind, Moving, in_words, minutes_to, places, predicted, where
 from sqwirrel.infer.posterior import Posterior
 from sqwirrel.observe import Experiment
 
-Kind = Literal["bin", "point"]
-Moving = Callable[[Tensor | None, Tensor], Tensor]
-"""Minutes from a place (h, k, l, E; None at the start) to all others."""
 LEAST = 1e-6
 """Counts below this are taken for it: an empty bin without background tells nothing of parameters."""
 
@@ -53,9 +50,8 @@ class Advice:
         spent = 0.0
         for pick in self.picks:
             spent += pick.minutes
-            place = "(" + ", ".join(f"{x:.3g}" for x in pick.q) + f") {sum(pick.energy) / 2:.3g} meV"
             sds = ", ".join(f"{name} {sd:.3g}" for name, sd in pick.sd.items())
-            lines.append(f"{place:>32} {spent:7.1f} min {sds}")
+            lines.append(f"{in_words(pick.q, pick.energy):>32} {spent:7.1f} min {sds}")
         return "\n".join(lines)
 
 
@@ -87,17 +83,17 @@ def advise(
     told = information(posterior, candidates, fixed or {}, draws, seed)
     shape = told.shape[:2]
     told = told.sum(1) if each == "point" else told.flatten(0, 1)
-    places, know = _places(candidates, each), torch.linalg.inv(_regular(posterior.covariance))
+    spots, know = places(candidates, each), torch.linalg.inv(_regular(posterior.covariance))
     before, here, picks, first = _sd(know[None], columns)[0], None, [], None
     for _ in range(pick):
         after = _sd(know + told, columns)
-        time = minutes + (moving(here, places) if moving is not None else torch.zeros(len(places)).to(places))
+        time = minutes_to(here, spots, minutes, moving)
         gain = (_sd(know[None], columns) / after).log().mean(1) / time
         first = gain if first is None else first
         k = int(gain.argmax())
-        know, here = know + told[k], places[k]
+        know, here = know + told[k], spots[k]
         sd = dict(zip(names, after[k].tolist(), strict=True))
-        picks.append(Pick(k, *_where(candidates, k, each), minutes=float(time[k]), sd=sd))
+        picks.append(Pick(k, *where(candidates, k, each), minutes=float(time[k]), sd=sd))
     assert first is not None
     width = shape[1] if each == "bin" else 1
     return Advice(dict(zip(names, before.tolist(), strict=True)), tuple(picks), first.reshape(shape[0], width))
@@ -107,16 +103,11 @@ def information(
     posterior: Posterior, candidates: Experiment, fixed: Mapping[str, float], draws: int, seed: int
 ) -> Float[Tensor, "point energy parameter parameter"]:
     """Fisher information of every bin about the free parameters, averaged over draws of the posterior."""
-    theta = posterior.sample(draws, seed)
-    known = {name: theta[:, k] for k, name in enumerate(posterior.names)}
-    known |= {name: theta.new_full((draws,), value) for name, value in fixed.items()}
-    if missing := [name for name in candidates.names if name not in known]:
-        raise InputError(f"the candidates have a parameter '{missing[0]}' that the posterior has not; give it as fixed")
-    rows = torch.stack([known[name] for name in candidates.names], dim=1)
-    total = torch.zeros(*candidates.measurement.shape, len(posterior.names), len(posterior.names), dtype=theta.dtype)
+    rows = predicted(posterior, candidates, fixed, draws, seed)
+    total = torch.zeros(*candidates.measurement.shape, len(posterior.names), len(posterior.names), dtype=rows.dtype)
     for row in torch.split(rows, 1):
         expected, slope, _ = candidates.linearise(row)
-        free = torch.zeros(len(posterior.names), *expected.shape[1:], dtype=theta.dtype)
+        free = torch.zeros(len(posterior.names), *expected.shape[1:], dtype=rows.dtype)
         for k, name in enumerate(posterior.names):
             if name in candidates.names:
                 free[k] = slope[0, candidates.names.index(name)]
@@ -135,26 +126,3 @@ def _sd(information: Float[Tensor, "candidate parameter parameter"], columns: li
     even = information / size[:, :, None] / size[:, None]
     sd: Tensor = torch.linalg.inv(even).diagonal(dim1=-2, dim2=-1).clamp(min=0).sqrt() / size
     return sd[:, columns]
-
-
-def _places(candidates: Experiment, each: Kind) -> Float[Tensor, "candidate 4"]:
-    """(h, k, l, E) of the candidates; of a powder |Q| stands for h."""
-    points, shape = candidates.measurement.points, candidates.measurement.shape
-    q = points.q if hasattr(points, "q") else torch.nn.functional.pad(points.centres[:, None], (0, 2))
-    energy = candidates.measurement.energy_centres.expand(shape)
-    if each == "point":
-        return torch.cat((q, energy.mean(1, keepdim=True)), dim=1)
-    return torch.cat((q[:, None].expand(-1, shape[1], -1), energy[..., None]), dim=2).flatten(0, 1)
-
-
-def _where(candidates: Experiment, k: int, each: Kind) -> tuple[tuple[float, ...], tuple[float, float]]:
-    measurement = candidates.measurement
-    point, bin_ = (k, 0) if each == "point" else divmod(k, measurement.shape[1])
-    q = tuple(_places(candidates, "point")[point, :3].tolist())
-    if measurement.is_scan:
-        low, high = measurement.energy[point].tolist()
-    elif each == "point":
-        low, high = measurement.range
-    else:
-        low, high = measurement.energy[bin_ : bin_ + 2].tolist()
-    return q, (low, high)
