@@ -68,6 +68,28 @@ def predicted(
     return torch.stack([known[name] for name in candidates.names], dim=1)
 
 
+def upright(counts: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """2 sqrt(counts + 3/8), which has unit variance whatever is expected: F. J. Anscombe, Biometrika 35, 246 (1948),
+    doi:10.1093/biomet/35.3-4.246.
+    """
+    return 2 * (counts.clamp(min=0) + 0.375).sqrt()
+
+
+def updated(x: Float[Tensor, "draw column"], k: int, found: Tensor) -> Float[Tensor, "draw column"]:
+    """Draws of quantities once number `k`, of unit variance, was measured and `found`: moved and narrowed.
+
+    A square-root Kalman filter: J. S. Whitaker, T. M. Hamill, Mon. Weather Rev. 130, 1913 (2002),
+    doi:10.1175/1520-0493(2002)130<1913:EDAWPO>2.0.CO;2.
+    """
+    mean = x.mean(0)
+    away = x - mean
+    variance = away[:, k] @ away[:, k] / (len(x) - 1)
+    gain = away[:, k] @ away / (len(x) - 1) / (variance + 1)
+    narrower = 1 / (1 + (1 / (variance + 1)).sqrt())
+    moved: Tensor = mean + gain * (found - mean[k]) + away - narrower * gain * away[:, k : k + 1]
+    return moved
+
+
 def places(candidates: Experiment, each: Kind = "bin") -> Float[Tensor, "candidate 4"]:
     """(h, k, l, E) of the candidates; of a powder |Q| stands for h."""
     points, shape = candidates.measurement.points, candidates.measurement.shape

@@ -1,9 +1,9 @@
 """advise_between(): where to measure next to decide between models that compete.
 
 A model predicts the law of the counts at a candidate: Poisson, with the expectation spread as its posterior leaves it.
-x = 2 sqrt(counts + 3/8) has unit variance whatever the expectation (F. J. Anscombe, Biometrika 35, 246 (1948),
-doi:10.1093/biomet/35.3-4.246), so the law of x is a density of the posterior's draws, blurred by one. The value of a
-candidate is the logarithm of the Bayes factor of the true model against the others that it should bring,
+x = 2 sqrt(counts + 3/8) has unit variance whatever the expectation, so the law of x is a density of the posterior's
+draws, blurred by one. The value of a candidate is the logarithm of the Bayes factor that it should bring for the true
+model against the others,
 
     sum_t w_t integral p_t(x) log(p_t(x) / p_others(x)) dx,
 
@@ -12,8 +12,7 @@ logarithm is cut at what decides: a bin that could bring a factor of 1e30, but h
 parameters of a model can still adjust is in its spread, and separates nothing.
 
 Later picks know of those before: for each truth the draws of every model are moved and narrowed as the expected counts
-would, by a square-root Kalman filter (J. S. Whitaker, T. M. Hamill, Mon. Weather Rev. 130, 1913 (2002),
-doi:10.1175/1520-0493(2002)130<1913:EDAWPO>2.0.CO;2).
+would (`candidates.updated`).
 """
 
 import math
@@ -25,7 +24,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-from sqwirrel.infer.advise.candidates import Moving, in_words, minutes_to, places, predicted, where
+from sqwirrel.infer.advise.candidates import Moving, in_words, minutes_to, places, predicted, updated, upright, where
 from sqwirrel.infer.posterior import Posterior
 from sqwirrel.observe import Experiment
 
@@ -145,9 +144,9 @@ def _expected(rival: Rival, draws: int, seed: int) -> Float[Tensor, "draw candid
         )
     if not bool(stable.any()):
         raise InputError(f"the order of '{rival.candidates.model.name}' is stable for no draw of its posterior")
-    rows = expected.flatten(1).clamp(min=0)
+    rows = expected.flatten(1)
     rows = torch.where(stable[:, None], rows, rows[stable].mean(0))
-    return 2 * (rows + 0.375).sqrt()
+    return upright(rows)
 
 
 def _counts(x: Float[Tensor, " draw"]) -> tuple[float, float]:
@@ -198,14 +197,4 @@ def _law(
 
 def _measured(known: Beliefs, truth: str, k: int) -> Beliefs:
     """What the models expect once candidate `k` has been counted with the result that `truth` expects."""
-    return {name: _updated(each, k, known[truth][:, k].mean()) for name, each in known.items()}
-
-
-def _updated(x: Float[Tensor, "draw candidate"], k: int, found: Tensor) -> Float[Tensor, "draw candidate"]:
-    mean = x.mean(0)
-    away = x - mean
-    variance = away[:, k] @ away[:, k] / (len(x) - 1)
-    gain = away[:, k] @ away / (len(x) - 1) / (variance + 1)
-    narrower = 1 / (1 + (1 / (variance + 1)).sqrt())
-    moved = mean + gain * (found - mean[k]) + away - narrower * gain * away[:, k : k + 1]
-    return moved.clamp(min=2 * math.sqrt(0.375))
+    return {name: updated(each, k, known[truth][:, k].mean()) for name, each in known.items()}
