@@ -42,11 +42,13 @@ from benchmarks.closed_loop.square import (
 from sqwirrel.infer import Posterior, Settings, infer
 from sqwirrel.record import Record
 
-HELD_OUT = 20261200
+HELD_OUT = 20261300
 """The first seed that is judged; nobody had looked at any from here on."""
 TARGET = {"J1": 0.02, "J2": 0.1, "D": 0.1}
 DECISIVE = 100.0
-MOST = {"refinement": 50, "choice": 50}
+MOST = {"refinement": 40, "choice": 36}
+EVERY_THIRD = {("choice", "greedy")}
+"""Slow rules that are run for every third seed only."""
 RULES: dict[str, dict[str, rules.Rule]] = {
     "refinement": {"advise": rules.advised, "greedy": rules.greedy, "random": rules.random},
     "choice": {
@@ -92,7 +94,8 @@ def run(folder: Path, seeds: range, quick: bool) -> dict[str, Any]:
     for seed in seeds:
         for problem, named in RULES.items():
             for rule in named:
-                if (problem, rule, seed) not in done:
+                left_out = (problem, rule) in EVERY_THIRD and seed % 3 != 0
+                if (problem, rule, seed) not in done and not left_out:
                     row = one(problem, rule, seed, 6 if quick else MOST[problem])
                     done[problem, rule, seed] = row
                     with (folder / "runs.jsonl").open("a") as out:
@@ -189,6 +192,8 @@ def summary(problem: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     ours = {row["seed"]: row for row in rows if (row["problem"], row["rule"]) == (problem, first)}
     for rule in RULES[problem]:
         mine = [row for row in rows if (row["problem"], row["rule"]) == (problem, rule)]
+        if not mine:
+            continue
         found[rule] = {
             "runs": len(mine),
             "done": sum(row["done"] for row in mine) / len(mine),

@@ -23,7 +23,7 @@ from sqwirrel.seeds import stream
 POINTS = {2: 8192, 3: 16384}
 """Points by the number of parameters of the Hamiltonian that are free."""
 SCALES, BACKGROUNDS, ENOUGH, SAMPLED = 12, 6, 50, 1024
-DRAWS, STARTS, NEAR = 300, 6, 12.0
+DRAWS, STARTS, NEAR = 200, 4, 12.0
 
 
 @dataclass(frozen=True, eq=False)

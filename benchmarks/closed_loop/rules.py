@@ -61,7 +61,7 @@ def random(beliefs: Beliefs, log: Log, wanted: tuple[str, ...], seed: int) -> in
 
 def _separating(beliefs: Beliefs, log: Log, seed: int) -> Probe:
     rivals = {name: Rival(posterior, candidates(), KNOWN[name]) for name, posterior in beliefs.items()}
-    return advise_between(rivals, minutes=COUNTING, moving=moving(log), pick=1, seed=seed).probes[0]
+    return advise_between(rivals, minutes=COUNTING, moving=moving(log), pick=1, draws=64, seed=seed).probes[0]
 
 
 def _shrinking(beliefs: Beliefs, log: Log, wanted: tuple[str, ...], seed: int, *, is_moving: bool) -> int:

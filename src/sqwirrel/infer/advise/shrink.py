@@ -34,6 +34,8 @@ from sqwirrel.observe import Experiment
 
 LEAST = 1e-6
 """Counts below this are taken for it: an empty bin without background tells nothing of parameters."""
+TOGETHER = 16
+"""Draws that are worked on at once."""
 SPREAD = 256
 """Draws of the posterior that the linear estimate is made from."""
 
@@ -131,11 +133,12 @@ def whitened(
     """Derivatives of the expected counts by the free parameters, in standard deviations of the counts."""
     rows = predicted(posterior, candidates, fixed, draws, seed)
     slopes = torch.zeros(draws, len(posterior.names), *candidates.measurement.shape, dtype=rows.dtype)
-    for k, row in enumerate(torch.split(rows, 1)):
-        expected, slope, _ = candidates.linearise(row)
+    for k, part in enumerate(torch.split(rows, TOGETHER)):
+        expected, slope, _ = candidates.linearise(part)
+        slope = slope / expected.clamp(min=LEAST).sqrt()[:, None]
         for column, name in enumerate(posterior.names):
             if name in candidates.names:
-                slopes[k, column] = slope[0, candidates.names.index(name)] / expected[0].clamp(min=LEAST).sqrt()
+                slopes[k * TOGETHER : (k + 1) * TOGETHER, column] = slope[:, candidates.names.index(name)]
     return slopes
 
 
