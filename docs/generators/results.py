@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from generators import crystals, learning, peaks
+from generators import crystals, learning, peaks, steering
 from generators.tables import number, posterior, table
 
 Result = dict[str, Any]
@@ -293,6 +293,7 @@ DRAWINGS = {
     "pcsmo_frame": Drawing("PCSMO frame, nothing fitted", crystals.pcsmo, crystals.draw_pcsmo, (5.0, 3.0)),
     "mnf2_coverage": Drawing("Coverage on simulated MnF2-like measurements", _coverage, _draw_coverage, (6.0, 3.8)),
     "rb2mnf4_posterior": Drawing("Networks on Rb2MnF4-like spectra", learning.tables, learning.draw),
+    "steering": Drawing("A triple-axis spectrometer steered in silico", steering.tables, steering.draw, (6.4, 4.0)),
     "quadrature": Drawing("Noise of the powder average on MnF2", _quadrature, _nothing),
     "peak_tables": Drawing("Measured tables of peaks", peaks.tables, peaks.draw, (5.0, 4.4)),
     "spinwave": Drawing("Speed of spin waves against pyspinw", _speed, _draw_speed),
