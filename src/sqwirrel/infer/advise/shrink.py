@@ -102,16 +102,16 @@ def advise(
     known = torch.linalg.inv(_regular(posterior.covariance)).expand(draws, -1, -1)
     spread = _spread(posterior, candidates, fixed or {}, columns, seed, each)
     spots, here, picks, first = places(candidates, each), None, [], None
-    before = _now(known, columns)
+    now = before = _now(known, columns)
     for _ in range(pick):
         after = torch.stack([_after(*pair, columns) for pair in zip(known, told, strict=True)]).mean(0)
-        after = torch.maximum(after, _now(known, columns) + _explained(*spread))
+        less = torch.minimum(_now(known, columns) - after, -_explained(*spread))
         time = minutes_to(here, spots, minutes, moving)
-        gain = (_now(known, columns) - after).mean(1) / time
+        gain = less.mean(1) / time
         first = gain if first is None else first
         k = int(gain.argmax())
-        known, here, spread = known + _product(told[:, k]), spots[k], _counted(*spread, k)
-        sd = dict(zip(names, after[k].exp().tolist(), strict=True))
+        known, here, spread, now = known + _product(told[:, k]), spots[k], _counted(*spread, k), now - less[k]
+        sd = dict(zip(names, now.exp().tolist(), strict=True))
         picks.append(Pick(k, *where(candidates, k, each), minutes=float(time[k]), sd=sd))
     assert first is not None
     points, bins = candidates.measurement.shape
