@@ -12,6 +12,7 @@ from sqwirrel.cli import doctor as examination
 from sqwirrel.cli import screen
 from sqwirrel.config import load
 from sqwirrel.config.verbs import (
+    advise_into,
     check_into,
     find_bonds,
     find_order,
@@ -120,6 +121,15 @@ def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder 
     """The report of a folder that infer has left, made again."""
     with screen.complaints(), screen.drawing(folder):
         screen.say(f"report: {report_into(folder)}")
+
+
+@app.command(epilog="Example: sqwirrel advise examples/rb2mnf4.toml --out demo/advice")
+def advise(config: ConfigFile, changes: Changes = None, out: Folder = None) -> None:
+    """Where to measure next, for smaller errors or to tell models apart, from what infer has left."""
+    folder = out or Path(f"{config.stem}-advice")
+    with screen.complaints(folder):
+        screen.say(str(advise_into(folder, load(config, changes or ()))))
+        screen.say(f"picture: {folder / 'advice.png'}")
 
 
 @app.command(epilog="Example: sqwirrel order la2nio4 --set J2=15")

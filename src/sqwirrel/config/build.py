@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import torch
 
+from sqwirrel.config.places import EnergyBins
 from sqwirrel.config.prior import complete, in_internal_units, suggested
 from sqwirrel.config.quantity import quantity
-from sqwirrel.config.sections import Config, EnergyBins
+from sqwirrel.config.sections import Config
 from sqwirrel.config.several import check_kinematics, covered, data_of, resolved, simulator_of, spectrum_of
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Data, Simulator

@@ -4,71 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
-import torch
-from jaxtyping import Float
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
-from torch import Tensor
 
 from sqwirrel.config.instrument import InstrumentSection
-from sqwirrel.config.quantity import Energy, Temperature, Wavenumber
+from sqwirrel.config.places import Advise, EnergyBins, Path, Shells, Vector
+from sqwirrel.config.quantity import Energy, Temperature
 from sqwirrel.config.quantity import Field as Tesla
 from sqwirrel.config.table import Section, fitting
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings
-from sqwirrel.lattice import Lattice
-from sqwirrel.spectra import QPath, QShells, Spectrum
+from sqwirrel.spectra import Spectrum
 
-Vector = tuple[float, float, float]
 Twins = tuple[tuple[Vector, Vector, Vector], ...]
-
-
-class EnergyBins(Section):
-    """Equal energy bins from start to stop, meV."""
-
-    start: Energy
-    stop: Energy
-    bins: PositiveInt
-
-    def build(self) -> Float[Tensor, " edge"]:
-        """Bin edges, meV."""
-        return torch.linspace(self.start, self.stop, self.bins + 1, dtype=torch.float64)
-
-
-class Shells(Section):
-    """Equal shells of |Q| of a powder, 1/angstrom."""
-
-    start: Wavenumber
-    stop: Wavenumber
-    bins: PositiveInt
-
-    def build(self, lattice: Lattice) -> QShells:
-        """The shells; a powder needs no lattice."""
-        del lattice
-        return QShells(torch.linspace(self.start, self.stop, self.bins + 1, dtype=torch.float64))
-
-
-class Path(Section):
-    """About `points` bins on straight lines through `corners` (rlu), each averaged over `width` (rlu along h, k, l)."""
-
-    corners: list[Vector] = Field(min_length=2)
-    points: PositiveInt = 60
-    width: Vector = (0.0, 0.0, 0.0)
-
-    def build(self, lattice: Lattice) -> QPath:
-        """The path; every corner is the centre of a bin."""
-        corner = torch.tensor(self.corners, dtype=torch.float64)
-        length = lattice.to_cartesian(corner.diff(dim=0)).norm(dim=1)
-        if not bool((length > 0).all()):
-            raise InputError("[measurement.path] has the same corner twice in a row")
-        steps = (length / length.sum() * (self.points - 1)).round().clamp(min=1).long().tolist()
-        legs = [_leg(a, b, n) for a, b, n in zip(corner[:-1], corner[1:], steps, strict=True)]
-        return QPath(
-            lattice, torch.cat((*legs, corner[-1:])), torch.diag(torch.tensor(self.width, dtype=torch.float64))
-        )
-
-
-def _leg(start: Tensor, stop: Tensor, steps: int) -> Tensor:
-    return start + (stop - start) * torch.arange(steps, dtype=torch.float64)[:, None] / steps
 
 
 class Rebin(Section):
@@ -245,6 +192,7 @@ class Config(Section):
     train: TrainSection = TrainSection()
     check: CheckSection = CheckSection()
     simulate: Simulate = Simulate()
+    advise: Advise | None = None
     truth: Truth | None = None
 
     @model_validator(mode="before")

@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sqwirrel.config.instrument import InstrumentSection
-from sqwirrel.config.sections import Config, EnergyBins, Measurement, PeaksEntry, SpectrumEntry
+from sqwirrel.config.places import EnergyBins
+from sqwirrel.config.sections import Config, Measurement, PeaksEntry, SpectrumEntry
 from sqwirrel.errors import InputError, NothingCountedError
 from sqwirrel.infer import Data, Simulator
 from sqwirrel.lattice import Lattice

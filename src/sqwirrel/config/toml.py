@@ -66,6 +66,9 @@ def _moved(config: Config, move: Any) -> Config:
         changed["truth"] = config.truth.model_copy(update={"file": move(config.truth.file)})
     if config.infer.estimator is not None:
         changed["infer"] = config.infer.model_copy(update={"estimator": move(config.infer.estimator)})
+    if config.advise is not None:
+        rivals = {name: move(folder) for name, folder in config.advise.rivals.items()}
+        changed["advise"] = config.advise.model_copy(update={"result": move(config.advise.result), "rivals": rivals})
     return config.model_copy(update=changed)
 
 

@@ -1,16 +1,19 @@
 """Where to measure next: shrinkage that a real measurement there delivers."""
 
+import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 import torch
 
 from sqwirrel.errors import InputError
-from sqwirrel.infer import Settings, infer
+from sqwirrel.infer import Posterior, Settings, infer
 from sqwirrel.infer.advise import advise, information
 from sqwirrel.model import library
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, GaussianResolution, Instrument, Poisson
+from sqwirrel.record import Record
 from sqwirrel.spectra import Measurement, QPath, QPoints
 
 CHAIN = library.load("fm_chain")
@@ -19,6 +22,23 @@ PRIOR = Prior.from_mapping(
 )
 FIXED = {"fwhm": 0.4, "background": 1.0}
 SETTINGS = Settings(screen=32, starts=2, draws=400, rounds=2)
+
+
+POSTERIOR = Posterior(
+    names=("J", "scale"),
+    units=("meV", ""),
+    priors=("", ""),
+    draws=torch.zeros(2, 2).double(),
+    log_weight=torch.zeros(2).double(),
+    limit=torch.ones(2).double(),
+    basins=(),
+    checks=(),
+    log_evidence=0.0,
+    deviance_per_bin=1.0,
+    seconds=0.0,
+    record=Record.start(),
+    anchor=torch.zeros(2, 4).double(),
+)
 
 
 def path(q, energies=18):
@@ -85,6 +105,30 @@ def test_each_pick_knows_of_those_before(posterior) -> None:
     sds = [advice.before, *(pick.sd for pick in advice.picks)]
     assert all(b["J"] <= a["J"] and b["scale"] <= a["scale"] for a, b in pairwise(sds))
     assert "min" in str(advice)
+
+
+def test_no_more_is_promised_than_counts_can_keep() -> None:
+    """J anywhere from -2 to -0.5 meV: one point cannot tell it, whatever its derivatives are.
+
+    The promise is compared with the spread that prior draws have once a point was counted, weighted by its likelihood,
+    over 200 truths: the expected variance is below that promised, and not below half of it.
+    """
+    prior = Prior.from_mapping({"J": {"uniform": [-2.0, -0.5]}, "scale": {"uniform": [10.0, 20.0]}})
+    theta = prior.sample(2000, seed=2)
+    unknown = replace(POSTERIOR, draws=theta, log_weight=torch.full((2000,), -math.log(2000)).double())
+    candidates = scan([0.5, 1.0, 1.4, 2.0, 2.6, 3.2, 3.8, 6.0])
+    advice = advise(unknown, candidates, ["J"], pick=1, fixed=FIXED)
+    k, before = advice.picks[0].candidate, advice.before["J"]
+    expected = candidates(torch.cat((theta[:, :1], 0 * theta[:, :1] + 0.4, theta[:, 1:], 0 * theta[:, :1] + 1.0), 1))
+    generator, left = torch.Generator().manual_seed(3), []
+    for row in expected[:200, k, 0]:
+        counts = torch.poisson(row, generator=generator)
+        weight = torch.softmax(counts * expected[:, k, 0].log() - expected[:, k, 0], 0)
+        left.append(weight @ (theta[:, 0] - weight @ theta[:, 0]) ** 2)
+    share = float(torch.stack(left).mean()) / before**2
+    promised = (advice.picks[0].sd["J"] / before) ** 2
+    assert 0.5 * promised < share < 1.05 * promised
+    assert promised > 0.5
 
 
 def test_what_is_far_away_costs_time(posterior) -> None:

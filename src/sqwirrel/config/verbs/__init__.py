@@ -2,8 +2,10 @@
 
 from sqwirrel.config.verbs.answers import find_bonds, find_order, infer_into, look_into, report_into, simulate_into
 from sqwirrel.config.verbs.learning import check_into, train_into
+from sqwirrel.config.verbs.planning import advise_into
 
 __all__ = [
+    "advise_into",
     "check_into",
     "find_bonds",
     "find_order",

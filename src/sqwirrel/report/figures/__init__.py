@@ -1,10 +1,10 @@
-"""One function a figure: maps of data, model and residuals, energy cuts, and pictures of grids, scans and peaks.
+"""One function a figure: maps of data, model and residuals, energy cuts, pictures of grids, scans and peaks, and plans.
 
 Maps of one result share their axes, and data and model their colours. Grey is not measured.
 """
 
+from sqwirrel.report.figures.advice import advice
 from sqwirrel.report.figures.calibration import calibration
-from sqwirrel.report.figures.fits import peak_fit
 from sqwirrel.report.figures.maps import (
     cut,
     cut_rows,
@@ -15,13 +15,14 @@ from sqwirrel.report.figures.maps import (
     save,
     spectrum_map,
 )
-from sqwirrel.report.figures.peaks import peak_panels
+from sqwirrel.report.figures.peaks import peak_fit, peak_panels
 from sqwirrel.report.figures.picture import fit_lines, picture
 from sqwirrel.report.figures.scans import scan_panels
 from sqwirrel.report.figures.style import STYLE
 
 __all__ = [
     "STYLE",
+    "advice",
     "calibration",
     "cut",
     "cut_rows",

@@ -1,0 +1,140 @@
+"""Sections that say where: energy bins, shells and paths of a measurement, and candidates for the next one."""
+
+from typing import Annotated
+
+import torch
+from jaxtyping import Float
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from torch import Tensor
+
+from sqwirrel.config.quantity import Energy, Wavenumber
+from sqwirrel.config.table import Section
+from sqwirrel.errors import InputError
+from sqwirrel.infer.advise import Speeds
+from sqwirrel.lattice import Lattice
+from sqwirrel.spectra import QPath, QShells
+
+Vector = tuple[float, float, float]
+
+
+class EnergyBins(Section):
+    """Equal energy bins from start to stop, meV."""
+
+    start: Energy
+    stop: Energy
+    bins: PositiveInt
+
+    def build(self) -> Float[Tensor, " edge"]:
+        """Bin edges, meV."""
+        return torch.linspace(self.start, self.stop, self.bins + 1, dtype=torch.float64)
+
+
+class Shells(Section):
+    """Equal shells of |Q| of a powder, 1/angstrom."""
+
+    start: Wavenumber
+    stop: Wavenumber
+    bins: PositiveInt
+
+    def build(self, lattice: Lattice) -> QShells:
+        """The shells; a powder needs no lattice."""
+        del lattice
+        return QShells(torch.linspace(self.start, self.stop, self.bins + 1, dtype=torch.float64))
+
+
+class Path(Section):
+    """About `points` bins on straight lines through `corners` (rlu), each averaged over `width` (rlu along h, k, l)."""
+
+    corners: list[Vector] = Field(min_length=2)
+    points: PositiveInt = 60
+    width: Vector = (0.0, 0.0, 0.0)
+
+    def build(self, lattice: Lattice) -> QPath:
+        """The path; every corner is the centre of a bin."""
+        corner = torch.tensor(self.corners, dtype=torch.float64)
+        length = lattice.to_cartesian(corner.diff(dim=0)).norm(dim=1)
+        if not bool((length > 0).all()):
+            raise InputError("[measurement.path] has the same corner twice in a row")
+        steps = (length / length.sum() * (self.points - 1)).round().clamp(min=1).long().tolist()
+        legs = [_leg(a, b, n) for a, b, n in zip(corner[:-1], corner[1:], steps, strict=True)]
+        return QPath(
+            lattice, torch.cat((*legs, corner[-1:])), torch.diag(torch.tensor(self.width, dtype=torch.float64))
+        )
+
+
+def _leg(start: Tensor, stop: Tensor, steps: int) -> Tensor:
+    return start + (stop - start) * torch.arange(steps, dtype=torch.float64)[:, None] / steps
+
+
+class Plane(Section):
+    """Wavevectors on a parallelogram: `counts` of them along both `sides` from an `origin` (rlu), ends included."""
+
+    origin: Vector = (0.0, 0.0, 0.0)
+    sides: tuple[Vector, Vector]
+    counts: tuple[PositiveInt, PositiveInt]
+
+    def build(self) -> Float[Tensor, "point 3"]:
+        """The wavevectors, the second side running faster."""
+        origin, sides = (torch.tensor(each, dtype=torch.float64) for each in (self.origin, self.sides))
+        one, two = (
+            torch.linspace(0, 1, n, dtype=torch.float64) if n > 1 else torch.zeros(1).double() for n in self.counts
+        )
+        return origin + torch.cartesian_prod(one, two) @ sides
+
+
+class Motion(Section):
+    """How fast the instrument moves: q (1/angstrom) and energy (meV) per minute, both at once; minutes to settle after
+    a move; where it stands (h, k, l, meV), if that matters.
+    """
+
+    q: Annotated[Wavenumber, Field(gt=0)]
+    energy: Annotated[Energy, Field(gt=0)]
+    settle: NonNegativeFloat = 0.0
+    start: tuple[float, float, float, float] | None = None
+
+    def build(self, lattice: Lattice) -> Speeds:
+        """The minutes of a move."""
+        return Speeds(lattice, self.q, self.energy, self.settle, self.start)
+
+
+class Advise(Section):
+    """Where to measure next. Candidates are all `energy` at each wavevector: of a `path`, of `points`, or of a `plane`.
+
+    `result` is the folder that `sqwirrel infer` left for what was measured so far. Then the errors of the `wanted`
+    parameters (of the model, if left out) shall shrink. With `rivals`, folders of other models' answers to the same
+    data by their names, the models shall be told apart. A candidate is counted for `minutes`; what the instrument would
+    count then is the intensity of the data times `factor`: the ratio of the counting times, or for reduced data the
+    counts per unit of intensity.
+    """
+
+    result: str
+    rivals: dict[str, str] = Field(default={})
+    path: Path | None = None
+    points: tuple[Vector, ...] = ()
+    plane: Plane | None = None
+    energy: EnergyBins
+    wanted: tuple[str, ...] = ()
+    minutes: PositiveFloat = 1.0
+    factor: PositiveFloat = 1.0
+    motion: Motion | None = None
+    pick: PositiveInt = 8
+    draws: Annotated[int, Field(ge=16)] = 64
+    seed: int = 1
+
+    @model_validator(mode="after")
+    def _one_place(self) -> "Advise":
+        if sum((self.path is not None, bool(self.points), self.plane is not None)) != 1:
+            raise InputError("[advise] needs one of path, points and plane: the wavevectors of the candidates")
+        if self.rivals and self.wanted:
+            raise InputError("[advise] has rivals, to tell models apart, and wanted parameters; give one of them")
+        return self
+
+    def moving(self, lattice: Lattice) -> Speeds | None:
+        """Minutes of a move; None if moving is free."""
+        return None if self.motion is None else self.motion.build(lattice)
+
+    def q(self, lattice: Lattice) -> Float[Tensor, "point 3"]:
+        """The wavevectors, rlu."""
+        if self.path is not None:
+            return self.path.build(lattice).q
+        return self.plane.build() if self.plane is not None else torch.tensor(self.points, dtype=torch.float64)

@@ -1,0 +1,142 @@
+"""The verb that plans: where to measure next, from the answers that `infer` left in folders."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sqwirrel.config.build import study
+from sqwirrel.config.places import Advise
+from sqwirrel.config.sections import Config
+from sqwirrel.config.several import experiment, kept
+from sqwirrel.config.toml import dumps, load
+from sqwirrel.errors import InputError
+from sqwirrel.infer import Posterior, store
+from sqwirrel.infer.advise import Advice, Pick, Probe, Rival, Separation, advise, advise_between
+from sqwirrel.observe import Experiment
+from sqwirrel.record import Record
+from sqwirrel.report import figures
+from sqwirrel.spectra import Measurement, QPath, QPoints, QShells
+from sqwirrel.whole import put_text
+
+Told = Advice | Separation
+
+
+def advise_into(folder: Path, config: Config) -> Told:
+    """What [advise] asks for; leaves advice.json and advice.png."""
+    section = config.advise
+    if section is None:
+        raise InputError("the config lacks [advise]: candidates, and the folder that sqwirrel infer left")
+    known = {"": _rival(section.result, section)}
+    known |= {name: _rival(place, section) for name, place in section.rivals.items()}
+    told = _between(known, section) if section.rivals else _shrinking(known[""], section)
+    folder.mkdir(parents=True, exist_ok=True)
+    put_text(folder / "config.toml", dumps(config, folder))
+    put_text(folder / "record.json", Record.start(seeds={"advise": section.seed}, files=config.files).to_json())
+    put_text(folder / "advice.json", json.dumps(_mapping(told, known[""].candidates, section), indent=1) + "\n")
+    figures.save(figures.advice(told, known[""].candidates.measurement, section.energy.bins), folder / "advice.png")
+    return told
+
+
+def _shrinking(known: Rival, section: Advise) -> Advice:
+    return advise(
+        known.posterior,
+        known.candidates,
+        section.wanted,
+        minutes=section.minutes,
+        moving=section.moving(known.candidates.model.lattice),
+        pick=section.pick,
+        fixed=known.fixed,
+        draws=section.draws,
+        seed=section.seed,
+    )
+
+
+def _between(known: Mapping[str, Rival], section: Advise) -> Separation:
+    first = known[""].candidates.model
+    if first.name in section.rivals:
+        raise InputError(f"[advise] has a rival named '{first.name}', as the model of the result; choose another name")
+    return advise_between(
+        {name or first.name: rival for name, rival in known.items()},
+        minutes=section.minutes,
+        moving=section.moving(first.lattice),
+        pick=section.pick,
+        draws=section.draws,
+        seed=section.seed,
+    )
+
+
+def _rival(place: str, section: Advise) -> Rival:
+    """An answer that `infer` left, and what it predicts for the candidates, in counts."""
+    folder = Path(place)
+    if not (folder / "config.toml").is_file():
+        raise InputError(f"[advise] '{folder}' holds no config.toml; give a folder that sqwirrel infer has left")
+    posterior, config = store.load(folder / "posterior.h5"), load(folder / "config.toml")
+    work = study(config, kept(folder, config))
+    where = _candidates(work.experiment.measurement, section)
+    candidates = experiment(work.config.instrument, work.experiment.model, where, work.config.one)
+    return _in_counts(posterior, candidates, work.prior.fixed, section.factor)
+
+
+def _candidates(measured: Measurement, section: Advise) -> Measurement:
+    """Every energy at every wavevector, under the conditions of what was measured: bins, or points if it was a scan."""
+    points = measured.points
+    if isinstance(points, QShells):
+        raise InputError("[advise] finds places in (q, energy) of a crystal; this result is of a powder")
+    q, edges = section.q(points.lattice), section.energy.build()
+    if not isinstance(points, QPoints):
+        line = QPath(points.lattice, q, torch.zeros(3, 3, dtype=torch.float64))
+        return replace(measured, points=line, energy=edges, exposure=None, exposure_unit=None)
+    centres = ((edges[:-1] + edges[1:]) / 2).repeat(len(q))
+    every = QPoints(points.lattice, q.repeat_interleave(section.energy.bins, 0), plane=points.plane)
+    rows = centres[:, None].expand(-1, 2)
+    return replace(measured, points=every, energy=rows, exposure=None, exposure_unit=None)
+
+
+def _in_counts(posterior: Posterior, candidates: Experiment, fixed: Mapping[str, float], factor: float) -> Rival:
+    """All that the intensity is linear in, times `factor`."""
+    by = [factor if name in candidates.linear else 1.0 for name in posterior.names]
+    draws = posterior.draws * torch.tensor(by, dtype=posterior.draws.dtype)
+    known = {name: value * (factor if name in candidates.linear else 1.0) for name, value in fixed.items()}
+    return Rival(replace(posterior, draws=draws), candidates, known)
+
+
+def _mapping(told: Told, candidates: Experiment, section: Advise) -> dict[str, Any]:
+    """The advice as one object: what to do in order, and the value of every candidate."""
+    found: dict[str, Any] = {"minutes": section.minutes, "picks": _picks(told)}
+    if isinstance(told, Advice):
+        found = {"wanted": list(told.before), "before": dict(told.before), **found}
+        unit = "mean logarithm by which the wanted errors shrink, per minute"
+    else:
+        unit = "expected logarithm of the Bayes factor of the true model, per minute"
+    edges = section.energy.build()
+    return {
+        **found,
+        "gain": {
+            "unit": unit,
+            "q": section.q(candidates.model.lattice).tolist(),
+            "energy": ((edges[1:] + edges[:-1]) / 2).tolist(),
+            "values": told.gain.reshape(-1, section.energy.bins).tolist(),
+        },
+    }
+
+
+def _picks(told: Told) -> list[dict[str, Any]]:
+    rows, spent = [], 0.0
+    for each in told.picks if isinstance(told, Advice) else told.probes:
+        spent += each.minutes
+        row = {"q": list(each.q), "energy": sum(each.energy) / 2, "minutes": each.minutes, "spent": spent}
+        rows.append(row | (_promise(each) if isinstance(each, Pick) else _odds(each)))
+    return rows
+
+
+def _promise(pick: Pick) -> dict[str, Any]:
+    return {"sd": dict(pick.sd)}
+
+
+def _odds(probe: Probe) -> dict[str, Any]:
+    counts = {name: {"mean": mean, "sd": sd} for name, (mean, sd) in probe.counts.items()}
+    return {"bayes_factor": probe.factor, "counts": counts}

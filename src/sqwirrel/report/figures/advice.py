@@ -1,0 +1,98 @@
+"""Where to measure next: the value of every candidate in (q, energy), the picks in their order, and what they bring."""
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from sqwirrel.infer.advise import Advice, Separation
+from sqwirrel.report.axes import Across, across
+from sqwirrel.report.figures.style import ACCENT, INK, STYLE
+from sqwirrel.spectra import Measurement, QPath, QShells
+
+SIZE = (9.0, 3.8)
+MOST_CORNERS = 6
+
+
+@mpl.rc_context(STYLE)
+def advice(told: Advice | Separation, candidates: Measurement, bins: int) -> Figure:
+    """A map of gain per minute with the picks numbered, and beside it what is expected after each of them.
+
+    `candidates` are bins along a path, or points of a scan: `bins` energies at each wavevector in turn.
+    """
+    figure = Figure(figsize=SIZE, layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, width_ratios=(3, 2))
+    _gains(left, told, candidates, bins)
+    _promises(right, told)
+    return figure
+
+
+def _gains(axes: Axes, told: Advice | Separation, candidates: Measurement, bins: int) -> None:
+    axis = _axis(candidates, bins)
+    energy = candidates.energy_centres.reshape(-1, bins)[0]
+    step = (energy[1] - energy[0]) if bins > 1 else energy.new_tensor(1.0)
+    edges = torch.cat((energy - step / 2, energy[-1:] + step / 2))
+    gain = told.gain.reshape(-1, bins)
+    mesh = axes.pcolormesh(axis.edges.numpy(), edges.numpy(), gain.T.numpy(), cmap="viridis", rasterized=True, vmin=0.0)
+    what = "shrinkage of log σ" if isinstance(told, Advice) else "log Bayes factor"
+    axes.figure.colorbar(mesh, ax=axes, label=f"{what} per minute")
+    picks = told.picks if isinstance(told, Advice) else told.probes
+    _numbered(axes, [each.candidate for each in picks], (axis.edges[1:] + axis.edges[:-1]) / 2, energy)
+    axes.set(title="What one point now would tell", xlabel=axis.label, ylabel="energy (meV)")
+    if axis.ticks:
+        axes.set_xticks(axis.ticks, axis.names)
+
+
+def _numbered(axes: Axes, picks: list[int], q: Float[Tensor, " point"], energy: Float[Tensor, " energy"]) -> None:
+    """A ring round each candidate that was picked, with the numbers of its picks."""
+    for n, candidate in enumerate(dict.fromkeys(picks)):
+        numbers = ", ".join(str(k + 1) for k, each in enumerate(picks) if each == candidate)
+        point, bin_ = divmod(candidate, len(energy))
+        place = float(q[point]), float(energy[bin_])
+        axes.plot(*place, "o", ms=7, mfc="none", mec=ACCENT, mew=1.3)
+        axes.annotate(
+            numbers,
+            place,
+            xytext=(7, 5 if n % 2 == 0 else -10),
+            textcoords="offset points",
+            fontsize=8,
+            color=INK,
+            bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.8},
+        )
+
+
+def _axis(candidates: Measurement, bins: int) -> Across:
+    """Along the path that the wavevectors are, or by their number where they turn too often or do not move."""
+    points = candidates.points
+    assert not isinstance(points, QShells)
+    q = points.q[::bins] if candidates.is_scan else points.q
+    line = QPath(points.lattice, q, torch.zeros(3, 3, dtype=torch.float64))
+    found = across(Measurement(line, [0.0, 1.0], None))
+    if len(q) > 1 and len(found.names) <= MOST_CORNERS and bool((found.edges.diff() > 0).all()):
+        return found
+    shown = np.unique(np.linspace(0, len(q) - 1, min(len(q), 5)).round().astype(int))
+    names = tuple("\n".join(f"{x:.3g}" for x in (q[k] + 0.0).tolist()) for k in shown)
+    return Across(torch.arange(len(q) + 1) - 0.5, "wavevectors in turn (rlu)", tuple(map(float, shown)), names)
+
+
+def _promises(axes: Axes, told: Advice | Separation) -> None:
+    picks = told.picks if isinstance(told, Advice) else told.probes
+    minutes = np.cumsum([0.0, *(each.minutes for each in picks)])
+    if isinstance(told, Advice):
+        for name, now in told.before.items():
+            axes.plot(minutes, [1.0, *(pick.sd[name] / now for pick in told.picks)], "o-", ms=3, lw=1.0, label=name)
+        axes.set(title="What is promised", ylabel="error, of that now", ylim=(0, 1.05))
+        axes.legend()
+    else:
+        axes.plot(minutes, [1.0, *(probe.factor for probe in told.probes)], "o-", ms=3, lw=1.0, color=INK)
+        axes.axhline(100, color="#999999", lw=0.8)
+        axes.set(title="What is promised", ylabel="Bayes factor of the true model", yscale="log")
+    for k, time in enumerate(minutes[1:]):
+        axes.annotate(str(k + 1), (time, 0), xycoords=("data", "axes fraction"), xytext=(0, 3), fontsize=7,
+                      textcoords="offset points", ha="center", color="#777777")  # fmt: skip
+    axes.set_xlabel("minutes, moving and counting")
