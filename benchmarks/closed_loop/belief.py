@@ -121,4 +121,5 @@ def _posterior(model: str, draws: torch.Tensor, log_weight: torch.Tensor, log_ev
         seconds=0.0,
         record=Record(versions={}),
         anchor=torch.zeros(2, len(candidates().names), dtype=torch.float64),
+        widening=torch.ones(len(names), dtype=torch.float64),
     )

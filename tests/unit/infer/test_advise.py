@@ -38,6 +38,7 @@ POSTERIOR = Posterior(
     seconds=0.0,
     record=Record.start(),
     anchor=torch.zeros(2, 4).double(),
+    widening=torch.ones(2).double(),
 )
 
 

@@ -50,6 +50,7 @@ def believed(n=200, **columns):
         seconds=0.0,
         record=Record.start(seeds={}),
         anchor=torch.zeros(2, p, dtype=torch.float64),
+        widening=torch.ones(p, dtype=torch.float64),
     )
 
 

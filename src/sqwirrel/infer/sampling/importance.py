@@ -24,7 +24,8 @@ are 2 % too narrow on average, up to 16 % where their tails are long (`benchmark
 """
 PARETO, FINITE = 0.7, 0.5
 """Tail of the weights from which on they are not trusted, and below which their variance is finite."""
-MORE = 3
+MORE, FEW = 3, 0.25
+"""So many more rounds follow at most, and as long as this share of the draws or less is effective."""
 KERNELS, WIDTH = 64, 0.7
 """Proposals of the rounds that follow a heavy tail: so many components of this width, in posterior widths."""
 EQUAL = 0.01
@@ -94,7 +95,7 @@ def importance(
 ) -> Weighted:
     """Weighted draws from the posterior; from the second round on, proposals have the moments of all draws so far.
 
-    Up to `MORE` rounds follow while the weights have no finite variance, with kernels round the draws for proposals.
+    Up to `MORE` rounds follow while weights have no finite variance or few draws are effective, with kernels round the draws for proposals.
     """
     generator, mixtures = (
         stream(seed, "importance"),
@@ -108,7 +109,8 @@ def importance(
         value, stopped = _evaluate(target, new, value, max(draws, sum(sizes[: k + 1])), progress)
         z = torch.cat((z, new[: len(value) - len(z)]))
         weighted = _weigh(z, value, mixtures, [*sizes[:k], len(value) - sum(sizes[:k])])
-        if stopped or (k + 1 >= rounds and (weighted.pareto_k < FINITE or k + 1 == len(sizes))):
+        good = weighted.pareto_k < FINITE and weighted.effective > FEW * len(z)
+        if stopped or (k + 1 >= rounds and (good or k + 1 == len(sizes))):
             break
         adapted = _adapted(mixtures[-1] if k + 1 < rounds else mixtures[0], weighted)
         mixtures.append(adapted if k + 1 < rounds else _kernels(adapted, weighted, generator))
