@@ -1,6 +1,7 @@
 """Importance sampling against posteriors in closed form, and the shape of Pareto tails against known ones."""
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -53,7 +54,10 @@ def test_gaussian_posterior_is_recovered(rounds: int) -> None:
     assert weighted.pareto_k < 0.5
 
 
-def test_a_proposal_that_is_three_times_too_narrow_is_mended_by_a_second_round() -> None:
+def test_a_proposal_that_is_three_times_too_narrow_is_mended_by_a_second_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.modules["sqwirrel.infer.sampling.importance"], "MORE", 0)
     (best,) = basins(refine(PROBLEM.target, PROBLEM.mean[None]))
     narrow = [replace(best, precision=9 * best.precision)]
     once, twice = (importance(PROBLEM.target, narrow, draws=4000, rounds=k, seed=1) for k in (1, 2))
@@ -65,6 +69,7 @@ def test_information_that_counts_assignments_as_known_is_widened(monkeypatch: py
     """Targets of peaks are those with parameters that the prior is expected to decide."""
     (best,) = basins(refine(PROBLEM.target, PROBLEM.mean[None]))
     narrow = [replace(best, precision=9 * best.precision)]
+    monkeypatch.setattr(sys.modules["sqwirrel.infer.sampling.importance"], "MORE", 0)
     plain = importance(PROBLEM.target, narrow, draws=4000, rounds=1, seed=1)
     monkeypatch.setattr(Target, "assumed", {"outliers"})
     wider = importance(PROBLEM.target, narrow, draws=4000, rounds=1, seed=1)

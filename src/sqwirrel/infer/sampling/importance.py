@@ -95,7 +95,8 @@ def importance(
 ) -> Weighted:
     """Weighted draws from the posterior; from the second round on, proposals have the moments of all draws so far.
 
-    Up to `MORE` rounds follow while weights have no finite variance or few draws are effective, with kernels round the draws for proposals.
+    Up to `MORE` rounds follow while weights have no finite variance or few draws are effective, with kernels round the
+    draws for proposals.
     """
     generator, mixtures = (
         stream(seed, "importance"),
