@@ -43,10 +43,10 @@ class Settings:
     moves: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.screen, self.starts, self.rounds, self.moves + 1) < 1 or self.draws < 50:
+        if min(self.screen, self.starts, self.rounds, self.moves + 1) < 1 or self.draws < max(50, 10 * self.rounds):
             raise InputError(
-                "infer needs screen, starts and rounds of at least 1, draws of at least 50, moves of at least 0; got "
-                f"screen = {self.screen}, starts = {self.starts}, rounds = {self.rounds}, draws = {self.draws}, "
+                "infer needs screen, starts and rounds of at least 1, at least 50 draws and 10 a round, moves of 0 on; "
+                f"got screen = {self.screen}, starts = {self.starts}, rounds = {self.rounds}, draws = {self.draws}, "
                 f"moves = {self.moves}"
             )
 

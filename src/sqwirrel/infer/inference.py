@@ -93,7 +93,7 @@ def _sampled(fine: Fine, settings: Settings, tell: Progress) -> Weighted:
     try:
         return moved(fine.target, weighted, fine.basins, **how, progress=lambda done, n: tell("moving", done, n))
     except KeyboardInterrupt:
-        return weighted
+        return replace(weighted, remembered=1.0)  # nothing was forgotten
 
 
 def _proposed(proposal: Proposal | None, data: Data, settings: Settings) -> tuple[Draws | None, list[Check]]:

@@ -10,7 +10,7 @@ from sqwirrel.infer.terms import Simulator
 from sqwirrel.record import Record
 from sqwirrel.seeds import stream
 
-UNLIKE = ("deviance_per_bin", "deviance_per_peak", "peaks_explained", "seen_before")
+UNLIKE = ("deviance_per_bin", "deviance_per_peak", "peaks_explained")
 """Checks whose failure leaves no answer."""
 MISFIT = (*UNLIKE, "residual_structure", "predictive")
 """Checks that say whether the data are described."""
@@ -113,11 +113,17 @@ class Posterior:
 
     @property
     def widened(self) -> "Posterior":
-        """With the draws stretched from their median by `widening`: intervals that know of the misfit's scatter.
-
-        They may cross the bounds of the prior. A bias that the misfit has everywhere alike is not in them.
+        """With the draws of each basin stretched from their median by `widening`: intervals that know of the misfit's
+        scatter. They may cross the bounds of the prior. A bias that the misfit has everywhere alike is not in them.
         """
-        draws = self.median + (self.draws - self.median) * self.widening
+        weight, draws, by = self.log_weight.exp(), self.draws.clone(), self.widening.nan_to_num(1.0)
+        places = torch.stack([basin.theta for basin in self.basins]) if self.basins else self.median[None]
+        home = ((self.draws[:, None] - places) / self.limit).square().sum(2).argmin(1)
+        for k in home.unique(sorted=True).tolist():  # type: ignore[no-untyped-call]
+            mine = home == k
+            if int(mine.sum()) > 1 and float(weight[mine].sum()) > 0:
+                middle = weighted_quantile(draws[mine], weight[mine] / weight[mine].sum(), 0.5)
+                draws[mine] = middle + (draws[mine] - middle) * by
         return replace(self, draws=draws, widening=torch.ones_like(self.widening))
 
     @property

@@ -76,7 +76,9 @@ def _checks_into(group: h5py.Group, checks: tuple[Check, ...]) -> None:
 
 def _read(file: h5py.File, path: Path) -> Posterior:
     if file.attrs.get("format") != FORMAT or int(file.attrs["version"]) != VERSION:
-        raise InputError(f"{path.name} is not a posterior of version {VERSION} that sqwirrel wrote")
+        raise InputError(
+            f"{path.name} is not a posterior of version {VERSION} that sqwirrel wrote; run sqwirrel infer again"
+        )
     fields: dict[str, Any] = {name: _words(file[name]) for name in STRINGS}
     fields |= {name: torch.from_numpy(file[name][()]) for name in TENSORS}
     fields |= {name: float(file.attrs[name]) for name in SCALARS}

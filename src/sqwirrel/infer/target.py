@@ -141,7 +141,8 @@ class Target:
     def columns(self, term: Term) -> tuple[Tensor, Tensor]:
         """The free parameters of a term: their columns there, and here."""
         here = [k for k, name in enumerate(term.names) if name in self.names]
-        return torch.tensor(here), torch.tensor([self.names.index(term.names[k]) for k in here])
+        there = [self.names.index(term.names[k]) for k in here]
+        return torch.tensor(here, dtype=torch.long), torch.tensor(there, dtype=torch.long)
 
     def _log_likelihood(self, deviance: Tensor) -> Tensor:
         return sum(term.log_normalisation for term in self.terms) - 0.5 * deviance

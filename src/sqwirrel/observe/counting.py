@@ -29,6 +29,10 @@ class Counting(Protocol):
     is_poisson: bool
 
     @property
+    def efficiency(self) -> float:
+        """Fisher information over that of a normal law of the variance that a fit weighs with."""
+
+    @property
     def typical(self) -> float:
         """Mean deviance of a bin that follows the law."""
 
@@ -65,7 +69,7 @@ class Poisson:
     """Raw counts: log L = sum n log mu - mu - log n!. The spectrum must be in counts."""
 
     is_poisson = True
-    typical = 1.0
+    typical = efficiency = 1.0
 
     def observe(
         self,
@@ -138,7 +142,7 @@ class Gaussian:
 
     floor: float | None = None
     is_poisson = False
-    typical = 1.0
+    typical = efficiency = 1.0
 
     def __post_init__(self) -> None:
         if self.floor is not None and not self.floor > 0:
@@ -205,6 +209,11 @@ class Robust:
         if not 1 <= self.freedom < math.inf:
             raise InputError(f"robust counting has {self.freedom} degrees of freedom; use at least 1, 4 as a rule")
         Gaussian(self.floor)
+
+    @property
+    def efficiency(self) -> float:
+        """(nu + 1) / (nu + 3)."""
+        return (self.freedom + 1) / (self.freedom + 3)
 
     @property
     def typical(self) -> float:

@@ -195,7 +195,7 @@ def _parameter(row: Summary) -> dict[str, Any]:
         "interval68": list(row.interval68),
         "interval95": list(row.interval95),
         "limit": _finite(row.limit),
-        "widening": row.widening,
+        "widening": _finite(row.widening),
     }
 
 
@@ -228,7 +228,7 @@ def in_words(row: dict[str, Any]) -> dict[str, str]:
         "interval95": interval(*row["interval95"]),
         "prior": row.get("prior", ""),
         "limit": plain(row["limit"]) if row["limit"] is not None else "none",
-        "widening": f"× {row['widening']:.1f}",
+        "widening": f"× {row['widening']:.1f}" if row["widening"] is not None else "–",
     }
     if "truth" in row:
         shown["truth"] = with_error(row["truth"], sd).partition("(")[0]

@@ -4,11 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from sqwirrel.infer.checks.misfit import ALARM, HELD, boxed, held_check, misfit_checks, predictive_check, widening
-from sqwirrel.infer.posterior import Check
+from sqwirrel.infer.checks.misfit import ALARM, HELD, boxed, held_check, misfit_checks, widening
+from sqwirrel.infer.posterior import Basin, Check
 from sqwirrel.infer.refine import Optimum, basins, refine
 from sqwirrel.infer.target import Target
-from sqwirrel.infer.terms import SpectrumTerm
 from sqwirrel.model.prior import Fixed, Normal, Prior
 from sqwirrel.observe import Poisson
 from tests.unit.infer.test_posterior import posterior
@@ -24,9 +23,8 @@ def fitted(y: Tensor, toy: Toy, prior: Prior) -> tuple[Target, Optimum]:
 
 
 def alarm(target: Target, best: Optimum) -> Check:
-    (term,) = target.terms
-    assert isinstance(term, SpectrumTerm)
-    return predictive_check(term, target.full(target.prior.constrain(best.z[None])), [0, 1], seed=1)
+    (found,) = [check for check in misfit_checks(target, best, seed=1) if check.name == "predictive"]
+    return found
 
 
 def problem(extra: Tensor, seed: int) -> tuple[Target, Optimum]:
@@ -54,10 +52,7 @@ def test_counts_are_compared_with_counts() -> None:
     for mean, quiet in ((torch.full((BINS,), 0.3), True), (0.3 + 0.29 * torch.linspace(0, 25, BINS).sin(), False)):
         counts = torch.poisson(mean.double(), generator=torch.Generator().manual_seed(3))
         target, best = fitted(counts, toy, prior)
-        (term,) = target.terms
-        assert isinstance(term, SpectrumTerm)
-        found = predictive_check(term, target.full(prior.constrain(best.z[None])), [0], seed=1)
-        assert found.passed is quiet
+        assert alarm(target, best).passed is quiet
 
 
 def test_a_held_parameter_is_pulled_to_where_a_fit_of_it_goes() -> None:
@@ -109,3 +104,35 @@ def test_no_answer_where_the_fit_fails_and_wider_intervals_where_it_misfits() ->
     wide = type(found)(**{**vars(found), "widening": one}).widened
     assert wide.summary()[0].interval95 == pytest.approx([2 * x for x in found.summary()[0].interval95])
     assert wide.widening.tolist() == [1.0]
+
+
+@pytest.mark.parametrize("bins", [3, 8])
+def test_a_few_bins_that_are_met_are_not_an_alarm(bins: int) -> None:
+    """As many free parameters as bins, or nearly: nothing is left of the noise, in the data as in replicas."""
+    toy, A = linear(("a", "b"), bins)
+    prior = Prior(a=Normal(0, 10), b=Normal(0, 10), scale=Fixed(1), background=Normal(0, 10))
+    found = []
+    for k in range(20):
+        target = Target.of(toy, prior, spectrum(toy, A @ torch.ones(2).double() + ERROR * noise(bins, k), ERROR))
+        best = basins(refine(target, torch.zeros(1, 3).double()))[0]
+        found.append(alarm(target, best).value)
+        if bins == 3:
+            assert widening(target, best).isnan().all()
+    assert sum(value > ALARM for value in found) <= 1
+
+
+def test_one_stray_count_is_no_alarm() -> None:
+    toy = Toy(("a",), lambda theta: theta[:, :1] * (torch.arange(BINS) < 300).double(), BINS, counting=Poisson())
+    counts = torch.poisson(4.0 * (torch.arange(BINS) < 300).double(), generator=torch.Generator().manual_seed(3))
+    counts[500] = 1
+    assert alarm(*fitted(counts, toy, Prior(a=Normal(1, 5), **HELD_AT))).passed
+
+
+def test_basins_are_widened_apart() -> None:
+    draws = torch.cat((torch.linspace(-1, 1, 101), torch.linspace(19, 21, 101))).double()[:, None]
+    found = posterior(draws, torch.full((202,), 1 / 202).double())
+    places = tuple(Basin(torch.tensor([x]).double(), 0.0, 1, 0.5) for x in (0.0, 20.0))
+    wide = type(found)(**{**vars(found), "basins": places, "widening": torch.tensor([3.0]).double()}).widened
+    assert wide.draws.abs().min() < 0.1
+    assert float(wide.draws.min()) == pytest.approx(-3, abs=0.1)
+    assert float(wide.draws.max()) == pytest.approx(23, abs=0.1)

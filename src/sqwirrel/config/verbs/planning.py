@@ -16,7 +16,8 @@ from sqwirrel.config.toml import dumps, load
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior, store
 from sqwirrel.infer.advise import Advice, Pick, Probe, Rival, Separation, advise, advise_between
-from sqwirrel.observe import Experiment
+from sqwirrel.lattice import Lattice
+from sqwirrel.observe import ConstantBackground, Experiment
 from sqwirrel.record import Record
 from sqwirrel.report import figures
 from sqwirrel.spectra import Measurement, QPath, QPoints, QShells
@@ -47,7 +48,7 @@ def _shrinking(known: Rival, section: Advise) -> Advice:
         known.candidates,
         section.wanted,
         minutes=section.minutes,
-        moving=section.moving(known.candidates.model.lattice),
+        moving=section.moving(lattice_of(known.candidates)),
         pick=section.pick,
         fixed=known.fixed,
         draws=section.draws,
@@ -62,7 +63,7 @@ def _between(known: Mapping[str, Rival], section: Advise) -> Separation:
     return advise_between(
         {name or first.name: rival for name, rival in known.items()},
         minutes=section.minutes,
-        moving=section.moving(first.lattice),
+        moving=section.moving(lattice_of(known[""].candidates)),
         pick=section.pick,
         draws=section.draws,
         seed=section.seed,
@@ -76,9 +77,21 @@ def _rival(place: str, section: Advise) -> Rival:
         raise InputError(f"[advise] '{folder}' holds no config.toml; give a folder that sqwirrel infer has left")
     posterior, config = store.load(folder / "posterior.h5"), load(folder / "config.toml")
     work = study(config, kept(folder, config))
+    if not isinstance(work.experiment.instrument.background, ConstantBackground):
+        raise InputError(
+            f"[advise] the answer in '{folder}' has a background that depends on its bins, and says nothing of others; "
+            "infer again with background kind = 'constant'"
+        )
     where = _candidates(work.experiment.measurement, section)
     candidates = experiment(work.config.instrument, work.experiment.model, where, work.config.one)
     return _in_counts(posterior, candidates, work.prior.fixed, section.factor)
+
+
+def lattice_of(candidates: Experiment) -> Lattice:
+    """That in which the measurement writes wavevectors; the model may have a larger cell."""
+    points = candidates.measurement.points
+    assert not isinstance(points, QShells)
+    return points.lattice
 
 
 def _candidates(measured: Measurement, section: Advise) -> Measurement:
@@ -117,7 +130,7 @@ def _mapping(told: Told, candidates: Experiment, section: Advise) -> dict[str, A
         **found,
         "gain": {
             "unit": unit,
-            "q": section.q(candidates.model.lattice).tolist(),
+            "q": section.q(lattice_of(candidates)).tolist(),
             "energy": ((edges[1:] + edges[:-1]) / 2).tolist(),
             "values": told.gain.reshape(-1, section.energy.bins).tolist(),
         },

@@ -93,6 +93,8 @@ def advise(
     minutes between places; without it moving is free. A candidate may be picked again.
     """
     names = tuple(wanted) or tuple(name for name in candidates.model.names if name in posterior.names)
+    if not names:
+        raise InputError("the posterior has no parameter of the model; say in `wanted` which errors should shrink")
     if unknown := [name for name in names if name not in posterior.names]:
         raise InputError(f"the posterior has parameters {posterior.names}, nothing about '{unknown[0]}'")
     if minutes <= 0 or pick < 1 or draws < 1:

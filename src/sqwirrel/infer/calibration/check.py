@@ -209,6 +209,9 @@ def _measured(
     experiment: Experiment, truth: Prior, prior: Prior, seed: int, k: int, like: Spectrum | None
 ) -> tuple[Tensor, Spectrum]:
     """The first stable draw of trial `k`, in the order of `prior`, and its spectrum."""
+    known = {*truth.names, *truth.fixed, *prior.fixed}
+    if missing := [name for name in experiment.names if name not in known]:
+        raise InputError(f"the truth says nothing about '{missing[0]}'; give a prior of it, too")
     draws = truth.sample(64, _number(seed, f"truth {k}"))
     column = {name: draws[:, i] for i, name in enumerate(truth.names)}
     fixed = {name: draws.new_full((len(draws),), value) for name, value in {**prior.fixed, **truth.fixed}.items()}

@@ -31,7 +31,8 @@ def emulation_checks(target: Target, optimum: Optimum, weighted: Weighted) -> li
         return []
     model = target.with_terms(_modelled(term) for term in target.terms)
     z = _spread_out(weighted)
-    away = model.slope(z).gradient - target.slope(z).gradient
+    real = model.slope(z)
+    away = real.gradient - target.slope(z).gradient
     shift = (away @ optimum.covariance).square().mean(0).sqrt() / optimum.covariance.diagonal().sqrt()
     k, covered = int(shift.argmax()), _covered(target)
     meaning = (
@@ -39,7 +40,12 @@ def emulation_checks(target: Target, optimum: Optimum, weighted: Weighted) -> li
     )
     if covered < COVERED:
         meaning += f"; it has learnt {100 * covered:.0f} % of the prior, and rules out the rest"
-    return [Check("emulation", float(shift[k]) <= EMULATION and covered >= COVERED, float(shift[k]), meaning)]
+    stable = bool(real.log_posterior.isfinite().all())
+    if not stable:
+        meaning += "; the model itself says that its order is unstable there"
+    return [
+        Check("emulation", stable and float(shift[k]) <= EMULATION and covered >= COVERED, float(shift[k]), meaning)
+    ]
 
 
 def _is_emulated(term: Term) -> bool:

@@ -48,7 +48,8 @@ def labelled(checks: list[Check], term: Term) -> list[Check]:
 
 
 def _spectrum_checks(term: SpectrumTerm, theta: Float[Tensor, "1 own"]) -> tuple[float, list[Check]]:
-    deviance, most = float(term.deviance(theta)), DEVIANCE * term.experiment.instrument.counting.typical
+    deviance, typical = float(term.deviance(theta)), term.experiment.instrument.counting.typical
+    most = typical * max(DEVIANCE, 1 + PEAK_DEVIANCE * (2 / term.size) ** 0.5)
     per_bin, (largest, where) = deviance / term.size, _misfit(term, theta)
     return deviance, [
         Check(

@@ -16,12 +16,15 @@ from sqwirrel.infer.posterior import Check
 from sqwirrel.infer.refine import Optimum
 from sqwirrel.infer.target import Target
 from sqwirrel.infer.terms import SpectrumTerm, Term
+from sqwirrel.observe.counting import STRAY
 from sqwirrel.seeds import stream
 
 SCALES = ((1, 1), (3, 3), (5, 7), WINDOW, (15, 25))
 """Bins, along the rows and columns of `planes`, over which residuals are averaged."""
 REPLICAS, VALUES = (24, 100), 4_000_000
 """Fewest and most replicas; between them as many as have this many bins."""
+LEAST = 0.2
+"""Standard deviation of replicas taken at least: where a fit leaves no noise, it leaves what it lacks to converge."""
 ALARM = 5.0
 """Standard deviations of replicas by which the residuals of data may differ from them."""
 HELD = 4.0
@@ -30,23 +33,27 @@ HELD = 4.0
 
 def misfit_checks(target: Target, optimum: Optimum, seed: int) -> list[Check]:
     """`predictive` of every spectrum, and `held` where parameters are."""
-    full = target.full(target.prior.constrain(optimum.z[None]))
-    found = [
-        check
-        for term in target.terms
-        if isinstance(term, SpectrumTerm)
-        for check in labelled([predictive_check(term, target.own(term, full), _free(target, term), seed)], term)
-    ]
+    full, stretch = target.full(target.prior.constrain(optimum.z[None])), target.stretch(optimum.z[None])[0]
+    covariance, found = optimum.covariance * stretch * stretch[:, None], []
+    for term in target.terms:
+        if isinstance(term, SpectrumTerm):
+            known = torch.zeros(len(term.names), len(term.names), dtype=full.dtype)
+            here, there = target.columns(term)
+            known[here[:, None], here] = covariance[there[:, None], there]
+            found += labelled([predictive_check(term, target.own(term, full), known, seed)], term)
     return found + held_check(target, optimum)
 
 
-def predictive_check(term: SpectrumTerm, theta: Float[Tensor, "1 own"], free: list[int], seed: int) -> Check:
+def predictive_check(
+    term: SpectrumTerm, theta: Float[Tensor, "1 own"], covariance: Float[Tensor, "own own"], seed: int
+) -> Check:
     """How far sums of squares and maxima of averaged residuals are from those of replicas, at the worst scale.
 
-    Replicas are the best fit with noise, less what a refit of the `free` parameters would take of that noise.
+    Replicas are the best fit with noise, less what a refit would take of that noise: parameters move by the posterior's
+    `covariance` (0 for held ones) times the gradient.
     """
     planes, valid = term.experiment.measurement.planes, term.observed.valid
-    real, noise = term.residual(theta)[None], _replicas(term, theta, free, seed)
+    real, noise = term.residual(theta)[None], _replicas(term, theta, covariance, seed)
     there = valid.take(planes)
     away = torch.stack([_distance(_on(planes, real), _on(planes, noise), there, window) for window in SCALES])
     k = int(away.argmax())
@@ -61,19 +68,20 @@ def predictive_check(term: SpectrumTerm, theta: Float[Tensor, "1 own"], free: li
 
 
 def _replicas(
-    term: SpectrumTerm, theta: Float[Tensor, "1 own"], free: list[int], seed: int
+    term: SpectrumTerm, theta: Float[Tensor, "1 own"], covariance: Float[Tensor, "own own"], seed: int
 ) -> Float[Tensor, "replica point energy"]:
     """Residuals of noise alone, as a normal law would have them, after a linear refit."""
     counting, valid = term.experiment.instrument.counting, term.observed.valid
     linear = term.experiment.linearise(theta)
-    mu, J = linear.expected[0, valid], linear.slope[0][free][:, valid]
+    mu, J = linear.expected[0, valid], linear.slope[0][:, valid]
+    law = mu.clamp(min=STRAY) if counting.is_poisson else mu
     few, many = REPLICAS
     generator, n = stream(seed, "replicas"), max(few, min(many, VALUES // max(1, len(mu))))
-    drawn = torch.stack([counting.sample(mu, term.observed, generator) for _ in range(n)])
-    residual = torch.stack([counting.residual(mu, replace(term.observed, intensity=row)) for row in drawn])
-    basis = torch.linalg.qr((J * counting.weight(mu[None], term.observed)[0].sqrt()).T).Q
     found = torch.zeros(n, *valid.shape, dtype=mu.dtype)
-    found[:, valid] = counting.as_normal(residual - (residual @ basis) @ basis.T)
+    for replica in found:
+        drawn = replace(term.observed, intensity=counting.sample(law, term.observed, generator))
+        push = J @ (counting.weight(law[None], drawn)[0] * (drawn.intensity - law))
+        replica[valid] = counting.as_normal(counting.residual(law + (covariance @ push) @ J, drawn))
     return found
 
 
@@ -87,7 +95,7 @@ def _distance(
     count = boxed(valid.to(real.dtype)[None], window).clamp(min=1)
     mine, theirs = (torch.where(valid, boxed(each, window) / count.sqrt(), 0.0).flatten(1) for each in (real, noise))
     pairs = [((x**2).sum(1), x.abs().amax(1)) for x in (mine, theirs)]
-    far = [(one - many.mean()) / many.std().clamp(min=1e-12) for one, many in zip(*pairs, strict=True)]
+    far = [(one - many.mean()) / many.std().clamp(min=LEAST) for one, many in zip(*pairs, strict=True)]
     return torch.cat(far)
 
 
@@ -124,15 +132,16 @@ def held_check(target: Target, optimum: Optimum) -> list[Check]:
 
 
 def widening(target: Target, optimum: Optimum) -> Float[Tensor, " parameter"]:
-    """How many times larger the scatter of the residuals, correlated within `WINDOW`, makes each error; at least 1."""
+    """How many times larger the scatter of the residuals, correlated within `WINDOW`, makes each error; at least 1.
+
+    NaN where a spectrum has no more windows than free parameters: their scatter then says nothing.
+    """
     full, covariance = target.full(target.prior.constrain(optimum.z[None])), optimum.covariance
-    scatter = optimum.precision - optimum.information
+    scatter, stretch = optimum.precision - optimum.information, target.stretch(optimum.z[None])[0]
     for term in target.terms:
-        own = target.own(term, full)
         here, there = target.columns(term)
         spread = torch.zeros_like(scatter)
-        spread[there[:, None], there] = _scatter(term, own, here.tolist())
-        stretch = target.stretch(optimum.z[None])[0]
+        spread[there[:, None], there] = _scatter(term, target.own(term, full), here.tolist())
         scatter = scatter + spread * stretch * stretch[:, None]
     real = (covariance @ scatter @ covariance).diagonal()
     return (real / covariance.diagonal()).clamp(min=1).sqrt()
@@ -153,7 +162,9 @@ def _scatter(term: Term, theta: Float[Tensor, "1 own"], free: list[int]) -> Floa
     block = (plane[:, None, None] * (rows[-1] + 1) + rows[:, None]) * (columns[-1] + 1) + columns
     total = torch.zeros(len(free), int(block.max()) + 1, dtype=mu.dtype)
     total.index_add_(1, block.flatten(), push[:, planes.flatten()])
-    return total @ total.T
+    windows = int((torch.bincount(block.flatten()[valid.flatten()[planes.flatten()]]) > 0).sum())
+    left = windows - len(free)  # the fit has made the sum over windows zero, in as many directions
+    return total @ total.T * (windows / left if left > 0 else torch.nan)
 
 
 def _whole(target: Target, optimum: Optimum) -> tuple[Float[Tensor, " full"], Float[Tensor, "full full"]]:
@@ -166,12 +177,6 @@ def _whole(target: Target, optimum: Optimum) -> tuple[Float[Tensor, " full"], Fl
         rise[where] += slope.gradient[0]
         fisher[where[:, None], where] += slope.information[0]
     return rise, fisher
-
-
-def _free(target: Target, term: Term) -> list[int]:
-    """Columns of a term's parameters that are free."""
-    columns: list[int] = target.columns(term)[0].tolist()
-    return columns
 
 
 def _on(planes: Tensor, maps: Float[Tensor, "map point energy"]) -> Float[Tensor, "map plane row column"]:

@@ -186,7 +186,7 @@ def _kernels(adapted: StudentMixture, weighted: Weighted, generator: torch.Gener
 def _moments(mixture: StudentMixture, k: int, z: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     total, p = weight.sum(), z.shape[1]
     known = float(total**2 / (weight**2).sum()) if len(weight) and total > 0 else 0.0
-    if known < 3 * p:
+    if known < 3 * p + 4:
         return total + 0.02, mixture.centre[k], mixture.root[k]
     weight = weight / total
     centre = weight @ z

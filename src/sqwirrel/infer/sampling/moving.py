@@ -21,6 +21,8 @@ from sqwirrel.seeds import stream
 CHAINS = 64
 LEAPS, LENGTH = 4, 1.6
 """Steps of a trajectory, and its first length: a quarter of a turn in a normal law."""
+LEAST = 5
+"""Moves that are made even if correlations are small: a quarter of a turn makes them zero in a normal law."""
 WANTED = 0.8
 """Share of the trajectories that should be accepted; their length follows it."""
 FORGOTTEN = 0.2
@@ -47,14 +49,14 @@ def moved(
     keep = -(-draws // chains)
     for done in range(moves):
         z, length = _move(target, z, root, length, generator)
-        correlation = _correlation(start, z, home)
+        correlation = max(_correlation(start, z, home), _correlation(start**2, z**2, home))
         if progress is not None:
             progress(done + 1, moves + keep)
-        if correlation < FORGOTTEN:
+        if correlation < FORGOTTEN and done + 1 >= LEAST:
             break
     kept = []
     for done in range(keep):
-        z, length = _move(target, z, root, length, generator)
+        z, _ = _move(target, z, root, length, generator)
         kept.append(z)
         if progress is not None:
             progress(moves + done + 1, moves + keep)

@@ -67,7 +67,7 @@ class SpectrumTerm:
         mu, J = (each[..., self.observed.valid] for each in (expected, slope))
         weighted = self.weight * J * self._inverse_variance(mu)[:, None]
         gradient = torch.einsum("bpn,bn->bp", weighted, self.observed.intensity - mu)
-        return TermSlope(self._deviance(mu, stable), gradient, weighted @ J.mT)
+        return TermSlope(self._deviance(mu, stable), gradient, self._efficiency * weighted @ J.mT)
 
     def profiled(
         self, theta: Float[Tensor, "batch own"], solve: Mapping[str, tuple[float, float]]
@@ -118,6 +118,10 @@ class SpectrumTerm:
         found = torch.zeros(valid.shape, dtype=mu.dtype)
         found[valid] = counting.as_normal(counting.residual(mu, self.observed))
         return found
+
+    @property
+    def _efficiency(self) -> float:
+        return self.experiment.instrument.counting.efficiency
 
     def _inverse_variance(self, expected: Float[Tensor, "batch bin"]) -> Float[Tensor, "batch bin"]:
         return self.experiment.instrument.counting.weight(expected, self.observed)
