@@ -22,9 +22,9 @@ What was tried on the way, from starts at `le` and at an earlier answer (J44 -.5
   6.56 J33 29.0 K .11, log posterior 17 above the earlier answer's basin and 135 above that with J44 and Jc exchanged;
   with more points (25 steps, not converged) J44 .22 Jc 1.15 J43 3.26 J43p 7.00 J33 26.0 K .083, 170 above.
 
-The saved result is no answer: its search (6 of 192 prior draws refined) missed the basin of `le`, which as printed, unrefined, is nearer to
-the fitted maps and peaks together (deviance 564) than the median is (585). The exchanged set is at 1004, the other at
-1213. The table of deviances stands.
+The saved result is no answer: its search (6 of 192 prior draws refined) missed the basin of `le`, which as printed,
+unrefined, is nearer to the fitted maps and peaks together (deviance 564) than the median is (585). The exchanged set is
+at 1004, the other at 1213. The table of deviances stands.
 
 Left over in all of them: the column at |Q| = 1.3, below 9 meV, is brighter than these spin waves by a factor of two.
 """
