@@ -77,6 +77,8 @@ def test_finished_trials_are_not_run_again(tmp_path, calibration) -> None:
     assert [t.seconds for t in more.trials[:2]] == [t.seconds for t in first.trials]
     assert more.trials[2].rank == calibration.trials[2].rank
     assert told == [(1, 3), (2, 3), (3, 3)]
+    with pytest.raises(InputError, match="made with other settings or another prior"):
+        check(experiment(), PRIOR, 3, seed=1, settings=replace(SETTINGS, draws=SETTINGS.draws + 1), folder=tmp_path)
 
 
 def test_a_check_needs_a_trial() -> None:

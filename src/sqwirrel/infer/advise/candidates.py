@@ -12,6 +12,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.infer.posterior import Posterior
 from sqwirrel.lattice import Lattice
 from sqwirrel.observe import Experiment
+from sqwirrel.spectra import QShells
 
 Kind = Literal["bin", "point"]
 Moving = Callable[[Tensor | None, Tensor], Tensor]
@@ -93,7 +94,7 @@ def updated(x: Float[Tensor, "draw column"], k: int, found: Tensor) -> Float[Ten
 def places(candidates: Experiment, each: Kind = "bin") -> Float[Tensor, "candidate 4"]:
     """(h, k, l, E) of the candidates; of a powder |Q| stands for h."""
     points, shape = candidates.measurement.points, candidates.measurement.shape
-    q = points.q if hasattr(points, "q") else torch.nn.functional.pad(points.centres[:, None], (0, 2))
+    q = torch.nn.functional.pad(points.centres[:, None], (0, 2)) if isinstance(points, QShells) else points.q
     energy = candidates.measurement.energy_centres.expand(shape)
     if each == "point":
         return torch.cat((q, energy.mean(1, keepdim=True)), dim=1)

@@ -26,6 +26,7 @@ from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment
 from sqwirrel.seeds import stream
 from sqwirrel.spectra import Spectrum
+from sqwirrel.whole import put_text
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
 SAME = 1.0
@@ -149,12 +150,15 @@ def check(
 ) -> Calibration:
     """Infers `n` simulated measurements with known truths, drawn from `truth` (the prior, if not given).
 
-    With a `folder`, finished trials are kept in trials.jsonl there and not run again. Reduced data take coverage and
+    With a `folder`, finished trials are kept in trials-SEED.jsonl there and not run again, and those of other settings
+    or priors are refused. Reduced data take coverage and
     errors from `like`. The truths have an order that is stable.
     """
     if n < 1:
         raise InputError(f"a check needs at least one simulated measurement, got n = {n}")
-    settings, known = settings or Settings(), _kept(folder, seed)
+    settings = settings or Settings()
+    _same(folder, seed, f"{settings}\n{prior!r}\n{truth!r}\n{'with' if proposal else 'without'} a network\n")
+    known = _kept(folder, seed)
     averages: Averages | None = None
     for k in range(n):
         if k not in known:
@@ -229,6 +233,20 @@ def _measured(
 def _number(seed: int, label: str) -> int:
     """A seed for somebody else."""
     return int(torch.randint(2**31, (), generator=stream(seed, label)))
+
+
+def _same(folder: Path | None, seed: int, purpose: str) -> None:
+    """Refuses a folder with trials of other settings or priors."""
+    if folder is None:
+        return
+    file = folder / f"trials-{seed}.txt"
+    if file.exists() and file.read_text(encoding="utf-8") != purpose:
+        raise InputError(
+            f"the trials in '{folder}' were made with other settings or another prior ({file.name}); choose another "
+            "folder or seed, or remove them"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    put_text(file, purpose)
 
 
 def _kept(folder: Path | None, seed: int) -> dict[int, Trial]:
