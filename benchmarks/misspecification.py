@@ -1,6 +1,6 @@
 """Posteriors where the model of the measurement is wrong: whether the alarm rings, and whether intervals hold.
 
-    python -m benchmarks.misspecification --json FILE [--quick] [--folder DIR] [--spectra 15]
+    python -m benchmarks.misspecification --json FILE [--quick] [--folder DIR] [--spectra 60]
 
 Maps of `benchmarks.pcsmo_like` whose truth differs from what they are inferred with: a width 10 % larger than the held
 one, a second twin of 10 % that the model has not, phonons of 2 % of the magnetic counts that it has not, or that it has
@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +26,22 @@ import torch
 from scipy.stats import rankdata
 
 from benchmarks import pcsmo_like
+from benchmarks.keeping import kept
 from sqwirrel.infer import Posterior, Settings, infer
+from sqwirrel.infer.checks.fit import MISFIT
+from sqwirrel.infer.checks.misfit import ALARM
+from sqwirrel.infer.checks.misfit import HELD as HELD_MOST
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment
 from sqwirrel.record import Record
 from sqwirrel.seeds import stream
 from sqwirrel.spectra import Spectrum
 
-HELD_OUT = 20261126
-"""Seed of the maps that are judged; nobody looked at them before."""
+HELD_OUT = 20261131
+"""Seed of the maps that are judged; nobody looked at them before. Those of 20261126 are the saved result."""
 SETTINGS = Settings(screen=256, starts=4, draws=100, rounds=1)
 WIDTH, LEVELS = 5.0, {"5 000 counts": 5_000.0, "30 000 counts": 30_000.0}
-ALARMS = {"predictive": 5.0, "held": 4.0, "residual_structure": 5.0}
+ALARMS = {"predictive": ALARM, "held": HELD_MOST, "residual_structure": MISFIT}
 """Checks, and their thresholds."""
 
 
@@ -46,7 +51,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the result")
     parser.add_argument("--quick", action="store_true", help="one map of each kind, at one level")
     parser.add_argument("--folder", type=Path, help="where finished maps are kept")
-    parser.add_argument("--spectra", type=int, default=15)
+    parser.add_argument("--spectra", type=int, default=60)
     parser.add_argument("--seed", type=int, default=HELD_OUT)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as empty:
@@ -65,7 +70,8 @@ def run(folder: Path, spectra: int, seed: int) -> dict[str, Any]:
     for k in range(spectra):
         for level, counts in levels.items():
             for kind in KINDS:
-                trials.setdefault((level, kind), []).append(kept(folder, seed, k, level, counts, kind))
+                file = folder / f"{seed}-{k}-{counts:g}-{kind}.json".replace(" ", "_").replace("%", "")
+                trials.setdefault((level, kind), []).append(kept(file, partial(trial, seed, k, counts, kind)))
         print(time.strftime("%H:%M:%S"), f"{k + 1}/{spectra}", file=sys.stderr, flush=True)
     return {
         "benchmark": "misspecification",
@@ -75,18 +81,6 @@ def run(folder: Path, spectra: int, seed: int) -> dict[str, Any]:
         },
         "record": json.loads(record.to_json()),
     }
-
-
-def kept(folder: Path, seed: int, k: int, level: str, counts: float, kind: str) -> dict[str, Any]:
-    """One map, perhaps from an earlier run."""
-    file = folder / f"{seed}-{k}-{level}-{kind}.json".replace(" ", "_").replace("%", "")
-    if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(".part")
-        part.write_text(json.dumps(trial(seed, k, counts, kind)))
-        part.replace(file)
-    found: dict[str, Any] = json.loads(file.read_text())
-    return found
 
 
 def trial(seed: int, k: int, counts: float, kind: str) -> dict[str, Any]:

@@ -78,4 +78,7 @@ def draw(result: Result, axes: Axes) -> None:
         axes.plot(each, "o", color=colour, label=name.replace("_", ", "))
     axes.set_xticks(range(len(labels)), labels)
     axes.set(ylabel="deviance per bin or peak, nuisances fitted", yscale="log")
+    ticks = (0.4, 0.6, 1, 2, 4, 6)
+    axes.set_yticks(ticks, [f"{each:g}" for each in ticks])
+    axes.set_yticks([], minor=True)
     axes.legend(frameon=False)

@@ -65,10 +65,13 @@ class Probe:
 
 @dataclass(frozen=True, eq=False)
 class Separation:
-    """What to measure, in order; `gain` is the expected logarithm of the Bayes factor per minute, by each candidate."""
+    """What to measure, in order; `gain` is the expected logarithm of the Bayes factor per minute, by each candidate;
+    `decisive` the factor that would be enough.
+    """
 
     probes: tuple[Probe, ...]
     gain: Float[Tensor, "point energy"]
+    decisive: float
 
     def __str__(self) -> str:
         lines, spent = [], 0.0
@@ -116,7 +119,7 @@ def advise_between(
         if len(probes) < pick:
             futures = {truth: _measured(known, truth, k) for truth, known in futures.items()}
             value = _value(futures, weight, need)
-    return Separation(tuple(probes), gain)
+    return Separation(tuple(probes), gain, decisive)
 
 
 def _same(rivals: Mapping[str, Rival]) -> Experiment:

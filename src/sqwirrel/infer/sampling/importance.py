@@ -98,10 +98,8 @@ def importance(
     Up to `MORE` rounds follow while weights have no finite variance or few draws are effective, with kernels round the
     draws for proposals.
     """
-    generator, mixtures = (
-        stream(seed, "importance"),
-        [_laplace([*basins, *_freed(target, basins), *_widened(target, basins)])],
-    )
+    generator = stream(seed, "importance")
+    mixtures = [_laplace([*basins, *_freed(target, basins), *_widened(target, basins)])]
     z, value = torch.empty(0, len(target.names), dtype=torch.float64), torch.empty(0, dtype=torch.float64)
     sizes = [draws // rounds] * (rounds - 1) + [draws - draws // rounds * (rounds - 1)]
     sizes += sizes[-1:] * MORE

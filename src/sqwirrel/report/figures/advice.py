@@ -90,7 +90,7 @@ def _promises(axes: Axes, told: Advice | Separation) -> None:
         axes.legend()
     else:
         axes.plot(minutes, [1.0, *(probe.factor for probe in told.probes)], "o-", ms=3, lw=1.0, color=INK)
-        axes.axhline(100, color="#999999", lw=0.8)
+        axes.axhline(told.decisive, color="#999999", lw=0.8)
         axes.set(title="What is promised", ylabel="Bayes factor of the true model", yscale="log")
     for k, time in enumerate(minutes[1:]):
         axes.annotate(str(k + 1), (time, 0), xycoords=("data", "axes fraction"), xytext=(0, 3), fontsize=7,
