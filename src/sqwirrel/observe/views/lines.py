@@ -16,10 +16,16 @@ FINE = 3
 """Lines of the fine energy grid per bin of the spectrum."""
 FEWEST = 36
 """Lines across the energies of a spectrum that has few bins, or one: what is integrated over has edges, too."""
-REACH = 1.5
-"""The fine grid reaches this many meV beyond the bins, at most half of the energy range; lines further out are lost."""
+REACH, BEYOND = 1.5, 0.25
+"""The fine grid reaches this many meV beyond the bins, or this share of the energy range if that is more, and at most
+half of it; lines further out are lost.
+"""
 LINES, NARROWEST = 400, 0.01
 """Points of scans share this many lines, at least this far apart (meV)."""
+ELASTIC = 1e-3
+"""Modes closer to zero energy (meV) are left out: at a Bragg peak a Goldstone mode has infinite intensity, and the
+regularisation of `simulate` says where it is.
+"""
 REACH_WIDTHS = 2.0
 """Where the width is known, it reaches this many FWHM beyond the bins."""
 
@@ -55,7 +61,8 @@ def deposit(
     """Intensity of all modes shared between cells and the lines of the fine energy grid, by quadratic B-splines.
 
     These keep the mean energy, add the same variance wherever a mode lies (see `resolution`), and have no kinks.
-    Modes of unstable wavevectors are left out. Cells ascend; under `torch.no_grad` a compiled loop gives the same.
+    Modes of unstable wavevectors, and those at zero energy, are left out. Cells ascend; under `torch.no_grad` a
+    compiled loop gives the same.
     """
     if not torch.is_grad_enabled() and modes.energy.device.type == "cpu":
         return _compiled(modes, weight, cells, line, blur)
@@ -65,7 +72,7 @@ def deposit(
         energy, strength = energy + shift, strength * factor
     step, n = line[1] - line[0], len(line)
     place = (energy - line[0]) / step
-    inside = (place >= 1) & (place < n - 2) & modes.stable[..., None]
+    inside = (place >= 1) & (place < n - 2) & (modes.energy.abs() > ELASTIC) & modes.stable[..., None]
     nearest = torch.where(inside, place, 1.0).detach().round()
     strength = torch.where(inside, strength, 0.0)
     away = torch.where(inside, place - nearest, 0.0)
@@ -85,11 +92,13 @@ def fine_grid(
     `fwhm` are the least and the largest width, `widest` the latter where only that is known.
     """
     low, high = float(edges.min()), float(edges.max())
+    reach = max(REACH, BEYOND * (high - low))
     if edges.ndim == 2:  # points of scans, which may have no width
-        step, reach = max((high - low) / LINES, NARROWEST), max(REACH, (high - low) / 4)
+        step = max((high - low) / LINES, NARROWEST)
     else:
-        step, reach = min(float(edges.diff().min()) / FINE, (high - low) / FEWEST), min(REACH, (high - low) / 2)
-    reach = max(reach, REACH_WIDTHS * widest)
+        step, reach = min(float(edges.diff().min()) / FINE, (high - low) / FEWEST), min(reach, (high - low) / 2)
+    if widest > 0:
+        reach = max(REACH, REACH_WIDTHS * widest)
     if fwhm is not None:
         step, reach = min(step, fwhm[0] / FINE), REACH_WIDTHS * fwhm[1]
     count = int((high - low + 2 * reach) / step) + 2
@@ -122,7 +131,7 @@ def _lay(energy, intensity, stable, weight, first, factor, shift, node, between,
             for q in range(first[cell], first[cell + 1]):
                 row = min(q, factor.shape[0] - 1)
                 for m in range(energy.shape[2]):
-                    if intensity[b, q, m] == 0.0 or not stable[b, q]:
+                    if intensity[b, q, m] == 0.0 or abs(energy[b, q, m]) <= ELASTIC or not stable[b, q]:
                         continue
                     at = min(max((energy[b, q, m] - node) / between, 0.0), last)
                     low = min(int(at), max(last - 1, 0))
