@@ -18,6 +18,10 @@ WARY = 0.01
 """Least damping after a step that made things worse: below, it would hardly change the next one."""
 SAME_BASIN = 1.0
 """Two optima closer than this many standard deviations per parameter (root mean square) are one basin."""
+NEAR, ALMOST = 0.5, 0.5
+"""A start goes no further once it is this near, by the same measure, to a better one that promises less than this: it
+ends where that one does.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,16 +55,17 @@ def refine(
     """Levenberg-Marquardt on the log posterior from rows of theta, with Fisher information for the curvature."""
     z, damping = target.prior.unconstrain(starts), torch.full((len(starts),), 1e-3, dtype=starts.dtype)
     slope = target.slope(z)
-    active = torch.ones(len(z), dtype=torch.bool)
+    active, leader = torch.ones(len(z), dtype=torch.bool), torch.arange(len(z))
     for done in range(steps):
         if progress is not None:
             progress(done, steps)
         step, gain = _step(slope, damping)
-        active &= (gain > SETTLED) & (damping < 1e5)
+        leader = _led(z, slope, gain, leader)
+        active &= (gain > SETTLED) & (damping < 1e5) & (leader == torch.arange(len(z)))
         if not bool(active.any()):
             break
         z, slope, damping = _advance(target, z, slope, damping, step, active)
-    return [_optimum(z[k], slope, k) for k in range(len(z))]
+    return [_optimum(z[k], slope, k) for k in leader.tolist()]
 
 
 def basins(optima: list[Optimum]) -> list[Optimum]:
@@ -88,6 +93,19 @@ def _advance(
     damping = _replaced(damping, index, torch.where(better, bolder, warier))
     merged = [_replaced(old, moved, value[better]) for old, value in zip(slope, new, strict=True)]
     return _replaced(z, moved, trial[better]), Slope(*merged), damping
+
+
+def _led(z: Tensor, slope: Slope, gain: Tensor, leader: Tensor) -> Tensor:
+    """The start that each follows: itself, or one that is better, near and almost at its end."""
+    away, precision = z - z[:, None], slope.information + torch.diag_embed(slope.prior_information)
+    size2 = torch.einsum("ijp,jpq,ijq->ij", away, precision, away) / z.shape[1]
+    behind = slope.log_posterior - slope.log_posterior[:, None]
+    near = (size2 < NEAR**2) & (behind > 0) & (behind < z.shape[1]) & (gain < ALMOST)
+    free = leader == torch.arange(len(z))
+    joined = torch.where(near.any(1) & free, torch.where(near, behind, -1.0).argmax(1), leader)
+    while not torch.equal(joined, joined[joined]):
+        joined = joined[joined]
+    return joined
 
 
 def _replaced(old: Tensor, index: Tensor, rows: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from sqwirrel.spectra.grid import Beam, along_beam
 
 MESH = 0.125
 """Quadrature points are rounded to a mesh this fine, in widths of a bin, so that many share their modes."""
-NODES = 24
+NODES = 36
 """Energies at which q is taken where the modes depend on all of it; between them the spectra of two are mixed."""
 
 
@@ -86,13 +86,16 @@ class Passing(nn.Module):
 
 
 def passing(
-    model: SpinModel, measurement: Measurement, where: Sampling, turns: Float[Tensor, "orientation 3 3"]
+    model: SpinModel,
+    measurement: Measurement,
+    where: Sampling,
+    turns: Float[Tensor, "orientation 3 3"],
+    window: tuple[float, float],
 ) -> list[nn.Module]:
-    """Solvers for modes that depend on all of Q."""
-    (grid, beam), (low, high) = _held(measurement), measurement.range
+    """Solvers for modes that depend on all of Q, in a `window` of energies (meV)."""
+    grid, beam = _held(measurement)
     turn = same_cell(grid.lattice, model.lattice)
-    margin = (high - low) / NODES
-    nodes = torch.linspace(low - margin, high + margin, NODES, dtype=torch.float64)
+    nodes = torch.linspace(*window, NODES, dtype=torch.float64)
     flat = where.q @ torch.linalg.inv(turn)
     q = along_beam(grid.lattice, beam, flat[:, None], grid.axes[2], nodes) @ turn
     reached = q.isfinite().all(-1)

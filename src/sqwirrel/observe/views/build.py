@@ -98,7 +98,7 @@ class Scene:
             return View([*every], where, line, blur)
         window = float(line[0]) - MARGIN, float(line[-1]) + MARGIN
         held = standing(self.model, self.measurement, where, turns, window, self.shared)
-        found = held or passing(self.model, self.measurement, where, turns)
+        found = held or passing(self.model, self.measurement, where, turns, window)
         return View(found, where, line, blur, exact=held is None)
 
     def _set(self, theta: Tensor, line: Tensor, seed: int, *, sloped: bool) -> tuple[Tensor, Tensor, Tensor]:

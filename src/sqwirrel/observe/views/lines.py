@@ -22,9 +22,9 @@ half of it; lines further out are lost.
 """
 LINES, NARROWEST = 400, 0.01
 """Points of scans share this many lines, at least this far apart (meV)."""
-ELASTIC = 1e-3
-"""Modes closer to zero energy (meV) are left out: at a Bragg peak a Goldstone mode has infinite intensity, and the
-regularisation of `simulate` says where it is.
+ELASTIC = 0.1
+"""Modes fade out as E^4 within this share of a line's distance from zero energy: the intensity of a Goldstone mode goes
+to infinity at a Bragg peak, which is elastic.
 """
 REACH_WIDTHS = 2.0
 """Where the width is known, it reaches this many FWHM beyond the bins."""
@@ -61,18 +61,18 @@ def deposit(
     """Intensity of all modes shared between cells and the lines of the fine energy grid, by quadratic B-splines.
 
     These keep the mean energy, add the same variance wherever a mode lies (see `resolution`), and have no kinks.
-    Modes of unstable wavevectors, and those at zero energy, are left out. Cells ascend; under `torch.no_grad` a
-    compiled loop gives the same.
+    Modes of unstable wavevectors, and those at zero energy (`ELASTIC`), do not count. Cells ascend; under
+    `torch.no_grad` a compiled loop gives the same.
     """
     if not torch.is_grad_enabled() and modes.energy.device.type == "cpu":
         return _compiled(modes, weight, cells, line, blur)
-    energy, strength = modes.energy, modes.intensity * weight[:, None]
+    step, n, fourth = line[1] - line[0], len(line), modes.energy**4
+    energy, strength = modes.energy, modes.intensity * weight[:, None] * (fourth / (fourth + (ELASTIC * step) ** 4))
     if blur is not None:
         factor, shift = blur.at(energy)
         energy, strength = energy + shift, strength * factor
-    step, n = line[1] - line[0], len(line)
     place = (energy - line[0]) / step
-    inside = (place >= 1) & (place < n - 2) & (modes.energy.abs() > ELASTIC) & modes.stable[..., None]
+    inside = (place >= 1) & (place < n - 2) & modes.stable[..., None]
     nearest = torch.where(inside, place, 1.0).detach().round()
     strength = torch.where(inside, strength, 0.0)
     away = torch.where(inside, place - nearest, 0.0)
@@ -131,7 +131,7 @@ def _lay(energy, intensity, stable, weight, first, factor, shift, node, between,
             for q in range(first[cell], first[cell + 1]):
                 row = min(q, factor.shape[0] - 1)
                 for m in range(energy.shape[2]):
-                    if intensity[b, q, m] == 0.0 or abs(energy[b, q, m]) <= ELASTIC or not stable[b, q]:
+                    if intensity[b, q, m] == 0.0 or not stable[b, q]:
                         continue
                     at = min(max((energy[b, q, m] - node) / between, 0.0), last)
                     low = min(int(at), max(last - 1, 0))
@@ -142,6 +142,7 @@ def _lay(energy, intensity, stable, weight, first, factor, shift, node, between,
                         continue
                     strength = factor[row, low] * (1 - part) + factor[row, high] * part
                     strength *= weight[q] * intensity[b, q, m]
+                    strength *= energy[b, q, m] ** 4 / (energy[b, q, m] ** 4 + (ELASTIC * step) ** 4)
                     nearest = int(np.rint(place))
                     away = place - nearest
                     below, above = strength * (0.5 - away) ** 2 / 2, strength * (0.5 + away) ** 2 / 2
