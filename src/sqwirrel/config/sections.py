@@ -131,8 +131,12 @@ class Share(Section):
     nuisances: tuple[str, ...] = ()
 
 
+def _several(given: object) -> object:
+    return (given,) if isinstance(given, Mapping) else given
+
+
 class InferSection(Section):
-    """How hard to look, and the folder of a trained network that says where."""
+    """How hard to look, the folder of a trained network that says where, and values that are looked at, too."""
 
     screen: int = Settings.screen
     starts: int = Settings.starts
@@ -141,10 +145,11 @@ class InferSection(Section):
     seed: int = Settings.seed
     moves: int = Settings.moves
     estimator: str | None = None
+    guess: Annotated[tuple[dict[str, float], ...], BeforeValidator(_several)] = ()
 
     def build(self) -> Settings:
         """The settings."""
-        return Settings(**self.model_dump(exclude={"estimator"}))
+        return Settings(**self.model_dump(exclude={"estimator", "guess"}), guesses=self.guess)
 
 
 class TrainSection(Section):

@@ -5,7 +5,7 @@ Screening of prior draws and Fisher scoring on merged bins with fewer quadrature
 
 import math
 from collections import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,7 +32,7 @@ Draws = Float[Tensor, "draw parameter"]
 class Settings:
     """How hard to look: prior draws screened, starts refined, posterior draws, rounds of importance sampling, seed; and
     the most moves of draws whose weights fail, by Hamiltonian Monte Carlo (20 are plenty; each costs as much as some
-    thousand draws), 0 for none.
+    thousand draws), 0 for none. `guesses` are further starts, {name: value} each.
     """
 
     screen: int = 256
@@ -41,6 +41,7 @@ class Settings:
     rounds: int = 2
     seed: int = 1
     moves: int = 0
+    guesses: tuple[Mapping[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         if min(self.screen, self.starts, self.rounds, self.moves + 1) < 1 or self.draws < max(50, 10 * self.rounds):
@@ -155,12 +156,32 @@ def _starts(
     how: dict[str, Any] = {"draws": settings.screen, "keep": settings.starts, "seed": settings.seed}
     how["progress"] = lambda done, total: tell("screening", done, total)
     starts = screen(coarse, **how, among=among)
+    if settings.guesses:
+        starts = torch.cat((starts, _guessed(coarse, settings.guesses)))
     if not any(isinstance(term, PeaksTerm) for term in coarse.terms):
         return starts
     wide = coarse.with_terms(term.blurred() if isinstance(term, PeaksTerm) else term for term in coarse.terms)
     first = screen(wide, **how)
     found = basins(refine(wide, first, progress=lambda done, total: tell("searching", done, total)))
     return torch.cat((starts, coarse.prior.constrain(torch.stack([basin.z for basin in found]))))
+
+
+def _guessed(coarse: Target, guesses: Sequence[Mapping[str, float]]) -> Float[Tensor, "guess parameter"]:
+    """A start each: amplitudes by least squares, what else a guess does not say from the middle of the prior."""
+    theta = coarse.prior.constrain(torch.zeros(len(guesses), len(coarse.names), dtype=torch.float64))
+    for row, guess in zip(theta, guesses, strict=True):
+        for name, value in guess.items():
+            if name not in coarse.names:
+                raise InputError(f"a guess names '{name}', which is not free; free are {', '.join(coarse.names)}")
+            law = coarse.prior.free[name]
+            if not law.bounds[0] <= value <= law.bounds[1]:
+                raise InputError(f"the guess {name} = {value:g} is not inside of its prior, {law}; change one of them")
+            row[coarse.names.index(name)] = value
+    starts, value = profile(coarse, theta)
+    if not bool(value.isfinite().all()):
+        bad = int(value.isfinite().long().argmin())
+        raise InputError(f"guess {bad + 1} is no start: {coarse.why_unstable(coarse.full(theta[bad : bad + 1]))}")
+    return starts
 
 
 def random_starts(coarse: Target, *, starts: int, seed: int) -> list[Optimum]:

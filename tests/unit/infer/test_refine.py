@@ -1,10 +1,12 @@
 """Refinement: one step solves a quadratic, minima of a curved posterior are met, starts of one basin are counted together."""
 
+import sys
+
 import pytest
 import torch
 
 from sqwirrel.infer.refine import STEPS, Optimum, basins, refine
-from sqwirrel.infer.target import Target
+from sqwirrel.infer.target import Slope, Target
 from sqwirrel.model.prior import Fixed, Normal, Prior, Uniform
 from tests.unit.infer.toy import GaussianProblem, Toy, noise, spectrum
 
@@ -108,3 +110,23 @@ def test_two_minima_are_two_basins() -> None:
 def test_directions_without_information_have_a_finite_covariance() -> None:
     singular = torch.tensor([[1.0, 1.0], [1.0, 1.0]]).double()
     assert bool(Optimum(torch.zeros(2).double(), 0.0, singular, singular).covariance.isfinite().all())
+
+
+def test_starts_that_came_together_end_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of eight starts from both sides, one or two go all the way; all are counted."""
+    monkeypatch.setattr(sys.modules["sqwirrel.infer.refine"], "SETTLED", 1e-9)
+    asked: list[int] = []
+
+    class Counted(Target):
+        def slope(self, z: torch.Tensor) -> Slope:
+            asked.append(len(z))
+            return super().slope(z)
+
+    target = decay()
+    rows = torch.stack((torch.linspace(0.3, 3, 8), torch.linspace(6, 3, 8)), dim=1).double()
+    optima = refine(Counted(target.prior, target.terms, target.every), rows)
+    assert asked[0] == 8
+    assert asked[-1] <= 2
+    assert [basin.starts for basin in basins(optima)] == [8]
+    alone = [refine(target, row[None])[0] for row in rows]
+    assert max(abs(here.log_posterior - there.log_posterior) for here, there in zip(optima, alone, strict=True)) < 1e-6
