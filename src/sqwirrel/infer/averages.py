@@ -177,9 +177,9 @@ def _guessed(coarse: Target, guesses: Sequence[Mapping[str, float]]) -> Float[Te
             if not law.bounds[0] <= value <= law.bounds[1]:
                 raise InputError(f"the guess {name} = {value:g} is not inside of its prior, {law}; change one of them")
             row[coarse.names.index(name)] = value
-    starts, value = profile(coarse, theta)
-    if not bool(value.isfinite().all()):
-        bad = int(value.isfinite().long().argmin())
+    starts, reached = profile(coarse, theta)
+    if not bool(reached.isfinite().all()):
+        bad = int(reached.isfinite().long().argmin())
         raise InputError(f"guess {bad + 1} is no start: {coarse.why_unstable(coarse.full(theta[bad : bad + 1]))}")
     return starts
 

@@ -113,7 +113,7 @@ def test_directions_without_information_have_a_finite_covariance() -> None:
 
 
 def test_starts_that_came_together_end_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of eight starts from both sides, one or two go all the way; all are counted."""
+    """Of eight starts from both sides, few go all the way; all are counted."""
     monkeypatch.setattr(sys.modules["sqwirrel.infer.refine"], "SETTLED", 1e-9)
     asked: list[int] = []
 
@@ -126,7 +126,7 @@ def test_starts_that_came_together_end_in_one_place(monkeypatch: pytest.MonkeyPa
     rows = torch.stack((torch.linspace(0.3, 3, 8), torch.linspace(6, 3, 8)), dim=1).double()
     optima = refine(Counted(target.prior, target.terms, target.every), rows)
     assert asked[0] == 8
-    assert asked[-1] <= 2
+    assert asked[-1] <= 4
     assert [basin.starts for basin in basins(optima)] == [8]
     alone = [refine(target, row[None])[0] for row in rows]
     assert max(abs(here.log_posterior - there.log_posterior) for here, there in zip(optima, alone, strict=True)) < 1e-6
