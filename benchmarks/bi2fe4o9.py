@@ -34,7 +34,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,8 @@ def run(labels: Sequence[str], quick: bool) -> dict[str, Any]:
     data = {label: each for label, each in every.items() if label in (*labels, "in20")}
     joint = Joint({label: whole.experiments[label] for label in data}, shared=whole.shared)
     settings = Settings(screen=16, starts=1, draws=60, rounds=1) if quick else Settings(screen=192, starts=6, draws=300)
+    guesses = tuple({"K": PUBLISHED["le"]["K"], **each} for each in PUBLISHED.values())
+    settings = replace(settings, guesses=guesses[:1] if quick else guesses)
     posterior = infer(joint, prior(joint, data), data, settings, progress=tell)
     found = dict(zip(posterior.names, posterior.median.tolist(), strict=True))
     sets = {**PUBLISHED, "median": {name: found[name] for name in library.load("bi2fe4o9").names}}

@@ -185,7 +185,7 @@ def judged(posterior: Posterior, target: Target, truth: Float[Tensor, " paramete
     home = target.prior.unconstrain(best.theta[None])[0]
     away = home - oracle.z
     right = float((away @ oracle.precision @ away / len(away)).sqrt()) < SAME
-    missed = not right and oracle.log_posterior > best.log_posterior + 0.5
+    missed = not right and oracle.log_posterior > float(target.log_posterior(home[None])) + 0.5
     median = target.prior.unconstrain(posterior.median[None]) - z0
     place = torch.randn(z0.shape, generator=stream(seed, f"tarp {k}"), dtype=z0.dtype)
     nearer = ((z - place) ** 2).sum(1) < ((z0 - place) ** 2).sum()
