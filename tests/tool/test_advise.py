@@ -102,3 +102,16 @@ def test_wrong_wishes_are_one_sentence(refused, inferred) -> None:
     same = ("--set", "advise.rivals.fm_chain='chain'")
     assert "choose another name" in refused("advise", "chain.toml", *same)
     assert not (inferred / "chain-advice").exists()
+
+
+def test_places_that_no_neutron_is_scattered_to_are_left_out(run, inferred) -> None:
+    """Of 5.2 meV, k_i is 1.58 1/angstrom: at 4.75 meV |Q| is 1.1 at least; at 0.5 |Q| is small."""
+    assert run("infer", "chain.toml", "--out", "chain", "--set", "measurement.incident_energy=5.2").exit_code in {0, 1}
+    result = run("advise", "chain.toml")
+    assert result.exit_code == 0, result.output
+    gain = json.loads((inferred / "chain-advice/advice.json").read_text())["gain"]["values"]
+    assert gain[0][-1] == 0
+    assert max(map(max, gain)) > 0
+    far = run("advise", "chain.toml", "--set", "advise.path.corners=[[5, 0, 0], [6, 0, 0]]")
+    assert far.exit_code == 2
+    assert "no candidate is within reach of neutrons of 5.2 meV" in far.output

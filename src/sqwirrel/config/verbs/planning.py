@@ -1,12 +1,15 @@
 """The verb that plans: where to measure next, from the answers that `infer` left in folders."""
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
 
 from sqwirrel.config.build import study
 from sqwirrel.config.places import Advise
@@ -16,11 +19,13 @@ from sqwirrel.config.toml import dumps, load
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior, store
 from sqwirrel.infer.advise import Advice, Pick, Probe, Rival, Separation, advise, advise_between
+from sqwirrel.infer.advise.candidates import Moving, places
 from sqwirrel.lattice import Lattice
 from sqwirrel.observe import ConstantBackground, Experiment
 from sqwirrel.record import Record
 from sqwirrel.report import figures
 from sqwirrel.spectra import Measurement, QPath, QPoints, QShells
+from sqwirrel.units import E_PER_K2
 from sqwirrel.whole import put_text
 
 Told = Advice | Separation
@@ -48,7 +53,7 @@ def _shrinking(known: Rival, section: Advise) -> Advice:
         known.candidates,
         section.wanted,
         minutes=section.minutes,
-        moving=section.moving(lattice_of(known.candidates)),
+        moving=_moving(known.candidates, section),
         pick=section.pick,
         fixed=known.fixed,
         draws=section.draws,
@@ -63,7 +68,7 @@ def _between(known: Mapping[str, Rival], section: Advise) -> Separation:
     return advise_between(
         {name or first.name: rival for name, rival in known.items()},
         minutes=section.minutes,
-        moving=section.moving(lattice_of(known[""].candidates)),
+        moving=_moving(known[""].candidates, section),
         pick=section.pick,
         draws=section.draws,
         seed=section.seed,
@@ -76,6 +81,8 @@ def _rival(place: str, section: Advise) -> Rival:
     if not (folder / "config.toml").is_file():
         raise InputError(f"[advise] '{folder}' holds no config.toml; give a folder that sqwirrel infer has left")
     posterior, config = store.load(folder / "posterior.h5"), load(folder / "config.toml")
+    if posterior.abstains:
+        logging.getLogger("sqwirrel").warning("'%s' is no answer: the advice holds if it were one", folder)
     work = study(config, kept(folder, config))
     if not isinstance(work.experiment.instrument.background, ConstantBackground):
         raise InputError(
@@ -85,6 +92,29 @@ def _rival(place: str, section: Advise) -> Rival:
     where = _candidates(work.experiment.measurement, section)
     candidates = experiment(work.config.instrument, work.experiment.model, where, work.config.one)
     return _in_counts(posterior, candidates, work.prior.fixed, section.factor)
+
+
+def _moving(candidates: Experiment, section: Advise) -> Moving | None:
+    """Minutes of a move, infinite to where no neutron of the incident energy, if one is known, is scattered."""
+    lattice, incident = lattice_of(candidates), candidates.measurement.incident_energy
+    free = section.moving(lattice)
+    if incident is None:
+        return free
+    if not bool(_reached(lattice, incident, places(candidates)).any()):
+        raise InputError(f"[advise] no candidate is within reach of neutrons of {incident:g} meV; choose other places")
+
+    def moving(here: Tensor | None, there: Tensor) -> Tensor:
+        way = torch.zeros(len(there), dtype=there.dtype) if free is None else free(here, there)
+        return torch.where(_reached(lattice, incident, there), way, torch.inf)
+
+    return moving
+
+
+def _reached(lattice: Lattice, incident: float, place: Float[Tensor, "candidate 4"]) -> Bool[Tensor, " candidate"]:
+    """|k_i - k_f| <= |Q| <= k_i + k_f at (h, k, l, E)."""
+    size, left = lattice.to_cartesian(place[:, :3]).norm(dim=1), incident - place[:, 3]
+    ki, kf = (incident / E_PER_K2) ** 0.5, (left.clamp(min=0) / E_PER_K2).sqrt()
+    return (left > 0).logical_and(size >= (ki - kf).abs()).logical_and(size <= ki + kf)
 
 
 def lattice_of(candidates: Experiment) -> Lattice:
