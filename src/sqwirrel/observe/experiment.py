@@ -196,6 +196,10 @@ class Experiment(nn.Module):
 
         An average that was anchored stays what it was at the anchor, with its derivatives.
         """
+        if not torch.equal(view.line, self.line):
+            raise InputError(
+                "an emulator lays modes out on other energies than this spectrum needs; make one for its bins"
+            )
         other = copy.copy(self)
         other._modules = {**self._modules}
         other.view = view
@@ -220,6 +224,8 @@ class Experiment(nn.Module):
 
     def why_unstable(self, theta: Float[Tensor, "1 parameter"], at: Float[Tensor, "q 3"] | None = None) -> str:
         """One sentence: where the assumed order fails, `at` some of the wavevectors (rlu) given or found here."""
+        if not bool(self.view.inside(theta[:, : len(self.modelled)]).all()):
+            return "the emulator has not learnt these parameters; narrow the prior to the one it was made with"
         values = theta[:, : len(self.model.names)]
         return why_unstable(self.model, stability(self.model, values, field=self.measurement.field), at)
 

@@ -93,6 +93,16 @@ def test_it_has_the_interface_of_the_experiment(pairs, quick) -> None:
 def test_outside_of_what_it_has_learnt_nothing_is_stable(quick) -> None:
     theta = torch.cat([quick.pack(**{**TRUTH, "J": J}) for J in (-1.6, -1.1, -0.6)])
     assert quick.predict(theta).stable.tolist() == [False, True, False]
+    assert "has not learnt these parameters" in quick.why_unstable(theta[:1])
+    with pytest.raises(InputError, match="has not learnt these parameters"):
+        quick.sample(theta[:1], seed=1)
+
+
+def test_an_emulator_of_other_energies_is_refused(quick) -> None:
+    where = Measurement(QShells(torch.linspace(0.4, 2.0, 13)), torch.linspace(1.5, 7.5, 25), 1.0)
+    other = Experiment(CHAIN, where, Instrument(GaussianResolution(), counting=Poisson()), samples=16)
+    with pytest.raises(InputError, match="other energies than this spectrum needs"):
+        other.seen_by(quick.view)
 
 
 def test_what_is_unstable_is_known_from_the_model() -> None:

@@ -36,10 +36,14 @@ class Viewer(Protocol):
     """What lays modes out: a `View` of a model, or what was taught to do as one does."""
 
     exact: bool
+    line: Tensor
 
     @property
     def bytes_per_row(self) -> int:
         """Memory that one row of parameters takes."""
+
+    def inside(self, theta: Float[Tensor, "batch parameter"]) -> Bool[Tensor, " batch"]:
+        """Whether it knows what to do with rows of parameters."""
 
     def __call__(self, theta: Float[Tensor, "batch parameter"]) -> Laid:
         """Every row of parameters."""
@@ -77,6 +81,10 @@ class View(nn.Module):
     def bytes_per_row(self) -> int:
         """Memory that the modes of one row of parameters take."""
         return 32 * len(self.weight) * sum(int(solver.modes) for solver in self.solvers)  # type: ignore[arg-type, misc]
+
+    def inside(self, theta: Float[Tensor, "batch parameter"]) -> Bool[Tensor, " batch"]:
+        """A model knows all."""
+        return torch.ones(len(theta), dtype=torch.bool, device=theta.device)
 
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Laid:
         """Every row of parameters; intensities are those of the mean orientation."""
