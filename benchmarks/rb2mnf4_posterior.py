@@ -21,7 +21,7 @@ import json
 import sys
 import tempfile
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ PUBLISHED_NETWORK = {"J1": 0.676, "J2": 0.014}
 WINDOW, ADDED = (1.0, 8.0), 56
 """Energies (meV) that the map of the plain network is integrated over, and the bins of 1/8 meV in it."""
 MAPS = 100
-"""At most so many integrated maps are judged: their limits take a second each."""
+"""At most so many integrated maps are judged, whose limits take a second each, and so many spectra without a network."""
 HELD_OUT = 20261133
 """Seed of the spectra that are judged. Three seeds before were looked at, and showed that proposals had too light tails
 (20261121), that weights failed for one spectrum in nine (20261122), and that three spectra at the edge of the prior
@@ -121,6 +121,7 @@ def run(folder: Path, sizes: dict[str, int], quick: bool) -> dict[str, Any]:
         "training_minutes": minutes[0],
         "methods": alone(calibration, pairs, {"flow": flows[0], "ensemble": Ensemble(flows)}, regressor),
         "regressor_minutes": regressed,
+        "from_prior": from_prior(experiment, prior, sizes["spectra"], folder),
         "literature": literature(experiment, prior, proposal),
         "integrated": integrated(folder, sizes),
         "settings": asdict(SETTINGS),
@@ -147,6 +148,13 @@ def simulator() -> Experiment:
     q[:, 0], q[:, 1] = torch.linspace(0, 1, 64), 0.5
     measurement = Measurement(QPath(model.lattice, q, torch.zeros(3, 3)), torch.linspace(0, 8, 65), 5.0)
     return Experiment(model, measurement, Instrument(GaussianResolution(), SlopedBackground(), Poisson()))
+
+
+def from_prior(experiment: Experiment, prior: Prior, spectra: int, folder: Path) -> dict[str, Any]:
+    """The first of the same spectra without a network: draws of the prior say where to look."""
+    how = replace(SETTINGS, screen=256)
+    found = check(experiment, prior, min(spectra, MAPS), HELD_OUT, how, folder=folder / "from-prior", progress=tell)
+    return {name: found.mapping()[name] for name in ("n", "rho", "R", "coverage", "right_basin", "ess", "seconds")}
 
 
 def alone(
