@@ -20,6 +20,7 @@ from sqwirrel.infer.sampling.importance import (
     FREEDOM,
     StudentMixture,
     Weighted,
+    _moments,
     importance,
     pareto_smooth,
 )
@@ -243,3 +244,12 @@ def test_seeds_repeat() -> None:
     one, other, third = (sampled(PROBLEM.target, PROBLEM.mean[None], draws=100, seed=s)[0] for s in (1, 1, 2))
     assert torch.equal(one.z, other.z)
     assert not torch.equal(one.z, third.z)
+
+
+def test_a_component_whose_draws_have_next_to_no_weight_is_kept() -> None:
+    """Weights whose squares are zero in double precision."""
+    mixture = StudentMixture(torch.ones(1).double(), torch.zeros(1, 2).double(), torch.eye(2).double()[None])
+    share, centre, root = _moments(mixture, 0, torch.rand(50, 2).double(), torch.full((50,), 1e-200).double())
+    assert float(share) == pytest.approx(0.02)
+    assert torch.equal(centre, mixture.centre[0])
+    assert torch.equal(root, mixture.root[0])

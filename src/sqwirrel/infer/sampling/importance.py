@@ -28,6 +28,8 @@ MORE, FEW = 3, 0.25
 """So many more rounds follow at most, and as long as this share of the draws or less is effective."""
 KERNELS, WIDTH = 64, 0.7
 """Proposals of the rounds that follow a heavy tail: so many components of this width, in posterior widths."""
+LEAST = 1e-12
+"""A component is kept as it is if its draws have less of the weight."""
 EQUAL = 0.01
 """Largest weights that differ by less than this share have no tail that could matter."""
 WIDER = 2.0
@@ -183,10 +185,10 @@ def _kernels(adapted: StudentMixture, weighted: Weighted, generator: torch.Gener
 
 def _moments(mixture: StudentMixture, k: int, z: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     total, p = weight.sum(), z.shape[1]
-    known = float(total**2 / (weight**2).sum()) if len(weight) and total > 0 else 0.0
+    weight = weight / total.clamp(min=torch.finfo(weight.dtype).tiny)
+    known = 1 / float((weight**2).sum()) if float(total) > LEAST else 0.0
     if known < 3 * p + 4:
         return total + 0.02, mixture.centre[k], mixture.root[k]
-    weight = weight / total
     centre = weight @ z
     away = z - centre
     wider = (known + 1) / (known - p - 2)  # what so few draws do not know of their own mean and spread
