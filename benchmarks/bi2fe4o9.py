@@ -24,8 +24,8 @@ What was tried on the way, from starts at `le` and at an earlier answer (J44 -.5
 
 From draws of the prior alone (6 of 192 refined) the search misses the basin of `le`, so the published sets are starts,
 too: the saved result is that basin, reached from `le` only, 32 in log posterior above the next (J44 .94 Jc .65 J43 3.1
-J43p 8.0), which draws of the prior led to. It describes every map and the peaks better than either set, the map that was
-left out (62 meV) included. Its 750 draws are 9 effective ones: the intervals are rough.
+J43p 8.0), which draws of the prior led to. It describes every map and the peaks better than either set, the map that
+was left out (62 meV) included. Its 750 draws are 9 effective ones: the intervals are rough.
 
 Left over in all of them: the column at |Q| = 1.3, below 9 meV, is brighter than these spin waves by a factor of two.
 """

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -37,15 +37,20 @@ def spectra(draw, is_counts=None):
 
 @given(spectra(is_counts=True), st.integers(1, 4), st.integers(1, 4))
 def test_rebinning_conserves_counts_and_their_variance(spectrum, q, energy):
+    """Of the bins that were measured as a whole."""
     merged = spectrum.rebin(q=q, energy=energy)
-    assert merged.intensity[merged.valid].sum() == spectrum.intensity[spectrum.valid].sum()
-    torch.testing.assert_close((merged.error**2)[merged.valid].sum(), (spectrum.error**2)[spectrum.valid].sum())
+    whole = merged.valid.repeat_interleave(q, 0).repeat_interleave(energy, 1)
+    whole = whole[: spectrum.valid.shape[0], : spectrum.valid.shape[1]]
+    assert bool(spectrum.valid[whole].all())
+    assert merged.intensity[merged.valid].sum() == spectrum.intensity[whole].sum()
+    torch.testing.assert_close((merged.error**2)[merged.valid].sum(), (spectrum.error**2)[whole].sum())
 
 
 @given(spectra(is_counts=False), st.integers(1, 4), st.integers(1, 4))
 def test_rebinning_keeps_intensity_between_its_extremes(spectrum, q, energy):
     merged = spectrum.rebin(q=q, energy=energy)
     before, after = spectrum.intensity[spectrum.valid], merged.intensity[merged.valid]
+    assume(len(after) > 0)
     assert before.min() - 1e-9 <= after.min()
     assert after.max() <= before.max() + 1e-9
 

@@ -18,9 +18,9 @@ WARY = 0.01
 """Least damping after a step that made things worse: below, it would hardly change the next one."""
 SAME_BASIN = 1.0
 """Two optima closer than this many standard deviations per parameter (root mean square) are one basin."""
-NEAR, ALMOST = 0.5, 0.5
-"""A start goes no further once it is this near, by the same measure, to a better one that promises less than this: it
-ends where that one does.
+NEAR, CLOSE, PROMISE = 0.5, 0.05, 0.5
+"""A start goes no further once it is this near, by the same measure, and this close in every coordinate, to a better
+one, and both promise less than this beyond what lies between them: it ends where that one does.
 """
 
 
@@ -60,7 +60,7 @@ def refine(
         if progress is not None:
             progress(done, steps)
         step, gain = _step(slope, damping)
-        leader = _led(z, slope, gain, leader)
+        leader = _joined(z, slope, torch.where(damping < 1, gain, torch.inf), leader)
         active &= (gain > SETTLED) & (damping < 1e5) & (leader == torch.arange(len(z)))
         if not bool(active.any()):
             break
@@ -95,15 +95,17 @@ def _advance(
     return _replaced(z, moved, trial[better]), Slope(*merged), damping
 
 
-def _led(z: Tensor, slope: Slope, gain: Tensor, leader: Tensor) -> Tensor:
-    """The start that each follows: itself, or one that is better, near and almost at its end."""
+def _joined(z: Tensor, slope: Slope, promise: Tensor, leader: Tensor) -> Tensor:
+    """The start that each follows: itself, or a better one that is near by both of their metrics, almost at its end."""
     away, precision = z - z[:, None], slope.information + torch.diag_embed(slope.prior_information)
     size2 = torch.einsum("ijp,jpq,ijq->ij", away, precision, away) / z.shape[1]
     behind = slope.log_posterior - slope.log_posterior[:, None]
-    near = (size2 < NEAR**2) & (behind > 0) & (behind < z.shape[1]) & (gain < ALMOST)
-    free = leader == torch.arange(len(z))
-    joined = torch.where(near.any(1) & free, torch.where(near, behind, -1.0).argmax(1), leader)
-    while not torch.equal(joined, joined[joined]):
+    near = (torch.maximum(size2, size2.mT) < NEAR**2) & (away.abs().amax(-1) < CLOSE)
+    near &= (behind > 0) & (promise < PROMISE) & (promise[:, None] < behind + PROMISE)
+    own = torch.arange(len(z))
+    near &= (leader == own) & (leader == own)[:, None]
+    joined = torch.where(near.any(1), torch.where(near, behind, -1.0).argmax(1), leader)
+    while not torch.equal(joined, joined[joined]):  # a better one each time, so that there is an end
         joined = joined[joined]
     return joined
 

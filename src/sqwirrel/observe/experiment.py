@@ -16,7 +16,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.counting import Observed
 from sqwirrel.observe.instrument import SCALE, Instrument
-from sqwirrel.observe.resolution import sharpest, widest
+from sqwirrel.observe.resolution import TailedResolution, sharpest, widest
 from sqwirrel.observe.smearing import Smearing, ellipsoids_of, exposure
 from sqwirrel.observe.views.build import REPEATS, Control, Scene
 from sqwirrel.observe.views.lines import fine_grid
@@ -95,8 +95,12 @@ class Experiment(nn.Module):
         self.modelled = (*model.names, *(f"twin_{k}" for k in range(2, len(orientations(self.twins)) + 1)))
         self.names = (*self.modelled, *instrument.names(powder=powder))
         ellipsoids = ellipsoids_of(instrument, measurement)
-        broad = widest(instrument.resolution, measurement.range)
-        self.register_buffer("line", fine_grid(measurement.energy, ellipsoids and ellipsoids.range, broad))
+        broad, tailed = (
+            widest(instrument.resolution, measurement.range),
+            isinstance(instrument.resolution, TailedResolution),
+        )
+        line = fine_grid(measurement.energy, ellipsoids and ellipsoids.range, broad, tailed=tailed)
+        self.register_buffer("line", line)
         width = sharpest(instrument.resolution, self.line)
         if is_sharp(measurement) and ellipsoids is None:
             samples = 1  # all points of a bin are the same one

@@ -1,4 +1,4 @@
-"""Merging of bins: what was counted is never lost, and an unmeasured bin never dilutes a measured one."""
+"""Merging of bins: an unmeasured bin never dilutes a measured one, nor stands a part of a bin for all of it."""
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -9,20 +9,21 @@ Coverage = Bool[np.ndarray, "point energy"]
 
 
 def merge_bins(
-    values: Map, variances: Map, valid: Coverage, *, factors: tuple[int, int], is_counts: bool
+    values: Map, variances: Map, valid: Coverage, *, factors: tuple[int, int], is_counts: bool, least: float
 ) -> tuple[Merged, Merged, Bool[np.ndarray, "point_merged energy_merged"]]:
     """Values, variances and coverage with every `factors` adjacent bins (per axis) merged; the last may hold fewer.
 
     Counts are summed, and their variances. Reduced data are averaged over the n valid bins with equal weights, with
-    the variance sum(variance) / n^2. A merged bin is covered if any of its bins was.
+    the variance sum(variance) / n^2. A merged bin is covered if at least the share `least` of its bins was, and one.
     """
-    number = _sum_blocks(valid.astype(np.float64), factors)
+    number, every = (_sum_blocks(each.astype(np.float64), factors) for each in (valid, np.ones_like(valid)))
+    covered = (number > 0) & (number >= least * every)
     total = _sum_blocks(np.where(valid, values, 0.0), factors)
     variance = _sum_blocks(np.where(valid, variances, 0.0), factors)
     if is_counts:
-        return total, variance, number > 0
+        return total, variance, covered
     divisor = np.maximum(number, 1.0)
-    return total / divisor, variance / divisor**2, number > 0
+    return total / divisor, variance / divisor**2, covered
 
 
 def _sum_blocks(values: Map, factors: tuple[int, int]) -> Merged:

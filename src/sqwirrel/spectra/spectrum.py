@@ -21,6 +21,8 @@ from sqwirrel.spectra.points import QShells, merge_edges
 from sqwirrel.spectra.rebin import merge_bins
 
 UNMEASURED = "unmeasured"
+COVERED = {True: 1.0, False: 0.75}
+"""Share of a merged bin that must have been measured, of counts and of reduced data."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,9 +143,9 @@ class Spectrum:
     def rebin(self, *, q: int = 1, energy: int = 1, mean: bool = False) -> "Spectrum":
         """Every `q` adjacent shells or points and every `energy` adjacent energy bins merged into one.
 
-        Counts are summed, unless their `mean` is asked for; reduced data are averaged over the valid bins, with equal
-        weights. A merged bin is unmeasured only if all of its bins were; one that was partly covered holds the counts
-        of that part.
+        Counts are summed; reduced data are averaged over the valid bins, with equal weights. A merged bin is measured
+        if all of its bins (counts) or three in four were: the part of a bin that was covered, at the rim of a map, has
+        another mean |Q| and energy than the bin. With `mean` counts are averaged, too, and one bin is enough.
         """
         if q < 1 or energy < 1:
             raise InputError(f"rebin takes factors of at least 1, got q={q}, energy={energy}")
@@ -160,7 +162,12 @@ class Spectrum:
         )
         total = self.is_counts and not mean
         data, variances, valid = merge_bins(
-            self.data.values, self.data.variances, self.valid.numpy(), factors=(q, energy), is_counts=total
+            self.data.values,
+            self.data.variances,
+            self.valid.numpy(),
+            factors=(q, energy),
+            is_counts=total,
+            least=0.0 if mean else COVERED[self.is_counts],
         )
         return Spectrum(_data_array(data, variances, valid, self.data.dims, self.is_counts), measurement)
 

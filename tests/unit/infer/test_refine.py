@@ -112,21 +112,62 @@ def test_directions_without_information_have_a_finite_covariance() -> None:
     assert bool(Optimum(torch.zeros(2).double(), 0.0, singular, singular).covariance.isfinite().all())
 
 
-def test_starts_that_came_together_end_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of eight starts from both sides, few go all the way; all are counted."""
-    monkeypatch.setattr(sys.modules["sqwirrel.infer.refine"], "SETTLED", 1e-9)
-    asked: list[int] = []
+class Counted(Target):
+    """A target that keeps how many rows it was asked for."""
 
-    class Counted(Target):
-        def slope(self, z: torch.Tensor) -> Slope:
-            asked.append(len(z))
-            return super().slope(z)
+    asked: list[int]
 
+    def slope(self, z: torch.Tensor) -> Slope:
+        self.asked.append(len(z))
+        return super().slope(z)
+
+
+def counted(target: Target) -> Counted:
+    each = Counted(target.prior, target.terms, target.every)
+    object.__setattr__(each, "asked", [])
+    return each
+
+
+def test_starts_that_came_together_go_on_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["sqwirrel.infer.refine"]
+    monkeypatch.setattr(module, "SETTLED", 1e-9)
     target = decay()
     rows = torch.stack((torch.linspace(0.3, 3, 8), torch.linspace(6, 3, 8)), dim=1).double()
-    optima = refine(Counted(target.prior, target.terms, target.every), rows)
-    assert asked[0] == 8
-    assert asked[-1] <= 4
+    together, alone = counted(target), counted(target)
+    optima = refine(together, rows)
+    monkeypatch.setattr(module, "CLOSE", 0.0)
+    each = refine(alone, rows)
+    assert sum(together.asked) < sum(alone.asked)
     assert [basin.starts for basin in basins(optima)] == [8]
-    alone = [refine(target, row[None])[0] for row in rows]
-    assert max(abs(here.log_posterior - there.log_posterior) for here, there in zip(optima, alone, strict=True)) < 1e-6
+    assert max(abs(a.log_posterior - b.log_posterior) for a, b in zip(optima, each, strict=True)) < 1e-6
+
+
+def test_no_basin_is_lost_to_a_start_in_the_dark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two lines in 200 bins: far from both nothing is known, and all starts are near by the metric of such a place."""
+    places = torch.arange(200.0).double()
+
+    def shape(theta: torch.Tensor) -> torch.Tensor:
+        return torch.exp(-(((places - theta[:, :1]) / 3) ** 2))
+
+    toy = Toy(("a",), shape, 200)
+    y = 6 * (shape(torch.tensor([[50.0]]).double()) + 0.7 * shape(torch.tensor([[150.0]]).double()))[0] + noise(200, 1)
+    prior = Prior(a=Uniform(0, 200), scale=Normal(5, 3), background=Fixed(0))
+    target = Target.of(toy, prior, spectrum(toy, y, 1.0))
+    rows = torch.stack((torch.linspace(2, 198, 24), torch.full((24,), 5.0)), dim=1).double()
+    together = basins(refine(target, rows))
+    monkeypatch.setattr(sys.modules["sqwirrel.infer.refine"], "CLOSE", 0.0)
+    alone = basins(refine(target, rows))
+    assert len(alone) > 3
+    assert len(together) == len(alone)
+    assert all(abs(a.log_posterior - b.log_posterior) < 0.05 for a, b in zip(together, alone, strict=True))
+
+
+def test_unstable_starts_and_few_steps() -> None:
+    toy = Toy(("a",), lambda theta: theta * torch.ones(30).double(), 30, stable=lambda theta: theta[:, 0] < 2)
+    prior = Prior(a=Uniform(0, 5), scale=Fixed(1), background=Fixed(0))
+    target = Target.of(toy, prior, spectrum(toy, torch.ones(30).double() + 0.1 * noise(30, 1), 0.1))
+    for steps in (0, 1):
+        optima = refine(target, starts((1.5,), (3.0,), (0.8,)), steps=steps)
+        assert optima[0].log_posterior > -torch.inf, steps
+        assert optima[2].log_posterior > -torch.inf, steps
+        assert (optima[1].log_posterior == -torch.inf) == (steps == 0)

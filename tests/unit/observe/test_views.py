@@ -53,13 +53,13 @@ def test_a_beam_sees_the_same_by_looks_and_by_spin_waves_along_its_way(monkeypat
     monkeypatch.setattr(beam, "_mesh", lambda *_: (0, 0, 0))
     looks = frame(samples=4)
     monkeypatch.setattr(build, "standing", lambda *_: None)
-    monkeypatch.setattr(beam, "NODES", 160)
+    monkeypatch.setattr(beam, "NODES", 96)
     waves = frame(samples=4)
     assert isinstance(waves.view.solvers[0], Passing)
     theta = looks.pack(fwhm=2.0, scale=1.0, background=0.0)
     with torch.no_grad():
         one, other = looks(theta)[0], waves(theta)[0]
-    # 160 nodes interpolate the form of the layers
+    # 96 nodes interpolate the form of the layers
     assert float((one - other).norm() / other.norm()) < 0.03
     assert float(one.sum() / other.sum()) == pytest.approx(1.0, abs=0.02)
 
@@ -70,7 +70,7 @@ def test_slopes_of_looks_are_those_of_spin_waves_along_the_way(monkeypatch) -> N
     monkeypatch.setattr(beam, "_mesh", lambda *_: (0, 0, 0))
     looks = frame(n=1, samples=2)
     monkeypatch.setattr(build, "standing", lambda *_: None)
-    monkeypatch.setattr(beam, "NODES", 320)
+    monkeypatch.setattr(beam, "NODES", 200)
     waves = frame(n=1, samples=2)
     theta = looks.pack(fwhm=3.0, scale=1.0, background=0.1)
     one, other = looks.linearise(theta).slope, waves.linearise(theta).slope

@@ -90,9 +90,13 @@ def test_rebinned_intensity_is_averaged_over_what_was_measured():
     assert (merged.error**2)[0].tolist() == pytest.approx([12 / 9, 8 / 4])
 
 
-def test_a_merged_bin_is_unmeasured_only_if_all_its_bins_were():
-    merged = spectrum(((NAN, NAN, 3.0, NAN),)).rebin(energy=2)
-    assert merged.valid.tolist() == [[False, True]]
+def test_a_part_of_a_merged_bin_does_not_stand_for_all_of_it():
+    """Reduced data: three in four; counts: all; of their mean for a search: one."""
+    rows = ((1.0, NAN, 3.0, 3.0, NAN, NAN, 3.0, NAN),)
+    assert spectrum(rows).rebin(energy=4).valid.tolist() == [[True, False]]
+    assert spectrum(rows).rebin(energy=2).valid.tolist() == [[False, True, False, False]]
+    assert spectrum(rows, is_counts=True).rebin(energy=4).valid.tolist() == [[False, False]]
+    assert spectrum(rows).rebin(energy=4, mean=True).valid.tolist() == [[True, True]]
 
 
 @pytest.mark.parametrize(

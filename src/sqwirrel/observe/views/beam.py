@@ -18,8 +18,10 @@ from sqwirrel.spectra.grid import Beam, along_beam
 
 MESH = 0.125
 """Quadrature points are rounded to a mesh this fine, in widths of a bin, so that many share their modes."""
-NODES = 36
-"""Energies at which q is taken where the modes depend on all of it; between them the spectra of two are mixed."""
+NODES = 24
+"""Energies across the bins at which q is taken where the modes depend on all of it, and as densely beyond; between them
+the spectra of two are mixed.
+"""
 
 
 def standing(
@@ -93,9 +95,10 @@ def passing(
     window: tuple[float, float],
 ) -> list[nn.Module]:
     """Solvers for modes that depend on all of Q, in a `window` of energies (meV)."""
-    grid, beam = _held(measurement)
+    (grid, beam), (low, high) = _held(measurement), measurement.range
     turn = same_cell(grid.lattice, model.lattice)
-    nodes = torch.linspace(*window, NODES, dtype=torch.float64)
+    count = math.ceil(NODES * (window[1] - window[0]) / (high - low))
+    nodes = torch.linspace(*window, count, dtype=torch.float64)
     flat = where.q @ torch.linalg.inv(turn)
     q = along_beam(grid.lattice, beam, flat[:, None], grid.axes[2], nodes) @ turn
     reached = q.isfinite().all(-1)

@@ -18,16 +18,16 @@ FEWEST = 36
 """Lines across the energies of a spectrum that has few bins, or one: what is integrated over has edges, too."""
 REACH, BEYOND = 1.5, 0.25
 """The fine grid reaches this many meV beyond the bins, or this share of the energy range if that is more, and at most
-half of it; lines further out are lost.
+half of it (but for scans); lines further out are lost.
 """
 LINES, NARROWEST = 400, 0.01
 """Points of scans share this many lines, at least this far apart (meV)."""
-ELASTIC = 0.1
-"""Modes fade out as E^4 within this share of a line's distance from zero energy: the intensity of a Goldstone mode goes
-to infinity at a Bragg peak, which is elastic.
+ELASTIC = 5e-3
+"""Modes fade out as E^8 below this energy (meV), or that between two lines: at a Bragg peak a Goldstone mode has
+infinite intensity, and the regularisation of `simulate`, some 1e-4 meV, says where it is.
 """
-REACH_WIDTHS = 2.0
-"""Where the width is known, it reaches this many FWHM beyond the bins."""
+REACH_WIDTHS = 3.0
+"""Where the width is known, it reaches this many FWHM beyond the bins: a factor of 2 on the widths loses nothing."""
 
 
 class Blur(NamedTuple):
@@ -66,8 +66,8 @@ def deposit(
     """
     if not torch.is_grad_enabled() and modes.energy.device.type == "cpu":
         return _compiled(modes, weight, cells, line, blur)
-    step, n, fourth = line[1] - line[0], len(line), modes.energy**4
-    energy, strength = modes.energy, modes.intensity * weight[:, None] * (fourth / (fourth + (ELASTIC * step) ** 4))
+    step, n, high = line[1] - line[0], len(line), modes.energy**8
+    energy, strength = modes.energy, modes.intensity * weight[:, None] * (high / (high + _elastic(step) ** 8))
     if blur is not None:
         factor, shift = blur.at(energy)
         energy, strength = energy + shift, strength * factor
@@ -84,24 +84,31 @@ def deposit(
     return grid.reshape(len(grid), -1, n)
 
 
+def _elastic(step: Tensor | float) -> float:
+    """Energy below which modes fade out, on lines so far apart (meV)."""
+    return min(ELASTIC, float(step))
+
+
 def fine_grid(
-    edges: Float[Tensor, "*point edge"], fwhm: tuple[float, float] | None = None, widest: float = 0.0
+    edges: Float[Tensor, "*point edge"],
+    fwhm: tuple[float, float] | None = None,
+    widest: float = 0.0,
+    *,
+    tailed: bool = False,
 ) -> Float[Tensor, " line"]:
     """Even energies of the lines that modes are deposited on, meV.
 
-    `fwhm` are the least and the largest width, `widest` the latter where only that is known.
+    `fwhm` are the least and the largest width, `widest` the latter where only that is known, perhaps of lines with
+    tails.
     """
     low, high = float(edges.min()), float(edges.max())
-    reach = max(REACH, BEYOND * (high - low))
-    if edges.ndim == 2:  # points of scans, which may have no width
-        step = max((high - low) / LINES, NARROWEST)
-    else:
-        step, reach = min(float(edges.diff().min()) / FINE, (high - low) / FEWEST), min(reach, (high - low) / 2)
-    if widest > 0:
-        reach = max(REACH, REACH_WIDTHS * widest)
+    span, is_scan = high - low, edges.ndim == 2  # points of scans may have no width
+    far = max(REACH, (0 if widest and not is_scan and not tailed else BEYOND) * span)
+    reach = max(far if is_scan else min(far, span / 2), REACH_WIDTHS * widest)
+    step = max(span / LINES, NARROWEST) if is_scan else min(float(edges.diff().min()) / FINE, span / FEWEST)
     if fwhm is not None:
         step, reach = min(step, fwhm[0] / FINE), REACH_WIDTHS * fwhm[1]
-    count = int((high - low + 2 * reach) / step) + 2
+    count = int((span + 2 * reach) / step) + 2
     return low - reach + step * torch.arange(count, dtype=torch.float64)
 
 
@@ -115,7 +122,8 @@ def _compiled(
     between = float(nodes[1] - nodes[0]) if len(nodes) > 1 else 1.0
     arrays = (modes.energy, modes.intensity, modes.stable, weight, first, factor, shift)
     grid = np.zeros((len(modes.energy), number, len(line)))
-    numbers = float(nodes[0]), between, float(line[0]), float(line[1] - line[0])
+    step = float(line[1] - line[0])
+    numbers = float(nodes[0]), between, float(line[0]), step, _elastic(step)
     work = partial(_lay, *(each.detach().contiguous().numpy() for each in arrays), *numbers, grid)
     share(work, number, modes.energy.shape[0] * 4 * modes.energy[0].numel() // number)
     return torch.from_numpy(grid)
@@ -123,7 +131,9 @@ def _compiled(
 
 @njit(nogil=True, cache=True)
 @no_type_check
-def _lay(energy, intensity, stable, weight, first, factor, shift, node, between, line, step, grid, start, stop):
+def _lay(
+    energy, intensity, stable, weight, first, factor, shift, node, between, line, step, elastic, grid, start, stop
+):
     """Cells `start` to `stop`; sample q has row q of `factor` and `shift`, or all the only one."""
     last, n = factor.shape[1] - 1, grid.shape[2]
     for b in range(grid.shape[0]):
@@ -142,7 +152,7 @@ def _lay(energy, intensity, stable, weight, first, factor, shift, node, between,
                         continue
                     strength = factor[row, low] * (1 - part) + factor[row, high] * part
                     strength *= weight[q] * intensity[b, q, m]
-                    strength *= energy[b, q, m] ** 4 / (energy[b, q, m] ** 4 + (ELASTIC * step) ** 4)
+                    strength *= energy[b, q, m] ** 8 / (energy[b, q, m] ** 8 + elastic**8)
                     nearest = int(np.rint(place))
                     away = place - nearest
                     below, above = strength * (0.5 - away) ** 2 / 2, strength * (0.5 + away) ** 2 / 2
