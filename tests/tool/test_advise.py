@@ -115,3 +115,15 @@ def test_places_that_no_neutron_is_scattered_to_are_left_out(run, inferred) -> N
     far = run("advise", "chain.toml", "--set", "advise.path.corners=[[5, 0, 0], [6, 0, 0]]")
     assert far.exit_code == 2
     assert "no candidate is within reach of neutrons of 5.2 meV" in far.output
+
+
+def test_advice_that_helps_nothing_says_so(run, inferred) -> None:
+    """Far above the band there is nothing to count; two answers that are the same have nothing to tell apart."""
+    dark = run("advise", "chain.toml", "--set", "advise.energy={start=40,stop=50,bins=3}")
+    assert "no candidate helps" in dark.stdout
+    text = (inferred / "chain.toml").read_text()
+    (inferred / "chain.toml").write_text(text + "\n[advise.rivals]\nsame = 'chain'\n")
+    same = run("advise", "chain.toml")
+    assert same.exit_code == 0, same.output
+    assert "no single candidate tells the models apart" in same.stdout
+    assert "inf" not in same.stdout

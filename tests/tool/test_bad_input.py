@@ -245,6 +245,7 @@ def test_simulate_refuses(refused, tmp_path, config, sentence):
 CHANGES = {
     "a": "--set a is not of the form key=value, like --set infer.seed=2",
     "model.x=3": "--set model.x=3: 'model' is not a table of the config",
+    "infer.guess=3": "c.toml: [infer] guess: expected a table, like { J1 = 0.66 }, or a list of tables",
     "infer.sede=3": "c.toml: [infer] has the unknown key 'sede'; known are screen, starts, draws, rounds, seed, moves, estimator, guess; did you mean 'seed'?",
 }
 

@@ -131,8 +131,12 @@ class Share(Section):
     nuisances: tuple[str, ...] = ()
 
 
-def _several(given: object) -> object:
-    return (given,) if isinstance(given, Mapping) else given
+def _listed(given: object) -> object:
+    """A table or a list of tables, as a list."""
+    rows = (given,) if isinstance(given, Mapping) else given
+    if not isinstance(rows, list | tuple) or not all(isinstance(row, Mapping) and row for row in rows):
+        raise InputError("expected a table, like { J1 = 0.66 }, or a list of tables")
+    return rows
 
 
 class InferSection(Section):
@@ -145,7 +149,7 @@ class InferSection(Section):
     seed: int = Settings.seed
     moves: int = Settings.moves
     estimator: str | None = None
-    guess: Annotated[tuple[dict[str, float], ...], BeforeValidator(_several)] = ()
+    guess: Annotated[tuple[dict[str, float], ...], BeforeValidator(_listed)] = ()
 
     def build(self) -> Settings:
         """The settings."""

@@ -155,9 +155,8 @@ def _starts(
     """
     how: dict[str, Any] = {"draws": settings.screen, "keep": settings.starts, "seed": settings.seed}
     how["progress"] = lambda done, total: tell("screening", done, total)
-    starts = screen(coarse, **how, among=among)
-    if settings.guesses:
-        starts = torch.cat((starts, _guessed(coarse, settings.guesses)))
+    guessed = _guessed(coarse, settings.guesses) if settings.guesses else coarse.prior.bounds.T[:0]
+    starts = torch.cat((screen(coarse, **how, among=among), guessed))
     if not any(isinstance(term, PeaksTerm) for term in coarse.terms):
         return starts
     wide = coarse.with_terms(term.blurred() if isinstance(term, PeaksTerm) else term for term in coarse.terms)
@@ -167,21 +166,34 @@ def _starts(
 
 
 def _guessed(coarse: Target, guesses: Sequence[Mapping[str, float]]) -> Float[Tensor, "guess parameter"]:
-    """A start each: amplitudes by least squares, what else a guess does not say from the middle of the prior."""
+    """A start each: what a guess does not say, amplitudes by least squares, the others from the middle of the prior."""
     theta = coarse.prior.constrain(torch.zeros(len(guesses), len(coarse.names), dtype=torch.float64))
-    for row, guess in zip(theta, guesses, strict=True):
+    said = torch.zeros_like(theta, dtype=torch.bool)
+    for k, guess in enumerate(guesses):
         for name, value in guess.items():
-            if name not in coarse.names:
-                raise InputError(f"a guess names '{name}', which is not free; free are {', '.join(coarse.names)}")
-            law = coarse.prior.free[name]
-            if not law.bounds[0] <= value <= law.bounds[1]:
-                raise InputError(f"the guess {name} = {value:g} is not inside of its prior, {law}; change one of them")
-            row[coarse.names.index(name)] = value
+            _check_guess(coarse.prior, name, value)
+            column = coarse.names.index(name)
+            theta[k, column], said[k, column] = value, True
     starts, reached = profile(coarse, theta)
     if not bool(reached.isfinite().all()):
         bad = int(reached.isfinite().long().argmin())
-        raise InputError(f"guess {bad + 1} is no start: {coarse.why_unstable(coarse.full(theta[bad : bad + 1]))}")
-    return starts
+        reason = coarse.why_unstable(coarse.full(theta[bad : bad + 1]))
+        rest = ", ".join(name for name, known in zip(coarse.names, said[bad].tolist(), strict=True) if not known)
+        raise InputError(
+            f"[infer] guess {bad + 1} is no start, with {rest or 'nothing'} at the middle of the prior: {reason}"
+        )
+    return torch.where(said, theta, starts)
+
+
+def _check_guess(prior: Prior, name: str, value: float) -> None:
+    if name not in prior.names:
+        raise InputError(f"[infer] guess names '{name}', which is not free; free are {', '.join(prior.names)}")
+    (low, high), unit = prior.free[name].bounds, prior.free[name].unit
+    if not low <= value <= high:
+        raise InputError(
+            f"[infer] guess {name} = {value:g} is outside of its prior, {low:g} to {high:g} {unit}".rstrip()
+            + "; change one of them"
+        )
 
 
 def random_starts(coarse: Target, *, starts: int, seed: int) -> list[Optimum]:

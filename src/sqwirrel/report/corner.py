@@ -58,10 +58,13 @@ def _single(axes: Axes, result: Whole, k: int) -> None:
         inside = (line >= ends[0]) & (line <= ends[1])
         axes.fill_between(line, density, where=list(inside), color=BAND, alpha=alpha, lw=0)
     sd = float(result.limit_covariance[k, k].sqrt())
-    bell = np.exp(-((line - float(result.best[k])) ** 2) / (2 * sd**2)) / (sd * np.sqrt(2 * np.pi))
-    axes.plot(line, bell, color=ACCENT, lw=0.9, ls="--")
+    top = density.max()
+    if np.isfinite(sd) and sd > 0:
+        bell = np.exp(-((line - float(result.best[k])) ** 2) / (2 * sd**2)) / (sd * np.sqrt(2 * np.pi))
+        axes.plot(line, bell, color=ACCENT, lw=0.9, ls="--")
+        top = max(top, bell.max())
     _mark(axes, result, (k,))
-    axes.set(xlim=(lo, hi), ylim=(0, 1.12 * max(density.max(), bell.max())), yticks=[])
+    axes.set(xlim=(lo, hi), ylim=(0, 1.12 * top), yticks=[])
 
 
 def _pair(axes: Axes, result: Whole, a: int, b: int) -> None:

@@ -5,7 +5,7 @@ import torch
 
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings
-from sqwirrel.infer.averages import search
+from sqwirrel.infer.averages import _guessed, search
 from sqwirrel.infer.target import Target
 from sqwirrel.model.prior import Fixed, Normal, Prior, Uniform
 from tests.unit.infer.toy import Toy, noise, spectrum
@@ -39,13 +39,28 @@ def test_a_guess_is_refined_beside_the_draws() -> None:
     assert torch.allclose(found[:2], torch.tensor([140.0, 30.0]).double(), atol=0.5)
 
 
+def test_amplitudes_that_a_guess_names_are_kept() -> None:
+    target = line()
+    named, free = _guessed(target, ({"a": 140.0, "b": 30.0, "scale": 5.0}, {"a": 140.0, "b": 30.0}))
+    assert named.tolist() == [140.0, 30.0, 5.0]
+    assert float(free[2]) == pytest.approx(20, abs=2)
+
+
+def test_a_guess_is_refused_before_anything_is_screened() -> None:
+    told: list[str] = []
+    with pytest.raises(InputError, match="not free"):
+        search(line(), Settings(guesses=({"c": 1.0},)), lambda stage, *_: told.append(stage))
+    assert not told
+
+
 @pytest.mark.parametrize(
     ("guess", "sentence"),
     [
-        ({"c": 1.0}, "a guess names 'c', which is not free; free are a, b, scale"),
-        ({"background": 0.0}, "a guess names 'background', which is not free"),
-        ({"a": 201.0}, r"the guess a = 201 is not inside of its prior, Uniform\(.*\); change one of them"),
-        ({"a": 195.0}, "guess 1 is no start: the toy is unstable at 195.0"),
+        ({"c": 1.0}, "guess names 'c', which is not free; free are a, b, scale"),
+        ({"background": 0.0}, "guess names 'background', which is not free"),
+        ({"a": 201.0}, "guess a = 201 is outside of its prior, 0 to 200; change one of them"),
+        ({"a": float("nan")}, "guess a = nan is outside of its prior, 0 to 200; change one of them"),
+        ({"a": 195.0}, "guess 1 is no start, with b, scale at the middle of the prior: the toy is unstable at 195.0"),
     ],
 )
 def test_what_is_no_guess(guess: dict[str, float], sentence: str) -> None:

@@ -57,6 +57,11 @@ def minutes_to(
     return minutes + way
 
 
+def best(value: Float[Tensor, " candidate"], time: Float[Tensor, " candidate"]) -> int:
+    """The candidate of the largest value a minute, of those that can be reached in a finite time."""
+    return int(torch.where(time.isfinite(), value / time, -torch.inf).argmax())
+
+
 def predicted(
     posterior: Posterior, candidates: Experiment, fixed: Mapping[str, float], draws: int, seed: int
 ) -> Float[Tensor, "draw parameter"]:

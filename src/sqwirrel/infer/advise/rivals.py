@@ -24,10 +24,22 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-from sqwirrel.infer.advise.candidates import Moving, in_words, minutes_to, places, predicted, updated, upright, where
+from sqwirrel.infer.advise.candidates import (
+    Moving,
+    best,
+    in_words,
+    minutes_to,
+    places,
+    predicted,
+    updated,
+    upright,
+    where,
+)
 from sqwirrel.infer.posterior import Posterior
 from sqwirrel.observe import Experiment
 
+NOISE = 1.1
+"""Expected Bayes factors below are noise of the draws."""
 GRID, REACH, STEP = 128, 5.0, 0.7
 """Values of x at which laws are compared, how far beyond the draws, and the widest step, in standard deviations."""
 NEIGHBOURS = 8
@@ -80,6 +92,8 @@ class Separation:
             counts = ", ".join(f"{name} {mean:.3g} ± {sd:.2g}" for name, (mean, sd) in probe.counts.items())
             place = in_words(probe.q, probe.energy)
             lines.append(f"{place:>32} {spent:7.1f} min, Bayes factor {probe.factor:.3g}; counts: {counts}")
+        if self.probes[0].factor < NOISE:
+            lines.append("no single candidate tells the models apart: a factor so near to 1 is noise of the draws")
         return "\n".join(lines)
 
 
@@ -112,7 +126,7 @@ def advise_between(
     futures, here, probes, total = dict.fromkeys(rivals, beliefs), None, [], 0.0
     for _ in range(pick):
         time = minutes_to(here, spots, minutes, moving)
-        k = int((value / time).argmax())
+        k = best(value, time)
         total, here = total + float(value[k]), spots[k]
         counts = {name: _counts(x[:, k]) for name, x in beliefs.items()}
         probes.append(Probe(k, *where(first, k), float(time[k]), counts, math.exp(min(total, 700.0))))

@@ -21,6 +21,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.infer.advise.candidates import (
     Kind,
     Moving,
+    best,
     in_words,
     minutes_to,
     places,
@@ -32,6 +33,8 @@ from sqwirrel.infer.advise.candidates import (
 from sqwirrel.infer.posterior import Posterior
 from sqwirrel.observe import Experiment
 
+HELPS = 0.01
+"""Advice that shrinks no error by this share is none."""
 LEAST = 1e-6
 """Counts below this are taken for it: an empty bin without background tells nothing of parameters."""
 TOGETHER = 16
@@ -70,6 +73,9 @@ class Advice:
             spent += pick.minutes
             sds = ", ".join(f"{name} {sd:.3g}" for name, sd in pick.sd.items())
             lines.append(f"{in_words(pick.q, pick.energy):>32} {spent:7.1f} min {sds}")
+        last = self.picks[-1].sd
+        if all(last[name] > (1 - HELPS) * sd for name, sd in self.before.items()):
+            lines.append("no candidate helps: all of these together shrink no error by as much as 1 %")
         return "\n".join(lines)
 
 
@@ -109,9 +115,8 @@ def advise(
         after = torch.stack([_after(*pair, columns) for pair in zip(known, told, strict=True)]).mean(0)
         less = torch.minimum(_now(known, columns) - after, -_explained(*spread))
         time = minutes_to(here, spots, minutes, moving)
-        gain = less.mean(1) / time
-        first = gain if first is None else first
-        k = int(gain.argmax())
+        first = less.mean(1) / time if first is None else first
+        k = best(less.mean(1), time)
         known, here, spread, now = known + _product(told[:, k]), spots[k], _counted(*spread, k), now - less[k]
         sd = dict(zip(names, now.exp().tolist(), strict=True))
         picks.append(Pick(k, *where(candidates, k, each), minutes=float(time[k]), sd=sd))

@@ -180,12 +180,9 @@ def judged(posterior: Posterior, target: Target, truth: Float[Tensor, " paramete
     slope = target.slope(z0)
     information, stretch = slope.information[0], target.stretch(z0)[0]
     covariance = torch.linalg.pinv(information, hermitian=True)
-    oracle = refine(target, truth[None])[0]
-    best = posterior.basins[0]
-    home = target.prior.unconstrain(best.theta[None])[0]
-    away = home - oracle.z
-    right = float((away @ oracle.precision @ away / len(away)).sqrt()) < SAME
-    missed = not right and oracle.log_posterior > float(target.log_posterior(home[None])) + 0.5
+    oracle, found = (refine(target, theta[None])[0] for theta in (truth, posterior.basins[0].theta))
+    right = found.distance(oracle) < SAME
+    missed = not right and oracle.log_posterior > found.log_posterior + 0.5
     median = target.prior.unconstrain(posterior.median[None]) - z0
     place = torch.randn(z0.shape, generator=stream(seed, f"tarp {k}"), dtype=z0.dtype)
     nearer = ((z - place) ** 2).sum(1) < ((z0 - place) ** 2).sum()
