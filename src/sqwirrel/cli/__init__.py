@@ -97,7 +97,7 @@ def infer(
 def train(config: ConfigFile, changes: Changes = None, out: Folder = None) -> None:
     """A network that says where to look, from simulations; [infer] estimator = "DIR" uses it."""
     folder = out or Path(f"{config.stem}-network")
-    with screen.complaints(folder):
+    with screen.complaints(folder, resumes=True):
         with screen.progress() as tell:
             histories = train_into(folder, load(config, changes or ()), tell)
         for history in histories:
@@ -109,7 +109,7 @@ def train(config: ConfigFile, changes: Changes = None, out: Folder = None) -> No
 def check(config: ConfigFile, changes: Changes = None, out: Folder = None) -> None:
     """Whether intervals hold: simulated measurements like this one with known truths, each of them inferred."""
     folder = out or Path(f"{config.stem}-check")
-    with screen.complaints(folder):
+    with screen.complaints(folder, resumes=True):
         with screen.progress() as tell:
             found = check_into(folder, load(config, changes or ()), tell)
         screen.say(str(found))

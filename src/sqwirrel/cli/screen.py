@@ -31,8 +31,11 @@ EVERY = 10.0
 
 
 @contextmanager
-def complaints(folder: Path | None = None) -> Iterator[None]:
-    """Wrong input ends with one message and status 2, Ctrl-C with what was finished in `folder` and status 130."""
+def complaints(folder: Path | None = None, *, resumes: bool = False) -> Iterator[None]:
+    """Wrong input ends with one message and status 2, Ctrl-C with what was finished in `folder` and status 130.
+
+    `resumes` says that the same command would go on with that.
+    """
     try:
         yield
     except InputError as error:
@@ -42,7 +45,8 @@ def complaints(folder: Path | None = None) -> Iterator[None]:
         typer.echo(f"sqwirrel: {error.filename or 'a file'}: {error.strerror or error}", err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
-        typer.echo(f"sqwirrel: interrupted; {_finished(folder)}", err=True)
+        again = "; run the same again to go on" if resumes else ""
+        typer.echo(f"sqwirrel: interrupted; {_finished(folder)}{again}", err=True)
         raise typer.Exit(130) from None
 
 

@@ -48,6 +48,11 @@ def suggested(simulator: Simulator) -> dict[str, Entry]:
     return {k: entry for each in reversed(list(parts)) for k, entry in _entries(each.model.prior, each.units).items()}
 
 
+def of_the_data(given: Mapping[str, object], experiment: Experiment) -> list[str]:
+    """Parameters whose range is read off the intensities, so that another measurement has another one."""
+    return [name for name in experiment.linear if name not in given and name not in suggested(experiment)]
+
+
 def _ranges(simulator: Simulator, data: Data) -> dict[str, Entry]:
     """Wide ranges for the nuisances of all measurements; a shared one has that of the first."""
     if not isinstance(simulator, Joint):

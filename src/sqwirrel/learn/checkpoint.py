@@ -1,22 +1,21 @@
 """Checkpoints: weights (safetensors) and, beside them, what they were made for (JSON). No code runs on loading."""
 
-import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.learn.cnn import CNN
+from sqwirrel.learn.kept.purpose import Purpose, digest
 from sqwirrel.learn.npe import NPE, Ensemble, Regressor
 from sqwirrel.learn.pairs import Pairs
 from sqwirrel.learn.surrogate import Emulator
 from sqwirrel.record import Record
-from sqwirrel.spectra import QShells
 from sqwirrel.whole import put_text
 
 KINDS: dict[str, type[NPE] | type[Regressor] | type[CNN] | type[Emulator]] = {
@@ -25,34 +24,69 @@ KINDS: dict[str, type[NPE] | type[Regressor] | type[CNN] | type[Emulator]] = {
     "cnn": CNN,
     "emulator": Emulator,
 }
+BEGUN = "purpose.json"
 Estimator = NPE | Regressor | CNN | Emulator | Ensemble
 
 
 @dataclass(frozen=True)
-class Purpose:
-    """What an estimator was trained for: free parameters, prior, model, and a digest of bins, coverage and errors."""
+class Known:
+    """What estimator.json says: the kind, how many are in an ensemble (0 for a single one), what it was trained for,
+    and number and seed of the simulations.
+    """
 
-    names: tuple[str, ...]
-    prior: str
-    model: str
-    bins: str
-
-    @classmethod
-    def of(cls, pairs: Pairs) -> "Purpose":
-        """That of some pairs."""
-        experiment = pairs.simulations.experiment
-        return cls(pairs.prior.names, repr(pairs.prior), experiment.model.name, _bins(pairs))
+    kind: str
+    members: int
+    purpose: Purpose
+    rows: int
+    seed: int
 
     def check(self, pairs: Pairs, folder: Path) -> None:
         """Refuses pairs that the estimator was not trained for."""
-        other = Purpose.of(pairs)
-        for what in ("model", "names", "prior", "bins"):
-            mine, theirs = getattr(self, what), getattr(other, what)
-            if mine != theirs:
-                raise InputError(
-                    f"the estimator in {folder} was trained with other {what} ({_short(mine)}; here {_short(theirs)}); "
-                    "train one for this measurement and prior"
-                )
+        now = purpose_of(pairs)
+        if different := self.purpose.otherwise(now):
+            written = "; priors that are read off the data must be written out in the config"
+            raise InputError(
+                f"the network in {folder} was trained for {different}; train one for this measurement and prior"
+                + written * bool(self.purpose.beliefs(now))
+            )
+
+
+def purpose_of(pairs: Pairs) -> Purpose:
+    """What an estimator is for that learns from some pairs: what they are of, how it was counted, coverage, errors."""
+    kept, (valid, error) = pairs.simulations, pairs.bins
+    counting = kept.experiment.instrument.counting
+    noise = {"counting": f"{type(counting).__name__.lower()} {digest(counting)}"}
+    return Purpose.of(kept.experiment, kept.prior, **noise, coverage=digest(valid), errors=digest(error))
+
+
+def begun(folder: Path, pairs: Pairs, settings: Mapping[str, object]) -> bool:
+    """Whether a folder holds a training for these pairs with these settings, finished or not; others are refused."""
+    if not any(folder.glob("member-*/training.json")):
+        if (folder / "estimator.json").exists():
+            raise InputError(f"{folder} holds a network that was not trained there; choose another folder")
+        return False
+    known = _json(folder / BEGUN)
+    told = known if isinstance(known, dict) else {}
+    if different := Purpose.from_mapping(known, f"{folder} holds a network").otherwise(purpose_of(pairs)):
+        raise InputError(f"{folder} holds a network for {different}; choose another folder")
+    before = told.get("settings", {})
+    if changed := [f"{name} = {before.get(name)}, now {x}" for name, x in settings.items() if before.get(name) != x]:
+        raise InputError(
+            f"{folder} holds a network that is trained with {'; '.join(changed)}; choose another folder, or remove all "
+            "in it but 'simulations' to train anew on these"
+        )
+    return True
+
+
+def begin(folder: Path, pairs: Pairs, settings: Mapping[str, object]) -> None:
+    """Notes what is going to be trained, and with what settings."""
+    told = {**purpose_of(pairs).mapping(), "settings": dict(settings)}
+    put_text(folder / BEGUN, json.dumps(told, indent=1) + "\n")
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a folder holds an estimator."""
+    return all((folder / name).is_file() for name in ("estimator.json", "weights.safetensors"))
 
 
 def save(folder: Path, estimator: Estimator, pairs: Pairs, record: Record) -> None:
@@ -61,24 +95,47 @@ def save(folder: Path, estimator: Estimator, pairs: Pairs, record: Record) -> No
     part = folder / "weights.part"
     save_file({name: each.contiguous() for name, each in estimator.state_dict().items()}, part)
     part.replace(folder / "weights.safetensors")
-    purpose = Purpose.of(pairs)
-    known = {"kind": kind_of(estimator), "members": members_of(estimator), "purpose": purpose.__dict__}
+    known = {
+        "kind": kind_of(estimator),
+        "members": members_of(estimator),
+        "purpose": purpose_of(pairs).mapping(),
+        "simulations": {"rows": len(pairs), "seed": pairs.simulations.seed},
+    }
     put_text(folder / "estimator.json", json.dumps({**known, "record": json.loads(record.to_json())}, indent=1) + "\n")
+
+
+def known(folder: Path) -> Known:
+    """What the estimator in a folder is, and is for; one that was left by an earlier version is refused."""
+    file = folder / "estimator.json"
+    if not file.is_file():
+        raise InputError(f"{folder} holds no estimator: {file.name} is missing")
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        purpose = Purpose.from_mapping(told["purpose"], f"the network in {folder} is")
+        made = told["simulations"]
+        if told["kind"] not in KINDS:
+            raise KeyError(told["kind"])
+        return Known(told["kind"], int(told["members"]), purpose, int(made["rows"]), int(made["seed"]))
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"the estimator in {folder} is damaged ({error}); train it again") from None
 
 
 def load(folder: Path, pairs: Pairs) -> Estimator:
     """The estimator that `save` wrote, for pairs of the same bins, prior and model; to be used, not to be trained."""
+    told = known(folder)
+    told.check(pairs, folder)
     try:
-        known = json.loads((folder / "estimator.json").read_text(encoding="utf-8"))
         weights = load_file(folder / "weights.safetensors")
-        purpose = Purpose(**{**known["purpose"], "names": tuple(known["purpose"]["names"])})
-        kind, members = KINDS[known["kind"]], int(known["members"])
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise InputError(f"{folder} holds no estimator: {Path(str(error.filename)).name} is missing") from None
-    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+    except FileNotFoundError:
+        raise InputError(f"{folder} holds no estimator: weights.safetensors is missing") from None
+    except SafetensorError as error:
         raise InputError(f"the estimator in {folder} is damaged ({error}); train it again") from None
-    purpose.check(pairs, folder)
-    empty = kind.sized_for(pairs) if members == 0 else Ensemble([NPE.sized_for(pairs) for _ in range(members)])
+    kind = KINDS[told.kind]
+    empty = (
+        kind.sized_for(pairs) if told.members == 0 else Ensemble([NPE.sized_for(pairs) for _ in range(told.members)])
+    )
     return _filled(empty, weights, folder).requires_grad_(requires_grad=False)
 
 
@@ -101,17 +158,9 @@ def _filled(estimator: Estimator, weights: dict[str, Tensor], folder: Path) -> E
     return estimator
 
 
-def _bins(pairs: Pairs) -> str:
-    """Digest of the energies, the coverage and the errors that images are made with, and of where the points lie."""
-    measurement, digest = pairs.simulations.experiment.measurement, hashlib.sha256()
-    valid, error = pairs.bins
-    points = measurement.points
-    where = points.edges if isinstance(points, QShells) else points.q
-    for each in (measurement.energy, where, valid, error):
-        digest.update(torch.as_tensor(each).double().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) < 60 else f"{text[:57]}..."
+def _json(file: Path) -> object:
+    """What is in a file of JSON; None if it is none, or not there."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

@@ -14,7 +14,8 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-from sqwirrel.learn.store import Rows, filled, together
+from sqwirrel.learn.kept.purpose import Purpose
+from sqwirrel.learn.kept.store import Rows, filled, refuse_others, together
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment
 from sqwirrel.observe.counting import Observed
@@ -37,7 +38,7 @@ class Batch(NamedTuple):
 class Simulations:
     """Stable draws of a prior, and their signals of unit scale without background or noise.
 
-    `stable` is the share of all draws that these are.
+    `stable` is the share of all draws that these are, `seed` that of the draws.
     """
 
     experiment: Experiment
@@ -45,9 +46,25 @@ class Simulations:
     theta: Float[Tensor, "row parameter"]
     signal: Float[Tensor, "row point energy"]
     stable: float = 1.0
+    seed: int = 0
+
+    @classmethod
+    def none(cls, experiment: Experiment, prior: Prior, seed: int = 0) -> "Simulations":
+        """Before any was made: they say what they would be of."""
+        theta, signal = torch.zeros(0, len(prior.names)).double(), torch.zeros(0, *experiment.measurement.shape)
+        return cls(experiment, prior, theta, signal, seed=seed)
+
+    @property
+    def purpose(self) -> Purpose:
+        """What they are of."""
+        return Purpose.of(self.experiment, self.prior, seed=str(self.seed))
 
     def __len__(self) -> int:
         return len(self.theta)
+
+    def check(self, folder: Path) -> None:
+        """Refuses a folder that holds other simulations."""
+        refuse_others(folder, self.purpose)
 
     def split(self, last: int) -> tuple["Simulations", "Simulations"]:
         """All but the last rows, and the last ones."""
@@ -56,7 +73,7 @@ class Simulations:
 
     def part(self, rows: slice | Tensor) -> "Simulations":
         """Some of the rows."""
-        return Simulations(self.experiment, self.prior, self.theta[rows], self.signal[rows], self.stable)
+        return Simulations(self.experiment, self.prior, self.theta[rows], self.signal[rows], self.stable, self.seed)
 
 
 def simulations(
@@ -66,24 +83,22 @@ def simulations(
     seed: int,
     folder: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    keep: bool = True,
 ) -> Simulations:
-    """At least `n` prior draws whose order is stable, simulated; kept in `folder`, and taken from there if there.
+    """At least `n` prior draws whose order is stable, simulated; taken from `folder` if there, and kept there unless
+    `keep` is false.
 
     Raises InputError when fewer than one in a hundred draws is stable.
     """
     parts: list[Rows] = []
-    purpose: dict[str, object] = {
-        "seed": seed,
-        "names": list(experiment.names),
-        "prior": repr(prior),
-        "bins": list(experiment.measurement.shape),
-        "model": experiment.model.name,
-    }
+    purpose = Simulations.none(experiment, prior, seed).purpose
 
     def make(k: int) -> Rows:
         return _shard(experiment, prior, seed, k)
 
-    shards = filled(folder, 100 * -(-n // SHARD), purpose, make) if folder else ((k, make(k)) for k in range(10**9))
+    every = ((k, make(k)) for k in range(10**9))
+    shards = filled(folder, 100 * -(-n // SHARD), purpose, make, keep=keep) if folder else every
     found = 0
     for k, rows in shards:
         parts.append(rows)
@@ -97,7 +112,7 @@ def simulations(
                 f"the assumed order is stable for {found} of {SHARD * (k + 1)} draws of the prior; narrow the prior"
             )
     rows = together(parts)
-    return Simulations(experiment, prior, rows["theta"], rows["signal"], found / (SHARD * len(parts)))
+    return Simulations(experiment, prior, rows["theta"], rows["signal"], found / (SHARD * len(parts)), seed)
 
 
 @dataclass(frozen=True, eq=False)

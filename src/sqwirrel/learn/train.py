@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -83,6 +84,10 @@ class History:
     best: int = 0
     seconds: float = 0.0
 
+    def is_over(self, effort: Effort) -> bool:
+        """Whether it went on without progress for as long as that is waited for."""
+        return bool(self.steps) and self.steps[-1] - self.best >= effort.patience * effort.every
+
 
 def train(
     estimator: Trainable[Seen],
@@ -93,18 +98,20 @@ def train(
 ) -> History:
     """Trains in place and returns the losses; the estimator has its best weights afterwards.
 
-    With a `folder` an interrupted training is gone on with, to the same numbers as one that was not. The learning rate
-    falls to zero by a cosine (I. Loshchilov, F. Hutter, arXiv:1608.03983 and arXiv:1711.05101).
+    With a `folder` an interrupted training is gone on with, to the same numbers as one that was not; one of another
+    effort or with another number of rows is refused. The learning rate falls to zero by a cosine (I. Loshchilov, F.
+    Hutter, arXiv:1608.03983 and arXiv:1711.05101).
     """
     effort, modules = effort or Effort(), nn.ModuleDict(estimator.players)
     learn, held = _held_out(pairs, effort)
     optimisers = {
         name: torch.optim.AdamW(each.parameters(), RATE, weight_decay=DECAY) for name, each in modules.items()
     }
-    state = _State(modules, optimisers, History([], []), {}, folder)
+    settings = {**asdict(effort), "rows": len(pairs)}
+    state = _State(modules, optimisers, History([], []), {}, folder, settings)
     first, clock = state.resumed(), time.perf_counter()
     before = state.history.seconds
-    for step in range(first, effort.steps):
+    for step in range(effort.steps if state.history.is_over(effort) else first, effort.steps):
         batch = learn.batch(effort.batch, effort.seed, f"step {step}")
         for name, optimiser in optimisers.items():
             _step(estimator, name, modules[name], optimiser, batch, step / effort.steps)
@@ -115,7 +122,7 @@ def train(
         state.looked(step + 1, loss)
         if progress is not None:
             progress(step + 1, effort.steps, loss)
-        if step + 1 - state.history.best >= effort.patience * effort.every:
+        if state.history.is_over(effort):
             break
     modules.load_state_dict(state.best)
     return state.history
@@ -160,6 +167,7 @@ class _State:
     history: History
     best: dict[str, Tensor]
     folder: Path | None
+    settings: dict[str, int]
 
     def looked(self, step: int, loss: float) -> None:
         """Notes a loss, keeps the weights if they are the best, and all of it on disk."""
@@ -178,10 +186,16 @@ class _State:
         if self.folder is None or not (self.folder / "training.json").exists():
             return 0
         try:
-            self.history = History(**json.loads((self.folder / "training.json").read_text(encoding="utf-8")))
+            known = json.loads((self.folder / "training.json").read_text(encoding="utf-8"))
+            before = dict(known.pop("settings"))
+            self.history = History(**known)
             kept = load_file(self.folder / f"training-{self.history.steps[-1]}.safetensors")
-        except (OSError, ValueError, TypeError, IndexError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, IndexError, KeyError, SafetensorError) as error:
             raise InputError(f"the training in {self.folder} cannot be gone on with ({error}); remove it") from None
+        if changed := [f"{k} = {before.get(k)}, now {x}" for k, x in self.settings.items() if before.get(k) != x]:
+            raise InputError(
+                f"the training in {self.folder} is one with {'; '.join(changed)}; choose another folder, or remove it"
+            )
         self.best = _under(kept, "best/")
         self.modules.load_state_dict(_under(kept, "now/"))
         for name, optimiser in self.optimisers.items():
@@ -197,7 +211,7 @@ class _State:
         part, step = folder / "training.part", self.history.steps[-1]
         save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, part)
         part.replace(folder / f"training-{step}.safetensors")
-        put_text(folder / "training.json", json.dumps(asdict(self.history)) + "\n")
+        put_text(folder / "training.json", json.dumps({**asdict(self.history), "settings": self.settings}) + "\n")
         for old in folder.glob("training-*.safetensors"):
             if old.name != f"training-{step}.safetensors":
                 old.unlink()

@@ -20,10 +20,10 @@ PRIOR = Prior.from_mapping(
 SETTINGS = Settings(screen=32, starts=2, draws=100, rounds=1)
 
 
-def experiment():
+def experiment(temperature=1.0):
     q = torch.zeros(6, 3).double()
     q[:, 0] = torch.linspace(0.05, 0.5, 6)
-    where = Measurement(QPath(CHAIN.lattice, q, torch.zeros(3, 3)), torch.linspace(0, 9, 25), 1.0)
+    where = Measurement(QPath(CHAIN.lattice, q, torch.zeros(3, 3)), torch.linspace(0, 9, 25), temperature)
     return Experiment(CHAIN, where, Instrument(GaussianResolution(), counting=Poisson()), samples=1)
 
 
@@ -77,8 +77,10 @@ def test_finished_trials_are_not_run_again(tmp_path, calibration) -> None:
     assert [t.seconds for t in more.trials[:2]] == [t.seconds for t in first.trials]
     assert more.trials[2].rank == calibration.trials[2].rank
     assert told == [(1, 3), (2, 3), (3, 3)]
-    with pytest.raises(InputError, match="made with other settings or another prior"):
+    with pytest.raises(InputError, match="made with other settings, another prior or another"):
         check(experiment(), PRIOR, 3, seed=1, settings=replace(SETTINGS, draws=SETTINGS.draws + 1), folder=tmp_path)
+    with pytest.raises(InputError, match="made with other settings, another prior or another measurement"):
+        check(experiment(100.0), PRIOR, 2, seed=1, settings=SETTINGS, folder=tmp_path)
 
 
 def test_a_check_needs_a_trial() -> None:

@@ -2,20 +2,25 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from sqwirrel.errors import InputError
-from sqwirrel.learn import checkpoint, store
+from sqwirrel.learn import checkpoint
 from sqwirrel.learn.embed import FEATURES, MapEmbedding, ScatteredEmbedding, embedding
+from sqwirrel.learn.kept import store
+from sqwirrel.learn.kept.purpose import digest
 from sqwirrel.learn.npe import NPE, Ensemble, Regressor
-from sqwirrel.learn.pairs import Pairs, simulations
+from sqwirrel.learn.pairs import Pairs, Simulations, simulations
 from sqwirrel.learn.proposal import Proposal
 from sqwirrel.learn.train import Effort, train
 from sqwirrel.model import library
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Gaussian, GaussianResolution, Instrument, Poisson
+from sqwirrel.observe.background import SlopedBackground
+from sqwirrel.observe.resolution import TableResolution
 from sqwirrel.record import Record
 from sqwirrel.seeds import stream
 from sqwirrel.spectra import Measurement, QGrid, QPath, QPoints, QShells, Spectrum
@@ -105,6 +110,99 @@ def test_a_folder_of_other_simulations_is_refused(tmp_path) -> None:
         simulations(path(), prior(), 10, seed=2, folder=tmp_path)
     with pytest.raises(InputError, match="another prior"):
         simulations(path(), prior(fwhm={"uniform": [0.2, 0.9]}), 10, seed=1, folder=tmp_path)
+
+
+OTHERS = {
+    "another temperature (1 K, now 100 K)": {"temperature": 100.0},
+    "another field ((0, 0, 0) T, now (0, 0, 3) T)": {"field": (0.0, 0.0, 3.0)},
+    "another incident energy (none, now 20 meV)": {"incident_energy": 20.0},
+    "other energies": {"last": 8.0},
+    "other points": {"far": 0.4},
+    "other exposures": {"exposure": 1 + torch.rand(16, 24).double()},
+    "another resolution (gaussian, now table)": {"resolution": TableResolution([0.0, 9.0], [0.3, 0.4])},
+    "another background (constant, now sloped)": {"background": SlopedBackground()},
+    "another flux factor (taken out, now still in the data)": {"flux_factor": True, "incident_energy": 20.0},
+    "other twins": {"twins": torch.eye(3)[None]},
+    "another number of samples (1, now 3)": {"samples": 3, "box": 0.1},
+    "another seed of the samples (0, now 1)": {"seed": 1, "box": 0.1},
+}
+
+
+def varied(last=9.0, far=0.5, box=0.0, **changed):
+    """A chain measured otherwise."""
+    q, width = torch.zeros(16, 3).double(), torch.zeros(3, 3)
+    q[:, 0], width[0, 0] = torch.linspace(0.05, far, 16), box
+    kept = {name: changed.pop(name) for name in ("resolution", "background", "flux_factor") if name in changed}
+    where = {name: changed.pop(name) for name in ("field", "incident_energy", "exposure") if name in changed}
+    measured = Measurement(
+        QPath(CHAIN.lattice, q, width), torch.linspace(0, last, 25), changed.pop("temperature", 1.0), **where
+    )
+    return Experiment(CHAIN, measured, Instrument(counting=Poisson(), **kept), **{"samples": 1, **changed})
+
+
+@pytest.mark.parametrize("words", OTHERS)
+def test_simulations_of_anything_else_are_refused_in_words(tmp_path, words) -> None:
+    changed, believed = OTHERS[words], prior()
+    same = {name: changed[name] for name in ("box", "incident_energy") if name in changed and len(changed) > 1}
+    kept = Simulations.none(varied(**same), believed, 1)
+    store.write_shard(tmp_path / "shard-00000.safetensors", {"theta": kept.theta, "signal": kept.signal})
+    (tmp_path / store.MANIFEST).write_text(json.dumps(kept.purpose.mapping()))
+    kept.check(tmp_path)
+    with pytest.raises(InputError) as refused:
+        Simulations.none(varied(**changed), believed, 1).check(tmp_path)
+    assert str(refused.value).startswith(f"{tmp_path} holds simulations of {words}")
+    assert str(refused.value).endswith("; choose another folder")
+
+
+def test_values_that_are_held_belong_to_the_simulations() -> None:
+    one, two = (Simulations.none(varied(), prior(background={"fixed": x})).purpose for x in (1.0, 2.0))
+    assert one.otherwise(two) == "another prior (background: held at 1, now held at 2)"
+    assert one.otherwise(Simulations.none(varied(), prior(background={"fixed": 1})).purpose) == ""
+
+
+def test_the_order_of_free_parameters_counts() -> None:
+    backwards = Prior.from_mapping(dict(reversed(PRIOR.items())))
+    said = Simulations.none(varied(), prior()).purpose.otherwise(Simulations.none(varied(), backwards).purpose)
+    assert said.startswith("another order of parameters (J, fwhm,")
+
+
+def test_another_model_is_all_that_is_said() -> None:
+    one = Simulations.none(varied(), prior()).purpose
+
+    def said(**changed):
+        where = varied(last=8.0 if "name" in changed else 9.0)
+        other = Experiment(replace(CHAIN, **changed), where.measurement, where.instrument, samples=1)
+        return one.otherwise(Simulations.none(other, prior()).purpose)
+
+    assert said(name="mine") == "another model (fm_chain, now mine)"
+    assert said(lande=torch.tensor(1.5)) == "other terms, sites or order of the model"
+    assert said(title="mine", papers=("mine",)) == ""
+
+
+def test_rounding_is_no_difference() -> None:
+    assert digest([1.0, torch.ones(3)]) == digest([1.0 + 1e-12, torch.ones(3).double() - 1e-13])
+    assert digest(torch.zeros(2)) == digest(-torch.zeros(2))
+    assert len({digest(x) for x in (None, "a", 1.0, [1.0], torch.ones(1, 1), {"a": 1}, SlopedBackground())}) == 7
+
+
+def test_a_folder_of_an_earlier_version_is_refused(tmp_path) -> None:
+    old = {"seed": 1, "names": ["J"], "prior": "Prior(J=1)", "bins": [16, 24], "model": "fm_chain"}
+    for content in (json.dumps(old), "{", "[]"):
+        (tmp_path / store.MANIFEST).write_text(content)
+        with pytest.raises(InputError, match="holds simulations of an earlier version of sqwirrel"):
+            simulations(path(), prior(), 10, seed=1, folder=tmp_path)
+
+
+def test_simulations_that_are_not_to_be_kept_leave_a_folder_alone(tmp_path, caplog) -> None:
+    first = simulations(path(), prior(), 300, seed=1, folder=tmp_path / "a")
+    (tmp_path / "a" / "shard-00001.safetensors").unlink()
+    before = sorted(each.name for each in (tmp_path / "a").iterdir())
+    again = simulations(path(), prior(), 300, seed=1, folder=tmp_path / "a", keep=False)
+    assert torch.equal(first.signal, again.signal)
+    assert sorted(each.name for each in (tmp_path / "a").iterdir()) == before
+    assert "lacks shard-00001.safetensors" in caplog.text
+    simulations(path(), prior(), 10, seed=1, folder=tmp_path / "b", keep=False)
+    assert not (tmp_path / "b").exists()
 
 
 def test_batches_are_fresh_and_reproducible(pairs) -> None:
@@ -239,6 +337,25 @@ def test_an_interrupted_training_ends_with_the_same_weights(pairs, tmp_path) -> 
     assert len(list(tmp_path.glob("*.safetensors"))) == 1
 
 
+def test_a_training_of_another_effort_is_refused(pairs, tmp_path) -> None:
+    train(NPE.sized_for(pairs), pairs, Effort(steps=4, batch=8, every=2), tmp_path)
+    with pytest.raises(InputError, match=r"is one with steps = 4, now 8; choose another folder, or remove it"):
+        train(NPE.sized_for(pairs), pairs, Effort(steps=8, batch=8, every=2), tmp_path)
+    fewer = Pairs(pairs.simulations.part(slice(0, 200)))
+    with pytest.raises(InputError, match="is one with rows = 512, now 200;"):
+        train(NPE.sized_for(pairs), fewer, Effort(steps=4, batch=8, every=2), tmp_path)
+    known = json.loads((tmp_path / "training.json").read_text())
+    (tmp_path / "training.json").write_text(json.dumps({k: v for k, v in known.items() if k != "settings"}))
+    with pytest.raises(InputError, match="cannot be gone on with"):
+        train(NPE.sized_for(pairs), pairs, Effort(steps=4, batch=8, every=2), tmp_path)
+
+
+def test_a_training_that_ended_without_progress_is_not_gone_on_with(pairs, tmp_path) -> None:
+    effort = Effort(steps=4000, batch=8, every=2, patience=2)
+    first = train(Regressor.sized_for(pairs), pairs, effort, tmp_path)
+    assert train(Regressor.sized_for(pairs), pairs, effort, tmp_path).steps == first.steps
+
+
 def test_training_ends_without_progress(pairs) -> None:
     history = train(Regressor.sized_for(pairs), pairs, Effort(steps=4000, batch=8, every=2, patience=2))
     assert history.steps[-1] - history.best == 4
@@ -270,12 +387,30 @@ def test_a_checkpoint_is_the_estimator(pairs, tmp_path, kind) -> None:
 def test_an_estimator_for_other_data_is_refused(pairs, tmp_path) -> None:
     checkpoint.save(tmp_path, NPE.sized_for(pairs), pairs, Record.start())
     for what, other in (
-        ("prior", Pairs(simulations(path(), prior(fwhm={"uniform": [0.1, 0.6]}), 10, 1))),
-        ("bins", Pairs(simulations(path(energies=20), prior(), 10, 1))),
-        ("names", Pairs(simulations(path(), prior(fwhm={"fixed": 0.3}), 10, 1))),
+        (r"another prior \(fwhm: 0.2 to 0.6 meV, now 0.1 to 0.6 meV\); train one", prior(fwhm={"uniform": [0.1, 0.6]})),
+        (r"another prior \(fwhm: 0.2 to 0.6 meV, now held at 0.3 meV\); train one", prior(fwhm={"fixed": 0.3})),
     ):
-        with pytest.raises(InputError, match=f"trained with other {what}"):
-            checkpoint.load(tmp_path, other)
+        with pytest.raises(InputError, match=f"was trained for {what}.*must be written out in the config$"):
+            checkpoint.load(tmp_path, Pairs(simulations(path(), other, 10, 1)))
+    with pytest.raises(InputError, match=r"was trained for other energies; train one for this measurement and prior$"):
+        checkpoint.load(tmp_path, Pairs(simulations(path(energies=20), prior(), 10, 1)))
+
+
+def test_an_estimator_belongs_to_the_errors_and_the_coverage(tmp_path) -> None:
+    made, valid = simulations(path(Gaussian), prior(), 10, seed=1), torch.ones(16, 24, dtype=torch.bool)
+    valid[:, 3] = False
+    checkpoint.save(tmp_path, NPE.sized_for(Pairs(made, reduced())), Pairs(made, reduced()), Record.start())
+    with pytest.raises(InputError, match="trained for another coverage and other errors;"):
+        checkpoint.load(tmp_path, Pairs(made, reduced(valid)))
+
+
+def test_an_estimator_of_an_earlier_version_is_refused(pairs, tmp_path) -> None:
+    checkpoint.save(tmp_path, NPE.sized_for(pairs), pairs, Record.start())
+    known = json.loads((tmp_path / "estimator.json").read_text())
+    known["purpose"] = {"names": ["J"], "prior": "Prior(J=1)", "model": "fm_chain", "bins": "0123"}
+    (tmp_path / "estimator.json").write_text(json.dumps(known))
+    with pytest.raises(InputError, match=r"^the network in \S+ is of an earlier version of sqwirrel"):
+        checkpoint.load(tmp_path, pairs)
 
 
 def test_a_missing_or_damaged_checkpoint_is_one_sentence(pairs, tmp_path) -> None:

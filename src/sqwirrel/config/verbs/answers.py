@@ -60,7 +60,7 @@ def infer_into(
     Returned with the answer is what draws its report, report.html and report.json.
     """
     work = study(config)
-    truth = _truth(config)
+    truth, proposal = _truth(config), proposal_of(work)
     _make(folder)
     keep(folder, work.data)
     put_text(folder / CONFIG, dumps(work.config, folder))
@@ -71,7 +71,7 @@ def infer_into(
         work.prior,
         work.data,
         config.infer.build(),
-        proposal=proposal_of(work),
+        proposal=proposal,
         record=record,
         progress=progress,
     )

@@ -1,17 +1,19 @@
 """The verbs that learn from simulations: train a network on those of a config, check that intervals hold."""
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from sqwirrel.config.build import Study, study
+from sqwirrel.config.prior import of_the_data
 from sqwirrel.config.sections import Config
 from sqwirrel.config.toml import dumps
 from sqwirrel.errors import InputError
 from sqwirrel.infer.calibration import Calibration, check
 from sqwirrel.learn import checkpoint
 from sqwirrel.learn.npe import NPE, Ensemble
-from sqwirrel.learn.pairs import Pairs, simulations
+from sqwirrel.learn.pairs import Pairs, Simulations, simulations
 from sqwirrel.learn.proposal import Proposal
 from sqwirrel.learn.train import Effort, History, train
 from sqwirrel.record import Record
@@ -19,18 +21,24 @@ from sqwirrel.report import figures
 from sqwirrel.whole import put_text
 
 Progress = Callable[[str, int, int], None]
+SIMULATIONS = "simulations"
+log = logging.getLogger("sqwirrel")
 
 
 def train_into(folder: Path, config: Config, progress: Progress) -> list[History]:
     """Simulates, trains, and leaves simulations/, weights.safetensors, estimator.json, config.toml, record.json.
 
-    What an interrupted run left is gone on with.
+    What an interrupted run left is gone on with; what was left of anything else is refused before a file is written.
     """
     work, section = study(config), config.train
-    folder.mkdir(parents=True, exist_ok=True)
     record = Record.start(seeds={"train": section.seed}, files=config.files)
-    put_text(folder / "config.toml", dumps(work.config, folder))
-    put_text(folder / "record.json", record.to_json())
+    _prepare(folder, work, record)
+    if read_off := of_the_data(config.prior, work.experiment):
+        log.warning(
+            "the priors of %s are read off this measurement: any other will have other priors, and this network is not "
+            "for them; write them out in [prior]",
+            ", ".join(read_off),
+        )
     pairs = _pairs(work, folder, progress)
     members, histories = [], []
     for k in range(section.members):
@@ -39,10 +47,28 @@ def train_into(folder: Path, config: Config, progress: Progress) -> list[History
         members.append(NPE.sized_for(pairs, effort.seed))
         tell = _staged(progress, stage)
         histories.append(train(members[k], pairs, effort, folder / f"member-{k}", tell))
-    seconds = sum(each.seconds for each in histories)
-    estimator = members[0] if len(members) == 1 else Ensemble(members)
-    checkpoint.save(folder, estimator, pairs, record.with_seconds(train=seconds))
+    if not checkpoint.is_finished(folder):
+        seconds = sum(each.seconds for each in histories)
+        estimator = members[0] if len(members) == 1 else Ensemble(members)
+        checkpoint.save(folder, estimator, pairs, record.with_seconds(train=seconds))
     return histories
+
+
+def _prepare(folder: Path, work: Study, record: Record) -> None:
+    """Refuses what does not go with what is in a folder; says what is gone on with, or what is begun."""
+    planned, settings = _planned(work), work.config.train.model_dump()
+    goes_on = checkpoint.begun(folder, planned, settings)
+    planned.simulations.check(folder / SIMULATIONS)
+    if goes_on:
+        done = "is trained already" if checkpoint.is_finished(folder) else "was interrupted: its training goes on"
+        log.warning("the network in %s %s", folder, done)
+        return
+    if (folder / SIMULATIONS).exists():
+        log.warning("%s holds simulations of the same already: they are used", folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint.begin(folder, planned, settings)
+    put_text(folder / "config.toml", dumps(work.config, folder))
+    put_text(folder / "record.json", record.to_json())
 
 
 def check_into(folder: Path, config: Config, progress: Progress) -> Calibration:
@@ -51,6 +77,7 @@ def check_into(folder: Path, config: Config, progress: Progress) -> Calibration:
     Finished trials are kept in trials-SEED.jsonl and not run again.
     """
     work, section = study(config), config.check
+    proposal = proposal_of(work)
     folder.mkdir(parents=True, exist_ok=True)
     put_text(folder / "config.toml", dumps(work.config, folder))
     counts = work.experiment.instrument.counting.is_poisson
@@ -60,7 +87,7 @@ def check_into(folder: Path, config: Config, progress: Progress) -> Calibration:
         section.n,
         section.seed,
         config.infer.build(),
-        proposal=proposal_of(work),
+        proposal=proposal,
         like=None if counts else work.spectrum,
         folder=folder,
         progress=lambda done, total: progress("checking", done, total),
@@ -73,25 +100,38 @@ def check_into(folder: Path, config: Config, progress: Progress) -> Calibration:
 
 
 def proposal_of(work: Study) -> Proposal | None:
-    """The network that [infer] names, for the measurement and the prior of a config."""
+    """The network that [infer] names, for the measurement and the prior of a config. Nothing is written to it."""
     if work.config.infer.estimator is None:
         return None
     folder = Path(work.config.infer.estimator)
     if not (folder / "estimator.json").is_file():
-        raise InputError(f"[infer] estimator = '{folder}' holds no estimator.json; make one with sqwirrel train")
-    pairs = _pairs(work, folder, lambda *_: None)
+        raise InputError(
+            f"[infer] estimator = '{folder}' holds no estimator.json; make one with sqwirrel train (the path is "
+            "relative to the folder of the config)"
+        )
+    planned, known = _planned(work), checkpoint.known(folder)
+    known.check(planned, folder)
+    where = folder / SIMULATIONS
+    kept = simulations(work.experiment, work.prior, known.rows, known.seed, where, keep=False)
+    pairs = Pairs(kept, planned.like)
     estimator = checkpoint.load(folder, pairs)
     if not isinstance(estimator, NPE | Ensemble):
         raise InputError(f"the estimator in '{folder}' gives no draws; train one with sqwirrel train")
     return Proposal.of(estimator, pairs)
 
 
+def _planned(work: Study) -> Pairs:
+    """Pairs of a config before any was simulated."""
+    like = None if work.experiment.instrument.counting.is_poisson else work.spectrum
+    return Pairs(Simulations.none(work.experiment, work.prior, work.config.train.seed), like)
+
+
 def _pairs(work: Study, folder: Path, progress: Progress) -> Pairs:
     """Simulations of a config, from a folder where they are there."""
     section = work.config.train
-    where, tell = folder / "simulations", lambda done, total: progress("simulating", done, total)
+    where, tell = folder / SIMULATIONS, lambda done, total: progress("simulating", done, total)
     kept = simulations(work.experiment, work.prior, section.simulations, section.seed, where, tell)
-    return Pairs(kept, None if work.experiment.instrument.counting.is_poisson else work.spectrum)
+    return Pairs(kept, _planned(work).like)
 
 
 def _staged(progress: Progress, stage: str) -> Callable[[int, int, float], None]:

@@ -21,6 +21,7 @@ from sqwirrel.infer.inference import infer
 from sqwirrel.infer.posterior import Posterior
 from sqwirrel.infer.refine import refine
 from sqwirrel.infer.target import Target
+from sqwirrel.learn.kept.purpose import Purpose, digest
 from sqwirrel.learn.proposal import Proposal
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment
@@ -150,14 +151,16 @@ def check(
 ) -> Calibration:
     """Infers `n` simulated measurements with known truths, drawn from `truth` (the prior, if not given).
 
-    With a `folder`, finished trials are kept in trials-SEED.jsonl there and not run again, and those of other settings
-    or priors are refused. Reduced data take coverage and
-    errors from `like`. The truths have an order that is stable.
+    With a `folder`, finished trials are kept in trials-SEED.jsonl there and not run again, and those of other settings,
+    priors or measurements are refused. Reduced data take coverage and errors from `like`. The truths have an order that
+    is stable.
     """
     if n < 1:
         raise InputError(f"a check needs at least one simulated measurement, got n = {n}")
     settings = settings or Settings()
-    _same(folder, seed, f"{settings}\n{prior!r}\n{truth!r}\n{'with' if proposal else 'without'} a network\n")
+    seen = digest([experiment.instrument.counting, None if like is None else [like.valid, like.error]])
+    where = json.dumps({**Purpose.of(experiment, prior).conditions, "noise": seen})
+    _same(folder, seed, f"{settings}\n{prior!r}\n{truth!r}\n{'with' if proposal else 'without'} a network\n{where}\n")
     known = _kept(folder, seed)
     averages: Averages | None = None
     for k in range(n):
@@ -233,14 +236,14 @@ def _number(seed: int, label: str) -> int:
 
 
 def _same(folder: Path | None, seed: int, purpose: str) -> None:
-    """Refuses a folder with trials of other settings or priors."""
+    """Refuses a folder with trials of other settings, priors or measurements."""
     if folder is None:
         return
     file = folder / f"trials-{seed}.txt"
     if file.exists() and file.read_text(encoding="utf-8") != purpose:
         raise InputError(
-            f"the trials in '{folder}' were made with other settings or another prior ({file.name}); choose another "
-            "folder or seed, or remove them"
+            f"the trials in '{folder}' were made with other settings, another prior or another measurement "
+            f"({file.name}); choose another folder or seed, or remove them"
         )
     folder.mkdir(parents=True, exist_ok=True)
     put_text(file, purpose)

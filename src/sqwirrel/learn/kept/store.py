@@ -6,6 +6,7 @@ the shard it was at.
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.learn.kept.purpose import Purpose
 from sqwirrel.whole import put_text
 
 Rows = dict[str, Tensor]
@@ -22,21 +24,37 @@ MANIFEST = "simulations.json"
 
 
 def filled(
-    folder: Path, shards: int, purpose: dict[str, object], make: Callable[[int], Rows]
+    folder: Path, shards: int, purpose: Purpose, make: Callable[[int], Rows], *, keep: bool = True
 ) -> Iterator[tuple[int, Rows]]:
-    """Shards 0, 1, ... of a folder, read where they are there and whole, otherwise made and written.
+    """Shards 0, 1, ... of a folder, read where they are there and whole, otherwise made and, to `keep` them, written.
 
     `purpose` says what the simulations are of; a folder that was begun for another one is refused.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _check_purpose(folder / MANIFEST, purpose)
+    refuse_others(folder, purpose)
+    if keep:
+        folder.mkdir(parents=True, exist_ok=True)
+        put_text(folder / MANIFEST, json.dumps(purpose.mapping(), indent=1, sort_keys=True) + "\n")
+    told = keep
     for k in range(shards):
         file = folder / f"shard-{k:05d}.safetensors"
         rows = read_shard(file)
         if rows is None:
-            rows = make(k)
-            write_shard(file, rows)
+            if not told:
+                logging.getLogger("sqwirrel").warning("%s lacks %s: it is simulated again, not kept", folder, file.name)
+            told, rows = True, make(k)
+            if keep:
+                write_shard(file, rows)
         yield k, rows
+
+
+def refuse_others(folder: Path, purpose: Purpose) -> None:
+    """Refuses a folder with simulations of anything else."""
+    file = folder / MANIFEST
+    if not file.exists():
+        return
+    known = Purpose.from_mapping(_read(file), f"{folder} holds simulations")
+    if different := known.otherwise(purpose):
+        raise InputError(f"{folder} holds simulations of {different}; choose another folder")
 
 
 def write_shard(file: Path, rows: Rows) -> None:
@@ -76,13 +94,9 @@ def _told(file: Path) -> str:
     return str(head.get("__metadata__", {}).get("sha256", ""))
 
 
-def _check_purpose(manifest: Path, purpose: dict[str, object]) -> None:
-    if not manifest.exists():
-        put_text(manifest, json.dumps(purpose, indent=1, sort_keys=True) + "\n")
-        return
-    known = json.loads(manifest.read_text(encoding="utf-8"))
-    if different := [key for key, value in purpose.items() if known.get(key) != value]:
-        raise InputError(
-            f"{manifest.parent} holds simulations with another {different[0]} ({known.get(different[0])}, now "
-            f"{purpose[different[0]]}); choose another folder"
-        )
+def _read(file: Path) -> object:
+    """What is in a file of JSON; None if it is none."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return None

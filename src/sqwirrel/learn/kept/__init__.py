@@ -1,0 +1,1 @@
+"""What learning keeps in folders: simulations in shards, and what they and networks are for."""
