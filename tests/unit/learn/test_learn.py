@@ -175,7 +175,7 @@ def test_another_model_is_all_that_is_said() -> None:
         return one.otherwise(Simulations.none(other, prior()).purpose)
 
     assert said(name="mine") == "another model (fm_chain, now mine)"
-    assert said(lande=torch.tensor(1.5)) == "other terms, sites or order of the model"
+    assert said(lande=torch.tensor([1.5]).double()) == "other terms, sites or order of the model"
     assert said(title="mine", papers=("mine",)) == ""
 
 

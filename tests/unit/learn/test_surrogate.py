@@ -195,7 +195,7 @@ def test_a_checkpoint_is_the_emulator(pairs, emulator, tmp_path) -> None:
     assert torch.equal(found(theta).grid, emulator(theta).grid)
     assert not found(theta).grid.requires_grad
     assert torch.equal(found.error, emulator.error)
-    with pytest.raises(InputError, match="trained with other prior"):
+    with pytest.raises(InputError, match="trained for another prior"):
         checkpoint.load(tmp_path, Pairs(simulations(powder(), prior(J={"uniform": [-1.6, -0.7]}), 16, seed=2)))
 
 
