@@ -175,3 +175,7 @@ def test_intervals_are_checked(run, chain) -> None:
     assert (chain / "checked/calibration.png").read_bytes()[:4] == b"\x89PNG"
     again = run("check", "c.toml", "--out", "checked")
     assert again.stdout == checked.stdout
+    config = (chain / "checked/config.toml").read_bytes()
+    refused = run("check", "c.toml", "--out", "checked", "--set", "measurement.temperature=100")
+    assert "another measurement" in refused.stderr
+    assert (chain / "checked/config.toml").read_bytes() == config

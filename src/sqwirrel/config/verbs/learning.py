@@ -79,7 +79,8 @@ def check_into(folder: Path, config: Config, progress: Progress) -> Calibration:
     work, section = study(config), config.check
     proposal = proposal_of(work)
     folder.mkdir(parents=True, exist_ok=True)
-    put_text(folder / "config.toml", dumps(work.config, folder))
+    if not (folder / "config.toml").exists():  # that of trials that are there may not be this one
+        put_text(folder / "config.toml", dumps(work.config, folder))
     counts = work.experiment.instrument.counting.is_poisson
     found = check(
         work.experiment,
@@ -92,6 +93,7 @@ def check_into(folder: Path, config: Config, progress: Progress) -> Calibration:
         folder=folder,
         progress=lambda done, total: progress("checking", done, total),
     )
+    put_text(folder / "config.toml", dumps(work.config, folder))
     record = Record.start(seeds={"check": section.seed}, files=config.files)
     put_text(folder / "record.json", record.to_json())
     put_text(folder / "calibration.json", json.dumps(found.mapping(), indent=1) + "\n")
