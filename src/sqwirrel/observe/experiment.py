@@ -16,7 +16,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.counting import Observed
 from sqwirrel.observe.instrument import SCALE, Instrument
-from sqwirrel.observe.resolution import TailedResolution, sharpest, widest
+from sqwirrel.observe.resolution import sharpest, widest
 from sqwirrel.observe.smearing import Smearing, ellipsoids_of, exposure
 from sqwirrel.observe.views.build import REPEATS, Control, Scene
 from sqwirrel.observe.views.lines import fine_grid
@@ -95,12 +95,8 @@ class Experiment(nn.Module):
         self.modelled = (*model.names, *(f"twin_{k}" for k in range(2, len(orientations(self.twins)) + 1)))
         self.names = (*self.modelled, *instrument.names(powder=powder))
         ellipsoids = ellipsoids_of(instrument, measurement)
-        broad, tailed = (
-            widest(instrument.resolution, measurement.range),
-            isinstance(instrument.resolution, TailedResolution),
-        )
-        line = fine_grid(measurement.energy, ellipsoids and ellipsoids.range, broad, tailed=tailed)
-        self.register_buffer("line", line)
+        broad = widest(instrument.resolution, measurement.range)
+        self.register_buffer("line", fine_grid(measurement.energy, ellipsoids and ellipsoids.range, *broad))
         width = sharpest(instrument.resolution, self.line)
         if is_sharp(measurement) and ellipsoids is None:
             samples = 1  # all points of a bin are the same one
@@ -201,9 +197,7 @@ class Experiment(nn.Module):
         An average that was anchored stays what it was at the anchor, with its derivatives.
         """
         if not torch.equal(view.line, self.line):
-            raise InputError(
-                "an emulator lays modes out on other energies than this spectrum needs; make one for its bins"
-            )
+            raise InputError("an emulator lays modes out on other energies than this spectrum; make one for its bins")
         other = copy.copy(self)
         other._modules = {**self._modules}
         other.view = view
@@ -296,8 +290,7 @@ def _noisy(expected: Tensor, experiment: Experiment, seed: torch.Generator, like
         raise InputError(
             "noise of reduced data needs the errors of a measured spectrum; use counting kind = 'poisson' or give one"
         )
-    valid = torch.ones_like(expected, dtype=torch.bool) if like is None else like.valid
-    counting = experiment.instrument.counting
+    valid, counting = torch.ones_like(expected).bool() if like is None else like.valid, experiment.instrument.counting
     mean = expected[valid]
     observed = counting.observe(like, expected) if like is not None else Observed(mean, mean, valid)
     drawn = torch.zeros_like(expected)

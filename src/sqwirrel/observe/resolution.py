@@ -184,13 +184,14 @@ def sharpest(resolution: Named, line: Float[Tensor, " line"]) -> float:
     return width
 
 
-def widest(resolution: object, range: tuple[float, float]) -> float:
-    """The largest width (FWHM, meV) in a range of energies where a table gives it, else 0."""
+def widest(resolution: object, range: tuple[float, float]) -> tuple[float, bool]:
+    """The largest width (FWHM, meV) in a range of energies where a table gives it, else 0; whether lines have tails."""
+    tailed = isinstance(resolution, TailedResolution)
     known = resolution.core if isinstance(resolution, TailedResolution) else resolution
     if not isinstance(known, TableResolution):
-        return 0.0
+        return 0.0, tailed
     energy = torch.linspace(*range, 100, dtype=torch.float64)
-    return float(known.fwhm(energy, energy.new_ones(1, 1)).max())
+    return float(known.fwhm(energy, energy.new_ones(1, 1)).max()), tailed
 
 
 def gaussian_kernel(

@@ -93,7 +93,6 @@ def fine_grid(
     edges: Float[Tensor, "*point edge"],
     fwhm: tuple[float, float] | None = None,
     widest: float = 0.0,
-    *,
     tailed: bool = False,
 ) -> Float[Tensor, " line"]:
     """Even energies of the lines that modes are deposited on, meV.
