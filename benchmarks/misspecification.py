@@ -1,6 +1,6 @@
 """Posteriors where the model of the measurement is wrong: whether the alarm rings, and whether intervals hold.
 
-    python -m benchmarks.misspecification --json FILE [--quick] [--folder DIR] [--spectra 60]
+    python -m benchmarks.misspecification --json FILE [--quick] [--folder DIR] [--spectra 30]
 
 Maps of `benchmarks.pcsmo_like` whose truth differs from what they are inferred with: a width 10 % larger than the held
 one, a second twin of 10 % that the model has not, phonons of 2 % of the magnetic counts that it has not, or that it has
@@ -38,7 +38,7 @@ from sqwirrel.seeds import stream
 from sqwirrel.spectra import Spectrum
 
 HELD_OUT = 20261131
-"""Seed of the maps that are judged; nobody looked at them before. Those of 20261126 are the saved result."""
+"""Seed of the maps that are judged; nobody had looked at them."""
 SETTINGS = Settings(screen=256, starts=4, draws=100, rounds=1)
 WIDTH, LEVELS = 5.0, {"5 000 counts": 5_000.0, "30 000 counts": 30_000.0}
 ALARMS = {"predictive": ALARM, "held": HELD_MOST, "residual_structure": MISFIT}
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the result")
     parser.add_argument("--quick", action="store_true", help="one map of each kind, at one level")
     parser.add_argument("--folder", type=Path, help="where finished maps are kept")
-    parser.add_argument("--spectra", type=int, default=60)
+    parser.add_argument("--spectra", type=int, default=30)
     parser.add_argument("--seed", type=int, default=HELD_OUT)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as empty:
