@@ -30,10 +30,13 @@ def draw_trials(result: Result, axes: Axes) -> None:
     levels = [float(level) for level in result["coverage"]]
     for k, name in enumerate(result["names"]):
         away = [100 * result["coverage"][f"{level:g}"][k] - level for level in levels]
-        axes.plot(levels, away, "o-", ms=3, lw=0.8, color=f"C{k % 10}", label=name)
+        axes.plot(levels, away, "os"[k // 10] + "-", ms=3, lw=0.8, color=f"C{k % 10}", label=name)
     axes.axhline(0, color="#333333", lw=0.6)
+    noise = [100 * (level / 100 * (1 - level / 100) / result["n"]) ** 0.5 for level in levels]
+    axes.fill_between(levels, [-2 * x for x in noise], [2 * x for x in noise], color="#dddddd", lw=0, zorder=0)
     axes.set(xlabel="interval (%)", ylabel="truths inside, less interval (points)")
-    axes.legend(frameon=False, fontsize=7, ncols=2)
+    axes.set_title("grey: two standard deviations of chance", fontsize=8)
+    axes.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def thinned(result: Result) -> str:
@@ -65,6 +68,9 @@ def draw_thinned(result: Result, axes: Axes) -> None:
         axes.loglog(counts, [row["rmse"][name] for row in result["levels"]], "o", color=colour, label=label)
         axes.loglog(counts, [row["limit"][name] for row in result["levels"]], "-", lw=0.8, color=colour)
     axes.set(xlabel="counts", ylabel="error (points) and its limit (lines), meV")
+    for axis, ticks in ((axes.xaxis, counts), (axes.yaxis, (0.15, 0.2, 0.3, 0.5, 0.7, 1.0))):
+        axis.set_ticks(ticks, [f"{each:g}" for each in ticks])
+        axis.set_ticks([], minor=True)
     axes.legend(frameon=False)
 
 
