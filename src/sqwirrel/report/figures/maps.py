@@ -34,6 +34,8 @@ from sqwirrel.report.result import Result
 from sqwirrel.spectra import Measurement, QGrid, Spectrum
 
 MAP_SIZE, CUT_SIZE = (4.6, 3.5), (3.6, 2.7)
+NEAR_ELASTIC = 0.15
+"""Energies below this share of the largest do not set the colours."""
 LINE = 0.047
 """Height of a line of text, in that of a map."""
 
@@ -48,9 +50,16 @@ def spectrum_map(spectrum: Spectrum, title: str) -> Figure:
         spectrum.intensity,
         spectrum.valid,
         title,
-        colours_of(spectrum.intensity[spectrum.valid]),
+        colours_of(spectrum.intensity[_inelastic(spectrum)]),
         unit_of(spectrum),
     )
+
+
+def _inelastic(spectrum: Spectrum) -> Bool[Tensor, "point energy"]:
+    """Measured bins away from the elastic line, which would set the colours; all of them where most are near it."""
+    energy = spectrum.measurement.energy_centres.expand(spectrum.measurement.shape)
+    away = spectrum.valid & (energy.abs() > NEAR_ELASTIC * energy.abs().max())
+    return away if 2 * int(away.sum()) > int(spectrum.valid.sum()) else spectrum.valid
 
 
 @mpl.rc_context(STYLE)
