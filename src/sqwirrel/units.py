@@ -45,6 +45,7 @@ def to_internal(value: float, unit: str, expected: str) -> float:
     if not _is(source, str(target)):
         raise InputError(
             f"unit '{unit}' cannot be converted to {expected}; write a unit of the same kind as {expected}"
+            + (", or multiply by 0.0861733 meV / K" if _is(source, "K") and _is(target, "J") else "")
         )
     return float(quantity.to(unit=target).value)
 

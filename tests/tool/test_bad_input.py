@@ -96,7 +96,7 @@ INFER = {
     ),
     "wrong unit of a parameter": (
         HEAD + '[prior]\nJ1 = { uniform = [0, 1], unit = "K" }\n',
-        "[prior] J1: unit 'K' cannot be converted to meV; write a unit of the same kind as meV",
+        "[prior] J1: unit 'K' cannot be converted to meV; write a unit of the same kind as meV, or multiply by 0.0861733 meV / K",
     ),
     "unknown unit": (
         HEAD + '[prior]\nJ1 = "0.3 bogus"\n',

@@ -24,7 +24,11 @@ def test_units_of_the_same_kind_are_converted(value, unit, expected, result):
 @pytest.mark.parametrize(
     ("unit", "expected", "message"),
     [
-        ("K", "meV", "unit 'K' cannot be converted to meV; write a unit of the same kind as meV"),
+        (
+            "K",
+            "meV",
+            "unit 'K' cannot be converted to meV; write a unit of the same kind as meV, or multiply by 0.0861733 meV / K",
+        ),
         (
             "meV",
             "1/angstrom",

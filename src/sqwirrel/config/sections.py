@@ -149,7 +149,7 @@ class InferSection(Section):
     seed: int = Settings.seed
     moves: int = Settings.moves
     estimator: str | None = None
-    guess: Annotated[tuple[dict[str, float], ...], BeforeValidator(_listed)] = ()
+    guess: Annotated[tuple[dict[str, Energy], ...], BeforeValidator(_listed)] = ()
 
     def build(self) -> Settings:
         """The settings."""

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from sqwirrel.config.sections import InferSection
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings
 from sqwirrel.infer.averages import _guessed, search
@@ -51,6 +52,12 @@ def test_a_guess_is_refused_before_anything_is_screened() -> None:
     with pytest.raises(InputError, match="not free"):
         search(line(), Settings(guesses=({"c": 1.0},)), lambda stage, *_: told.append(stage))
     assert not told
+
+
+def test_a_guess_in_a_config_has_units_or_not() -> None:
+    one, many = InferSection(guess={"a": "0.3 eV"}), InferSection(guess=[{"a": 1.0}, {"b": 2}])
+    assert one.build().guesses == ({"a": 300.0},)
+    assert many.build().guesses == ({"a": 1.0}, {"b": 2.0})
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_csv_converts_units_and_takes_rows_in_any_order(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("Q [1/angstrom],energy [K],intensity,error\n", "column 'energy' of a.csv: unit 'K' cannot be converted to meV; write a unit of the same kind as meV"),
+        ("Q [1/angstrom],energy [K],intensity,error\n", "column 'energy' of a.csv: unit 'K' cannot be converted to meV; write a unit of the same kind as meV, or multiply by 0.0861733 meV / K"),
         ("Q,energy [meV],intensity,error\n1,2,3,4\n", "a.csv gives no unit for 'Q'; write 'Q [1/angstrom]' in the header"),
         ("Q [1/A],energy [meV],intensity\n", "a.csv has no column 'error', only Q, energy, intensity; expected, between commas, the header Q [1/angstrom],energy [meV],intensity,error"),
         ("Q [1/A],energy [meV],intensity,error\n", "a.csv has a header but no rows"),
