@@ -1,6 +1,7 @@
 """What all tests share: where measured data lie, and settings that make runs repeat."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,12 @@ hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=No
 hypothesis.settings.load_profile("repeatable")
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def heard() -> None:
+    """The import linter, which another test calls, disables every logger that there is."""
+    logging.getLogger("sqwirrel").disabled = False
 
 
 @pytest.fixture

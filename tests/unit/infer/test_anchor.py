@@ -29,7 +29,7 @@ PRIOR = Prior(
     background=Uniform(0, 10),
 )
 COUNTS = Instrument(counting=Poisson())
-EXPERIMENT = Experiment(CHAIN, MAP, COUNTS, samples=8, cell=0.1)
+EXPERIMENT = Experiment(CHAIN, MAP, COUNTS, samples=32, cell=0.1)
 TRUTH = EXPERIMENT.pack(J=-1.0, fwhm=0.4, fwhm_q=0.05, scale=10, background=2)
 DATA = EXPERIMENT.anchored(TRUTH).experiment.sample(TRUTH, 1)
 
@@ -60,9 +60,10 @@ def test_merged_counts_weigh_basins_as_all_counts_do() -> None:
 
 
 def test_poor_basins_are_reported_on_the_scale_of_the_fine_average() -> None:
-    (best,) = refine(Target.of(EXPERIMENT, PRIOR, DATA), TRUTH)
+    target = Target.of(Experiment(CHAIN, MAP, COUNTS, samples=8, cell=0.1), PRIOR, DATA)
+    (best,) = refine(target, TRUTH)
     far = Optimum(best.z + 3, best.log_posterior - MARGIN - 100, best.information, best.precision)
-    fine = anchor(Target.of(EXPERIMENT, PRIOR, DATA), [best, far], silent)
+    fine = anchor(target, [best, far], silent)
     assert len(fine.basins) == 1
     assert fine.basins[0].log_posterior - fine.poor[0].log_posterior == pytest.approx(MARGIN + 100, abs=30)
     # 8 points a cell are too few for these counts.
