@@ -32,6 +32,8 @@ COUNTS = Instrument(counting=Poisson())
 EXPERIMENT = Experiment(CHAIN, MAP, COUNTS, samples=32, cell=0.1)
 TRUTH = EXPERIMENT.pack(J=-1.0, fwhm=0.4, fwhm_q=0.05, scale=10, background=2)
 DATA = EXPERIMENT.anchored(TRUTH).experiment.sample(TRUTH, 1)
+BRIGHT = EXPERIMENT.pack(J=-1.0, fwhm=0.4, fwhm_q=0.05, scale=45, background=2)
+COUNTED = EXPERIMENT.anchored(BRIGHT).experiment.sample(BRIGHT, 1)
 
 
 def silent(stage: str, done: int, total: int) -> None:
@@ -60,8 +62,8 @@ def test_merged_counts_weigh_basins_as_all_counts_do() -> None:
 
 
 def test_poor_basins_are_reported_on_the_scale_of_the_fine_average() -> None:
-    target = Target.of(Experiment(CHAIN, MAP, COUNTS, samples=8, cell=0.1), PRIOR, DATA)
-    (best,) = refine(target, TRUTH)
+    target = Target.of(Experiment(CHAIN, MAP, COUNTS, samples=8, cell=0.1), PRIOR, COUNTED)
+    (best,) = refine(target, BRIGHT)
     far = Optimum(best.z + 3, best.log_posterior - MARGIN - 100, best.information, best.precision)
     fine = anchor(target, [best, far], silent)
     assert len(fine.basins) == 1
@@ -92,10 +94,10 @@ def test_an_order_that_the_fine_average_finds_unstable_is_one_sentence() -> None
 
 def test_reweighed_targets_have_the_variance_of_the_fit_and_push_is_the_change_of_the_gradient() -> None:
     experiment = Experiment(CHAIN, MAP, Instrument(counting=Gaussian()), samples=8, cell=0.2)
-    data = Spectrum.from_arrays(DATA.intensity, DATA.error, MAP)
-    z = PRIOR.unconstrain(TRUTH)
+    data = Spectrum.from_arrays(COUNTED.intensity, COUNTED.error, MAP)
+    z = PRIOR.unconstrain(BRIGHT)
     target = Target.of(experiment, PRIOR, data)
-    expected = experiment(TRUTH)[0]
+    expected = experiment(BRIGHT)[0]
     again = target.reweighed(z[0])
     (term,), (before,) = again.terms, target.terms
     assert torch.allclose(term.observed.variance, Gaussian().observe(data, expected).variance)
