@@ -27,7 +27,7 @@ from sqwirrel.learn.train import Effort, Progress, held_rows, train
 from sqwirrel.observe import Experiment
 from sqwirrel.observe.views.lines import deposit
 from sqwirrel.observe.views.slices import levels_of, sliced
-from sqwirrel.observe.views.view import Laid
+from sqwirrel.observe.views.view import Laid, slopes
 from sqwirrel.seeds import stream
 from sqwirrel.simulate.modes import Modes
 
@@ -173,6 +173,10 @@ class Emulator(nn.Module):
         modes = self.slices(self.network((theta - self.middle) / self.reach))
         cells = torch.arange(self.cells, device=theta.device)
         return Laid(deposit(modes, self.line.new_ones(self.cells), cells, self.line), stable)
+
+    def slopes(self, theta: Float[Tensor, "batch parameter"]) -> tuple[Tensor, Tensor, Tensor]:
+        """The grid, its derivatives (parameter first), and stability."""
+        return slopes(self, theta)
 
     def slices(self, c: Float64[Tensor, "batch component"]) -> Modes:
         """The slices of every cell as modes of one wavevector."""

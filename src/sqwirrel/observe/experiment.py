@@ -20,7 +20,7 @@ from sqwirrel.observe.resolution import sharpest, widest
 from sqwirrel.observe.smearing import Smearing, ellipsoids_of, exposure
 from sqwirrel.observe.views.build import REPEATS, Control, Scene
 from sqwirrel.observe.views.lines import fine_grid
-from sqwirrel.observe.views.view import View, Viewer, differences, is_sharp, orientations, slopes
+from sqwirrel.observe.views.view import View, Viewer, is_sharp, orientations, slopes
 from sqwirrel.seeds import stream
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.simulate.looks.standing import Standing
@@ -98,8 +98,7 @@ class Experiment(nn.Module):
         broad = widest(instrument.resolution, measurement.range)
         self.register_buffer("line", fine_grid(measurement.energy, ellipsoids and ellipsoids.range, *broad))
         width = sharpest(instrument.resolution, self.line)
-        if is_sharp(measurement) and ellipsoids is None:
-            samples = 1  # all points of a bin are the same one
+        samples = 1 if is_sharp(measurement) and ellipsoids is None else samples  # all points of a bin are the same one
         self.scene = Scene(model, measurement, self.twins, ellipsoids, samples, cell, width, shared)
         view = self.scene.view(self.line, seed)
         self.view: Viewer = view
@@ -266,7 +265,8 @@ class Experiment(nn.Module):
         return raw if self.control is None else raw + self.control.add(theta), stable
 
     def _slopes(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return slopes(self._deposit, theta) if self.view.exact else differences(self._deposit, theta)
+        laid = self.view.slopes(theta)
+        return laid if self.control is None else self.control.added(theta, *laid)
 
     def _kernels(self, nuisance: Tensor) -> tuple[Tensor, Tensor]:
         w = len(self.instrument.resolution.names)

@@ -18,7 +18,7 @@ from sqwirrel.observe.covariance.table import CovarianceTable
 from sqwirrel.observe.resolution import SIGMA, GaussianResolution, TableResolution
 from sqwirrel.observe.views.beam import Passing
 from sqwirrel.observe.views.blur import Ellipsoids
-from sqwirrel.observe.views.lines import Blur, deposit, fine_grid
+from sqwirrel.observe.views.lines import Blur, deposit, deposit_slopes, fine_grid
 from sqwirrel.observe.views.places import Places
 from sqwirrel.observe.views.sampling import same_cell
 from sqwirrel.observe.views.view import View, differences, slopes
@@ -111,6 +111,20 @@ def test_bad_twins_are_refused() -> None:
         frame(twins=2 * SWAP)
 
 
+@pytest.mark.parametrize("turns", [None, SWAP])
+def test_compiled_slopes_are_those_of_forward_mode(turns) -> None:
+    """On a path, in one orientation and in two, with the modes of degenerate layers, one row unstable."""
+    points = QPath(PCSMO.lattice, [[0.3, 0.9, 0.2], [0.55, 0.5, 0.0]], 0.05 * torch.eye(3).expand(2, 3, 3))
+    both = Experiment(PCSMO, Measurement(points, WINDOWS, 5.0), Instrument(), twins=turns, samples=4)
+    weight = {} if turns is None else {"twin_2": 0.6}
+    theta = both.pack(fwhm=2.0, scale=1.0, background=0.0, **weight)[:, : len(both.modelled)]
+    theta = theta * torch.tensor([1.0, 1.02, -1.0], dtype=torch.float64)[:, None]
+    mine, known = both.view.slopes(theta), slopes(both.view, theta)
+    assert mine[2].tolist() == known[2].tolist() == [True, True, False]
+    for one, other in zip(mine[:2], known[:2], strict=True):
+        assert torch.allclose(one, other, atol=1e-12 * float(other.abs().max()))
+
+
 @pytest.mark.parametrize("blurred", [False, True])
 def test_the_compiled_deposit_is_the_differentiable_one(blurred: bool) -> None:
     torch.manual_seed(1)
@@ -123,6 +137,13 @@ def test_the_compiled_deposit_is_the_differentiable_one(blurred: bool) -> None:
         right = deposit(modes, weight, cells, line, blur)
     with torch.no_grad():
         assert torch.allclose(deposit(modes, weight, cells, line, blur), right, atol=1e-14)
+    rise = torch.randn(1, 2, 2, 12, 3).double()
+    laid = deposit_slopes(modes, rise, weight, cells, line, blur)
+    assert torch.allclose(laid[0], right, atol=1e-14)
+    with torch.enable_grad():
+        inner = lambda *parts: deposit(Modes(*parts, modes.stable), weight, cells, line, blur)  # noqa: E731
+        slope = torch.func.jvp(inner, (modes.energy, modes.intensity), tuple(rise[0].unbind(1)))[1]
+    assert torch.allclose(laid[1][0], slope, atol=1e-12 * float(slope.abs().max()))
 
 
 def test_points_of_an_ellipsoid_have_its_moments() -> None:

@@ -12,7 +12,7 @@ from sqwirrel.observe.views.beam import passing, standing
 from sqwirrel.observe.views.blur import Ellipsoids
 from sqwirrel.observe.views.lines import Blur, deposit
 from sqwirrel.observe.views.sampling import Sampling, drawn, sampling
-from sqwirrel.observe.views.view import MARGIN, View, kept, orientations, shell_sampling, waves
+from sqwirrel.observe.views.view import MARGIN, View, kept, orientations, shell_sampling, slopes, waves
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.spectra import Measurement, QGrid, QShells
 
@@ -46,6 +46,11 @@ class Control(NamedTuple):
         away = theta - self.at
         fade = torch.exp(-((away / self.reach) ** 2).sum(1, keepdim=True) / 2)
         return self.value + torch.einsum("bp,pcl->bcl", away * fade, self.slope)
+
+    def added(self, theta: Tensor, value: Tensor, rise: Tensor, stable: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Onto a deposit and its derivatives (parameter first)."""
+        more, steeper, _ = slopes(lambda x: (self.add(x), x), theta)
+        return value + more, rise + steeper, stable
 
 
 @dataclass(frozen=True, eq=False)

@@ -65,7 +65,8 @@ def deposit(
     `torch.no_grad` a compiled loop gives the same.
     """
     if not torch.is_grad_enabled() and modes.energy.device.type == "cpu":
-        return _compiled(modes, weight, cells, line, blur)
+        none = modes.energy.new_zeros(0, len(modes.energy), 2, *modes.energy.shape[1:])
+        return deposit_slopes(modes, none, weight, cells, line, blur)[0]
     step, n, high = line[1] - line[0], len(line), modes.energy**8
     energy, strength = modes.energy, modes.intensity * weight[:, None] * (high / (high + _elastic(step) ** 8))
     if blur is not None:
@@ -102,59 +103,87 @@ def fine_grid(
     """
     low, high = float(edges.min()), float(edges.max())
     span, is_scan = high - low, edges.ndim == 2  # points of scans may have no width
+    widths = edges.diff()[..., : max(1, edges.shape[-1] - 2)]  # the last may be what merging bins left over
     far = max(REACH, (0 if widest and not is_scan and not tailed else BEYOND) * span)
     reach = max(far if is_scan else min(far, span / 2), REACH_WIDTHS * widest)
-    step = max(span / LINES, NARROWEST) if is_scan else min(float(edges.diff().min()) / FINE, span / FEWEST)
+    step = max(span / LINES, NARROWEST) if is_scan else min(float(widths.min()) / FINE, span / FEWEST)
     if fwhm is not None:
         step, reach = min(step, fwhm[0] / FINE), REACH_WIDTHS * fwhm[1]
     count = int((span + 2 * reach) / step) + 2
     return low - reach + step * torch.arange(count, dtype=torch.float64)
 
 
-def _compiled(
-    modes: Modes, weight: Tensor, cells: Tensor, line: Tensor, blur: Blur | None
-) -> Float[Tensor, "batch cell line"]:
+def deposit_slopes(
+    modes: Modes,
+    rise: Float[Tensor, "parameter batch 2 sample mode"],
+    weight: Float[Tensor, " sample"],
+    cells: Int[Tensor, " sample"],
+    line: Float[Tensor, " line"],
+    blur: Blur | None = None,
+) -> tuple[Float[Tensor, "batch cell line"], Float[Tensor, "parameter batch cell line"]]:
+    """What `deposit` gives on the CPU, and its derivatives from those of the modes, in one compiled loop.
+
+    `rise` has the derivatives of energies and of intensities.
+    """
     number = int(cells[-1]) + 1
     first = torch.searchsorted(cells.contiguous(), torch.arange(number + 1))
     one = Blur(torch.zeros(1).double(), torch.ones(1, 1).double(), torch.zeros(1, 1).double())
     nodes, factor, shift = blur or one
     between = float(nodes[1] - nodes[0]) if len(nodes) > 1 else 1.0
-    arrays = (modes.energy, modes.intensity, modes.stable, weight, first, factor, shift)
-    grid = np.zeros((len(modes.energy), number, len(line)))
+    parts = (modes.energy, modes.intensity, modes.stable, rise, weight, first, factor, shift)
+    grid = np.zeros((1 + len(rise), len(modes.energy), number, len(line)))
     step = float(line[1] - line[0])
     numbers = float(nodes[0]), between, float(line[0]), step, _elastic(step)
-    work = partial(_lay, *(each.detach().contiguous().numpy() for each in arrays), *numbers, grid)
-    share(work, number, modes.energy.shape[0] * 4 * modes.energy[0].numel() // number)
-    return torch.from_numpy(grid)
+    work = partial(_lay, *(each.detach().contiguous().numpy() for each in parts), *numbers, grid)
+    share(work, number, len(grid) * len(modes.energy) * 4 * modes.energy[0].numel() // number)
+    laid = torch.from_numpy(grid)
+    return laid[0], laid[1:]
 
 
 @njit(nogil=True, cache=True)
 @no_type_check
 def _lay(
-    energy, intensity, stable, weight, first, factor, shift, node, between, line, step, elastic, grid, start, stop
+    energy, intensity, stable, rise, weight, first, factor, shift, node, between, line, step, elastic, grid, start, stop
 ):
-    """Cells `start` to `stop`; sample q has row q of `factor` and `shift`, or all the only one."""
-    last, n = factor.shape[1] - 1, grid.shape[2]
-    for b in range(grid.shape[0]):
+    """Cells `start` to `stop`; sample q has row q of `factor` and `shift`, or all the only one.
+
+    `rise` are derivatives of energy and intensity; `grid[0]` has the values, `grid[1:]` their derivatives.
+    """
+    last, n, along = factor.shape[1] - 1, grid.shape[3], grid.shape[0] - 1
+    for b in range(grid.shape[1]):
         for cell in range(start, stop):
             for q in range(first[cell], first[cell + 1]):
                 row = min(q, factor.shape[0] - 1)
                 for m in range(energy.shape[2]):
-                    if intensity[b, q, m] == 0.0 or not stable[b, q]:
+                    E, strength = energy[b, q, m], intensity[b, q, m]
+                    if not stable[b, q] or (strength == 0.0 and along == 0):
                         continue
-                    at = min(max((energy[b, q, m] - node) / between, 0.0), last)
+                    at = min(max((E - node) / between, 0.0), last)
                     low = min(int(at), max(last - 1, 0))
-                    high, part = min(low + 1, last), at - low
-                    moved = shift[row, low] * (1 - part) + shift[row, high] * part
-                    place = (energy[b, q, m] + moved - line) / step
+                    high, part, inner = min(low + 1, last), at - low, 1.0 / between if 0.0 < at < last else 0.0
+                    place = (E + shift[row, low] * (1 - part) + shift[row, high] * part - line) / step
                     if not (place >= 1 and place < n - 2):
                         continue
-                    strength = factor[row, low] * (1 - part) + factor[row, high] * part
-                    strength *= weight[q] * intensity[b, q, m]
-                    strength *= energy[b, q, m] ** 8 / (energy[b, q, m] ** 8 + elastic**8)
-                    nearest = int(np.rint(place))
-                    away = place - nearest
-                    below, above = strength * (0.5 - away) ** 2 / 2, strength * (0.5 + away) ** 2 / 2
-                    grid[b, cell, nearest - 1] += below
-                    grid[b, cell, nearest] += strength - below - above
-                    grid[b, cell, nearest + 1] += above
+                    faded, nearest = elastic**8 / (E**8 + elastic**8), int(np.rint(place))
+                    seen = weight[q] * (1 - faded) * (factor[row, low] * (1 - part) + factor[row, high] * part)
+                    _spline(grid[0, b, cell], nearest, place - nearest, seen * strength, 0.0)
+                    if along == 0:
+                        continue
+                    moved = (1 + (shift[row, high] - shift[row, low]) * inner) / step
+                    steeper = weight[q] * (1 - faded) * (factor[row, high] - factor[row, low]) * inner
+                    steeper += seen * 8 * faded / E if E != 0.0 else 0.0
+                    for p in range(along):
+                        dE, dI = rise[p, b, 0, q, m], rise[p, b, 1, q, m]
+                        more, way = seen * dI + steeper * strength * dE, seen * strength * moved * dE
+                        _spline(grid[p + 1, b, cell], nearest, place - nearest, more, way)
+
+
+@njit(nogil=True, inline="always")
+@no_type_check
+def _spline(grid, nearest, away, strength, way):
+    """A quadratic B-spline `away` from line `nearest`, and the derivative of one of unit strength times `way`."""
+    below = strength * (0.5 - away) ** 2 / 2 - way * (0.5 - away)
+    above = strength * (0.5 + away) ** 2 / 2 + way * (0.5 + away)
+    grid[nearest - 1] += below
+    grid[nearest] += strength - below - above
+    grid[nearest + 1] += above

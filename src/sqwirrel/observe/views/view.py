@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sqwirrel.errors import InputError
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.observe.views.lines import Blur, deposit
+from sqwirrel.observe.views.lines import Blur, deposit, deposit_slopes
 from sqwirrel.observe.views.sampling import Sampling, concentrate, sampling
 from sqwirrel.simulate import SpinWaves
 from sqwirrel.simulate.modes import Modes
@@ -47,6 +47,9 @@ class Viewer(Protocol):
 
     def __call__(self, theta: Float[Tensor, "batch parameter"]) -> Laid:
         """Every row of parameters."""
+
+    def slopes(self, theta: Float[Tensor, "batch parameter"]) -> tuple[Tensor, Tensor, Tensor]:
+        """The grid, its derivatives (parameter first), and stability."""
 
 
 class View(nn.Module):
@@ -88,9 +91,8 @@ class View(nn.Module):
 
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Laid:
         """Every row of parameters; intensities are those of the mean orientation."""
-        n = theta.shape[1] - len(self.solvers) + 1
-        shares = torch.cat((theta.new_ones(len(theta), 1), theta[:, n:]), dim=1)
-        shares = shares / shares.sum(1, keepdim=True)
+        n, weights = self._weights(theta)
+        shares = weights / weights.sum(1, keepdim=True)
         parts, stable = [], torch.ones(len(theta), dtype=torch.bool, device=theta.device)
         for solver, share in zip(self.solvers, shares.T, strict=True):
             modes: Modes = solver(theta[:, :n])
@@ -101,7 +103,34 @@ class View(nn.Module):
 
     def slopes(self, theta: Float[Tensor, "batch parameter"]) -> tuple[Tensor, Tensor, Tensor]:
         """The grid, its derivatives (parameter first), and stability."""
-        return slopes(self, theta) if self.exact else differences(self, theta)
+        if not self.exact:
+            return differences(self, theta)
+        return self._compiled(theta) if theta.device.type == "cpu" else slopes(self, theta)
+
+    def _compiled(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Forward mode through the modes alone: a loop lays out their derivatives."""
+        n, weights = self._weights(theta)
+        parts, rises, stable = [], [], torch.ones(len(theta), dtype=torch.bool)
+        for solver in self.solvers:
+            modes, rise, steady = slopes(partial(_stacked, solver), theta[:, :n])
+            energy, intensity = modes.unbind(1)
+            laid = Modes(energy, intensity, steady), rise, self.weight, self.cells, self.line, self._blur
+            part, slope = deposit_slopes(*laid)
+            parts.append(part)
+            rises.append(slope)
+            stable = stable & steady.all(-1)
+        if len(parts) == 1:
+            return parts[0], rises[0], stable
+        shares = (weights / weights.sum(1, keepdim=True)).T[..., None, None]
+        value = sum(share * part for share, part in zip(shares, parts, strict=True))
+        rise = sum(share * slope for share, slope in zip(shares, rises, strict=True))
+        others = [(part - value) / weights.sum(1)[:, None, None] for part in parts[1:]]
+        return value, torch.cat((rise, torch.stack(others))), stable
+
+    def _weights(self, theta: Tensor) -> tuple[int, Tensor]:
+        """Number of parameters of the model, and the weights of the orientations."""
+        n = theta.shape[1] - len(self.solvers) + 1
+        return n, torch.cat((theta.new_ones(len(theta), 1), theta[:, n:]), dim=1)
 
     @property
     def _blur(self) -> Blur | None:
@@ -164,6 +193,11 @@ def slopes(
         every = torch.eye(theta.shape[1], dtype=theta.dtype, device=theta.device)
         value, slope, other = torch.func.vmap(push, out_dims=(None, 0, None))(every)  # type: ignore[arg-type]
     return value, slope, other
+
+
+def _stacked(solver: nn.Module, theta: Tensor) -> tuple[Tensor, Tensor]:
+    modes: Modes = solver(theta)
+    return torch.stack((modes.energy, modes.intensity), dim=1), modes.stable
 
 
 def differences(
