@@ -30,7 +30,8 @@ def test_advice_is_printed_kept_and_drawn(run, inferred) -> None:
     result = run("advise", "chain.toml")
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert lines[0].split()[:2] == ["now", "J"]
+    assert lines[0].split()[:3] == ["errors", "now", "J"]
+    assert lines[0].endswith(" meV")
     assert len(lines) == 1 + 3 + 1
     assert lines[-1] == "picture: chain-advice/advice.png"
     folder = inferred / "chain-advice"

@@ -85,6 +85,8 @@ class Spectrum:
 
     def slice_energy(self, lo: float, hi: float) -> "Spectrum":
         """The energy bins that lie wholly within [lo, hi], meV."""
+        if not lo < hi:
+            raise InputError(f"a range of energies has its lower end first, got [{lo:g}, {hi:g}] meV")
         edges = self.measurement.energy
         inside = (edges[..., :-1] >= lo) & (edges[..., 1:] <= hi)
         if not bool(inside.any()):

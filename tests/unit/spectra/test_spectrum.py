@@ -64,6 +64,11 @@ def test_slicing_outside_says_what_is_covered():
     assert str(caught.value) == "no energy bin lies between 8 and 9 meV; the spectrum covers 0 to 3 meV"
 
 
+def test_a_range_of_energies_has_its_lower_end_first() -> None:
+    with pytest.raises(InputError, match=r"lower end first, got \[3, 1\] meV"):
+        spectrum().slice_energy(3, 1)
+
+
 def test_excluding_marks_every_bin_it_touches_and_leaves_the_original():
     original = spectrum()
     assert original.exclude(1.0, 1.5).valid.tolist() == [[True, False, True], [True, False, True]]

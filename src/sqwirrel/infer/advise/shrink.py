@@ -58,25 +58,28 @@ class Pick:
 
 @dataclass(frozen=True, eq=False)
 class Advice:
-    """What to measure, in order; `before` are the standard deviations now, `gain` the shrinkage by each candidate
-    alone, in logarithms of a standard deviation (mean of the wanted ones) per minute.
+    """What to measure, in order; `before` are the standard deviations now, in their `units`, `gain` the shrinkage by
+    each candidate alone, in logarithms of a standard deviation (mean of the wanted ones) per minute.
     """
 
     before: Mapping[str, float]
     picks: tuple[Pick, ...]
     gain: Float[Tensor, "point energy"]
+    units: Mapping[str, str]
 
     def __str__(self) -> str:
-        lines = [f"{'now':>44} " + ", ".join(f"{name} {sd:.3g}" for name, sd in self.before.items())]
+        lines = [f"{'errors now':>44} {self._said(self.before)}"]
         spent = 0.0
         for pick in self.picks:
             spent += pick.minutes
-            sds = ", ".join(f"{name} {sd:.3g}" for name, sd in pick.sd.items())
-            lines.append(f"{in_words(pick.q, pick.energy):>32} {spent:7.1f} min {sds}")
+            lines.append(f"{in_words(pick.q, pick.energy):>32} {spent:7.1f} min {self._said(pick.sd)}")
         last = self.picks[-1].sd
         if all(last[name] > (1 - HELPS) * sd for name, sd in self.before.items()):
             lines.append("no candidate helps: all of these together shrink no error by as much as 1 %")
         return "\n".join(lines)
+
+    def _said(self, errors: Mapping[str, float]) -> str:
+        return ", ".join(f"{name} {sd:.3g} {self.units[name]}".rstrip() for name, sd in errors.items())
 
 
 def advise(
@@ -123,7 +126,8 @@ def advise(
     assert first is not None
     points, bins = candidates.measurement.shape
     gain = first.reshape(points, bins if each == "bin" else 1)
-    return Advice(dict(zip(names, before.exp().tolist(), strict=True)), tuple(picks), gain)
+    units = dict(zip(posterior.names, posterior.units, strict=True))
+    return Advice(dict(zip(names, before.exp().tolist(), strict=True)), tuple(picks), gain, units)
 
 
 def information(

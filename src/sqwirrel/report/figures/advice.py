@@ -50,20 +50,12 @@ def _gains(axes: Axes, told: Advice | Separation, candidates: Measurement, bins:
 
 def _numbered(axes: Axes, picks: list[int], q: Float[Tensor, " point"], energy: Float[Tensor, " energy"]) -> None:
     """A ring round each candidate that was picked, with the numbers of its picks."""
-    for n, candidate in enumerate(dict.fromkeys(picks)):
+    for candidate in dict.fromkeys(picks):
         numbers = ", ".join(str(k + 1) for k, each in enumerate(picks) if each == candidate)
         point, bin_ = divmod(candidate, len(energy))
         place = float(q[point]), float(energy[bin_])
-        axes.plot(*place, "o", ms=7, mfc="none", mec=ACCENT, mew=1.3)
-        axes.annotate(
-            numbers,
-            place,
-            xytext=(7, 5 if n % 2 == 0 else -10),
-            textcoords="offset points",
-            fontsize=8,
-            color=INK,
-            bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.8},
-        )
+        axes.plot(*place, "o", ms=11, mfc="white", mec=ACCENT, mew=1.3, alpha=0.9)
+        axes.annotate(numbers, place, ha="center", va="center", fontsize=7, color=INK)
 
 
 def _axis(candidates: Measurement, bins: int) -> Across:
