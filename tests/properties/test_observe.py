@@ -57,7 +57,7 @@ def test_momentum_kernels_are_shares(fwhm: float, start: float, steps: list[floa
 def test_poisson_deviance_is_never_negative(counts: list[int], mean: float) -> None:
     n = torch.tensor(counts, dtype=torch.float64)
     observed = Observed(n, n.clamp(min=1), torch.ones(1, len(counts), dtype=torch.bool))
-    deviance = Poisson().deviance(torch.full((1, len(counts)), mean, dtype=torch.float64), observed)
+    deviance = Poisson().deviance(torch.full((1, len(counts)), mean, dtype=torch.float64), observed).sum(-1)
     assert bool(deviance.isfinite().all())
     # Rounding of terms of the size of the counts times a logarithm.
     assert float(deviance) >= -1e-9 * (1 + float(n.sum()) + mean)

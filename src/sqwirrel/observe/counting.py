@@ -39,11 +39,11 @@ class Counting(Protocol):
     def observe(self, spectrum: Spectrum, expected: Float[Tensor, "point energy"] | None = None) -> Observed:
         """The valid bins, and the variance that a fit weighs them with, given the expectation where it is known."""
 
-    def deviance(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, " batch"]:
-        """-2 log likelihood ratio to a model that meets every bin."""
+    def deviance(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
+        """-2 log likelihood ratio of each bin to a model that meets it."""
 
-    def log_normalisation(self, observed: Observed) -> float:
-        """log L of a model that meets every bin."""
+    def log_normalisation(self, observed: Observed) -> Float[Tensor, " bin"]:
+        """log L of each bin for a model that meets it."""
 
     def weight(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
         """One over the variance of each bin, given its expectation."""
@@ -84,16 +84,16 @@ class Poisson:
         counts = spectrum.intensity[spectrum.valid]
         return Observed(counts, counts.clamp(min=1), spectrum.valid)
 
-    def deviance(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, " batch"]:
-        """2 sum (mu - n + n log(n / mu)), mu at least 0, and at least `STRAY` where something was counted."""
+    def deviance(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
+        """2 (mu - n + n log(n / mu)), mu at least 0, and at least `STRAY` where something was counted."""
         n = observed.intensity
         mu = torch.maximum(expected, STRAY * (n > 0))
-        return 2 * (mu - n - torch.xlogy(n, mu) + torch.xlogy(n, n)).sum(-1)
+        return 2 * (mu - n - torch.xlogy(n, mu) + torch.xlogy(n, n))
 
-    def log_normalisation(self, observed: Observed) -> float:
-        """log L of a model that meets every bin."""
+    def log_normalisation(self, observed: Observed) -> Float[Tensor, " bin"]:
+        """log L of each bin for a model that meets it."""
         n = observed.intensity
-        return float((torch.xlogy(n, n) - n - torch.lgamma(n + 1)).sum())
+        return torch.xlogy(n, n) - n - torch.lgamma(n + 1)
 
     def weight(
         self,
@@ -165,13 +165,13 @@ class Gaussian:
         error = spectrum.error[spectrum.valid]
         return self.floor or 0.1 * float(error[error > 0].median())
 
-    def deviance(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, " batch"]:
-        """sum (y - mu)^2 / variance."""
-        return ((observed.intensity - expected) ** 2 / observed.variance).sum(-1)
+    def deviance(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
+        """(y - mu)^2 / variance."""
+        return (observed.intensity - expected) ** 2 / observed.variance
 
-    def log_normalisation(self, observed: Observed) -> float:
-        """log L of a model that meets every bin."""
-        return float(-0.5 * torch.log(2 * torch.pi * observed.variance).sum())
+    def log_normalisation(self, observed: Observed) -> Float[Tensor, " bin"]:
+        """log L of each bin for a model that meets it."""
+        return -0.5 * torch.log(2 * torch.pi * observed.variance)
 
     def weight(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
         """One over the variance, whatever the expectation."""
@@ -224,16 +224,16 @@ class Robust:
         """The intensities with the variance of `Gaussian`."""
         return Gaussian(self.floor).observe(spectrum, expected)
 
-    def deviance(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, " batch"]:
-        """(nu + 1) sum log(1 + r^2 / nu), r the residual in errors, nu the degrees of freedom."""
+    def deviance(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
+        """(nu + 1) log(1 + r^2 / nu), r the residual in errors, nu the degrees of freedom."""
         square = (observed.intensity - expected) ** 2 / observed.variance
-        return (self.freedom + 1) * torch.log1p(square / self.freedom).sum(-1)
+        return (self.freedom + 1) * torch.log1p(square / self.freedom)
 
-    def log_normalisation(self, observed: Observed) -> float:
-        """log L of a model that meets every bin."""
+    def log_normalisation(self, observed: Observed) -> Float[Tensor, " bin"]:
+        """log L of each bin for a model that meets it."""
         nu = self.freedom
         each = math.lgamma((nu + 1) / 2) - math.lgamma(nu / 2) - 0.5 * math.log(nu * math.pi)
-        return float((each - 0.5 * observed.variance.log()).sum())
+        return each - 0.5 * observed.variance.log()
 
     def weight(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
         """(nu + 1) / (nu + r^2) over the variance: residuals times weights are the gradient of log L.

@@ -122,7 +122,7 @@ class Result:
 
     def deviance(self, here: Bool[Tensor, "point energy"]) -> float:
         """Deviance per bin of some valid bins."""
-        return float(self._counting.deviance(self.expected[here][None], self._observed(here))[0]) / int(here.sum())
+        return float(self._counting.deviance(self.expected[here][None], self._observed(here)).sum()) / int(here.sum())
 
     def _observed(self, here: Bool[Tensor, "point energy"]) -> Observed:
         """Some of the valid bins as the likelihood sees them."""

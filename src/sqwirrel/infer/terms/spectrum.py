@@ -53,7 +53,7 @@ class SpectrumTerm:
     @property
     def log_normalisation(self) -> float:
         """log L of a model that meets every bin."""
-        return self.weight * self.experiment.instrument.counting.log_normalisation(self.observed)
+        return self.weight * float(self.experiment.instrument.counting.log_normalisation(self.observed).sum())
 
     def deviance(self, theta: Float[Tensor, "batch own"]) -> Float[Tensor, " batch"]:
         """-2 log likelihood ratio to a model that meets every bin; inf where unstable."""
@@ -129,7 +129,7 @@ class SpectrumTerm:
     def _deviance(
         self, expected: Float[Tensor, "batch bin"], stable: Bool[Tensor, " batch"]
     ) -> Float[Tensor, " batch"]:
-        value = self.weight * self.experiment.instrument.counting.deviance(expected, self.observed)
+        value = self.weight * self.experiment.instrument.counting.deviance(expected, self.observed).sum(-1)
         return torch.where(stable, value, torch.inf)
 
 
