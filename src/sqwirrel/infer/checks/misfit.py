@@ -8,7 +8,7 @@ doi:10.2307/1912526.
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from sqwirrel.infer.checks.fit import WINDOW, labelled
@@ -18,6 +18,7 @@ from sqwirrel.infer.target import Target
 from sqwirrel.infer.terms import SpectrumTerm, Term
 from sqwirrel.observe.counting import STRAY
 from sqwirrel.seeds import stream
+from sqwirrel.spectra import Measurement
 
 SCALES = ((1, 1), (3, 3), (5, 7), WINDOW, (15, 25))
 """Bins, along the rows and columns of `planes`, over which residuals are averaged."""
@@ -156,15 +157,20 @@ def _scatter(term: Term, theta: Float[Tensor, "1 own"], free: list[int]) -> Floa
     weight = term.experiment.instrument.counting.weight(mu[None], term.observed)[0]
     push = torch.zeros(len(free), valid.numel(), dtype=mu.dtype)
     push[:, valid.flatten()] = term.weight * J * weight * (term.observed.intensity - mu)
-    planes = term.experiment.measurement.planes
+    window = window_of(term.experiment.measurement).flatten()
+    total = torch.zeros(len(free), int(window.max()) + 1, dtype=mu.dtype).index_add_(1, window, push)
+    windows = int((torch.bincount(window[valid.flatten()]) > 0).sum())
+    left = windows - len(free)  # the fit has made the sum over windows zero, in as many directions
+    return total @ total.T * (windows / left if left > 0 else torch.nan)
+
+
+def window_of(measurement: Measurement) -> Int[Tensor, "point energy"]:
+    """The number of the window of `WINDOW` neighbouring bins that each bin belongs to."""
+    planes = measurement.planes
     plane, row, column = (torch.arange(n) for n in planes.shape)
     rows, columns = row // WINDOW[0], column // WINDOW[1]
     block = (plane[:, None, None] * (rows[-1] + 1) + rows[:, None]) * (columns[-1] + 1) + columns
-    total = torch.zeros(len(free), int(block.max()) + 1, dtype=mu.dtype)
-    total.index_add_(1, block.flatten(), push[:, planes.flatten()])
-    windows = int((torch.bincount(block.flatten()[valid.flatten()[planes.flatten()]]) > 0).sum())
-    left = windows - len(free)  # the fit has made the sum over windows zero, in as many directions
-    return total @ total.T * (windows / left if left > 0 else torch.nan)
+    return torch.zeros(measurement.shape, dtype=torch.long).put_(planes, block)
 
 
 def _whole(target: Target, optimum: Optimum) -> tuple[Float[Tensor, " full"], Float[Tensor, "full full"]]:

@@ -61,6 +61,16 @@ class SpectrumTerm:
             expected, stable = self.experiment.predict(theta)
         return self._deviance(expected[:, self.observed.valid], stable)
 
+    def log_likelihood(self, theta: Float[Tensor, "1 own"]) -> Float[Tensor, "point energy"]:
+        """Of every bin; 0 where not measured, -inf where unstable."""
+        with torch.no_grad():
+            expected, stable = self.experiment.predict(theta)
+        counting, valid = self.experiment.instrument.counting, self.observed.valid
+        each = counting.log_normalisation(self.observed) - counting.deviance(expected[:, valid], self.observed)[0] / 2
+        found = torch.zeros(valid.shape, dtype=each.dtype)
+        found[valid] = self.weight * torch.where(stable, each, -torch.inf)
+        return found
+
     def slope(self, theta: Float[Tensor, "batch own"]) -> TermSlope:
         """Deviance, gradient and Fisher information."""
         expected, slope, stable = self.experiment.linearise(theta)

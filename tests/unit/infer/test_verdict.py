@@ -1,0 +1,144 @@
+"""discriminate(): evidences whose ratios are known, priors that are half unstable, and when nothing is decided."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from sqwirrel.errors import InputError
+from sqwirrel.infer import Settings
+from sqwirrel.infer.verdict import Hypothesis, Verdict, discriminate, judged
+from sqwirrel.model import library
+from sqwirrel.model.prior import Fixed, LogUniform, Prior, Uniform
+from sqwirrel.observe import Experiment, Gaussian, Instrument, Poisson
+from sqwirrel.spectra import Measurement, QPath, Spectrum
+
+CHAIN = library.load("fm_chain")
+POINTS = torch.tensor([[h, 0, 0] for h in (0.15, 0.25, 0.35, 0.5)], dtype=torch.float64)
+WHERE = Measurement(
+    QPath(CHAIN.lattice, POINTS, torch.zeros(3, 3)), torch.linspace(0.5, 5.5, 26, dtype=torch.float64), 5.0
+)
+EXPERIMENT = Experiment(CHAIN, WHERE, Instrument(counting=Poisson()), samples=1)
+PRIOR = Prior(J=Uniform(-2, -0.5, "meV"), fwhm=Fixed(0.5), scale=LogUniform(1, 1e4), background=Fixed(4.0))
+DATA = EXPERIMENT.sample(EXPERIMENT.pack(J=-1.0, fwhm=0.5, scale=100, background=4), 1)
+QUICK = Settings(screen=64, starts=3, draws=400, seed=2)
+
+
+def exchange_of(law) -> Hypothesis:
+    return Hypothesis(EXPERIMENT, Prior(J=law, fwhm=Fixed(0.5), scale=LogUniform(1, 1e4), background=Fixed(4.0)))
+
+
+@pytest.fixture(scope="module")
+def verdict() -> Verdict:
+    """Of priors whose evidences have known ratios."""
+    rivals = {
+        "narrow": Hypothesis(EXPERIMENT, PRIOR),
+        "wide": exchange_of(Uniform(-5, -0.5, "meV")),
+        "half": exchange_of(Uniform(-1.5, 1.5, "meV")),
+        "elsewhere": exchange_of(Uniform(-0.9, -0.5, "meV")),
+    }
+    return discriminate(rivals, DATA, QUICK)
+
+
+def test_evidences_are_as_the_widths_of_the_priors(verdict: Verdict) -> None:
+    """The likelihood is narrow, so that the evidence is as one over the width of a flat prior."""
+    evidence = verdict.evidence
+    wider = evidence["narrow"].log - evidence["wide"].log
+    assert wider == pytest.approx(
+        math.log(4.5 / 1.5), abs=4 * math.hypot(evidence["narrow"].error, evidence["wide"].error)
+    )
+    assert 0.005 < evidence["narrow"].error < 0.1
+
+
+def test_a_prior_is_conditioned_on_a_stable_order(verdict: Verdict) -> None:
+    """The chain is unstable for J > 0: what is left of -1.5 to 1.5 is as wide as -2 to -0.5."""
+    narrow, half = verdict.evidence["narrow"], verdict.evidence["half"]
+    assert half.stable == pytest.approx(0.5, abs=0.1)
+    assert narrow.stable == 1
+    assert narrow.log - half.log == pytest.approx(0, abs=4 * math.hypot(narrow.error, half.error))
+
+
+def test_probabilities_follow_evidence_and_odds(verdict: Verdict) -> None:
+    found = verdict.probability
+    assert sum(found.values()) == pytest.approx(1)
+    assert verdict.best == max(found, key=found.__getitem__)
+    factor = math.exp(verdict.evidence["narrow"].log - verdict.evidence["wide"].log)
+    assert found["narrow"] / found["wide"] == pytest.approx(factor)
+    doubled = dataclasses.replace(verdict, odds={**verdict.odds, "wide": 2.0}).probability
+    assert doubled["wide"] / doubled["narrow"] == pytest.approx(2 * found["wide"] / found["narrow"])
+
+
+def test_what_cannot_be_told_apart_is_undecided(verdict: Verdict) -> None:
+    assert "is not ruled out: its log Bayes factor is -" in verdict.undecided
+    assert "undecided: " in str(verdict)
+    log, error = verdict.log_bayes("elsewhere")
+    assert log - 2 * error > math.log(100)
+
+
+def test_bins_say_where_it_is_decided(verdict: Verdict) -> None:
+    """Log likelihoods of bins sum up to that of the fit; the mode is where the worse model is worse."""
+    one, other = (verdict.evidence[name].bins[""] for name in ("narrow", "elsewhere"))
+    mu = EXPERIMENT(EXPERIMENT.pack(fwhm=0.5, background=4, **fitted(verdict, "narrow")))[0]
+    law = torch.distributions.Poisson(mu.clamp(min=1e-3))
+    assert float(one.sum()) == pytest.approx(float(law.log_prob(DATA.intensity).sum()), rel=1e-6)
+    assert one.shape == DATA.intensity.shape
+    assert float((one - other).sum()) > 10
+    ratio = dataclasses.replace(
+        verdict, evidence={name: verdict.evidence[name] for name in ("narrow", "elsewhere")}
+    ).ratio("elsewhere")[""]
+    assert torch.equal(ratio, one - other)
+
+
+def fitted(verdict: Verdict, name: str) -> dict[str, float]:
+    posterior = verdict.posteriors[name]
+    return dict(zip(posterior.names, posterior.basins[0].theta.tolist(), strict=True))
+
+
+def test_a_decision_is_said() -> None:
+    found = discriminate(
+        {"right": Hypothesis(EXPERIMENT, PRIOR), "wrong": exchange_of(Uniform(-0.8, -0.5))}, DATA, QUICK
+    )
+    assert found.undecided == ""
+    assert str(found).splitlines()[-1] == "decided: right"
+    assert found.probability["right"] > 0.999
+
+
+def test_posteriors_from_a_file_give_the_same(verdict: Verdict, tmp_path) -> None:
+    from sqwirrel.infer import store
+
+    rivals = {"narrow": Hypothesis(EXPERIMENT, PRIOR), "wide": exchange_of(Uniform(-5, -0.5, "meV"))}
+    read = {}
+    for name in rivals:
+        store.save(tmp_path / f"{name}.h5", verdict.posteriors[name])
+        read[name] = store.load(tmp_path / f"{name}.h5")
+    again = judged(rivals, read, DATA)
+    for name in rivals:
+        assert again.evidence[name].log == pytest.approx(verdict.evidence[name].log, abs=1e-9)
+        assert torch.allclose(again.evidence[name].bins[""], verdict.evidence[name].bins[""], atol=1e-9)
+
+
+def test_where_all_miss_something_the_scatter_counts() -> None:
+    """Two models that are wrong in the same way: a large Bayes factor from one window of bins is no decision."""
+    error = torch.full_like(DATA.intensity, 5.0)
+    bump = torch.zeros_like(DATA.intensity)
+    bump[:, :3] = 60.0
+    data = Spectrum.from_arrays(DATA.intensity + bump, error, WHERE)
+    instrument = Instrument(counting=Gaussian())
+    one, other = (Experiment(CHAIN, WHERE, instrument, samples=1) for _ in range(2))
+    narrow = Prior(J=Uniform(-2, -0.5), fwhm=Fixed(0.5), scale=LogUniform(1, 1e4), background=Fixed(4.0))
+    higher = Prior(J=Uniform(-2, -0.5), fwhm=Fixed(0.5), scale=LogUniform(1, 1e4), background=Fixed(6.0))
+    found = discriminate({"one": Hypothesis(one, narrow), "other": Hypothesis(other, higher)}, data, QUICK)
+    assert found.posteriors[found.best].misfits
+    assert found.log_bayes(found.ranked[1])[0] > math.log(100)
+    assert abs(found.apart(found.ranked[1])) < 3 or "no model describes these data" in found.undecided
+    assert found.undecided
+
+
+def test_bad_contests_are_refused(verdict: Verdict) -> None:
+    one = {"narrow": Hypothesis(EXPERIMENT, PRIOR)}
+    with pytest.raises(InputError, match="a choice needs two models or more"):
+        discriminate(one, DATA, QUICK)
+    two = {**one, "wide": exchange_of(Uniform(-5, -0.5))}
+    with pytest.raises(InputError, match="odds are a positive number for each"):
+        judged(two, verdict.posteriors, DATA, {"narrow": 1.0})
