@@ -20,7 +20,20 @@ from sqwirrel.spectra import Measurement, QGrid, Spectrum, write
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch.func loads it
-VERBS = ("list", "show", "simulate", "infer", "train", "check", "report", "advise", "order", "bonds", "doctor")
+VERBS = (
+    "list",
+    "show",
+    "simulate",
+    "infer",
+    "train",
+    "check",
+    "report",
+    "advise",
+    "discriminate",
+    "order",
+    "bonds",
+    "doctor",
+)
 
 
 @pytest.fixture
@@ -249,7 +262,7 @@ def test_examples_of_the_help_texts_run(run, tmp_path):
         file = tmp_path / "examples" / name
         quick = re.sub(r"samples = \d+", "samples = 4", re.sub(r"points = \d+", "points = 12", file.read_text()))
         file.write_text(quick + "\n[infer]\nscreen = 32\nstarts = 2\ndraws = 60\n")
-    for verb in ("list", "doctor", "order", "bonds", "simulate", "show", "infer", "report", "advise"):
+    for verb in ("list", "doctor", "order", "bonds", "simulate", "show", "infer", "report", "advise", "discriminate"):
         result = run(*shlex.split(example(run, verb))[1:])
         assert result.exit_code in ({0, 1} if verb == "infer" else {0}), result.output
 

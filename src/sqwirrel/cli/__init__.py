@@ -14,6 +14,7 @@ from sqwirrel.config import load
 from sqwirrel.config.verbs import (
     advise_into,
     check_into,
+    discriminate_into,
     find_bonds,
     find_order,
     infer_into,
@@ -130,6 +131,18 @@ def advise(config: ConfigFile, changes: Changes = None, out: Folder = None) -> N
     with screen.complaints(folder):
         screen.say(str(advise_into(folder, load(config, changes or ()))))
         screen.say(f"picture: {folder / 'advice.png'}")
+
+
+@app.command(epilog="Example: sqwirrel discriminate examples/rb2mnf4.toml --out demo/verdict")
+def discriminate(config: ConfigFile, changes: Changes = None, out: Folder = None) -> None:
+    """Which of several models made the data, by evidence, and whether that can be said."""
+    folder = out or Path(f"{config.stem}-verdict")
+    with screen.complaints(folder, resumes=True):
+        with screen.progress() as tell:
+            verdict = discriminate_into(folder, load(config, changes or ()), tell)
+        screen.say(str(verdict))
+        screen.say(f"answers: {folder}")
+    raise typer.Exit(1 if verdict.undecided else 0)
 
 
 @app.command(epilog="Example: sqwirrel order la2nio4 --set J2=15")

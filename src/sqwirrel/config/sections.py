@@ -182,6 +182,16 @@ class Simulate(Section):
     seed: int = 1
 
 
+class Rival(Section):
+    """Another model of the same data, its odds relative to the model of the config before, and priors where they
+    differ: names of `[prior]` that it has, too, are taken from there.
+    """
+
+    model: str | dict[str, Any]
+    prior: dict[str, Any] = Field(default={})
+    odds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+
+
 class Truth(Section):
     """The truth.json of a simulation, which only the report reads."""
 
@@ -202,6 +212,7 @@ class Config(Section):
     check: CheckSection = CheckSection()
     simulate: Simulate = Simulate()
     advise: Advise | None = None
+    rivals: dict[str, Rival] = Field(default={})
     truth: Truth | None = None
 
     @model_validator(mode="before")

@@ -47,7 +47,7 @@ def dumps(config: Config, folder: Path) -> str:
         home = folder.resolve()
         return str(Path("..") / Path(file).relative_to(home.parent)) if home.parent in Path(file).parents else file
 
-    kept = ("simulate", "measurements", "share")
+    kept = ("simulate", "measurements", "share", "rivals")
     idle = {name for name in kept if getattr(config, name) == Config.model_fields[name].default}
     tables = _moved(config, near).model_dump(mode="json", exclude_none=True, exclude=idle)
     return "\n".join(_lines(tables)) + "\n"
@@ -55,9 +55,9 @@ def dumps(config: Config, folder: Path) -> str:
 
 def _moved(config: Config, move: Any) -> Config:
     """The config with every path in it changed by `move`."""
-    changed: dict[str, Any] = {}
-    if isinstance(config.model, str) and config.model.endswith(".toml"):
-        changed["model"] = move(config.model)
+    changed: dict[str, Any] = {"model": _told(config.model, move)}
+    rivals = {name: each.model_copy(update={"model": _told(each.model, move)}) for name, each in config.rivals.items()}
+    changed["rivals"] = rivals
     if config.measurement is not None:
         changed["measurement"] = _elsewhere(config.measurement, move)
     changed["measurements"] = {label: _elsewhere(entry, move) for label, entry in config.measurements.items()}
@@ -70,6 +70,11 @@ def _moved(config: Config, move: Any) -> Config:
         rivals = {name: move(folder) for name, folder in config.advise.rivals.items()}
         changed["advise"] = config.advise.model_copy(update={"result": move(config.advise.result), "rivals": rivals})
     return config.model_copy(update=changed)
+
+
+def _told(model: Any, move: Any) -> Any:
+    """A model, moved if it is a file."""
+    return move(model) if isinstance(model, str) and model.endswith(".toml") else model
 
 
 def _elsewhere(section: Any, move: Any) -> Any:
@@ -175,8 +180,9 @@ def _tags(section: type[BaseModel]) -> tuple[str, ...]:
 
 
 def _lines(table: Mapping[str, Any], name: str = "") -> Iterable[str]:
-    """A table as lines of TOML: plain values first, then the tables in it; the leaves of [prior] stay inline."""
-    inner = {key: value for key, value in table.items() if isinstance(value, Mapping) and name != "prior"}
+    """A table as lines of TOML: plain values first, then the tables in it; the leaves of priors stay inline."""
+    leaf = name == "prior" or name.endswith(".prior")
+    inner = {key: value for key, value in table.items() if isinstance(value, Mapping) and not leaf}
     if name and (len(inner) < len(table) or not table):
         yield f"\n[{name}]"
     for key, value in table.items():

@@ -1,12 +1,14 @@
 """What the verbs leave in a folder: every file whole or absent, with the resolved config and the record beside it."""
 
 from sqwirrel.config.verbs.answers import find_bonds, find_order, infer_into, look_into, report_into, simulate_into
+from sqwirrel.config.verbs.deciding import discriminate_into
 from sqwirrel.config.verbs.learning import check_into, train_into
 from sqwirrel.config.verbs.planning import advise_into
 
 __all__ = [
     "advise_into",
     "check_into",
+    "discriminate_into",
     "find_bonds",
     "find_order",
     "infer_into",

@@ -89,6 +89,16 @@ def misfit_map(result: Result) -> Figure:
 
 
 @mpl.rc_context(STYLE)
+def ratio_map(spectrum: Spectrum, ratio: Float[Tensor, "point energy"], title: str) -> Figure:
+    """The log likelihood ratio of two models in every bin of a spectrum, and below it what it sums up to."""
+    shown = ratio[spectrum.valid].abs()
+    top = max(float(shown.quantile(0.995)), 1e-3)
+    said = f"{title}: {float(ratio.sum()):.1f} in all"
+    colours = (mpl.colormaps["RdBu_r"], Normalize(-top, top))
+    return _map(spectrum.measurement, ratio, spectrum.valid, said, colours, "log likelihood ratio per bin")
+
+
+@mpl.rc_context(STYLE)
 def cut(result: Result, start: int, stop: int) -> Figure:
     """Mean over bins `start` to `stop` against energy: data with the errors of the likelihood, and predictive bands."""
     measurement, valid = result.spectrum.measurement, result.valid[start:stop]

@@ -1,0 +1,69 @@
+"""The verb that decides between models: rivals of a config, a folder for each, a verdict."""
+
+import json
+
+import pytest
+
+RIVALS = """
+[rivals.weaker]
+model = "fm_chain"
+prior = { J = { uniform = [-0.9, -0.2] } }
+"""
+
+
+@pytest.fixture
+def rivals(run, configs):
+    assert run("simulate", "truth.toml", "--out", "measured").exit_code == 0
+    config = configs[1]
+    config.write_text(config.read_text() + RIVALS)
+    return config.parent
+
+
+def test_a_verdict_is_printed_kept_and_drawn(run, rivals) -> None:
+    result = run("discriminate", "chain.toml")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["log", "fm_chain", "weaker", "decided:", "answers:"]
+    assert lines[3] == "decided: fm_chain"
+    folder = rivals / "chain-verdict"
+    kept = {path.name for path in folder.iterdir()}
+    assert kept == {"config.toml", "record.json", "verdict.json", "verdict.png", "fm_chain", "weaker"}
+    assert (folder / "weaker" / "report.html").is_file()
+    said = json.loads((folder / "verdict.json").read_text())
+    assert said["decided"] == said["best"] == "fm_chain"
+    assert said["rivals"]["weaker"]["log_bayes_factor_of_best"]["value"] > 10
+    assert sum(row["probability"] for row in said["rivals"].values()) == pytest.approx(1)
+    assert [row["name"] for row in said["rivals"]["weaker"]["parameters"]] == ["J", "fwhm", "scale", "background"]
+
+    before = (folder / "weaker" / "posterior.h5").stat().st_mtime_ns
+    again = run("discriminate", "chain-verdict/config.toml", "--out", "chain-verdict")
+    assert again.exit_code == 0, again.output
+    assert again.stdout.splitlines()[:3] == lines[:3]
+    assert (folder / "weaker" / "posterior.h5").stat().st_mtime_ns == before, "a finished rival is not inferred again"
+
+
+@pytest.mark.usefixtures("rivals")
+def test_rivals_of_another_run_are_not_taken_over(run, refused) -> None:
+    short = ("--set", "infer.draws=60", "--set", "infer.rounds=1")
+    assert run("discriminate", "chain.toml", *short).exit_code in {0, 1}
+    words = refused("discriminate", "chain.toml", *short, "--set", "infer.seed=5")
+    assert words == (
+        "chain-verdict/fm_chain holds the answer of another config; choose another folder with --out, or remove it"
+    )
+
+
+def test_the_same_model_twice_is_undecided(run, rivals) -> None:
+    result = run("discriminate", "chain.toml", "--set", "rivals.weaker.prior.J.uniform=[-2.0, -0.1]")
+    assert result.exit_code == 1, result.output
+    assert "undecided: " in result.stdout
+    assert json.loads((rivals / "chain-verdict" / "verdict.json").read_text())["decided"] is None
+
+
+@pytest.mark.usefixtures("configs")
+def test_rivals_are_needed_and_named(refused) -> None:
+    words = refused("discriminate", "chain.toml")
+    assert words == 'the config lacks rivals: give at least one, like [rivals.other] with model = "..."'
+    words = refused("discriminate", "chain.toml", "--set", "rivals.fm_chain.model=fm_chain")
+    assert words == "[rivals.fm_chain] has the name of the model of the config; choose another name"
+    words = refused("discriminate", "chain.toml", "--set", "rivals.b.model=fm_chain", "--set", "rivals.b.odds=0")
+    assert words == "chain.toml: [rivals.b] odds = 0: input should be greater than 0"
