@@ -15,6 +15,7 @@ from sqwirrel.config.verbs import (
     advise_into,
     check_into,
     discriminate_into,
+    explain_into,
     find_bonds,
     find_order,
     infer_into,
@@ -143,6 +144,17 @@ def discriminate(config: ConfigFile, changes: Changes = None, out: Folder = None
         screen.say(str(verdict))
         screen.say(f"answers: {folder}")
     raise typer.Exit(1 if verdict.undecided else 0)
+
+
+@app.command(epilog="Example: sqwirrel explain demo/result --out demo/reasons")
+def explain(
+    result: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that infer has left.")], out: Folder = None
+) -> None:
+    """Which bins an answer rests on: what each has told about every parameter of the model."""
+    folder = out or result / "explained"
+    with screen.complaints(folder):
+        screen.print_reasons(explain_into(folder, result))
+        screen.say(f"maps: {folder}")
 
 
 @app.command(epilog="Example: sqwirrel order la2nio4 --set J2=15")

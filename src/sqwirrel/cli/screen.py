@@ -15,6 +15,7 @@ from rich.text import Text
 from sqwirrel.cli.doctor import Finding
 from sqwirrel.config import kinds
 from sqwirrel.config.instrument import first_sentence
+from sqwirrel.config.verbs import Reason
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior
 from sqwirrel.model import library
@@ -140,6 +141,22 @@ def print_found(file: Path, found: Spectrum | Peaks) -> None:
     """What was understood of a spectrum or of a table of peaks."""
     said = described_peaks(found) if isinstance(found, Peaks) else described(found)
     _print_table(("", str(file)), [(name.replace("_", " "), _in_words(name, value)) for name, value in said.items()])
+
+
+def print_reasons(reasons: Sequence[Reason]) -> None:
+    """Where each spectrum tells of each parameter."""
+    heads = ("", "from", "share", "half of it in", "at energies")
+    rows = [
+        (
+            each.name,
+            each.label or "the spectrum",
+            f"{100 * each.share:.0f} %",
+            f"{each.half} bins",
+            f"{each.energies[0]:.4g} to {each.energies[1]:.4g} meV",
+        )
+        for each in reasons
+    ]
+    _print_table(heads, rows)
 
 
 def print_orders(orders: Orders) -> None:

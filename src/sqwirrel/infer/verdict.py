@@ -167,7 +167,7 @@ def _evidence(rival: Hypothesis, posterior: Posterior, data: Data) -> Evidence:
     weight, n = posterior.log_weight.exp(), len(posterior.draws)
     error = math.sqrt(max(0.0, float((weight**2).sum()) - 1 / n + (1 - share) / (share * STABLE)))
     trusted = all(check.passed for check in posterior.checks if check.name in TRUST)
-    target = _fitted(rival, posterior, data)
+    target = fitted(rival, posterior, data)
     full = target.full(posterior.basins[0].theta[None])
     spectra = [term for term in target.terms if isinstance(term, SpectrumTerm)]
     return Evidence(
@@ -186,7 +186,7 @@ def _stable(rival: Hypothesis, data: Data, seed: int) -> float:
     return max(1, int(stable.sum())) / STABLE
 
 
-def _fitted(rival: Hypothesis, posterior: Posterior, data: Data) -> Target:
+def fitted(rival: Hypothesis, posterior: Posterior, data: Data) -> Target:
     """With the average and the variances that the fit had."""
     target, (theta, spread) = Target.of(posterior.simulator or rival.simulator, rival.prior, data), posterior.anchor
     own = [(term, target.own(term, theta[None]), target.own(term, spread)) for term in target.terms]

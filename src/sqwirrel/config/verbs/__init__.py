@@ -4,11 +4,14 @@ from sqwirrel.config.verbs.answers import find_bonds, find_order, infer_into, lo
 from sqwirrel.config.verbs.deciding import discriminate_into
 from sqwirrel.config.verbs.learning import check_into, train_into
 from sqwirrel.config.verbs.planning import advise_into
+from sqwirrel.config.verbs.reasons import Reason, explain_into
 
 __all__ = [
+    "Reason",
     "advise_into",
     "check_into",
     "discriminate_into",
+    "explain_into",
     "find_bonds",
     "find_order",
     "infer_into",

@@ -14,6 +14,7 @@ from sqwirrel.report.figures.maps import (
     ratio_map,
     residual_map,
     save,
+    share_map,
     spectrum_map,
 )
 from sqwirrel.report.figures.peaks import peak_fit, peak_panels
@@ -38,5 +39,6 @@ __all__ = [
     "residual_map",
     "save",
     "scan_panels",
+    "share_map",
     "spectrum_map",
 ]

@@ -99,6 +99,16 @@ def ratio_map(spectrum: Spectrum, ratio: Float[Tensor, "point energy"], title: s
 
 
 @mpl.rc_context(STYLE)
+def share_map(spectrum: Spectrum, share: Float[Tensor, "point energy"], title: str) -> Figure:
+    """The share of what is known of a parameter that every bin of a spectrum has told, in percent."""
+    percent = 100 * share
+    top = max(float(percent[spectrum.valid].quantile(0.999)), 1e-6)
+    said = f"{title}: {float(percent.sum()):.0f} % from these bins"
+    colours = (mpl.colormaps["viridis"], Normalize(0, top))
+    return _map(spectrum.measurement, percent, spectrum.valid, said, colours, "% of what is known, per bin")
+
+
+@mpl.rc_context(STYLE)
 def cut(result: Result, start: int, stop: int) -> Figure:
     """Mean over bins `start` to `stop` against energy: data with the errors of the likelihood, and predictive bands."""
     measurement, valid = result.spectrum.measurement, result.valid[start:stop]

@@ -1,0 +1,68 @@
+"""The verb that explains: which bins an answer rests on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from sqwirrel.config.build import Study, study
+from sqwirrel.config.several import by_label, kept
+from sqwirrel.config.toml import load
+from sqwirrel.config.verbs.answers import CONFIG, POSTERIOR
+from sqwirrel.errors import InputError
+from sqwirrel.explain import Influence, influence
+from sqwirrel.infer import store
+from sqwirrel.infer.posterior import weighted_quantile
+from sqwirrel.infer.verdict import Hypothesis
+from sqwirrel.observe import Joint
+from sqwirrel.report import figures
+from sqwirrel.spectra import QPoints, Spectrum, write
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Where a spectrum tells of a parameter: its share of all that is known, the fewest bins that make half of that,
+    and the energies (meV) that the middle 80 % of it lie between.
+    """
+
+    name: str
+    label: str
+    share: float
+    half: int
+    energies: tuple[float, float]
+
+
+def explain_into(folder: Path, result: Path) -> list[Reason]:
+    """What each bin has told about the parameters of the model: influence-NAME.h5 and .png of an answer in `result`.
+
+    Of several spectra the files are influence-LABEL-NAME.
+    """
+    if not (result / CONFIG).is_file():
+        raise InputError(f"'{result}' holds no {CONFIG}; give a folder that sqwirrel infer has left")
+    posterior, config = store.load(result / POSTERIOR), load(result / CONFIG)
+    work = study(config, kept(result, config))
+    found = influence(Hypothesis(work.simulator, work.prior), posterior, work.data)
+    folder.mkdir(parents=True, exist_ok=True)
+    spectra = {label: each for label, each in by_label(work.data).items() if isinstance(each, Spectrum)}
+    names = [name for name in found.names if name in _of_models(work)]
+    return [_told(folder, found, name, label, spectrum) for label, spectrum in spectra.items() for name in names]
+
+
+def _of_models(work: Study) -> set[str]:
+    parts = work.simulator.experiments.values() if isinstance(work.simulator, Joint) else [work.simulator]
+    return {name for part in parts for name in part.model.names}
+
+
+def _told(folder: Path, found: Influence, name: str, label: str, spectrum: Spectrum) -> Reason:
+    """Writes and draws what one spectrum has told about one parameter."""
+    stem, pull = "-".join(filter(None, ("influence", label, name))), found.of(name, label)
+    share, measurement = found.share(name, label), spectrum.measurement
+    write(folder / f"{stem}.h5", Spectrum.from_arrays(pull, 0 * pull, measurement, valid=spectrum.valid))
+    if not isinstance(measurement.points, QPoints):
+        figures.save(figures.share_map(spectrum, share, f"What is known of {name}"), folder / f"{stem}.png")
+    every, total = share.flatten().sort(descending=True).values, float(share.sum())
+    energy = measurement.energy_centres.expand(measurement.shape).reshape(-1, 1)
+    weight = share.flatten() / max(total, 1e-300)
+    low, high = (float(weighted_quantile(energy, weight, level)) for level in (0.1, 0.9))
+    half = int(torch.searchsorted(every.cumsum(0), total / 2)) + 1
+    return Reason(name, label, total, half, (low, high))
