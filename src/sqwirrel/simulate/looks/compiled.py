@@ -1,5 +1,10 @@
-"""The compiled loop over looks: what a beam sees of modes that were found before."""
+"""The compiled loop over looks: what a beam sees of modes that were found before.
 
+All modes of a wavevector are worked on together, step by step, so that each step is one short loop over numbers that
+follow each other in memory.
+"""
+
+import math
 from typing import no_type_check
 
 import numpy as np
@@ -9,89 +14,124 @@ from sqwirrel.units import E_PER_K2
 
 STEP = 0.01
 """Form factors are tabulated at this step of |Q| (1/angstrom), linear between: good to 1e-5."""
-TURN = 4096
-_ANGLES = np.arange(TURN + 2) * (2 * np.pi / TURN)
-_CIRCLE = np.stack((np.cos(_ANGLES), np.sin(_ANGLES)))
-"""Cosine and sine in `TURN` steps of a turn, linear between: good to 3e-7."""
+_SINE, _COSINE = (
+    np.array([(-1) ** k * math.pi ** (2 * k + odd) / math.factorial(2 * k + odd) for k in range(7)]) for odd in (1, 0)
+)
+"""Series of sin(pi x) / x and cos(pi x) in x^2, good to 1e-8 within half a turn of 2 pi x."""
 _ALGEBRA = {"contract", "reassoc", "nsz"}
 
 
 @njit(nogil=True, cache=True)
 @no_type_check
 def look(
-    energy, real, imaginary, component, place, turn, cosine, sine, wave, axis, incident, first, rise, kind,
-    form, thermal, incident_energy, low, high, intensity, start, stop,
+    found, amplitude, component, place, turn, pattern, cosine, sine, wave, axis, incident, rise, kind, sort, form,
+    thermal, incident_energy, low, high, energy, intensity, start, stop,
 ):  # fmt: skip
-    """S_perp with its thermal weight of all modes from `low` to `high` at wavevectors `start` to `stop`."""
+    """S_perp with its thermal weight of all modes from `low` to `high` at wavevectors `start` to `stop`.
+
+    `amplitude` has the real parts of all components of all groups, then the imaginary ones. A group is of a `sort`,
+    which has a `rise` (turns per reciprocal axis) and a `kind` of form factor.
+    """
+    modes, count, groups = found.shape[2], component.shape[0], sort.shape[0]
     size = np.sqrt(axis[0] ** 2 + axis[1] ** 2 + axis[2] ** 2)
-    Q, summed = np.empty(3), np.empty((2, component.shape[0], rise.shape[0]))
-    table = np.empty((2, rise.shape[0]))
+    far, square = np.empty(modes), np.empty(modes)
+    turned = np.empty((2, rise.shape[0], modes), np.float32)
+    own, seen = np.empty((2, modes), np.float32), np.empty((2, count, modes), np.float32)
     for q in range(start, stop):
         x, y, z = incident[0] - wave[q, 0], incident[1] - wave[q, 1], incident[2] - wave[q, 2]
         along = (x * axis[0] + y * axis[1] + z * axis[2]) / size
-        rest, at = along * along - (x * x + y * y + z * z), place[q]
-        for b in range(energy.shape[0]):
-            for m in range(energy.shape[2]):
-                E = energy[b, at, m]
-                square = rest + (incident_energy - E) / E_PER_K2
-                if not (low <= E <= high and incident_energy >= E and square > 0):
-                    continue
-                far = (along - np.sqrt(square) if along > 0 else along + np.sqrt(square)) / size
-                for k in range(3):
-                    Q[k] = wave[q, k] + far * axis[k]
-                _summed(real[b, at, m], imaginary[b, at, m], cosine[turn[q]], sine[turn[q]], first, summed)
-                _turned(Q, far, rise, kind, form, table)
-                intensity[b, q, m] = _perpendicular(summed, table, component, Q)
-                if thermal > 0 and 30 * thermal > E:
-                    intensity[b, q, m] /= -np.expm1(-max(E, 1e-6) / thermal)
+        rest = along * along - (x * x + y * y + z * z)
+        most = min(high, incident_energy, incident_energy + rest * E_PER_K2)
+        t = turn[q]
+        for b in range(found.shape[0]):
+            values = found[b, place[q]]
+            energy[b, q], intensity[b, q] = values, 0.0
+            first, last = 0, modes
+            while first < modes and not values[first] <= most:
+                first += 1
+            while last > first and not values[last - 1] >= low:
+                last -= 1
+            n = last - first
+            if n == 0:
+                continue
+            rising = -1.0 if along > 0 else 1.0
+            for m in range(n):
+                root = np.sqrt(max(rest + (incident_energy - values[first + m]) / E_PER_K2, 0.0))
+                far[m] = (along + rising * root) / size
+            _lengths(far[:n], wave[q], axis, square)
+            _turned(far[:n], square, rise, kind, form, turned)
+            seen[:, :, :n] = np.float32(0.0)
+            for g in range(groups):
+                c, s, k = cosine[t, g], sine[t, g], sort[g]
+                for m in range(n):
+                    own[0, m] = c * turned[0, k, m] - s * turned[1, k, m]
+                    own[1, m] = c * turned[1, k, m] + s * turned[0, k, m]
+                for a in range(count):
+                    real = amplitude[b, place[q], pattern[t], a * groups + g]
+                    imaginary = amplitude[b, place[q], pattern[t], (count + a) * groups + g]
+                    _add(own, real[first:last], imaginary[first:last], seen[0, a], seen[1, a])
+            _perpendicular(far[:n], square, wave[q], axis, component, seen, intensity[b, q, first:last])
+            for m in range(first, last):
+                if thermal > 0 and 30 * thermal > values[m]:
+                    intensity[b, q, m] /= -np.expm1(-max(values[m], 1e-6) / thermal)
 
 
 @njit(nogil=True, cache=True, fastmath=_ALGEBRA)
 @no_type_check
-def _summed(real, imaginary, c, s, first, summed):
-    """Amplitudes of sites with their phases, summed by group; the sites of one follow each other."""
-    for a in range(real.shape[0]):
-        for g in range(first.shape[0] - 1):
-            x, y = np.float32(0.0), np.float32(0.0)
-            for site in range(first[g], first[g + 1]):
-                x += c[site] * real[a, site] - s[site] * imaginary[a, site]
-                y += c[site] * imaginary[a, site] + s[site] * real[a, site]
-            summed[0, a, g], summed[1, a, g] = x, y
+def _lengths(far, wave, axis, square):
+    """|Q|^2 of every mode, Q being the wavevector and so many axes."""
+    here = wave[0] * wave[0] + wave[1] * wave[1] + wave[2] * wave[2]
+    both = 2 * (wave[0] * axis[0] + wave[1] * axis[1] + wave[2] * axis[2])
+    there = axis[0] * axis[0] + axis[1] * axis[1] + axis[2] * axis[2]
+    for m in range(far.shape[0]):
+        square[m] = max(here + far[m] * (both + far[m] * there), 0.0)
 
 
 @njit(nogil=True, cache=True, fastmath=_ALGEBRA)
 @no_type_check
-def _turned(Q, far, rise, kind, form, table):
-    """Form factor times the phase along the axis, of every group; `rise` is in turns, equal ones follow each other."""
-    place = np.sqrt(Q[0] * Q[0] + Q[1] * Q[1] + Q[2] * Q[2]) / STEP
-    low = min(int(place), form.shape[1] - 2)
-    part, c, s = place - low, 1.0, 0.0
+def _turned(far, square, rise, kind, form, turned):
+    """Form factor times the phase along the axis, of every sort; opposite rises follow each other."""
     for g in range(rise.shape[0]):
-        if g > 0 and rise[g] == -rise[g - 1]:
-            s = -s
-        elif g == 0 or rise[g] != rise[g - 1]:
-            angle = far * rise[g]
-            angle = (angle - np.floor(angle)) * TURN
-            at = int(angle)
-            between = angle - at
-            c = _CIRCLE[0, at] * (1 - between) + _CIRCLE[0, at + 1] * between
-            s = _CIRCLE[1, at] * (1 - between) + _CIRCLE[1, at + 1] * between
-        size = form[kind[g], low] * (1 - part) + form[kind[g], low + 1] * part
-        table[0, g], table[1, g] = size * c, size * s
+        if g > 0 and kind[g] == kind[g - 1] and rise[g] == -rise[g - 1]:
+            for m in range(far.shape[0]):
+                turned[0, g, m], turned[1, g, m] = turned[0, g - 1, m], -turned[1, g - 1, m]
+            continue
+        table = form[kind[g]]
+        for m in range(far.shape[0]):
+            at = np.sqrt(square[m]) / STEP
+            low = min(np.int32(at), np.int32(table.shape[0] - 2))
+            size = table[low] + (at - low) * (table[low + 1] - table[low])
+            angle = far[m] * rise[g]
+            angle -= np.floor(angle + 0.5)
+            u = angle * angle
+            s, c = _SINE[6], _COSINE[6]
+            for k in range(5, -1, -1):
+                s, c = s * u + _SINE[k], c * u + _COSINE[k]
+            s *= angle
+            turned[0, g, m] = size * (1 - 2 * s * s)
+            turned[1, g, m] = size * 2 * s * c
 
 
 @njit(nogil=True, cache=True, fastmath=_ALGEBRA)
 @no_type_check
-def _perpendicular(summed, table, component, Q):
-    """|A|^2 less the part along Q, A being the sum of the groups."""
-    total, p, r = 0.0, 0.0, 0.0
-    for a in range(component.shape[0]):
-        x, y = 0.0, 0.0
-        for g in range(table.shape[1]):
-            x += table[0, g] * summed[0, a, g] - table[1, g] * summed[1, a, g]
-            y += table[0, g] * summed[1, a, g] + table[1, g] * summed[0, a, g]
-        total += x * x + y * y
-        p += x * Q[component[a]]
-        r += y * Q[component[a]]
-    square = Q[0] * Q[0] + Q[1] * Q[1] + Q[2] * Q[2]
-    return total if square == 0.0 else total - (p * p + r * r) / square
+def _add(own, real, imaginary, x, y):
+    """What a group adds to one component of every mode."""
+    for m in range(real.shape[0]):
+        x[m] += own[0, m] * real[m] - own[1, m] * imaginary[m]
+        y[m] += own[0, m] * imaginary[m] + own[1, m] * real[m]
+
+
+@njit(nogil=True, cache=True, fastmath=_ALGEBRA)
+@no_type_check
+def _perpendicular(far, square, wave, axis, component, seen, intensity):
+    """|A|^2 less the part along Q."""
+    for m in range(far.shape[0]):
+        total, p, r = 0.0, 0.0, 0.0
+        for a in range(component.shape[0]):
+            k = component[a]
+            Q = wave[k] + far[m] * axis[k]
+            x, y = np.float64(seen[0, a, m]), np.float64(seen[1, a, m])
+            total += x * x + y * y
+            p += x * Q
+            r += y * Q
+        intensity[m] = total - (p * p + r * r) / max(square[m], 1e-300)
