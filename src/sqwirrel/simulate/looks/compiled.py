@@ -18,26 +18,29 @@ _SINE, _COSINE = (
     np.array([(-1) ** k * math.pi ** (2 * k + odd) / math.factorial(2 * k + odd) for k in range(7)]) for odd in (1, 0)
 )
 """Series of sin(pi x) / x and cos(pi x) in x^2, good to 1e-8 within half a turn of 2 pi x."""
+_S0, _S1, _S2, _S3, _S4, _S5, _S6 = map(float, _SINE)
+_C0, _C1, _C2, _C3, _C4, _C5, _C6 = map(float, _COSINE)
 _ALGEBRA = {"contract", "reassoc", "nsz"}
 
 
 @njit(nogil=True, cache=True)
 @no_type_check
 def look(
-    found, amplitude, component, place, turn, pattern, cosine, sine, wave, axis, incident, rise, kind, sort, form,
+    found, amplitude, component, sequence, place, turn, pattern, cosine, sine, wave, axis, incident, rise, kind, sort, form,
     thermal, incident_energy, low, high, energy, intensity, start, stop,
 ):  # fmt: skip
-    """S_perp with its thermal weight of all modes from `low` to `high` at wavevectors `start` to `stop`.
+    """S_perp with its thermal weight of all modes from `low` to `high` at wavevectors `start` to `stop` of a `sequence`.
 
     `amplitude` has the real parts of all components of all groups, then the imaginary ones. A group is of a `sort`,
     which has a `rise` (turns per reciprocal axis) and a `kind` of form factor.
     """
-    modes, count, groups = found.shape[2], component.shape[0], sort.shape[0]
+    modes, count = found.shape[2], component.shape[0]
     size = np.sqrt(axis[0] ** 2 + axis[1] ** 2 + axis[2] ** 2)
     far, square = np.empty(modes), np.empty(modes)
     turned = np.empty((2, rise.shape[0], modes), np.float32)
     own, seen = np.empty((2, modes), np.float32), np.empty((2, count, modes), np.float32)
-    for q in range(start, stop):
+    for item in range(start, stop):
+        q = sequence[item]
         x, y, z = incident[0] - wave[q, 0], incident[1] - wave[q, 1], incident[2] - wave[q, 2]
         along = (x * axis[0] + y * axis[1] + z * axis[2]) / size
         rest = along * along - (x * x + y * y + z * z)
@@ -60,16 +63,8 @@ def look(
                 far[m] = (along + rising * root) / size
             _lengths(far[:n], wave[q], axis, square)
             _turned(far[:n], square, rise, kind, form, turned)
-            seen[:, :, :n] = np.float32(0.0)
-            for g in range(groups):
-                c, s, k = cosine[t, g], sine[t, g], sort[g]
-                for m in range(n):
-                    own[0, m] = c * turned[0, k, m] - s * turned[1, k, m]
-                    own[1, m] = c * turned[1, k, m] + s * turned[0, k, m]
-                for a in range(count):
-                    real = amplitude[b, place[q], pattern[t], a * groups + g]
-                    imaginary = amplitude[b, place[q], pattern[t], (count + a) * groups + g]
-                    _add(own, real[first:last], imaginary[first:last], seen[0, a], seen[1, a])
+            block = amplitude[b, place[q], pattern[t]]
+            _summed(block, first, n, turned, cosine[t], sine[t], sort, own, seen)
             _perpendicular(far[:n], square, wave[q], axis, component, seen, intensity[b, q, first:last])
             for m in range(first, last):
                 if thermal > 0 and 30 * thermal > values[m]:
@@ -104,9 +99,8 @@ def _turned(far, square, rise, kind, form, turned):
             angle = far[m] * rise[g]
             angle -= np.floor(angle + 0.5)
             u = angle * angle
-            s, c = _SINE[6], _COSINE[6]
-            for k in range(5, -1, -1):
-                s, c = s * u + _SINE[k], c * u + _COSINE[k]
+            s = _S0 + u * (_S1 + u * (_S2 + u * (_S3 + u * (_S4 + u * (_S5 + u * _S6)))))
+            c = _C0 + u * (_C1 + u * (_C2 + u * (_C3 + u * (_C4 + u * (_C5 + u * _C6)))))
             s *= angle
             turned[0, g, m] = size * (1 - 2 * s * s)
             turned[1, g, m] = size * 2 * s * c
@@ -114,11 +108,24 @@ def _turned(far, square, rise, kind, form, turned):
 
 @njit(nogil=True, cache=True, fastmath=_ALGEBRA)
 @no_type_check
-def _add(own, real, imaginary, x, y):
-    """What a group adds to one component of every mode."""
-    for m in range(real.shape[0]):
-        x[m] += own[0, m] * real[m] - own[1, m] * imaginary[m]
-        y[m] += own[0, m] * imaginary[m] + own[1, m] * real[m]
+def _summed(block, first, n, turned, cosine, sine, sort, own, seen):
+    """Components of the amplitude of `n` modes from the `first`: those of all groups with their phases."""
+    count, groups, p, r = seen.shape[1], sort.shape[0], own[0], own[1]
+    for a in range(count):
+        for m in range(n):
+            seen[0, a, m], seen[1, a, m] = np.float32(0.0), np.float32(0.0)
+    for g in range(groups):
+        c, s, k = cosine[g], sine[g], sort[g]
+        u, v = turned[0, k], turned[1, k]
+        for m in range(n):
+            p[m] = c * u[m] - s * v[m]
+            r[m] = c * v[m] + s * u[m]
+        for a in range(count):
+            real, imaginary = block[a * groups + g, first:], block[(count + a) * groups + g, first:]
+            x, y = seen[0, a], seen[1, a]
+            for m in range(n):
+                x[m] += p[m] * real[m] - r[m] * imaginary[m]
+                y[m] += p[m] * imaginary[m] + r[m] * real[m]
 
 
 @njit(nogil=True, cache=True, fastmath=_ALGEBRA)

@@ -55,8 +55,10 @@ class Standing(nn.Module):
         pattern, angle = group.turned(folded.shift)
         sorts = sorted(set(zip(group.kind.tolist(), group.height.abs().tolist(), group.height.tolist(), strict=True)))
         every = [(k, abs(h), h) for k, h in zip(group.kind.tolist(), group.height.tolist(), strict=True)]
+        place = amplitudes.rank[folded.place]
         arrays = {
-            "place": amplitudes.rank[folded.place],
+            "sequence": (place * len(group.pattern) + pattern[folded.turn]).argsort(),  # as they lie in memory
+            "place": place,
             "turn": folded.turn,
             "pattern": pattern,
             "cosine": angle.cos().to(torch.float32),
