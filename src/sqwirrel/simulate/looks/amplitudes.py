@@ -121,7 +121,8 @@ class Amplitudes(nn.Module):
         amplitude = self._laid(z, *(each.flatten(1).T.to(z) for each in parts))
         stable = stable & self.waves.is_stationary(theta)[:, None]
         energy, stable = (torch.cat((each, each[:, : self.mirrored]), dim=1) for each in (energy, stable))
-        return Seen(energy, amplitude.unflatten(2, parts[0].shape[1:]), component, stable)
+        amplitude = amplitude.reshape(*amplitude.shape[:2], *parts[0].shape[1:], -1)
+        return Seen(energy, amplitude, component, stable)
 
     def _laid(self, z: Tensor, there: Tensor, back: Tensor) -> Float32[Tensor, "batch q part mode"]:
         """What columns z amount to at q, and at -q."""
@@ -146,7 +147,7 @@ def _mirrored(q: Float[Tensor, "q 3"]) -> tuple[Int[Tensor, " q"], int]:
     """The places of all wavevectors, so that those at the end, how many they are, are minus those at the start."""
     rows = [tuple(row) for row in (q * 1e9).round().long().tolist()]
     at = {row: place for place, row in enumerate(rows)}
-    other = [at.get((-h, -k, -l), place) for place, (h, k, l) in enumerate(rows)]
+    other = [at.get((-row[0], -row[1], -row[2]), place) for place, row in enumerate(rows)]
     one = [place for place, mate in enumerate(other) if place < mate]
     alone = [place for place, mate in enumerate(other) if place == mate]
     return torch.tensor(one + alone + [other[place] for place in one]), len(one)

@@ -16,7 +16,7 @@ from sqwirrel.simulate.compiled.real_matrices import cholesky, congruence, sympl
 from sqwirrel.simulate.compiled.threads import share
 from sqwirrel.simulate.compiled.tridiagonal import implicit_ql
 
-Solved = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]
+Solved = tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.bool_]]
 
 
 def real_amplitudes(
