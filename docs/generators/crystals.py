@@ -100,13 +100,13 @@ def draw_nitio3(result: Result, axes: Axes) -> None:
 
 
 PCSMO = (
-    "The limit is what the frame's own noise leaves to any model with its mirrors: the root of its mean correlation "
-    "with its mirror images. Few points lower the correlation by 0.01, at 25 meV by 0.02. The rest is in data and "
-    "models: in the 50 meV row the correlation within a window is 0.80 to 0.87 below 23 meV, 0.64 to 0.72 above. There "
-    "the frame is not alike in h and k (its correlation with its transpose is 0.52 to 0.57, with its mirror images 0.69 "
-    "to 0.73), as twins of equal weight make it. The mask that was published with the frame lies mirrored in each tile: "
-    "laid without that, 2488 of its 19 311 pixels had intensities and pixels in gaps between detectors counted as "
-    "measured zeros, which took 0.02 from the 50 meV row."
+    "The limit is what the frame's own noise leaves to any model with its mirrors: the root of its mean "
+    "correlation with its mirror images. Few points lower the correlation by 0.01, at 25 meV by 0.02. The rest is "
+    "in data and models: in the 50 meV row the correlation within a window is 0.80 to 0.87 below 23 meV, 0.64 to "
+    "0.72 above. There the frame is not alike in h and k (its correlation with its transpose is 0.52 to 0.57, "
+    "with its mirror images 0.69 to 0.73), as twins of equal weight make it. The mask that was published with the "
+    "frame lies mirrored in each tile: laid without that, 2488 of its 19 311 pixels had intensities and pixels in "
+    "gaps between detectors counted as measured zeros, which took 0.02 from the 50 meV row."
 )
 """What bounds the correlations, from `benchmarks.pcsmo_frame` and its residuals window by window."""
 

@@ -147,12 +147,15 @@ def test_sites_at_any_places_are_groups_by_themselves() -> None:
     assert torch.allclose(modes.intensity[0].sum(-1), right.sum(-1), rtol=1e-4, atol=1e-5)
 
 
-def test_amplitudes_without_a_real_form_are_those_with_one() -> None:
-    q, found = random_q(5), groups(PCSMO, C_AXIS)
-    compiled, plain = Amplitudes(PCSMO, q, found), Amplitudes(PCSMO, q, found)
+@pytest.mark.parametrize(("name", "apart"), [("pcsmo_goodenough", True), ("kitaev", False)])
+def test_amplitudes_without_a_real_form_are_those_with_one(name: str, apart: bool) -> None:
+    model, q = library.load(name), random_q(5)
+    q, found = torch.cat((q, -q)), groups(model, C_AXIS)
+    compiled, plain = Amplitudes(model, q, found), Amplitudes(model, q, found)
     assert compiled.form is not None
+    assert compiled.form.apart is apart
     plain.form = None
-    one, other = compiled(PCSMO.pack()), plain(PCSMO.pack())
+    one, other = compiled(model.pack()), plain(model.pack())
     assert torch.allclose(one.energy, other.energy, atol=1e-6)
     assert torch.equal(one.component, other.component)
     assert torch.allclose(*(gram(each.amplitude) for each in (one, other)), rtol=1e-5, atol=1e-5)
