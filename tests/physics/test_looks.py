@@ -12,7 +12,8 @@ from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate import SpinWaves
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.simulate.looks.folding import fold, is_free, unwrapped
-from sqwirrel.simulate.looks.standing import Held, Standing, groups
+from sqwirrel.simulate.looks.groups import groups
+from sqwirrel.simulate.looks.standing import Held, Standing
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.units import E_PER_K2
 from tests.cases import random_q, tensor
@@ -28,7 +29,7 @@ def standing(
     """Looks of a beam along c, and the wavevectors that are meant."""
     few, meant = fold(model, q, C_AXIS, mesh)
     held = Held(model.lattice.to_cartesian(C_AXIS), model.lattice.to_cartesian(C_AXIS), incident_energy)
-    amplitudes = Amplitudes(model, few.solved, groups(model, C_AXIS).order)
+    amplitudes = Amplitudes(model, few.solved, groups(model, C_AXIS))
     return Standing(model, amplitudes, few, model.lattice.to_cartesian(meant), held, temperature), meant
 
 
@@ -80,7 +81,7 @@ def test_wavevectors_on_a_mesh_share_their_modes_in_every_zone() -> None:
 def test_energies_outside_of_the_window_stay_dark() -> None:
     few, meant = fold(PCSMO, random_q(5), C_AXIS, NONE)
     held = Held(PCSMO.lattice.to_cartesian(C_AXIS), PCSMO.lattice.to_cartesian(C_AXIS), 100.0)
-    amplitudes = Amplitudes(PCSMO, few.solved, groups(PCSMO, C_AXIS).order)
+    amplitudes = Amplitudes(PCSMO, few.solved, groups(PCSMO, C_AXIS))
     modes = Standing(PCSMO, amplitudes, few, PCSMO.lattice.to_cartesian(meant), held, 0.0, (20.0, 40.0))(PCSMO.pack())
     inside = (modes.energy >= 20) & (modes.energy <= 40)
     assert float(modes.intensity[~inside].abs().max()) == 0
@@ -115,16 +116,53 @@ def test_sites_are_reached_along_bonds() -> None:
         assert float(height.max() - height.min()) == pytest.approx(0.2)
 
 
-def test_amplitudes_without_a_real_form_are_those_with_one() -> None:
-    q, order = random_q(5), torch.arange(len(PCSMO.spins))
-    compiled, plain = Amplitudes(PCSMO, q, order), Amplitudes(PCSMO, q, order)
+@pytest.mark.parametrize(("mesh", "pairs"), [((9, 9, 0), 40), ((6, 8, 0), 17)])
+def test_modes_at_minus_q_are_made_of_those_at_q(mesh: tuple[int, int, int], pairs: int) -> None:
+    q = fold(PCSMO, random_q(3), C_AXIS, mesh)[0].solved
+    q = q[q.norm(dim=1) > 0]  # where a Goldstone mode has an amplitude that rounding decides
+    both, alone = Amplitudes(PCSMO, q, groups(PCSMO, C_AXIS)), Amplitudes(PCSMO, q, groups(PCSMO, C_AXIS))
+    assert both.mirrored == pairs
+    alone.form = None
+    one, other = both(PCSMO.pack()), alone(PCSMO.pack())
+    assert torch.allclose(one.energy, other.energy, atol=1e-6)
+    assert torch.allclose(*(gram(each.amplitude) for each in (one, other)), rtol=1e-5, atol=1e-5)
+
+
+def test_whole_zones_add_up_sites_in_few_ways() -> None:
+    found = groups(PCSMO, C_AXIS)
+    assert (found.pattern.shape, len(found.height)) == ((4, 16), 4)
+    shift = tensor([[1, 2, 0], [-3, 5, 0], [0, 0, 0]]) @ torch.linalg.inv(PCSMO.supercell).T
+    pattern, angle = found.turned(shift)
+    phase = found.pattern[pattern] * torch.exp(1j * angle)[:, found.member]
+    assert torch.allclose(phase, torch.exp(2j * math.pi * (shift @ unwrapped(PCSMO)[0][found.order].T)))
+
+
+def test_sites_at_any_places_are_groups_by_themselves() -> None:
+    odd = dataclasses.replace(PCSMO, positions=PCSMO.positions + 0.01 * random_q(len(PCSMO.spins)))
+    found = groups(odd, C_AXIS)
+    assert (found.pattern.shape, len(found.height)) == ((1, 16), 16)
+    solver, meant = standing(odd, random_q(4), 100.0)
+    modes = solver(odd.pack())
+    right = expected(odd, meant, modes, 100.0)
+    assert torch.allclose(modes.intensity[0].sum(-1), right.sum(-1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "apart"), [("pcsmo_goodenough", True), ("kitaev", False)])
+def test_amplitudes_without_a_real_form_are_those_with_one(name: str, apart: bool) -> None:
+    model, q = library.load(name), random_q(5)
+    q, found = torch.cat((q, -q)), groups(model, C_AXIS)
+    compiled, plain = Amplitudes(model, q, found), Amplitudes(model, q, found)
     assert compiled.form is not None
+    assert compiled.form.apart is apart
     plain.form = None
-    one, other = compiled(PCSMO.pack()), plain(PCSMO.pack())
+    one, other = compiled(model.pack()), plain(model.pack())
     assert torch.allclose(one.energy, other.energy, atol=1e-6)
     assert torch.equal(one.component, other.component)
-    gram = [
-        torch.einsum("bqmas,bqmcs->bqac", z, z.conj())
-        for z in (torch.complex(s.real, s.imaginary) for s in (one, other))
-    ]
-    assert torch.allclose(*gram, rtol=1e-5, atol=1e-5)
+    assert torch.allclose(*(gram(each.amplitude) for each in (one, other)), rtol=1e-5, atol=1e-5)
+
+
+def gram(amplitude: Tensor) -> Tensor:
+    """Products of the parts, summed over modes: those of one energy may share them differently."""
+    real, imaginary = amplitude[0].chunk(2, dim=-2)
+    parts = torch.complex(real, imaginary)
+    return torch.einsum("qpam,qpcm->qpac", parts, parts.conj())

@@ -11,7 +11,8 @@ from sqwirrel.observe.views.sampling import Sampling, same_cell
 from sqwirrel.simulate import SpinWaves
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.simulate.looks.folding import fold, is_free
-from sqwirrel.simulate.looks.standing import Held, Standing, groups
+from sqwirrel.simulate.looks.groups import groups
+from sqwirrel.simulate.looks.standing import Held, Standing
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.spectra import Measurement, QGrid
 from sqwirrel.spectra.grid import Beam, along_beam
@@ -48,9 +49,9 @@ def standing(
         fold(model, model.lattice.to_rlu(wave @ rotation), each, mesh)
         for rotation, each in zip(turns, axes, strict=True)
     ]
-    solved, order = folded[0][0].solved, groups(model, axes[0]).order
-    if shared is None or not (torch.equal(shared.q, solved) and torch.equal(shared.order, order)):
-        shared = Amplitudes(model, solved, order, measurement.field)
+    solved, found = folded[0][0].solved, groups(model, axes[0])
+    if shared is None or not (torch.equal(shared.q, solved) and torch.equal(shared.groups.order, found.order)):
+        shared = Amplitudes(model, solved, found, measurement.field)
     temperature = measurement.temperature or 0.0
     return [
         Standing(

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Complex, Float, Float32, Int
 from torch import Tensor, nn
 
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.simulate.compiled.real import RealForm
+from sqwirrel.simulate.looks.groups import Groups
 from sqwirrel.simulate.looks.real import real_amplitudes
 from sqwirrel.simulate.quadratic.bosons import Bosons, Elements
 from sqwirrel.simulate.quadratic.eigen import eigenmodes
@@ -19,40 +19,46 @@ ABSENT = 1e-9
 
 
 class Seen(NamedTuple):
-    """Modes that lose energy, and the amplitude of S (with g / 2, without form factors) at each site, per ion.
+    """Modes that lose energy, and the amplitude of S (with g / 2, without form factors) of each group, per ion.
 
-    `real` and `imaginary` hold the Cartesian components `component`, all others being zero, in single precision, which
-    is all that a look needs and half as much to fetch. `energy` is in meV; where `stable` is False the order is no
-    minimum and the others mean nothing.
+    A `part` is the real, or then the imaginary, amplitude of a Cartesian `component` (all others being zero) of a
+    group, for each pattern of phases; in single precision, which is all that a look needs and half as much to fetch.
+    `energy` is in meV; where `stable` is False the order is no minimum and the others mean nothing.
     """
 
     energy: Float[Tensor, "batch q mode"]
-    real: Float32[Tensor, "batch q mode component site"]
-    imaginary: Float32[Tensor, "batch q mode component site"]
+    amplitude: Float32[Tensor, "batch q pattern part mode"]
     component: Int[Tensor, " component"]
     stable: Bool[Tensor, "batch q"]
 
 
 class Amplitudes(nn.Module):
-    """Modes of `model` at wavevectors `q` (rlu), sites told apart, in an `order`; `field` in T, Cartesian."""
+    """Modes of `model` at wavevectors `q` (rlu), groups of sites told apart; `field` in T, Cartesian.
+
+    What is seen of q has the place `rank` of q. Modes at -q are made of those at q where a real form is there.
+    """
 
     q: Tensor
-    order: Tensor
+    rank: Tensor
+    listed: Tensor
     last: tuple[Tensor, Seen] | None
 
     def __init__(
         self,
         model: SpinModel,
         q: Float[Tensor, "q 3"],
-        order: Int[Tensor, " site"],
+        groups: Groups,
         field: Float[Tensor, "3"] | tuple[float, float, float] = (0.0, 0.0, 0.0),
     ) -> None:
         super().__init__()
-        self.waves = SpinWaves(model, q[:1], field=field)
-        self.register_buffer("q", q.to(torch.float64))
-        self.register_buffer("order", order)
+        self.waves, self.groups = SpinWaves(model, q[:1], field=field), groups
         self.form, self.last = self._real_form(model), None
-        self.register_buffer("phase", None if self.form is None else self.waves.sources(self.q))
+        listed, self.mirrored = _mirrored(q)
+        self.register_buffer("q", q.to(torch.float64))
+        self.register_buffer("listed", listed)
+        self.register_buffer("rank", listed.argsort())
+        solved = self.q[listed[: len(q) - self.mirrored]]
+        self.register_buffer("phase", None if self.form is None else self.waves.sources(solved))
 
     @torch.no_grad()
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Seen:
@@ -68,16 +74,25 @@ class Amplitudes(nn.Module):
             return self._compiled(theta, self.form)
         expansion = self.waves.expansion(theta)
         moments = self._moments(expansion.directions)
-        energy, amplitude, stable = eigenmodes(expansion.at(self.q), moments[:, None])
+        energy, amplitude, stable = eigenmodes(expansion.at(self.q[self.listed]), moments[:, None])
         n, component = energy.shape[-1] // 2, _present(moments)
-        amplitude = _by_site(amplitude[..., :n, :])[..., component, :]
-        real, imaginary = (part.to(torch.float32).contiguous() for part in (amplitude.real, amplitude.imag))
-        return Seen(energy[..., :n], real, imaginary, component, stable & expansion.stationary[:, None])
+        parts = self._parts(amplitude[..., :n, :], component).permute(0, 1, 3, 4, 2)
+        parts = parts.to(torch.float32).contiguous()
+        return Seen(energy[..., :n], parts, component, stable & expansion.stationary[:, None])
+
+    def _parts(
+        self, columns: Complex[Tensor, "*batch column"], component: Int[Tensor, " component"]
+    ) -> Float[Tensor, "*batch pattern part"]:
+        """Amplitudes of sites, component by component, as those of groups."""
+        by_site = _by_site(columns)[..., component, :]
+        summed = torch.einsum("...cs,psg->...pcg", by_site, self.groups.sums().to(by_site))
+        return torch.cat((summed.real.flatten(-2), summed.imag.flatten(-2)), dim=-1)
 
     def _moments(self, directions: Tensor) -> Complex[Tensor, "order boson column"]:
         """What each operator adds to the components of S of its own site, component by component."""
         moment = self.waves._moments(directions, self.waves.turn[0])
-        one = torch.eye(len(self.order))[:, self.order].repeat(2, 1).to(moment)
+        order = self.groups.order
+        one = torch.eye(len(order))[:, order].repeat(2, 1).to(moment)
         return (moment[..., :, None] * one[:, None]).flatten(-2)
 
     def _real_form(self, model: SpinModel) -> Quadratures | None:
@@ -94,23 +109,28 @@ class Amplitudes(nn.Module):
         return quadratures(elements.only(used), value[:, used], waves.sources.is_real, moments, *where)
 
     def _compiled(self, theta: Tensor, form: Quadratures) -> Seen:
-        ones = torch.ones(len(self.q), 1, dtype=torch.float64)
+        phase, n = torch.view_as_real(self.get_buffer("phase")).flatten(1), len(form.seen) // 2
         value = torch.cat((theta, theta.new_ones(len(theta), 1)), dim=1) @ form.value
-        table, kind = (
-            torch.view_as_real(self.get_buffer("phase")).flatten(1),
-            torch.zeros(len(form.seen), dtype=torch.int64),
-        )
-        arrays = value, *form[3:6], table, form.seen, form.span[0], kind, ones, ones.expand(-1, 3)
-        solved = real_amplitudes(RealForm(form.firsts, form.apart, *(part.numpy() for part in arrays)))
-        energy, z, stable = map(torch.from_numpy, solved)
-        span = form.span[0] if form.apart else form.span[0].repeat(2, 1)
+        entries = (each.numpy() for each in (value, *form[3:6], phase))
+        energy, z, stable = map(torch.from_numpy, real_amplitudes(n, form.apart, *entries))
+        span = form.seen.to(form.span) @ form.span[0]
         component = _present(span)
-        turned = _by_site(torch.cat((span[: form.firsts], 1j * span[form.firsts :])))[:, component].flatten(1)
-        real, imaginary = (
-            (z.to(torch.float32) @ part.to(torch.float32)).unflatten(-1, (len(component), -1))  # type: ignore[no-untyped-call]
-            for part in (turned.real, turned.imag)
-        )
-        return Seen(energy, real, imaginary, component, stable & self.waves.is_stationary(theta)[:, None])
+        x, p = (span[:n], span[n:]) if form.apart else (span, span)
+        there, back = torch.cat((x, 1j * p)), torch.cat((x.conj(), 1j * p.conj()))
+        parts = [self._parts(each, component) for each in (there, back)]
+        amplitude = self._laid(z, *(each.flatten(1).T.to(z) for each in parts))
+        stable = stable & self.waves.is_stationary(theta)[:, None]
+        energy, stable = (torch.cat((each, each[:, : self.mirrored]), dim=1) for each in (energy, stable))
+        amplitude = amplitude.reshape(*amplitude.shape[:2], *parts[0].shape[1:], -1)
+        return Seen(energy, amplitude, component, stable)
+
+    def _laid(self, z: Tensor, there: Tensor, back: Tensor) -> Float32[Tensor, "batch q part mode"]:
+        """What columns z amount to at q, and at -q."""
+        amplitude = z.new_empty(len(z), len(self.q), len(there), z.shape[-1])
+        for row, each in zip(amplitude, z, strict=True):
+            torch.bmm(there.expand(len(each), -1, -1), each, out=row[: len(each)])
+            torch.bmm(back.expand(self.mirrored, -1, -1), each[: self.mirrored], out=row[len(each) :])
+        return amplitude
 
 
 def _by_site(columns: Complex[Tensor, "*batch column"]) -> Complex[Tensor, "*batch component site"]:
@@ -121,3 +141,13 @@ def _present(columns: Complex[Tensor, "*batch column"]) -> Int[Tensor, " compone
     """Cartesian components that are not zero at all sites."""
     size = _by_site(columns).abs().flatten(0, -3).amax((0, 2))
     return (size > ABSENT * size.max()).nonzero()[:, 0]
+
+
+def _mirrored(q: Float[Tensor, "q 3"]) -> tuple[Int[Tensor, " q"], int]:
+    """The places of all wavevectors, so that those at the end, how many they are, are minus those at the start."""
+    rows = [tuple(row) for row in (q * 1e9).round().long().tolist()]
+    at = {row: place for place, row in enumerate(rows)}
+    other = [at.get((-row[0], -row[1], -row[2]), place) for place, row in enumerate(rows)]
+    one = [place for place, mate in enumerate(other) if place < mate]
+    alone = [place for place, mate in enumerate(other) if place == mate]
+    return torch.tensor(one + alone + [other[place] for place in one]), len(one)

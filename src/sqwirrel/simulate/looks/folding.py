@@ -33,16 +33,17 @@ def fold(
     """Wavevectors reduced to one zone of the magnetic cell, and themselves as they are meant.
 
     Each is taken to 0 along the free `axis`, which must be a reciprocal vector of the magnetic cell, and rounded to a
-    mesh of so many points along the other two, all of which are then solved; 0: not rounded.
+    mesh of so many points along the other two, evenly round 0, all of which are then solved; 0: not rounded.
     """
     inverse, whole = torch.linalg.inv(model.supercell).T, q @ model.supercell.T
     count = torch.where((axis @ model.supercell.T).abs() > RANK, 1, torch.tensor(mesh))
     whole = torch.where((axis @ model.supercell.T).abs() > RANK, 0.0, whole)
     if bool((count > 0).all()):
         steps = (whole * count).round().long()
-        shift, (one, two, three) = torch.div(steps, count, rounding_mode="floor"), (steps % count).T
+        shift = torch.div(steps + count // 2, count, rounding_mode="floor")
+        one, two, three = (steps - shift * count + count // 2).T
         place = (one * count[1] + two) * count[2] + three
-        solved = torch.cartesian_prod(*(torch.arange(int(n), dtype=torch.float64) / n for n in count))
+        solved = torch.cartesian_prod(*((torch.arange(int(n), dtype=torch.float64) - n // 2) / n for n in count))
         whole = steps.to(q) / count
     else:
         shift = (whole + 1e-9).floor()

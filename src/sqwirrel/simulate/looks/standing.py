@@ -9,7 +9,7 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from sqwirrel.model.ions import form_factor
@@ -17,7 +17,7 @@ from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate.compiled.threads import share
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.simulate.looks.compiled import STEP, look
-from sqwirrel.simulate.looks.folding import Folded, unwrapped
+from sqwirrel.simulate.looks.folding import Folded
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.units import E_PER_K2, K_B
 
@@ -30,36 +30,10 @@ class Held(NamedTuple):
     incident_energy: float
 
 
-class Groups(NamedTuple):
-    """Sites in an `order` in which those of one height (cells along an axis) and form factor follow each other.
-
-    `first` is the place of the first of every group, and the end.
-    """
-
-    order: Int[Tensor, " site"]
-    first: Int[Tensor, " end"]
-    height: Float[Tensor, " group"]
-    kind: Int[Tensor, " group"]
-    ions: list[tuple[str, float]]
-
-
-def groups(model: SpinModel, axis: Float[Tensor, "3"]) -> Groups:
-    """The groups of a model for a free axis (rlu)."""
-    height = (unwrapped(model)[0] @ axis).round(decimals=9).tolist()
-    every = list(zip(height, model.ions, model.lande.tolist(), strict=True))
-    found = sorted(set(every))
-    ions = list(dict.fromkeys(each[1:] for each in found))
-    group = torch.tensor([found.index(each) for each in every])
-    order = group.argsort(stable=True)
-    first = torch.searchsorted(group[order], torch.arange(len(found) + 1))
-    heights = torch.tensor([each[0] for each in found], dtype=torch.float64)
-    return Groups(order, first, heights, torch.tensor([ions.index(each[1:]) for each in found]), ions)
-
-
 class Standing(nn.Module):
     """Modes that lose energy, with S_perp where a beam sees them; as `SpinWaves`, but not differentiable.
 
-    `amplitudes` are those at `folded.solved`, in the order of `groups`; they may serve several beams. `wave` are the
+    `amplitudes` are those at `folded.solved`, by groups; they may serve several beams. `wave` are the
     wavevectors (1/angstrom, Cartesian, of the model), which count across the axis only; energies outside of `window`
     (meV) are left dark.
     """
@@ -77,19 +51,24 @@ class Standing(nn.Module):
         super().__init__()
         self.names, self.temperature, self.modes = model.names, temperature, len(model.spins)
         self.amplitudes, self.incident_energy, self.window = amplitudes, beam.incident_energy, window
-        group = groups(model, model.lattice.to_rlu(beam.axis))
-        angle = 2 * math.pi * folded.shift @ unwrapped(model)[0][group.order].T
+        group = amplitudes.groups
+        pattern, angle = group.turned(folded.shift)
+        sorts = sorted(set(zip(group.kind.tolist(), group.height.abs().tolist(), group.height.tolist(), strict=True)))
+        every = [(k, abs(h), h) for k, h in zip(group.kind.tolist(), group.height.tolist(), strict=True)]
+        place = amplitudes.rank[folded.place]
         arrays = {
-            "place": folded.place,
+            "sequence": (place * len(group.pattern) + pattern[folded.turn]).argsort(),  # as they lie in memory
+            "place": place,
             "turn": folded.turn,
+            "pattern": pattern,
             "cosine": angle.cos().to(torch.float32),
             "sine": angle.sin().to(torch.float32),
             "wave": wave,
             "axis": beam.axis,
             "incident": beam.direction / beam.direction.norm() * (beam.incident_energy / E_PER_K2) ** 0.5,
-            "first": group.first,
-            "rise": group.height,
-            "kind": group.kind,
+            "rise": torch.tensor([height for *_, height in sorts], dtype=torch.float64),
+            "kind": torch.tensor([kind for kind, *_ in sorts]),
+            "sort": torch.tensor([sorts.index(each) for each in every]),
             "form": _table(group.ions, beam.incident_energy),
         }
         self.arrays = tuple(arrays)
@@ -98,13 +77,14 @@ class Standing(nn.Module):
 
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Modes:
         """Modes for every row of `theta`; intensity 0 where the beam cannot excite them, and outside of the window."""
-        seen = self.amplitudes(theta)
-        energy, stable = (each[:, self.get_buffer("place")] for each in (seen.energy, seen.stable))
-        intensity = torch.zeros_like(energy)
-        arrays = [each.numpy() for each in (*seen[:4], *(self.get_buffer(name) for name in self.arrays))]
-        work = partial(look, *arrays, K_B * self.temperature, self.incident_energy, *self.window, intensity.numpy())
-        share(work, energy.shape[1], energy.shape[2] * 16 * len(self.get_buffer("rise")))
-        return Modes(energy, intensity, stable)
+        seen, place = self.amplitudes(theta), self.get_buffer("place")
+        energy = torch.empty(len(theta), len(place), seen.energy.shape[-1], dtype=torch.float64)
+        intensity = torch.empty_like(energy)
+        arrays = [each.numpy() for each in (*seen[:3], *(self.get_buffer(name) for name in self.arrays))]
+        numbers = K_B * self.temperature, self.incident_energy, *self.window
+        work = partial(look, *arrays, *numbers, energy.numpy(), intensity.numpy())
+        share(work, len(place), energy[:, 0].numel() * 8 * len(self.get_buffer("sort")))
+        return Modes(energy, intensity, seen.stable[:, place])
 
 
 def _table(ions: list[tuple[str, float]], incident_energy: float) -> Float[Tensor, "kind Q"]:
