@@ -30,6 +30,7 @@ VERBS = (
     "report",
     "advise",
     "discriminate",
+    "explain",
     "order",
     "bonds",
     "doctor",
@@ -262,7 +263,19 @@ def test_examples_of_the_help_texts_run(run, tmp_path):
         file = tmp_path / "examples" / name
         quick = re.sub(r"samples = \d+", "samples = 4", re.sub(r"points = \d+", "points = 12", file.read_text()))
         file.write_text(quick + "\n[infer]\nscreen = 32\nstarts = 2\ndraws = 60\n")
-    for verb in ("list", "doctor", "order", "bonds", "simulate", "show", "infer", "report", "advise", "discriminate"):
+    for verb in (
+        "list",
+        "doctor",
+        "order",
+        "bonds",
+        "simulate",
+        "show",
+        "infer",
+        "report",
+        "advise",
+        "discriminate",
+        "explain",
+    ):
         result = run(*shlex.split(example(run, verb))[1:])
         assert result.exit_code in ({0, 1} if verb == "infer" else {0}), result.output
 

@@ -106,6 +106,15 @@ def test_a_twin_of_a_crystal_without_a_beam_sees_rotated_wavevectors() -> None:
     assert torch.allclose(mixed, other, atol=1e-7)
 
 
+def test_a_twin_in_a_beam_sees_the_field_turned() -> None:
+    """A field is an axial vector, and modes in one field do not serve another."""
+    plain = frame(samples=2)
+    measurement = dataclasses.replace(plain.measurement, field=tensor([0.0, 3.0, 0.0]))
+    both = Experiment(PCSMO, measurement, Instrument(), samples=2, twins=SWAP, shared=plain.amplitudes)
+    assert [solver.amplitudes.field.tolist() for solver in both.view.solvers] == [[0, 3, 0], [-3, 0, 0]]
+    assert frame(samples=2, shared=plain.amplitudes).amplitudes is plain.amplitudes
+
+
 def test_bad_twins_are_refused() -> None:
     with pytest.raises(InputError, match="twins must be orthogonal 3 x 3 matrices"):
         frame(twins=2 * SWAP)

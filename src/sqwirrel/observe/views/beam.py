@@ -11,7 +11,7 @@ from sqwirrel.observe.views.sampling import Sampling, same_cell
 from sqwirrel.simulate import SpinWaves
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.simulate.looks.folding import fold, is_free
-from sqwirrel.simulate.looks.groups import groups
+from sqwirrel.simulate.looks.groups import Groups, groups
 from sqwirrel.simulate.looks.standing import Held, Standing
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.spectra import Measurement, QGrid
@@ -50,21 +50,42 @@ def standing(
         for rotation, each in zip(turns, axes, strict=True)
     ]
     solved, found = folded[0][0].solved, groups(model, axes[0])
-    if shared is None or not (torch.equal(shared.q, solved) and torch.equal(shared.groups.order, found.order)):
-        shared = Amplitudes(model, solved, found, measurement.field)
+    known = [] if shared is None else [shared]
+    for rotation in turns:
+        known.append(_amplitudes(model, solved, found, seen_field(measurement, rotation), known))
     temperature = measurement.temperature or 0.0
     return [
         Standing(
             model,
-            shared,
+            amplitudes,
             few,
             model.lattice.to_cartesian(meant),
             Held(beam @ rotation, axis @ rotation, held.incident_energy),
             temperature,
             window,
         )
-        for rotation, (few, meant) in zip(turns, folded, strict=True)
+        for rotation, (few, meant), amplitudes in zip(turns, folded, known[-len(turns) :], strict=True)
     ]
+
+
+def _amplitudes(
+    model: SpinModel, solved: Tensor, found: Groups, field: Float[Tensor, "3"], known: list[Amplitudes]
+) -> Amplitudes:
+    """Those among `known` that are of the same wavevectors, groups and field (T), or new ones."""
+    same = (
+        each
+        for each in known
+        if torch.equal(each.q, solved)
+        and torch.equal(each.groups.order, found.order)
+        and torch.equal(each.field, field)
+    )
+    return next(same, None) or Amplitudes(model, solved, found, field)
+
+
+def seen_field(measurement: Measurement, rotation: Float[Tensor, "3 3"]) -> Float[Tensor, "3"]:
+    """The field (T) as a twin sees it that a `rotation` took there; a field is an axial vector."""
+    turned: Tensor = torch.linalg.det(rotation) * measurement.field @ rotation
+    return turned
 
 
 class Passing(nn.Module):
@@ -110,7 +131,7 @@ def passing(
             model,
             model.lattice.to_rlu(wave @ rotation),
             temperature=T,
-            field=torch.linalg.det(rotation) * measurement.field @ rotation,
+            field=seen_field(measurement, rotation),
         )
         for rotation in turns
     ]

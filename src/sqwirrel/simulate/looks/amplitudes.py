@@ -53,6 +53,7 @@ class Amplitudes(nn.Module):
         super().__init__()
         self.waves, self.groups = SpinWaves(model, q[:1], field=field), groups
         self.form, self.last = self._real_form(model), None
+        self.field = torch.as_tensor(field, dtype=torch.float64)
         listed, self.mirrored = _mirrored(q)
         self.register_buffer("q", q.to(torch.float64))
         self.register_buffer("listed", listed)
