@@ -1,0 +1,103 @@
+"""Contests: labelled spectra of rival models, as many of each, that nothing but the models tells apart.
+
+Only draws with a stable order are there, whatever share of a prior that is; every signal has the same mean, so that the
+total says nothing; scale, background and noise follow the same laws for all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float32, Int
+from torch import Tensor
+
+from sqwirrel.errors import InputError
+from sqwirrel.learn.pairs import Pairs
+from sqwirrel.model.prior import Prior
+from sqwirrel.seeds import stream
+
+
+class Labelled(NamedTuple):
+    """Images of spectra, and the number of the rival that made each."""
+
+    x: Float32[Tensor, "batch channel point energy"]
+    rival: Int[Tensor, " batch"]
+
+
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """Endless labelled images of the rivals' `pairs`, by name; made with `of`."""
+
+    pairs: Mapping[str, Pairs]
+
+    @classmethod
+    def of(cls, pairs: Mapping[str, Pairs]) -> "Contest":
+        """Of pairs on the same bins, whose priors agree on scale and background. All signals get the same mean."""
+        if len(pairs) < 2:
+            raise InputError(f"a choice needs two models or more, got {list(pairs)}")
+        first = next(iter(pairs.values()))
+        for name, each in pairs.items():
+            _check(first, each, name)
+        level = _means(first).log().mean().exp()
+        return cls({name: _levelled(each, float(level)) for name, each in pairs.items()})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The rivals, in the order of their numbers."""
+        return tuple(self.pairs)
+
+    def __len__(self) -> int:
+        return len(self.pairs) * min(len(each) for each in self.pairs.values())
+
+    def split(self, last: int) -> tuple["Contest", "Contest"]:
+        """All but the last simulations, and the last ones, as many of every rival."""
+        share = -(-last // len(self.pairs))
+        parts = {name: each.split(share) for name, each in self.pairs.items()}
+        first, other = ({name: pair[k] for name, pair in parts.items()} for k in (0, 1))
+        return Contest(first), Contest(other)
+
+    def batch(self, rows: int, seed: int, label: str) -> Labelled:
+        """Random rivals and rows of them, with fresh scale, background and noise: a function of `seed` and `label`."""
+        generator = stream(seed, label)
+        return self._made(torch.randint(len(self.pairs), (rows,), generator=generator), generator)
+
+    def every(self, generator: torch.Generator) -> Labelled:
+        """As many rows as there are, in turn."""
+        return self._made(torch.arange(len(self)) % len(self.pairs), generator)
+
+    def _made(self, rival: Int[Tensor, " batch"], generator: torch.Generator) -> Labelled:
+        parts, places = [], []
+        for k, pairs in enumerate(self.pairs.values()):
+            place = (rival == k).nonzero()[:, 0]
+            rows = torch.randint(len(pairs), (len(place),), generator=generator)
+            parts.append(pairs.noisy(rows, generator).x)
+            places.append(place)
+        return Labelled(torch.cat(parts)[torch.cat(places).argsort()], rival)
+
+
+def _means(pairs: Pairs) -> Tensor:
+    """Mean signal of every simulation over the bins that were measured."""
+    return pairs.simulations.signal[:, pairs.bins[0]].double().mean(1)
+
+
+def _levelled(pairs: Pairs, level: float) -> Pairs:
+    factor = (level / _means(pairs)).to(pairs.simulations.signal)
+    return replace(
+        pairs, simulations=replace(pairs.simulations, signal=pairs.simulations.signal * factor[:, None, None])
+    )
+
+
+def _check(first: Pairs, other: Pairs, name: str) -> None:
+    one, two = first.simulations.experiment, other.simulations.experiment
+    if not one.measurement.same_bins(two.measurement) or not torch.equal(first.bins[0], other.bins[0]):
+        raise InputError(f"the simulations of '{name}' lie on other bins than those before; make them on the same")
+    if one.linear != two.linear:
+        raise InputError(f"the instrument of '{name}' has {two.linear}, those before {one.linear}; give all the same")
+    for nuisance in one.linear:
+        if _law(first.prior, nuisance) != _law(other.prior, nuisance):
+            raise InputError(f"the priors of '{nuisance}' differ: then that would tell '{name}' from the others")
+
+
+def _law(prior: Prior, name: str) -> object:
+    return prior.fixed.get(name, prior.free.get(name))
