@@ -1,6 +1,7 @@
 """The verb that decides between models: rivals of a config, a folder for each, a verdict."""
 
 import json
+import sys
 
 import pytest
 
@@ -9,6 +10,12 @@ RIVALS = """
 model = "fm_chain"
 prior = { J = { uniform = [-0.9, -0.2] } }
 """
+
+
+STALE = (
+    "fm_chain: chain-verdict/fm_chain holds the answer of another config, other data or another model; choose another "
+    "folder with --out, or remove it"
+)
 
 
 @pytest.fixture
@@ -47,9 +54,32 @@ def test_rivals_of_another_run_are_not_taken_over(run, refused) -> None:
     short = ("--set", "infer.draws=60", "--set", "infer.rounds=1")
     assert run("discriminate", "chain.toml", *short).exit_code in {0, 1}
     words = refused("discriminate", "chain.toml", *short, "--set", "infer.seed=5")
-    assert words == (
-        "chain-verdict/fm_chain holds the answer of another config; choose another folder with --out, or remove it"
-    )
+    assert words == STALE
+    assert run("simulate", "truth.toml", "--out", "measured", "--set", "simulate.parameters.J=-0.7").exit_code == 0
+    known = ("prior.fwhm=0.3", "prior.background=2.0", "prior.scale={ loguniform = [10, 100] }")
+    fixed = [word for each in known for word in ("--set", each)]
+    assert run("discriminate", "chain.toml", *short, *fixed, "--out", "v").exit_code in {0, 1}
+    assert run("simulate", "truth.toml", "--out", "measured").exit_code == 0
+    assert refused("discriminate", "chain.toml", *short, *fixed, "--out", "v") == STALE.replace("chain-verdict", "v")
+
+
+def test_an_interrupted_rival_is_gone_on_with(run, rivals, monkeypatch) -> None:
+    """Ctrl-C in the middle of sampling leaves a posterior of too few draws, which is no answer yet."""
+    sampling = sys.modules["sqwirrel.infer.sampling.importance"]
+    real, calls = sampling._evaluate, []
+
+    def stopped(*args):
+        calls.append(1)
+        value, _ = real(*args)
+        return value, len(calls) == 1
+
+    monkeypatch.setattr(sampling, "_evaluate", stopped)
+    first = run("discriminate", "chain.toml")
+    assert first.exit_code == 130, first.output
+    assert not (rivals / "chain-verdict" / "verdict.json").exists()
+    again = run("discriminate", "chain.toml")
+    assert again.exit_code == 0, again.output
+    assert "decided: fm_chain" in again.stdout
 
 
 def test_the_same_model_twice_is_undecided(run, rivals) -> None:
@@ -65,5 +95,7 @@ def test_rivals_are_needed_and_named(refused) -> None:
     assert words == 'the config lacks rivals: give at least one, like [rivals.other] with model = "..."'
     words = refused("discriminate", "chain.toml", "--set", "rivals.fm_chain.model=fm_chain")
     assert words == "[rivals.fm_chain] has the name of the model of the config; choose another name"
+    words = refused("discriminate", "chain.toml", "--set", "rivals.b.model=nothing")
+    assert words.startswith("b: there is no model 'nothing'")
     words = refused("discriminate", "chain.toml", "--set", "rivals.b.model=fm_chain", "--set", "rivals.b.odds=0")
     assert words == "chain.toml: [rivals.b] odds = 0: input should be greater than 0"

@@ -90,6 +90,11 @@ def by_label(data: Data) -> Mapping[str, Kept]:
     return data if isinstance(data, Mapping) else {"": data}
 
 
+def parts(simulator: Simulator) -> list[SpinModel]:
+    """The models of all measurements."""
+    return [each.model for each in (simulator.experiments.values() if isinstance(simulator, Joint) else [simulator])]
+
+
 def experiment(
     section: InstrumentSection, model: SpinModel, measurement: Where, part: Measurement, *, seed: int = 0
 ) -> Experiment:

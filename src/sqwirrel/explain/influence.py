@@ -52,7 +52,8 @@ def influence(rival: Hypothesis, posterior: Posterior, data: Data) -> Influence:
         if isinstance(term, SpectrumTerm):
             here, there = target.columns(term)
             linear, valid = term.experiment.linearise(target.own(term, full)), term.observed.valid
-            weight = term.experiment.instrument.counting.weight(linear.expected[:, valid], term.observed)[0]
+            counting = term.experiment.instrument.counting
+            weight = counting.efficiency * counting.weight(linear.expected[:, valid], term.observed)[0]
             pull = torch.zeros(len(target.names), *valid.shape, dtype=covariance.dtype)
             pull[:, valid] = covariance[:, there] @ linear.slope[0][here][:, valid] * weight.sqrt()
             found[term.label] = pull

@@ -146,6 +146,8 @@ def weighted_quantile(
     draws: Float[Tensor, "draw parameter"], weight: Float[Tensor, " draw"], level: float
 ) -> Float[Tensor, " parameter"]:
     """Quantile of each column under normalised `weight`, linear between the middles of the distribution's steps."""
+    if len(draws) == 1:
+        return draws[0]
     value, order = draws.sort(dim=0)
     share = weight[order]
     middle = share.cumsum(0) - share / 2

@@ -14,6 +14,10 @@ SETTLED = 0.01
 """A start has converged when the next step promises less than this in log posterior."""
 LONGEST = 1.0
 """Longest step in an unconstrained coordinate, in which every prior has unit standard deviation."""
+AT_MOST = 10.0
+"""A coordinate at an end of its prior feels little and asks for long steps: it shortens those of others so many times
+at most.
+"""
 WARY = 0.01
 """Least damping after a step that made things worse: below, it would hardly change the next one."""
 SAME_BASIN = 1.0
@@ -120,7 +124,7 @@ def _step(slope: Slope, damping: Tensor) -> tuple[Tensor, Tensor]:
     """The damped step, at most `LONGEST` in any coordinate, and the gain it promises."""
     precision = slope.information + torch.diag_embed(slope.prior_information)
     damped = precision + torch.diag_embed(damping[:, None] * precision.diagonal(dim1=-2, dim2=-1))
-    step = torch.linalg.solve(damped, slope.gradient)
+    step = torch.linalg.solve(damped, slope.gradient).clamp(-AT_MOST * LONGEST, AT_MOST * LONGEST)
     step = step * (LONGEST / step.abs().amax(-1, keepdim=True).clamp(min=LONGEST))
     return step, 0.5 * (slope.gradient * step).sum(-1)
 

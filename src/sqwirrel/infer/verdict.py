@@ -8,7 +8,7 @@ parts as well (Q. H. Vuong, Econometrica 57, 307 (1989), doi:10.2307/1912557).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,7 +34,11 @@ STABLE = 512
 """Draws of a prior that say what share of it is stable."""
 ROUGH = 3.0
 """Error of a log evidence whose importance weights cannot be trusted, at least."""
-TRUST = ("pareto_k", "forgotten", "effective_draws", "complete")
+TRUST = ("pareto_k", "effective_draws", "complete")
+"""Checks without which an evidence is rough. Moved draws have no `pareto_k`: theirs is that of the weights that failed.
+"""
+FEWEST = 5
+"""Windows of bins, and stable draws of a prior, that say something."""
 Maps = Mapping[str, Float[Tensor, "point energy"]]
 
 
@@ -94,14 +98,14 @@ class Verdict:
         return {label: mine[label] - its[label] for label in mine}
 
     def apart(self, name: str) -> float:
-        """The sum of `ratio` over its own scatter between windows of bins; NaN without spectra."""
+        """The sum of `ratio` over its own scatter between windows of bins; NaN where these are few."""
         parts = []
         for label, each in self.ratio(name).items():
             window = self.evidence[name].windows[label].flatten()
             parts.append(torch.zeros(int(window.max()) + 1, dtype=each.dtype).index_add_(0, window, each.flatten()))
         sums = torch.cat(parts) if parts else torch.zeros(0).double()
         sums = sums[sums != 0]
-        return float(sums.sum() / (len(sums) ** 0.5 * sums.std())) if len(sums) > 1 else math.nan
+        return float(sums.sum() / (len(sums) ** 0.5 * sums.std())) if len(sums) >= FEWEST else math.nan
 
     @property
     def undecided(self) -> str:
@@ -112,12 +116,16 @@ class Verdict:
             log, error = self.log_bayes(name)
             if log - SURE * error < math.log(DECISIVE):
                 return f"{name} is not ruled out: its log Bayes factor is {-log:.1f} ± {error:.1f}"
-            if self.posteriors[self.best].misfits and not abs(self.apart(name)) > APART:
+            if self.posteriors[self.best].misfits and not self.apart(name) > APART:
                 return (
-                    f"{self.best} misses something in these data, and its advantage over {name} is "
-                    f"{self.apart(name):.1f} errors by its scatter between windows of bins, not more than {APART:g}"
+                    f"{self.best} misses something in these data, and its advantage over {name} is not above "
+                    f"{APART:g} errors by its scatter between windows of bins ({self._apart_in_words(name)})"
                 )
         return ""
+
+    def _apart_in_words(self, name: str) -> str:
+        apart = self.apart(name)
+        return "too few of these" if math.isnan(apart) else f"{apart:.1f}"
 
     def __str__(self) -> str:
         head = f"{'':>16} {'log evidence':>20} {'probability':>12} {'stable':>7} {'deviance':>9}"
@@ -139,7 +147,7 @@ def discriminate(
     progress: Progress | None = None,
 ) -> Verdict:
     """Infers every rival from the data and weighs their evidence; `odds` are even unless given."""
-    tell = progress or (lambda *_: None)
+    tell, odds = progress or (lambda *_: None), checked(list(rivals), odds)
     found = {
         name: infer(each.simulator, each.prior, data, settings, progress=_named(name, tell))
         for name, each in rivals.items()
@@ -154,19 +162,26 @@ def judged(
     odds: Mapping[str, float] | None = None,
 ) -> Verdict:
     """The verdict on rivals that were inferred from the data."""
-    if len(rivals) < 2:
-        raise InputError(f"a choice needs two models or more, got {list(rivals)}")
-    odds = odds or dict.fromkeys(rivals, 1.0)
-    if set(odds) != set(rivals) or not all(0 < each < math.inf for each in odds.values()):
-        raise InputError(f"odds are a positive number for each of {list(rivals)}, got {dict(odds)}")
+    odds = checked(list(rivals), odds)
     return Verdict(posteriors, {name: _evidence(each, posteriors[name], data) for name, each in rivals.items()}, odds)
+
+
+def checked(names: Sequence[str], odds: Mapping[str, float] | None) -> Mapping[str, float]:
+    """Odds of two rivals or more, even ones if none are given."""
+    if len(names) < 2:
+        raise InputError(f"a choice needs two models or more, got {list(names)}")
+    odds = odds or dict.fromkeys(names, 1.0)
+    if set(odds) != set(names) or not all(0 < each < math.inf for each in odds.values()):
+        raise InputError(f"odds are a positive number for each of {list(names)}, got {dict(odds)}")
+    return odds
 
 
 def _evidence(rival: Hypothesis, posterior: Posterior, data: Data) -> Evidence:
     share = _stable(rival, data, posterior.record.seeds.get("infer", 0))
     weight, n = posterior.log_weight.exp(), len(posterior.draws)
     error = math.sqrt(max(0.0, float((weight**2).sum()) - 1 / n + (1 - share) / (share * STABLE)))
-    trusted = all(check.passed for check in posterior.checks if check.name in TRUST)
+    passed = {check.name for check in posterior.checks if check.passed}
+    trusted = passed.issuperset(TRUST) and share * STABLE >= FEWEST
     target = fitted(rival, posterior, data)
     full = target.full(posterior.basins[0].theta[None])
     spectra = [term for term in target.terms if isinstance(term, SpectrumTerm)]

@@ -68,6 +68,15 @@ def test_an_influence_is_what_a_refit_makes_of_a_changed_bin() -> None:
         found.of("D")
 
 
+def test_shares_sum_up_to_one_for_data_with_outliers() -> None:
+    """A law with tails knows less than a normal one of its width: both, shares and errors, know that."""
+    instrument = Instrument(counting=Robust(4))
+    reduced = Experiment(CHAIN, WHERE, instrument, samples=1)
+    data = Spectrum.from_arrays(DATA.intensity, DATA.intensity.clamp(min=1).sqrt(), WHERE)
+    posterior = infer(reduced, PRIOR, data, Settings(screen=64, starts=2, draws=100, seed=2))
+    assert float(influence(Hypothesis(reduced, PRIOR), posterior, data).share("J").sum()) == pytest.approx(1, abs=0.02)
+
+
 def test_nothing_is_told_by_bins_that_were_not_measured() -> None:
     valid = torch.ones(4, 25, dtype=torch.bool)
     valid[1] = False

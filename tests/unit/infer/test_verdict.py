@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from sqwirrel.errors import InputError
-from sqwirrel.infer import Settings
-from sqwirrel.infer.verdict import Hypothesis, Verdict, discriminate, judged
+from sqwirrel.infer import Check, Settings
+from sqwirrel.infer.verdict import Evidence, Hypothesis, Verdict, discriminate, judged
 from sqwirrel.model import library
 from sqwirrel.model.prior import Fixed, LogUniform, Prior, Uniform
-from sqwirrel.observe import Experiment, Gaussian, Instrument, Poisson
-from sqwirrel.spectra import Measurement, QPath, Spectrum
+from sqwirrel.observe import Experiment, Instrument, Poisson
+from sqwirrel.spectra import Measurement, QPath
 
 CHAIN = library.load("fm_chain")
 POINTS = torch.tensor([[h, 0, 0] for h in (0.15, 0.25, 0.35, 0.5)], dtype=torch.float64)
@@ -118,21 +118,37 @@ def test_posteriors_from_a_file_give_the_same(verdict: Verdict, tmp_path) -> Non
         assert torch.allclose(again.evidence[name].bins[""], verdict.evidence[name].bins[""], atol=1e-9)
 
 
-def test_where_all_miss_something_the_scatter_counts() -> None:
-    """Two models that are wrong in the same way: a large Bayes factor from one window of bins is no decision."""
-    error = torch.full_like(DATA.intensity, 5.0)
-    bump = torch.zeros_like(DATA.intensity)
-    bump[:, :3] = 60.0
-    data = Spectrum.from_arrays(DATA.intensity + bump, error, WHERE)
-    instrument = Instrument(counting=Gaussian())
-    one, other = (Experiment(CHAIN, WHERE, instrument, samples=1) for _ in range(2))
-    narrow = Prior(J=Uniform(-2, -0.5), fwhm=Fixed(0.5), scale=LogUniform(1, 1e4), background=Fixed(4.0))
-    higher = Prior(J=Uniform(-2, -0.5), fwhm=Fixed(0.5), scale=LogUniform(1, 1e4), background=Fixed(6.0))
-    found = discriminate({"one": Hypothesis(one, narrow), "other": Hypothesis(other, higher)}, data, QUICK)
-    assert found.posteriors[found.best].misfits
-    assert found.log_bayes(found.ranked[1])[0] > math.log(100)
-    assert abs(found.apart(found.ranked[1])) < 3 or "no model describes these data" in found.undecided
-    assert found.undecided
+def misfitting(verdict: Verdict, sums: torch.Tensor) -> Verdict:
+    """Two rivals whose best misses something, with these ratios of the likelihoods in windows of one bin each."""
+    check = Check("predictive", passed=False, value=9.0, meaning="")
+    posterior = dataclasses.replace(verdict.posteriors["narrow"], checks=(check,))
+    window = torch.arange(len(sums))[:, None]
+    rows = {"one": sums[:, None], "other": torch.zeros(len(sums), 1).double()}
+    evidence = {name: Evidence(40.0 * (name == "one"), 0.1, 1.0, {"": row}, {"": window}) for name, row in rows.items()}
+    return Verdict(dict.fromkeys(rows, posterior), evidence, dict.fromkeys(rows, 1.0))
+
+
+def test_where_all_miss_something_the_advantage_must_come_from_many_places(verdict: Verdict) -> None:
+    even, uneven = (
+        torch.tensor([2.0, 1.5, 2.5, 1.0, 3.0, 2.0]).double(),
+        torch.tensor([40.0, -1, 1, -2, 1, 0.5]).double(),
+    )
+    assert misfitting(verdict, even).undecided == ""
+    assert misfitting(verdict, even).apart("other") == pytest.approx(float(even.sum() / (6**0.5 * even.std())))
+    assert "one misses something" in misfitting(verdict, uneven).undecided
+    assert "(-6." in misfitting(verdict, -even).undecided, "what speaks against the best is no support"
+    assert "too few of these" in misfitting(verdict, even[:3]).undecided
+
+
+def test_moved_draws_leave_the_evidence_rough(verdict: Verdict) -> None:
+    """Their weights are even, which says nothing of those that the evidence came from."""
+    posterior = verdict.posteriors["narrow"]
+    kept = tuple(check for check in posterior.checks if check.name != "pareto_k")
+    moved = dataclasses.replace(posterior, checks=(*kept, Check("forgotten", passed=True, value=0.0, meaning="")))
+    rivals = {"moved": Hypothesis(EXPERIMENT, PRIOR), "narrow": Hypothesis(EXPERIMENT, PRIOR)}
+    found = judged(rivals, {"moved": moved, "narrow": posterior}, DATA)
+    assert found.evidence["moved"].error == 3
+    assert found.evidence["narrow"].error < 0.1
 
 
 def test_bad_contests_are_refused(verdict: Verdict) -> None:

@@ -1,18 +1,21 @@
 """The verb that decides: which of several models made the data of a config."""
 
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqwirrel.config.build import Study, model, study
-from sqwirrel.config.sections import Config
-from sqwirrel.config.several import by_label
+from sqwirrel.config.sections import Config, Rival
+from sqwirrel.config.several import by_label, parts
 from sqwirrel.config.toml import dumps
 from sqwirrel.config.verbs.answers import CONFIG, POSTERIOR, RECORD, infer_into
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior, store
-from sqwirrel.infer.verdict import Hypothesis, Verdict, judged
+from sqwirrel.infer.verdict import Hypothesis, Verdict, checked, judged
+from sqwirrel.learn.kept.purpose import digest
 from sqwirrel.record import Record
 from sqwirrel.report import figures
 from sqwirrel.report.content import parameter_rows
@@ -26,37 +29,56 @@ def discriminate_into(folder: Path, config: Config, progress: Progress) -> Verdi
     """Infers every rival in a folder of its own, which an interrupted run is gone on with; leaves verdict.json and
     verdict.png (verdict-NAME.png of several spectra).
     """
-    configs = contenders(config)
-    works, posteriors = {}, {}
-    for name, each in configs.items():
-        works[name] = study(each)
-        posteriors[name] = _inferred(folder / name, each, works[name], _named(name, progress))
+    works = contenders(config)
+    odds = checked(list(works), {name: config.rivals[name].odds if name in config.rivals else 1.0 for name in works})
+    posteriors = {}
+    for name, work in works.items():
+        with _named(name):
+            posteriors[name] = _inferred(
+                folder / name, work, lambda *told, who=name: progress(f"{who}: {told[0]}", *told[1:])
+            )
     progress("weighing the evidence", 0, 1)
     rivals = {name: Hypothesis(work.simulator, work.prior) for name, work in works.items()}
-    odds = {name: config.rivals[name].odds if name in config.rivals else 1.0 for name in configs}
-    verdict = judged(rivals, posteriors, works[next(iter(works))].data, odds)
+    verdict = judged(rivals, posteriors, next(iter(works.values())).data, odds)
     put_text(folder / CONFIG, dumps(config, folder))
     seeds = {"infer": config.infer.seed}
     put_text(folder / RECORD, Record.start(seeds=seeds, files=config.files).to_json())
-    put_text(folder / "verdict.json", json.dumps(mapping(verdict), indent=1) + "\n")
+    put_text(folder / "verdict.json", json.dumps(mapping(verdict), indent=1, allow_nan=False) + "\n")
     _draw(folder, verdict, works[verdict.best])
     return verdict
 
 
-def contenders(config: Config) -> dict[str, Config]:
-    """A config for each model: that of the config itself, under its name, then its rivals."""
+def contenders(config: Config) -> dict[str, Study]:
+    """Each model with the data: that of the config itself, under its name, then its rivals.
+
+    What is suggested, or read off the data, for names of the first model that a rival has, too, holds for the rival.
+    """
     if not config.rivals:
         raise InputError('the config lacks rivals: give at least one, like [rivals.other] with model = "..."')
-    first = model(config)
-    if first.name in config.rivals:
-        raise InputError(f"[rivals.{first.name}] has the name of the model of the config; choose another name")
-    found = {first.name: config.model_copy(update={"rivals": {}})}
-    for name, rival in config.rivals.items():
-        plain = config.model_copy(update={"rivals": {}, "model": rival.model})
-        kept = set(model(plain).names)
-        prior = {key: law for key, law in config.prior.items() if key not in first.names or key in kept}
-        found[name] = plain.model_copy(update={"prior": {**prior, **rival.prior}})
+    if (name := model(config).name) in config.rivals:
+        raise InputError(f"[rivals.{name}] has the name of the model of the config; choose another name")
+    for label, rival in config.rivals.items():
+        with _named(label):
+            model(config.model_copy(update={"model": rival.model}))  # what is wrong with it is said first
+    first = study(config.model_copy(update={"rivals": {}}))
+    own, found = {each for one in parts(first.simulator) for each in one.names}, {name: first}
+    for label, rival in config.rivals.items():
+        with _named(label):
+            found[label] = study(_rivalling(config, rival, first.config.prior, own))
+            if _digest(found[label], data=True) != _digest(first, data=True):
+                raise InputError("the data depend on the model (a lattice?); state what they need in the config")
     return found
+
+
+def _rivalling(config: Config, rival: Rival, known: Mapping[str, Any], own: set[str]) -> Config:
+    """The config of a rival: what `known` says of parameters that it has, too, and what it says itself."""
+    plain = config.model_copy(update={"rivals": {}, "model": rival.model})
+    mine = set(model(plain).names)
+    prior = {name: law for name, law in known.items() if name not in own or name in mine} | rival.prior
+    free = {name: law for name, law in prior.items() if isinstance(law, Mapping)}
+    guesses = tuple({name: value for name, value in each.items() if name in free} for each in config.infer.guess)
+    infer = config.infer.model_copy(update={"guess": tuple(each for each in guesses if each), "estimator": None})
+    return plain.model_copy(update={"prior": prior, "infer": infer})
 
 
 def mapping(verdict: Verdict) -> dict[str, Any]:
@@ -88,23 +110,53 @@ def _row(verdict: Verdict, name: str) -> dict[str, Any]:
 def _against(verdict: Verdict, name: str) -> dict[str, Any]:
     value, error = verdict.log_bayes(name)
     apart = verdict.apart(name)
-    known = None if apart != apart else apart
+    known = apart if math.isfinite(apart) else None
     return {"log_bayes_factor_of_best": {"value": value, "error": error}, "errors_by_scatter_of_windows": known}
 
 
-def _inferred(folder: Path, config: Config, work: Study, progress: Progress) -> Posterior:
-    """The posterior of a rival: the one that is there if it is of the same config."""
-    if (folder / POSTERIOR).is_file() and (folder / CONFIG).is_file():
-        if (folder / CONFIG).read_text(encoding="utf-8") == dumps(work.config, folder):
-            return store.load(folder / POSTERIOR)
-        raise InputError(f"{folder} holds the answer of another config; choose another folder with --out, or remove it")
-    posterior, draw = infer_into(folder, config, progress)
+def _inferred(folder: Path, work: Study, progress: Progress) -> Posterior:
+    """The posterior of a rival: the one that is there if it is finished, and of the same config, data and model."""
+    told, inputs = dumps(work.config, folder), folder / "inputs.txt"
+    if (folder / POSTERIOR).is_file():
+        same = inputs.is_file() and inputs.read_text(encoding="utf-8") == _digest(work)
+        if not same or (folder / CONFIG).read_text(encoding="utf-8") != told:
+            raise InputError(
+                f"{folder} holds the answer of another config, other data or another model; choose another folder with "
+                "--out, or remove it"
+            )
+        if _is_complete(known := store.load(folder / POSTERIOR)):
+            return known
+    folder.mkdir(parents=True, exist_ok=True)
+    put_text(inputs, _digest(work))
+    posterior, draw = infer_into(folder, work.config, progress)
+    if not _is_complete(posterior):
+        raise KeyboardInterrupt
     draw()
     return posterior
 
 
-def _named(name: str, progress: Progress) -> Progress:
-    return lambda stage, done, total: progress(f"{name}: {stage}", done, total)
+def _is_complete(posterior: Posterior) -> bool:
+    return all(check.passed for check in posterior.checks if check.name == "complete")
+
+
+def _digest(work: Study, *, data: bool = False) -> str:
+    """Checksum of the numbers that a rival is inferred from; of the `data` alone."""
+    numbers = [
+        [each.intensity, each.error, each.valid, each.measurement.energy, each.measurement.temperature]
+        if isinstance(each, Spectrum)
+        else [each.q, each.energy, each.error]
+        for each in by_label(work.data).values()
+    ]
+    return digest(numbers if data else [numbers, [vars(each) for each in parts(work.simulator)]])
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """What is wrong with a rival is said with its name."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
 
 
 def _draw(folder: Path, verdict: Verdict, work: Study) -> None:
@@ -117,8 +169,3 @@ def _draw(folder: Path, verdict: Verdict, work: Study) -> None:
         if isinstance(spectrum, Spectrum) and not isinstance(spectrum.measurement.points, QPoints):
             name = f"verdict-{label}.png" if label else "verdict.png"
             figures.save(figures.ratio_map(spectrum, values, title), folder / name)
-
-
-def pictures(folder: Path) -> list[Path]:
-    """What was drawn in a folder."""
-    return sorted(folder.glob("verdict*.png"))

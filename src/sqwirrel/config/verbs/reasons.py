@@ -1,12 +1,13 @@
 """The verb that explains: which bins an answer rests on."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from sqwirrel.config.build import Study, study
-from sqwirrel.config.several import by_label, kept
+from sqwirrel.config.build import study
+from sqwirrel.config.several import by_label, kept, parts
 from sqwirrel.config.toml import load
 from sqwirrel.config.verbs.answers import CONFIG, POSTERIOR
 from sqwirrel.errors import InputError
@@ -14,7 +15,6 @@ from sqwirrel.explain import Influence, influence
 from sqwirrel.infer import store
 from sqwirrel.infer.posterior import weighted_quantile
 from sqwirrel.infer.verdict import Hypothesis
-from sqwirrel.observe import Joint
 from sqwirrel.report import figures
 from sqwirrel.spectra import QPoints, Spectrum, write
 
@@ -40,17 +40,17 @@ def explain_into(folder: Path, result: Path) -> list[Reason]:
     if not (result / CONFIG).is_file():
         raise InputError(f"'{result}' holds no {CONFIG}; give a folder that sqwirrel infer has left")
     posterior, config = store.load(result / POSTERIOR), load(result / CONFIG)
+    if posterior.abstains:
+        logging.getLogger("sqwirrel").warning("'%s' is no answer: %s", result, posterior.abstains)
     work = study(config, kept(result, config))
     found = influence(Hypothesis(work.simulator, work.prior), posterior, work.data)
     folder.mkdir(parents=True, exist_ok=True)
     spectra = {label: each for label, each in by_label(work.data).items() if isinstance(each, Spectrum)}
-    names = [name for name in found.names if name in _of_models(work)]
+    if not spectra:
+        raise InputError("there is no spectrum among the measurements of this answer, only peaks: nothing has bins")
+    models = {name for each in parts(work.simulator) for name in each.names}
+    names = [name for name in found.names if name in models]
     return [_told(folder, found, name, label, spectrum) for label, spectrum in spectra.items() for name in names]
-
-
-def _of_models(work: Study) -> set[str]:
-    parts = work.simulator.experiments.values() if isinstance(work.simulator, Joint) else [work.simulator]
-    return {name for part in parts for name in part.model.names}
 
 
 def _told(folder: Path, found: Influence, name: str, label: str, spectrum: Spectrum) -> Reason:

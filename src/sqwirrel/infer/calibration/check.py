@@ -30,8 +30,10 @@ from sqwirrel.spectra import Spectrum
 from sqwirrel.whole import put_text
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
-SAME = 1.0
-"""The best basin is the right one within this distance of that of the truth, in standard deviations per parameter."""
+SAME, FAR = 1.0, 5.0
+"""The best basin is the right one if what it is refined to on the experiment's own average is within this distance of
+what the truth is refined to, and itself within this one, in standard deviations per parameter.
+"""
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,8 @@ def judged(posterior: Posterior, target: Target, truth: Float[Tensor, " paramete
     information, stretch = slope.information[0], target.stretch(z0)[0]
     covariance = torch.linalg.pinv(information, hermitian=True)
     oracle, found = (refine(target, theta[None])[0] for theta in (truth, posterior.basins[0].theta))
-    right = found.distance(oracle) < SAME
+    away = replace(oracle, z=target.prior.unconstrain(posterior.basins[0].theta[None])[0])
+    right = found.distance(oracle) < SAME and oracle.distance(away) < FAR
     missed = not right and oracle.log_posterior > found.log_posterior + 0.5
     median = target.prior.unconstrain(posterior.median[None]) - z0
     place = torch.randn(z0.shape, generator=stream(seed, f"tarp {k}"), dtype=z0.dtype)

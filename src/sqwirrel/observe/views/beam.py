@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.observe.views.sampling import Sampling, same_cell
+from sqwirrel.observe.views.sampling import Sampling, same_cell, turned
 from sqwirrel.simulate import SpinWaves
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.simulate.looks.folding import fold, is_free
@@ -49,10 +49,9 @@ def standing(
         fold(model, model.lattice.to_rlu(wave @ rotation), each, mesh)
         for rotation, each in zip(turns, axes, strict=True)
     ]
-    solved, found = folded[0][0].solved, groups(model, axes[0])
     known = [] if shared is None else [shared]
-    for rotation in turns:
-        known.append(_amplitudes(model, solved, found, seen_field(measurement, rotation), known))
+    for rotation, (few, _), each in zip(turns, folded, axes, strict=True):
+        known.append(_amplitudes(model, few.solved, groups(model, each), turned(measurement.field, rotation), known))
     temperature = measurement.temperature or 0.0
     return [
         Standing(
@@ -75,17 +74,9 @@ def _amplitudes(
     same = (
         each
         for each in known
-        if torch.equal(each.q, solved)
-        and torch.equal(each.groups.order, found.order)
-        and torch.equal(each.field, field)
+        if each.groups.equal(found) and torch.equal(each.q, solved) and torch.equal(each.field, field)
     )
     return next(same, None) or Amplitudes(model, solved, found, field)
-
-
-def seen_field(measurement: Measurement, rotation: Float[Tensor, "3 3"]) -> Float[Tensor, "3"]:
-    """The field (T) as a twin sees it that a `rotation` took there; a field is an axial vector."""
-    turned: Tensor = torch.linalg.det(rotation) * measurement.field @ rotation
-    return turned
 
 
 class Passing(nn.Module):
@@ -131,7 +122,7 @@ def passing(
             model,
             model.lattice.to_rlu(wave @ rotation),
             temperature=T,
-            field=seen_field(measurement, rotation),
+            field=turned(measurement.field, rotation),
         )
         for rotation in turns
     ]

@@ -101,6 +101,12 @@ def same_cell(lattice: Lattice, other: Lattice) -> Float[Tensor, "3 3"]:
     return turn
 
 
+def turned(field: Float[Tensor, "3"], rotation: Float[Tensor, "3 3"]) -> Float[Tensor, "3"]:
+    """A field as a twin sees it that a `rotation` took there: an axial vector."""
+    seen: Tensor = torch.linalg.det(rotation) * field @ rotation
+    return seen
+
+
 def concentrate(
     dense: Sampling,
     energy: Float[Tensor, "sample mode"],

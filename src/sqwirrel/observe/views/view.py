@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sqwirrel.errors import InputError
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.views.lines import Blur, deposit, deposit_slopes
-from sqwirrel.observe.views.sampling import Sampling, concentrate, sampling
+from sqwirrel.observe.views.sampling import Sampling, concentrate, sampling, turned
 from sqwirrel.simulate import SpinWaves
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.spectra import Measurement, QShells
@@ -172,7 +172,7 @@ def waves(
     q, field = where.q, measurement.field
     if rotation is not None and not torch.equal(rotation, torch.eye(3).to(rotation)):
         q = model.lattice.to_rlu(model.lattice.to_cartesian(q) @ rotation)
-        field = torch.linalg.det(rotation) * field @ rotation  # a field is an axial vector
+        field = turned(field, rotation)
     return SpinWaves(model, q, temperature=measurement.temperature or 0.0, field=field, keep=keep, fwhm=fwhm)
 
 

@@ -38,6 +38,11 @@ class Groups(NamedTuple):
     gap: Float[Tensor, "site 3"]
     pattern: Complex[Tensor, "pattern site"]
 
+    def equal(self, other: "Groups") -> bool:
+        """Whether they are the same."""
+        pairs = zip(self, other, strict=True)
+        return all(torch.equal(a, b) if isinstance(a, Tensor) else a == b for a, b in pairs)  # type: ignore[arg-type]
+
     def sums(self) -> Complex[Tensor, "pattern site group"]:
         """What takes amplitudes of sites to those of groups."""
         one = torch.eye(len(self.height))[self.member]
