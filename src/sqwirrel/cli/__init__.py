@@ -148,7 +148,10 @@ def discriminate(config: ConfigFile, changes: Changes = None, out: Folder = None
 
 @app.command(epilog="Example: sqwirrel explain demo/result --out demo/reasons")
 def explain(
-    result: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that infer has left.")], out: Folder = None
+    result: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that infer has left.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where maps go; by default 'explained' in that folder.")
+    ] = None,
 ) -> None:
     """Which bins an answer rests on: what each has told about every parameter of the model."""
     folder = out or result / "explained"

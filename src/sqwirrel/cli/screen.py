@@ -52,8 +52,14 @@ def complaints(folder: Path | None = None, *, resumes: bool = False) -> Iterator
 
 
 def _finished(folder: Path | None) -> str:
-    names = sorted(path.name for path in folder.iterdir()) if folder and folder.is_dir() else []
+    found = folder.iterdir() if folder and folder.is_dir() else ()
+    names = sorted(path.name for path in found if not path.is_dir() or any(path.glob("posterior*")) or _is_stored(path))
     return f"finished and kept in {folder}: {', '.join(names)}" if names else "nothing was finished"
+
+
+def _is_stored(folder: Path) -> bool:
+    """Whether a folder has what was simulated or trained; that of an inference counts once it has an answer."""
+    return not (folder / "inputs.txt").exists() and any(folder.iterdir())
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The sections of a config file, with their keys and defaults. Unknown keys are refused."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
@@ -182,6 +183,12 @@ class Simulate(Section):
     seed: int = 1
 
 
+def _plainly_named(given: object) -> object:
+    if isinstance(given, Mapping) and (wrong := [name for name in given if not re.fullmatch(r"[A-Za-z0-9_-]+", name)]):
+        raise InputError(f"a rival is called '{wrong[0]}'; use letters, digits, _ and -, as it names a folder")
+    return given
+
+
 class Rival(Section):
     """Another model of the same data, its odds relative to the model of the config before, and priors where they
     differ: names of `[prior]` that it has, too, are taken from there.
@@ -212,7 +219,7 @@ class Config(Section):
     check: CheckSection = CheckSection()
     simulate: Simulate = Simulate()
     advise: Advise | None = None
-    rivals: dict[str, Rival] = Field(default={})
+    rivals: Annotated[dict[str, Rival], BeforeValidator(_plainly_named)] = Field(default={})
     truth: Truth | None = None
 
     @model_validator(mode="before")

@@ -115,7 +115,7 @@ class Verdict:
         for name in self.ranked[1:]:
             log, error = self.log_bayes(name)
             if log - SURE * error < math.log(DECISIVE):
-                return f"{name} is not ruled out: its log Bayes factor is {-log:.1f} ± {error:.1f}"
+                return f"{name} is not ruled out: the log Bayes factor against it is {log:.1f} ± {error:.1f}"
             if self.posteriors[self.best].misfits and not self.apart(name) > APART:
                 return (
                     f"{self.best} misses something in these data, and its advantage over {name} is not above "
@@ -134,8 +134,13 @@ class Verdict:
             f"{self.posteriors[name].deviance_per_bin:>9.2f}"
             for name, each in ((name, self.evidence[name]) for name in self.ranked)
         ]
-        said = f"undecided: {self.undecided}" if self.undecided else f"decided: {self.best}"
-        return "\n".join((head, *rows, said))
+        return "\n".join((head, *rows, self._said()))
+
+    def _said(self) -> str:
+        if self.undecided:
+            return f"undecided: {self.undecided}"
+        failed = [check.name for check in self.posteriors[self.best].checks if not check.passed]
+        return f"decided: {self.best}" + (f", though checks of it failed: {', '.join(failed)}" if failed else "")
 
 
 def discriminate(

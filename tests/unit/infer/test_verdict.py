@@ -70,7 +70,7 @@ def test_probabilities_follow_evidence_and_odds(verdict: Verdict) -> None:
 
 
 def test_what_cannot_be_told_apart_is_undecided(verdict: Verdict) -> None:
-    assert "is not ruled out: its log Bayes factor is -" in verdict.undecided
+    assert "is not ruled out: the log Bayes factor against it is " in verdict.undecided
     assert "undecided: " in str(verdict)
     log, error = verdict.log_bayes("elsewhere")
     assert log - 2 * error > math.log(100)
@@ -100,7 +100,7 @@ def test_a_decision_is_said() -> None:
         {"right": Hypothesis(EXPERIMENT, PRIOR), "wrong": exchange_of(Uniform(-0.8, -0.5))}, DATA, QUICK
     )
     assert found.undecided == ""
-    assert str(found).splitlines()[-1] == "decided: right"
+    assert str(found).splitlines()[-1].startswith("decided: right")
     assert found.probability["right"] > 0.999
 
 

@@ -103,6 +103,7 @@ def _row(verdict: Verdict, name: str) -> dict[str, Any]:
         "stable_share_of_prior": evidence.stable,
         "deviance_per_bin": posterior.deviance_per_bin,
         "abstains": posterior.abstains,
+        "failed_checks": [check.name for check in posterior.checks if not check.passed],
         "parameters": parameter_rows(posterior),
     }
 
@@ -164,8 +165,9 @@ def _draw(folder: Path, verdict: Verdict, work: Study) -> None:
     second = verdict.ranked[1]
     ratio, data = verdict.ratio(second), by_label(work.data)
     title = f"log likelihood, {verdict.best} − {second}"
+    factor = f"log Bayes factor {verdict.log_bayes(second)[0]:.1f}"
     for label, values in ratio.items():
         spectrum = data[label]
         if isinstance(spectrum, Spectrum) and not isinstance(spectrum.measurement.points, QPoints):
             name = f"verdict-{label}.png" if label else "verdict.png"
-            figures.save(figures.ratio_map(spectrum, values, title), folder / name)
+            figures.save(figures.ratio_map(spectrum, values, title, factor), folder / name)

@@ -37,6 +37,9 @@ def explain_into(folder: Path, result: Path) -> list[Reason]:
 
     Of several spectra the files are influence-LABEL-NAME.
     """
+    if (result / "verdict.json").is_file():
+        inner = sorted(path.parent.name for path in result.glob(f"*/{POSTERIOR}"))
+        raise InputError(f"'{result}' is a verdict; explain the answer of one of its rivals, {', '.join(inner)}")
     if not (result / CONFIG).is_file():
         raise InputError(f"'{result}' holds no {CONFIG}; give a folder that sqwirrel infer has left")
     posterior, config = store.load(result / POSTERIOR), load(result / CONFIG)

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import Colormap, Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
@@ -89,11 +89,14 @@ def misfit_map(result: Result) -> Figure:
 
 
 @mpl.rc_context(STYLE)
-def ratio_map(spectrum: Spectrum, ratio: Float[Tensor, "point energy"], title: str) -> Figure:
-    """The log likelihood ratio of two models in every bin of a spectrum, and below it what it sums up to."""
+def ratio_map(spectrum: Spectrum, ratio: Float[Tensor, "point energy"], title: str, below: str) -> Figure:
+    """The log likelihood ratio of two models in every bin of a spectrum, what it sums up to, and more to know `below`.
+
+    Bins that tell less than a half are pale.
+    """
     shown = ratio[spectrum.valid].abs()
-    top = max(float(shown.quantile(0.995)), 1e-3)
-    said = f"{title}: {float(ratio.sum()):.1f} in all"
+    top = max(float(shown.quantile(0.995)), 0.5)
+    said = f"{title}: {float(ratio.sum()):.1f} here\n{below}"
     colours = (mpl.colormaps["RdBu_r"], Normalize(-top, top))
     return _map(spectrum.measurement, ratio, spectrum.valid, said, colours, "log likelihood ratio per bin")
 
@@ -102,9 +105,9 @@ def ratio_map(spectrum: Spectrum, ratio: Float[Tensor, "point energy"], title: s
 def share_map(spectrum: Spectrum, share: Float[Tensor, "point energy"], title: str) -> Figure:
     """The share of what is known of a parameter that every bin of a spectrum has told, in percent."""
     percent = 100 * share
-    top = max(float(percent[spectrum.valid].quantile(0.999)), 1e-6)
+    top = max(float(percent[spectrum.valid].max()), 1e-6)
     said = f"{title}: {float(percent.sum()):.0f} % from these bins"
-    colours = (mpl.colormaps["viridis"], Normalize(0, top))
+    colours = (mpl.colormaps["viridis"], PowerNorm(0.5, 0, top))
     return _map(spectrum.measurement, percent, spectrum.valid, said, colours, "% of what is known, per bin")
 
 
