@@ -115,6 +115,32 @@ def test_a_twin_in_a_beam_sees_the_field_turned() -> None:
     assert frame(samples=2, shared=plain.amplitudes).amplitudes is plain.amplitudes
 
 
+TURNS = {"2 along c": (-1, -1, 1), "mirror": (1, 1, -1), "2 along a": (1, -1, -1), "inversion": (-1, -1, -1)}
+
+
+@pytest.mark.parametrize("turn", TURNS.values(), ids=TURNS.keys())
+def test_twins_that_turn_the_beams_axis_over_see_its_phases_turned(turn, monkeypatch) -> None:
+    """Sites at two heights without a mirror between them: the interference along the beam tells up from down."""
+    from sqwirrel.observe.views import beam
+    from sqwirrel.observe.views import build as views
+
+    inside = ([0, 1, 0, 1], [0, 1, 0, 1], [[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0]])
+    terms = {"J1": (([0], [1], [[0, 0, 0]]), -2.0), "J2": (([0], [1], [[-1, 0, 0]]), -1.0), "Ja": (inside, -1.5)}
+    model = build(np.diag([5.0, 5, 8]), [[0, 0, 0], [0.3, 0.2, 0.3]], np.tile([0, 0, 1.0], (2, 1)), terms)
+    edges = torch.linspace(0.1, 0.5, 5)
+    grid = QGrid(model.lattice, torch.eye(3), [edges, edges + 0.2, [-9, 9]], beam=Beam((0, 0, 1), 50.0))
+    where = Measurement(grid, [2.0, 5, 8, 11, 14, 17, 20], 0.0, incident_energy=50.0)
+    twins = torch.diag(tensor(turn))[None]
+    looks = Experiment(model, where, Instrument(), samples=4, twins=twins)
+    monkeypatch.setattr(views, "standing", lambda *_: None)
+    monkeypatch.setattr(beam, "NODES", 120)
+    waves = Experiment(model, where, Instrument(), samples=4, twins=twins)
+    known = {"J1": 1.0, "J2": 1.0, "Ja": 1.0, "twin_2": 1e9, "fwhm": 1.0, "scale": 1.0, "background": 0.0}
+    with torch.no_grad():
+        one, other = (e(e.pack(**known))[0] for e in (looks, waves))
+    assert float((one - other).norm() / other.norm()) < 0.05  # 120 nodes interpolate the phases
+
+
 def test_bad_twins_are_refused() -> None:
     with pytest.raises(InputError, match="twins must be orthogonal 3 x 3 matrices"):
         frame(twins=2 * SWAP)
