@@ -7,15 +7,18 @@ from jaxtyping import Bool, Complex, Float, Float32, Int
 from torch import Tensor, nn
 
 from sqwirrel.model.spin import SpinModel
+from sqwirrel.simulate.looks.complex import block_amplitudes
 from sqwirrel.simulate.looks.groups import Groups
 from sqwirrel.simulate.looks.real import real_amplitudes
+from sqwirrel.simulate.quadratic.blocks import Blocks, blocks
 from sqwirrel.simulate.quadratic.bosons import Bosons, Elements
-from sqwirrel.simulate.quadratic.eigen import eigenmodes
 from sqwirrel.simulate.quadratic.quadratures import Quadratures, quadratures
 from sqwirrel.simulate.spinwave import SpinWaves
 
 ABSENT = 1e-9
 """A Cartesian component of the moments that is smaller than this, relative to the largest, is zero."""
+FLAT = 1e-12
+"""A phase with an imaginary part below this at all wavevectors has none."""
 
 
 class Seen(NamedTuple):
@@ -35,7 +38,7 @@ class Seen(NamedTuple):
 class Amplitudes(nn.Module):
     """Modes of `model` at wavevectors `q` (rlu), groups of sites told apart; `field` in T, Cartesian.
 
-    What is seen of q has the place `rank` of q. Modes at -q are made of those at q where a real form is there.
+    What is seen of q has the place `rank` of q. Modes at -q are made of those at q.
     """
 
     q: Tensor
@@ -52,34 +55,26 @@ class Amplitudes(nn.Module):
     ) -> None:
         super().__init__()
         self.waves, self.groups = SpinWaves(model, q[:1], field=field), groups
-        self.form, self.last = self._real_form(model), None
+        self.last = None
         self.field = torch.as_tensor(field, dtype=torch.float64)
         listed, self.mirrored = _mirrored(q)
         self.register_buffer("q", q.to(torch.float64))
         self.register_buffer("listed", listed)
         self.register_buffer("rank", listed.argsort())
-        solved = self.q[listed[: len(q) - self.mirrored]]
-        self.register_buffer("phase", None if self.form is None else self.waves.sources(solved))
+        self.register_buffer("phase", self.waves.sources(self.q[listed[: len(q) - self.mirrored]]))
+        self.elements, self.form = self._form(model)
 
     @torch.no_grad()
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Seen:
-        """For every row of `theta`; compiled where a real form is there. Not differentiable: modes of one energy are
-        in no certain order, which is right for the looks at them but not for derivatives. The last ones are kept.
+        """For every row of `theta`. Not differentiable: modes of one energy are in no certain order, which is right for
+        the looks at them but not for derivatives. The last ones are kept.
         """
         if self.last is None or not torch.equal(self.last[0], theta):
             self.last = theta.clone(), self._solved(theta)
         return self.last[1]
 
     def _solved(self, theta: Tensor) -> Seen:
-        if self.form is not None and self.q.device.type == "cpu":
-            return self._compiled(theta, self.form)
-        expansion = self.waves.expansion(theta)
-        moments = self._moments(expansion.directions)
-        energy, amplitude, stable = eigenmodes(expansion.at(self.q[self.listed]), moments[:, None])
-        n, component = energy.shape[-1] // 2, _present(moments)
-        parts = self._parts(amplitude[..., :n, :], component).permute(0, 1, 3, 4, 2)
-        parts = parts.to(torch.float32).contiguous()
-        return Seen(energy[..., :n], parts, component, stable & expansion.stationary[:, None])
+        return self._real(theta, self.form) if isinstance(self.form, Quadratures) else self._complex(theta, self.form)
 
     def _parts(
         self, columns: Complex[Tensor, "*batch column"], component: Int[Tensor, " component"]
@@ -96,20 +91,23 @@ class Amplitudes(nn.Module):
         one = torch.eye(len(order))[:, order].repeat(2, 1).to(moment)
         return (moment[..., :, None] * one[:, None]).flatten(-2)
 
-    def _real_form(self, model: SpinModel) -> Quadratures | None:
-        """The real quadratic form of all operators, seen by group; None where it has none."""
-        waves = self.waves
+    def _form(self, model: SpinModel) -> tuple[Elements, Quadratures | Blocks]:
+        """The matrix elements of all operators, and their real quadratic form, or blocks where there is none."""
+        waves, n = self.waves, len(model.spins)
+        elements = Elements.of(Bosons.every(n), waves.terms.i, waves.terms.j, waves.sources.bonds)
         if model.relaxed or model.spiral is not None:
-            return None
+            return elements, Blocks.one(elements, n, None)
         one = torch.eye(len(waves.terms.linear), dtype=torch.float64)
-        elements = Elements.of(Bosons.every(len(model.spins)), waves.terms.i, waves.terms.j, waves.sources.bonds)
         value = elements.values(waves.terms.parts(one, waves.directions).raw)
         used = (value != 0).any(0)
-        moments, kind = self._moments(waves.directions), torch.arange(len(model.spins)) * 0
-        where = waves.directions[0], model.positions, kind
-        return quadratures(elements.only(used), value[:, used], waves.sources.is_real, moments, *where)
+        elements, value = elements.only(used), value[:, used]
+        moments, kind = self._moments(waves.directions), torch.arange(n) * 0
+        is_real = waves.sources.is_real
+        form = quadratures(elements, value, is_real, moments, waves.directions[0], model.positions, kind)
+        flat = self.get_buffer("phase").imag.abs().amax(0) < FLAT
+        return elements, form or blocks(elements, value, is_real | flat, n)
 
-    def _compiled(self, theta: Tensor, form: Quadratures) -> Seen:
+    def _real(self, theta: Tensor, form: Quadratures) -> Seen:
         phase, n = torch.view_as_real(self.get_buffer("phase")).flatten(1), len(form.seen) // 2
         value = torch.cat((theta, theta.new_ones(len(theta), 1)), dim=1) @ form.value
         entries = (each.numpy() for each in (value, *form[3:6], phase))
@@ -119,19 +117,39 @@ class Amplitudes(nn.Module):
         x, p = (span[:n], span[n:]) if form.apart else (span, span)
         there, back = torch.cat((x, 1j * p)), torch.cat((x.conj(), 1j * p.conj()))
         parts = [self._parts(each, component) for each in (there, back)]
-        amplitude = self._laid(z, *(each.flatten(1).T.to(z) for each in parts))
+        lay = [each.flatten(1).T.to(z) for each in parts]
+        amplitude = z.new_empty(len(z), len(self.q), *parts[0].shape[1:], z.shape[-1])
+        for each, row in zip(z, amplitude, strict=True):
+            _lay(lay, (each, each[: self.mirrored]), row.flatten(1, 2))
         stable = stable & self.waves.is_stationary(theta)[:, None]
         energy, stable = (torch.cat((each, each[:, : self.mirrored]), dim=1) for each in (energy, stable))
-        amplitude = amplitude.reshape(*amplitude.shape[:2], *parts[0].shape[1:], -1)
         return Seen(energy, amplitude, component, stable)
 
-    def _laid(self, z: Tensor, there: Tensor, back: Tensor) -> Float32[Tensor, "batch q part mode"]:
-        """What columns z amount to at q, and at -q."""
-        amplitude = z.new_empty(len(z), len(self.q), len(there), z.shape[-1])
-        for row, each in zip(amplitude, z, strict=True):
-            torch.bmm(there.expand(len(each), -1, -1), each, out=row[: len(each)])
-            torch.bmm(back.expand(self.mirrored, -1, -1), each[: self.mirrored], out=row[len(each) :])
-        return amplitude
+    def _complex(self, theta: Tensor, form: Blocks) -> Seen:
+        theta, directions, stationary = self.waves._order(theta)
+        if form.value is None:
+            value = self.elements.values(self.waves.terms.parts(theta, directions).raw)
+        else:
+            value = torch.complex(theta @ form.value.real, theta @ form.value.imag)
+        moments, solved = self._moments(directions), len(self.q) - self.mirrored
+        columns, component = form.basis.mH @ moments, _present(moments)
+        columns = torch.cat((columns, 1j * columns), dim=1)
+        parts = [self._parts(each, component) for each in (columns, columns.conj())]
+        energy = theta.new_empty(len(theta), len(self.q), len(form.basis) // 2)
+        amplitude = torch.empty(*energy.shape[:2], *parts[0].shape[2:], energy.shape[2], dtype=torch.float32)
+        stable = stationary[:, None].repeat(1, len(self.q))
+        for k, row in enumerate(value):
+            energy[k], z, minimum = block_amplitudes(form, row, self.get_buffer("phase"), self.mirrored)
+            own = [each[min(k, len(each) - 1)].flatten(1).T.to(z) for each in parts]
+            _lay(own, (z[:solved], z[solved:]), amplitude[k].flatten(1, 2))
+            stable[k] &= minimum
+        return Seen(energy, amplitude, component, stable)
+
+
+def _lay(parts: list[Tensor], z: tuple[Tensor, Tensor], out: Float32[Tensor, "q part mode"]) -> None:
+    """What columns z amount to at q, and at -q."""
+    for part, each, place in zip(parts, z, out.split([len(each) for each in z]), strict=True):
+        torch.bmm(part.expand(len(each), -1, -1), each, out=place)
 
 
 def _by_site(columns: Complex[Tensor, "*batch column"]) -> Complex[Tensor, "*batch component site"]:
