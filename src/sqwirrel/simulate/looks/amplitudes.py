@@ -1,5 +1,6 @@
 """Amplitudes: modes with what each group of sites adds to them, for looks at many wavevectors that share them."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,10 @@ ABSENT = 1e-9
 """A Cartesian component of the moments that is smaller than this, relative to the largest, is zero."""
 FLAT = 1e-12
 """A phase with an imaginary part below this at all wavevectors has none."""
+Columns = tuple[Complex[Tensor, "order part column"], Complex[Tensor, "order part column"]]
+"""At q and at -q."""
+Solved = tuple[Float[Tensor, "q mode"], tuple[Float32[Tensor, "q part mode"], ...], Bool[Tensor, " q"]]
+"""Energies, z at q and at -q, and stability."""
 
 
 class Seen(NamedTuple):
@@ -74,7 +79,41 @@ class Amplitudes(nn.Module):
         return self.last[1]
 
     def _solved(self, theta: Tensor) -> Seen:
-        return self._real(theta, self.form) if isinstance(self.form, Quadratures) else self._complex(theta, self.form)
+        theta, directions, stationary = self.waves._order(theta)
+        moments, form = self._moments(directions), self.form
+        if isinstance(form, Quadratures):
+            columns, solved = _quadratures(form), self._real(theta, form)
+        else:
+            columns, solved = _operators(form, moments), self._complex(theta, directions, form)
+        component = _present(moments)
+        parts = [self._parts(each, component) for each in columns]
+        energy = theta.new_empty(len(theta), len(self.q), moments.shape[1] // 2)
+        amplitude = torch.empty(*energy.shape[:2], *parts[0].shape[2:], energy.shape[2], dtype=torch.float32)
+        stable = stationary[:, None].repeat(1, len(self.q))
+        for k, (values, z, minimum) in enumerate(solved):
+            energy[k], stable[k] = values, stable[k] & minimum
+            places = amplitude[k].flatten(1, 2).split([len(each) for each in z])
+            for part, each, place in zip(parts, z, places, strict=True):
+                lay = part[min(k, len(part) - 1)].flatten(1).T.to(each)
+                torch.bmm(lay.expand(len(each), -1, -1), each, out=place)
+        return Seen(energy, amplitude, component, stable)
+
+    def _real(self, theta: Tensor, form: Quadratures) -> Iterator[Solved]:
+        phase, n = torch.view_as_real(self.get_buffer("phase")).flatten(1), len(form.seen) // 2
+        entries = (each.numpy() for each in (theta @ form.value, *form[3:6], phase))
+        every = map(torch.from_numpy, real_amplitudes(n, form.apart, *entries))
+        for energy, z, stable in zip(*every, strict=True):
+            back = slice(self.mirrored)
+            yield torch.cat((energy, energy[back])), (z, z[back]), torch.cat((stable, stable[back]))
+
+    def _complex(self, theta: Tensor, directions: Tensor, form: Blocks) -> Iterator[Solved]:
+        if form.value is None:
+            value = self.elements.values(self.waves.terms.parts(theta, directions).raw)
+        else:
+            value = torch.complex(theta @ form.value.real, theta @ form.value.imag)
+        for row in value:
+            energy, z, stable = block_amplitudes(form, row, self.get_buffer("phase"), self.mirrored)
+            yield energy, (z[: len(z) - self.mirrored], z[len(z) - self.mirrored :]), stable
 
     def _parts(
         self, columns: Complex[Tensor, "*batch column"], component: Int[Tensor, " component"]
@@ -107,49 +146,19 @@ class Amplitudes(nn.Module):
         flat = self.get_buffer("phase").imag.abs().amax(0) < FLAT
         return elements, form or blocks(elements, value, is_real | flat, n)
 
-    def _real(self, theta: Tensor, form: Quadratures) -> Seen:
-        phase, n = torch.view_as_real(self.get_buffer("phase")).flatten(1), len(form.seen) // 2
-        value = torch.cat((theta, theta.new_ones(len(theta), 1)), dim=1) @ form.value
-        entries = (each.numpy() for each in (value, *form[3:6], phase))
-        energy, z, stable = map(torch.from_numpy, real_amplitudes(n, form.apart, *entries))
-        span = form.seen.to(form.span) @ form.span[0]
-        component = _present(span)
-        x, p = (span[:n], span[n:]) if form.apart else (span, span)
-        there, back = torch.cat((x, 1j * p)), torch.cat((x.conj(), 1j * p.conj()))
-        parts = [self._parts(each, component) for each in (there, back)]
-        lay = [each.flatten(1).T.to(z) for each in parts]
-        amplitude = z.new_empty(len(z), len(self.q), *parts[0].shape[1:], z.shape[-1])
-        for each, row in zip(z, amplitude, strict=True):
-            _lay(lay, (each, each[: self.mirrored]), row.flatten(1, 2))
-        stable = stable & self.waves.is_stationary(theta)[:, None]
-        energy, stable = (torch.cat((each, each[:, : self.mirrored]), dim=1) for each in (energy, stable))
-        return Seen(energy, amplitude, component, stable)
 
-    def _complex(self, theta: Tensor, form: Blocks) -> Seen:
-        theta, directions, stationary = self.waves._order(theta)
-        if form.value is None:
-            value = self.elements.values(self.waves.terms.parts(theta, directions).raw)
-        else:
-            value = torch.complex(theta @ form.value.real, theta @ form.value.imag)
-        moments, solved = self._moments(directions), len(self.q) - self.mirrored
-        columns, component = form.basis.mH @ moments, _present(moments)
-        columns = torch.cat((columns, 1j * columns), dim=1)
-        parts = [self._parts(each, component) for each in (columns, columns.conj())]
-        energy = theta.new_empty(len(theta), len(self.q), len(form.basis) // 2)
-        amplitude = torch.empty(*energy.shape[:2], *parts[0].shape[2:], energy.shape[2], dtype=torch.float32)
-        stable = stationary[:, None].repeat(1, len(self.q))
-        for k, row in enumerate(value):
-            energy[k], z, minimum = block_amplitudes(form, row, self.get_buffer("phase"), self.mirrored)
-            own = [each[min(k, len(each) - 1)].flatten(1).T.to(z) for each in parts]
-            _lay(own, (z[:solved], z[solved:]), amplitude[k].flatten(1, 2))
-            stable[k] &= minimum
-        return Seen(energy, amplitude, component, stable)
+def _quadratures(form: Quadratures) -> Columns:
+    """What each column of z of a real form adds to the components of S."""
+    n, span = len(form.seen) // 2, form.seen.to(form.span) @ form.span[0]
+    x, p = (span[:n], span[n:]) if form.apart else (span, span)
+    return torch.cat((x, 1j * p))[None], torch.cat((x.conj(), 1j * p.conj()))[None]
 
 
-def _lay(parts: list[Tensor], z: tuple[Tensor, Tensor], out: Float32[Tensor, "q part mode"]) -> None:
-    """What columns z amount to at q, and at -q."""
-    for part, each, place in zip(parts, z, out.split([len(each) for each in z]), strict=True):
-        torch.bmm(part.expand(len(each), -1, -1), each, out=place)
+def _operators(form: Blocks, moments: Complex[Tensor, "order boson column"]) -> Columns:
+    """What each row of z of blocks adds."""
+    columns = form.basis.mH @ moments
+    columns = torch.cat((columns, 1j * columns), dim=1)
+    return columns, columns.conj()
 
 
 def _by_site(columns: Complex[Tensor, "*batch column"]) -> Complex[Tensor, "*batch component site"]:
