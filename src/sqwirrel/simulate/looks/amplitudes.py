@@ -22,7 +22,7 @@ FLAT = 1e-12
 """A phase with an imaginary part below this at all wavevectors has none."""
 Columns = tuple[Complex[Tensor, "order part column"], Complex[Tensor, "order part column"]]
 """At q and at -q."""
-Solved = tuple[Float[Tensor, "q mode"], tuple[Float32[Tensor, "q part mode"], ...], Bool[Tensor, " q"]]
+Solved = tuple[Float[Tensor, "q mode"], tuple[Float32[Tensor, "..."], Float32[Tensor, "..."]], Bool[Tensor, " q"]]
 """Energies, z at q and at -q, and stability."""
 
 
@@ -92,8 +92,8 @@ class Amplitudes(nn.Module):
         stable = stationary[:, None].repeat(1, len(self.q))
         for k, (values, z, minimum) in enumerate(solved):
             energy[k], stable[k] = values, stable[k] & minimum
-            places = amplitude[k].flatten(1, 2).split([len(each) for each in z])
-            for part, each, place in zip(parts, z, places, strict=True):
+            row = amplitude[k].flatten(1, 2)
+            for part, each, place in zip(parts, z, (row[: len(z[0])], row[len(z[0]) :]), strict=True):
                 lay = part[min(k, len(part) - 1)].flatten(1).T.to(each)
                 torch.bmm(lay.expand(len(each), -1, -1), each, out=place)
         return Seen(energy, amplitude, component, stable)

@@ -55,10 +55,10 @@ def blocks(
         return Blocks.one(elements, n, coefficient)
     H = harmonics(elements, coefficient / size[:, None], is_real, 2 * n)
     label, vectors = _sets(torch.cat((H.flatten(0, 1), torch.diag(metric(2 * n, n))[None] + 0j)))
-    every = [_adapted(vectors[:, label == k], n) for k in label.unique()]
+    every = [_adapted(vectors[:, label == k], n) for k in sorted(set(label.tolist()))]
     basis = torch.cat([part for part, _ in every], dim=1)
     edge = torch.tensor([0, *(part.shape[1] for part, _ in every)]).cumsum(0)
-    cosine, sine = (basis.mH @ H @ basis).unflatten(1, (-1, 2)).unbind(2)
+    cosine, sine = (basis.mH @ H @ basis).reshape(len(H), -1, 2, 2 * n, 2 * n).unbind(2)
     there = torch.where(is_real[:, None, None], cosine, (cosine - 1j * sine) / 2)
     back = torch.where(is_real[:, None, None], 0, (cosine + 1j * sine) / 2)
     block = torch.bucketize(torch.arange(2 * n), edge[1:], right=True)
@@ -80,8 +80,9 @@ def _sets(matrices: Complex[Tensor, "matrix n n"]) -> tuple[Int[Tensor, " n"], C
     weight = torch.rand(len(matrices), dtype=torch.float64, generator=generator) + 0.5
     vectors = torch.linalg.eigh(torch.einsum("k,kij->ij", weight + 0j, matrices)).eigenvectors
     joined = ((vectors.mH @ matrices @ vectors).abs() > ZERO).any(0) | torch.eye(len(vectors), dtype=torch.bool)
-    reached = torch.linalg.matrix_power(joined.to(torch.float64), len(vectors)) > 0
-    return reached.to(torch.int8).argmax(1), vectors
+    for _ in range(len(vectors).bit_length()):
+        joined = joined.to(torch.float64) @ joined.to(torch.float64) > 0
+    return joined.to(torch.int8).argmax(1), vectors
 
 
 def _adapted(vectors: Complex[Tensor, "boson row"], n: int) -> tuple[Complex[Tensor, "boson row"], int]:
