@@ -116,18 +116,6 @@ def test_sites_are_reached_along_bonds() -> None:
         assert float(height.max() - height.min()) == pytest.approx(0.2)
 
 
-@pytest.mark.parametrize(("mesh", "pairs"), [((9, 9, 0), 40), ((6, 8, 0), 17)])
-def test_modes_at_minus_q_are_made_of_those_at_q(mesh: tuple[int, int, int], pairs: int) -> None:
-    q = fold(PCSMO, random_q(3), C_AXIS, mesh)[0].solved
-    q = q[q.norm(dim=1) > 0]  # where a Goldstone mode has an amplitude that rounding decides
-    both, alone = Amplitudes(PCSMO, q, groups(PCSMO, C_AXIS)), Amplitudes(PCSMO, q, groups(PCSMO, C_AXIS))
-    assert both.mirrored == pairs
-    alone.form = None
-    one, other = both(PCSMO.pack()), alone(PCSMO.pack())
-    assert torch.allclose(one.energy, other.energy, atol=1e-6)
-    assert torch.allclose(*(gram(each.amplitude) for each in (one, other)), rtol=1e-5, atol=1e-5)
-
-
 def test_whole_zones_add_up_sites_in_few_ways() -> None:
     found = groups(PCSMO, C_AXIS)
     assert (found.pattern.shape, len(found.height)) == ((4, 16), 4)
@@ -145,24 +133,3 @@ def test_sites_at_any_places_are_groups_by_themselves() -> None:
     modes = solver(odd.pack())
     right = expected(odd, meant, modes, 100.0)
     assert torch.allclose(modes.intensity[0].sum(-1), right.sum(-1), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize(("name", "apart"), [("pcsmo_goodenough", True), ("kitaev", False)])
-def test_amplitudes_without_a_real_form_are_those_with_one(name: str, apart: bool) -> None:
-    model, q = library.load(name), random_q(5)
-    q, found = torch.cat((q, -q)), groups(model, C_AXIS)
-    compiled, plain = Amplitudes(model, q, found), Amplitudes(model, q, found)
-    assert compiled.form is not None
-    assert compiled.form.apart is apart
-    plain.form = None
-    one, other = compiled(model.pack()), plain(model.pack())
-    assert torch.allclose(one.energy, other.energy, atol=1e-6)
-    assert torch.equal(one.component, other.component)
-    assert torch.allclose(*(gram(each.amplitude) for each in (one, other)), rtol=1e-5, atol=1e-5)
-
-
-def gram(amplitude: Tensor) -> Tensor:
-    """Products of the parts, summed over modes: those of one energy may share them differently."""
-    real, imaginary = amplitude[0].chunk(2, dim=-2)
-    parts = torch.complex(real, imaginary)
-    return torch.einsum("qpam,qpcm->qpac", parts, parts.conj())

@@ -76,13 +76,13 @@ def _solve_range(
     work, z = np.empty((6, n)), np.empty((n, 2 * columns))
     for item in range(start, stop):
         q, k = item // batch, item % batch
-        _assemble(value[k], row, column, source, phase[q], re, im)
+        assemble(value[k], row, column, source, phase[q], re, im)
         _observe(moment[min(k, moment.shape[0] - 1)], kind, form[q], unit[q], re, im)
         if n == 2 and positive == 1:
             stable[k, q] = _pair(re, im, weight[q], mirrored, energy[k, q], intensity[k, q])
-        elif _cholesky(re, im):
+        elif cholesky(re, im):
             stable[k, q] = True
-            _signed_square(re, im, positive, a, b, wr, wi)
+            signed_square(re, im, positive, a, b, wr, wi)
             tridiagonalise(a, b, wr, wi, work)
             unphase(work, wr, wi, z)
             implicit_ql(work[0], work[1], z)
@@ -91,7 +91,7 @@ def _solve_range(
 
 @njit(nogil=True, cache=True, fastmath=_ALGEBRA)
 @no_type_check
-def _assemble(value, row, column, source, phase, re, im):
+def assemble(value, row, column, source, phase, re, im):
     """Upper triangle of H."""
     n = re.shape[0]
     for i in range(n):
@@ -152,7 +152,7 @@ def _pair(re, im, weight, mirrored, energy, intensity):
 
 @njit(nogil=True, cache=True, fastmath=_ALGEBRA)
 @no_type_check
-def _cholesky(re, im):
+def cholesky(re, im):
     """In place [H | V] -> [L^dagger | L^-1 V], upper triangle; False at the first pivot that is not positive."""
     n, m = re.shape
     for k in range(n):
@@ -172,7 +172,7 @@ def _cholesky(re, im):
 
 @njit(nogil=True, cache=True, fastmath=_ALGEBRA)
 @no_type_check
-def _signed_square(re, im, positive, a, b, wr, wi):
+def signed_square(re, im, positive, a, b, wr, wi):
     """Lower triangle of A = U g U^dagger with U = L^dagger, and the columns W = L^-1 V as rows."""
     n = re.shape[0]
     for i in range(n):

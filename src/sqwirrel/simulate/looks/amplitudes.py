@@ -1,5 +1,6 @@
 """Amplitudes: modes with what each group of sites adds to them, for looks at many wavevectors that share them."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -7,15 +8,22 @@ from jaxtyping import Bool, Complex, Float, Float32, Int
 from torch import Tensor, nn
 
 from sqwirrel.model.spin import SpinModel
+from sqwirrel.simulate.looks.complex import block_amplitudes
 from sqwirrel.simulate.looks.groups import Groups
 from sqwirrel.simulate.looks.real import real_amplitudes
+from sqwirrel.simulate.quadratic.blocks import Blocks, blocks
 from sqwirrel.simulate.quadratic.bosons import Bosons, Elements
-from sqwirrel.simulate.quadratic.eigen import eigenmodes
 from sqwirrel.simulate.quadratic.quadratures import Quadratures, quadratures
 from sqwirrel.simulate.spinwave import SpinWaves
 
 ABSENT = 1e-9
 """A Cartesian component of the moments that is smaller than this, relative to the largest, is zero."""
+FLAT = 1e-12
+"""A phase with an imaginary part below this at all wavevectors has none."""
+Columns = tuple[Complex[Tensor, "order part column"], Complex[Tensor, "order part column"]]
+"""At q and at -q."""
+Solved = tuple[Float[Tensor, "q mode"], tuple[Float32[Tensor, "..."], Float32[Tensor, "..."]], Bool[Tensor, " q"]]
+"""Energies, z at q and at -q, and stability."""
 
 
 class Seen(NamedTuple):
@@ -35,7 +43,7 @@ class Seen(NamedTuple):
 class Amplitudes(nn.Module):
     """Modes of `model` at wavevectors `q` (rlu), groups of sites told apart; `field` in T, Cartesian.
 
-    What is seen of q has the place `rank` of q. Modes at -q are made of those at q where a real form is there.
+    What is seen of q has the place `rank` of q. Modes at -q are made of those at q.
     """
 
     q: Tensor
@@ -52,34 +60,60 @@ class Amplitudes(nn.Module):
     ) -> None:
         super().__init__()
         self.waves, self.groups = SpinWaves(model, q[:1], field=field), groups
-        self.form, self.last = self._real_form(model), None
+        self.last = None
         self.field = torch.as_tensor(field, dtype=torch.float64)
         listed, self.mirrored = _mirrored(q)
         self.register_buffer("q", q.to(torch.float64))
         self.register_buffer("listed", listed)
         self.register_buffer("rank", listed.argsort())
-        solved = self.q[listed[: len(q) - self.mirrored]]
-        self.register_buffer("phase", None if self.form is None else self.waves.sources(solved))
+        self.register_buffer("phase", self.waves.sources(self.q[listed[: len(q) - self.mirrored]]))
+        self.elements, self.form = self._form(model)
 
     @torch.no_grad()
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Seen:
-        """For every row of `theta`; compiled where a real form is there. Not differentiable: modes of one energy are
-        in no certain order, which is right for the looks at them but not for derivatives. The last ones are kept.
+        """For every row of `theta`. Not differentiable: modes of one energy are in no certain order, which is right for
+        the looks at them but not for derivatives. The last ones are kept.
         """
         if self.last is None or not torch.equal(self.last[0], theta):
             self.last = theta.clone(), self._solved(theta)
         return self.last[1]
 
     def _solved(self, theta: Tensor) -> Seen:
-        if self.form is not None and self.q.device.type == "cpu":
-            return self._compiled(theta, self.form)
-        expansion = self.waves.expansion(theta)
-        moments = self._moments(expansion.directions)
-        energy, amplitude, stable = eigenmodes(expansion.at(self.q[self.listed]), moments[:, None])
-        n, component = energy.shape[-1] // 2, _present(moments)
-        parts = self._parts(amplitude[..., :n, :], component).permute(0, 1, 3, 4, 2)
-        parts = parts.to(torch.float32).contiguous()
-        return Seen(energy[..., :n], parts, component, stable & expansion.stationary[:, None])
+        theta, directions, stationary = self.waves._order(theta)
+        moments, form = self._moments(directions), self.form
+        if isinstance(form, Quadratures):
+            columns, solved = _quadratures(form), self._real(theta, form)
+        else:
+            columns, solved = _operators(form, moments), self._complex(theta, directions, form)
+        component = _present(moments)
+        parts = [self._parts(each, component) for each in columns]
+        energy = theta.new_empty(len(theta), len(self.q), moments.shape[1] // 2)
+        amplitude = torch.empty(*energy.shape[:2], *parts[0].shape[2:], energy.shape[2], dtype=torch.float32)
+        stable = stationary[:, None].repeat(1, len(self.q))
+        for k, (values, z, minimum) in enumerate(solved):
+            energy[k], stable[k] = values, stable[k] & minimum
+            row = amplitude[k].flatten(1, 2)
+            for part, each, place in zip(parts, z, (row[: len(z[0])], row[len(z[0]) :]), strict=True):
+                lay = part[min(k, len(part) - 1)].flatten(1).T.to(each)
+                torch.bmm(lay.expand(len(each), -1, -1), each, out=place)
+        return Seen(energy, amplitude, component, stable)
+
+    def _real(self, theta: Tensor, form: Quadratures) -> Iterator[Solved]:
+        phase, n = torch.view_as_real(self.get_buffer("phase")).flatten(1), len(form.seen) // 2
+        entries = (each.numpy() for each in (theta @ form.value, *form[3:6], phase))
+        every = map(torch.from_numpy, real_amplitudes(n, form.apart, *entries))
+        for energy, z, stable in zip(*every, strict=True):
+            back = slice(self.mirrored)
+            yield torch.cat((energy, energy[back])), (z, z[back]), torch.cat((stable, stable[back]))
+
+    def _complex(self, theta: Tensor, directions: Tensor, form: Blocks) -> Iterator[Solved]:
+        if form.value is None:
+            value = self.elements.values(self.waves.terms.parts(theta, directions).raw)
+        else:
+            value = torch.complex(theta @ form.value.real, theta @ form.value.imag)
+        for row in value:
+            energy, z, stable = block_amplitudes(form, row, self.get_buffer("phase"), self.mirrored)
+            yield energy, (z[: len(z) - self.mirrored], z[len(z) - self.mirrored :]), stable
 
     def _parts(
         self, columns: Complex[Tensor, "*batch column"], component: Int[Tensor, " component"]
@@ -96,42 +130,35 @@ class Amplitudes(nn.Module):
         one = torch.eye(len(order))[:, order].repeat(2, 1).to(moment)
         return (moment[..., :, None] * one[:, None]).flatten(-2)
 
-    def _real_form(self, model: SpinModel) -> Quadratures | None:
-        """The real quadratic form of all operators, seen by group; None where it has none."""
-        waves = self.waves
+    def _form(self, model: SpinModel) -> tuple[Elements, Quadratures | Blocks]:
+        """The matrix elements of all operators, and their real quadratic form, or blocks where there is none."""
+        waves, n = self.waves, len(model.spins)
+        elements = Elements.of(Bosons.every(n), waves.terms.i, waves.terms.j, waves.sources.bonds)
         if model.relaxed or model.spiral is not None:
-            return None
+            return elements, Blocks.one(elements, n, None)
         one = torch.eye(len(waves.terms.linear), dtype=torch.float64)
-        elements = Elements.of(Bosons.every(len(model.spins)), waves.terms.i, waves.terms.j, waves.sources.bonds)
         value = elements.values(waves.terms.parts(one, waves.directions).raw)
         used = (value != 0).any(0)
-        moments, kind = self._moments(waves.directions), torch.arange(len(model.spins)) * 0
-        where = waves.directions[0], model.positions, kind
-        return quadratures(elements.only(used), value[:, used], waves.sources.is_real, moments, *where)
+        elements, value = elements.only(used), value[:, used]
+        moments, kind = self._moments(waves.directions), torch.arange(n) * 0
+        is_real = waves.sources.is_real
+        form = quadratures(elements, value, is_real, moments, waves.directions[0], model.positions, kind)
+        flat = self.get_buffer("phase").imag.abs().amax(0) < FLAT
+        return elements, form or blocks(elements, value, is_real | flat, n)
 
-    def _compiled(self, theta: Tensor, form: Quadratures) -> Seen:
-        phase, n = torch.view_as_real(self.get_buffer("phase")).flatten(1), len(form.seen) // 2
-        value = torch.cat((theta, theta.new_ones(len(theta), 1)), dim=1) @ form.value
-        entries = (each.numpy() for each in (value, *form[3:6], phase))
-        energy, z, stable = map(torch.from_numpy, real_amplitudes(n, form.apart, *entries))
-        span = form.seen.to(form.span) @ form.span[0]
-        component = _present(span)
-        x, p = (span[:n], span[n:]) if form.apart else (span, span)
-        there, back = torch.cat((x, 1j * p)), torch.cat((x.conj(), 1j * p.conj()))
-        parts = [self._parts(each, component) for each in (there, back)]
-        amplitude = self._laid(z, *(each.flatten(1).T.to(z) for each in parts))
-        stable = stable & self.waves.is_stationary(theta)[:, None]
-        energy, stable = (torch.cat((each, each[:, : self.mirrored]), dim=1) for each in (energy, stable))
-        amplitude = amplitude.reshape(*amplitude.shape[:2], *parts[0].shape[1:], -1)
-        return Seen(energy, amplitude, component, stable)
 
-    def _laid(self, z: Tensor, there: Tensor, back: Tensor) -> Float32[Tensor, "batch q part mode"]:
-        """What columns z amount to at q, and at -q."""
-        amplitude = z.new_empty(len(z), len(self.q), len(there), z.shape[-1])
-        for row, each in zip(amplitude, z, strict=True):
-            torch.bmm(there.expand(len(each), -1, -1), each, out=row[: len(each)])
-            torch.bmm(back.expand(self.mirrored, -1, -1), each[: self.mirrored], out=row[len(each) :])
-        return amplitude
+def _quadratures(form: Quadratures) -> Columns:
+    """What each column of z of a real form adds to the components of S."""
+    n, span = len(form.seen) // 2, form.seen.to(form.span) @ form.span[0]
+    x, p = (span[:n], span[n:]) if form.apart else (span, span)
+    return torch.cat((x, 1j * p))[None], torch.cat((x.conj(), 1j * p.conj()))[None]
+
+
+def _operators(form: Blocks, moments: Complex[Tensor, "order boson column"]) -> Columns:
+    """What each row of z of blocks adds."""
+    columns = form.basis.mH @ moments
+    columns = torch.cat((columns, 1j * columns), dim=1)
+    return columns, columns.conj()
 
 
 def _by_site(columns: Complex[Tensor, "*batch column"]) -> Complex[Tensor, "*batch component site"]:

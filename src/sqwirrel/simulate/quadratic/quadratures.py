@@ -81,7 +81,7 @@ def quadratures(
     if len(coefficient) * len(is_real) * 4 * n**2 > LARGEST:
         return None
     size = coefficient.abs().amax(1).clamp(min=1e-300)
-    H = _harmonics(elements, coefficient / size[:, None], is_real, 2 * n)
+    H = harmonics(elements, coefficient / size[:, None], is_real, 2 * n)
     found = _found(H, _inversions(positions, kind), list(_gauges(directions)))
     if found is None:
         return None
@@ -99,7 +99,7 @@ def quadratures(
     return Quadratures(firsts, apart, plain, row, column, wave, value, seen, span)
 
 
-def _harmonics(
+def harmonics(
     elements: Elements, coefficient: Complex[Tensor, "parameter element"], is_real: Bool[Tensor, " source"], n: int
 ) -> Complex[Tensor, "parameter wave boson boson"]:
     """H as the factors of the cosine and of the sine of every phase t: T exp(i t) + T^dagger exp(-i t)."""
