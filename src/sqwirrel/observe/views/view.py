@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sqwirrel.errors import InputError
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.observe.views.lines import Blur, deposit, deposit_slopes
+from sqwirrel.observe.views.lines import BEYOND, Blur, deposit, deposit_slopes
 from sqwirrel.observe.views.sampling import Sampling, concentrate, sampling, turned
 from sqwirrel.simulate import SpinWaves
 from sqwirrel.simulate.modes import Modes
@@ -19,7 +19,7 @@ from sqwirrel.spectra import Measurement, QShells
 CANDIDATES = 16
 """Candidates for each quadrature point, of which `concentrate` keeps one."""
 MARGIN = 0.5
-"""Points are concentrated on modes up to this many meV beyond the bins."""
+"""Points are concentrated on modes up to this many meV beyond the bins, or as far as modes count (`BEYOND`)."""
 SMALL = 1e-4
 """Step of a difference, relative to the parameters: looks are in single precision."""
 
@@ -152,7 +152,9 @@ def shell_sampling(model: SpinModel, measurement: Measurement, samples: int, cel
 
 def kept(where: Sampling, modes: Modes, measurement: Measurement, samples: int, seed: int) -> Sampling:
     """Points concentrated on the modes in and near the measured energies."""
-    span = measurement.range[0] - MARGIN, measurement.range[1] + MARGIN
+    low, high = measurement.range
+    far = max(MARGIN, BEYOND * (high - low))
+    span = low - far, high + far
     return concentrate(where, modes.energy[0], modes.intensity[0], span, samples=samples, seed=seed)
 
 
