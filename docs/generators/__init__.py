@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from generators import api, cli, config, decisions, news, results, validation
+from generators import api, cli, config, decisions, news, results, targets, validation
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -17,6 +17,7 @@ def write_all(folder: Path) -> None:
         "decisions.md": decisions.page(REPOSITORY / "docs" / "decisions"),
         "news.md": news.page(REPOSITORY / "news"),
         "validation.md": validation.page(REPOSITORY),
+        "targets.md": targets.text(REPOSITORY / "benchmarks" / "results"),
         "results.md": results.page(REPOSITORY / "benchmarks" / "results", folder),
     }
     for name, text in parts.items():
