@@ -1,5 +1,8 @@
 """Where to measure next: the value of every candidate in (q, energy), the picks in their order, and what they bring."""
 
+from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
+
 import matplotlib as mpl
 import numpy as np
 import torch
@@ -9,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from sqwirrel.infer.advise import Advice, Separation
+from sqwirrel.infer.advise import Advice, Pick, Probe, Separation
 from sqwirrel.report.axes import Across, across
 from sqwirrel.report.figures.style import ACCENT, INK, STYLE
 from sqwirrel.spectra import Measurement, QPath, QShells
@@ -20,7 +23,7 @@ MOST_CORNERS = 6
 
 @mpl.rc_context(STYLE)
 def advice(told: Advice | Separation, candidates: Measurement, bins: int) -> Figure:
-    """A map of gain per minute with the picks numbered, and beside it what is expected after each of them.
+    """A map of gain per minute with a letter at every place to go, and beside it what is expected after each visit.
 
     `candidates` are bins along a path, or points of a scan: `bins` energies at each wavevector in turn.
     """
@@ -42,20 +45,30 @@ def _gains(axes: Axes, told: Advice | Separation, candidates: Measurement, bins:
     what = "shrinkage of log σ" if isinstance(told, Advice) else "log Bayes factor"
     axes.figure.colorbar(mesh, ax=axes, label=f"{what} per minute")
     picks = told.picks if isinstance(told, Advice) else told.probes
-    _numbered(axes, [each.candidate for each in picks], (axis.edges[1:] + axis.edges[:-1]) / 2, energy)
+    _ringed(axes, _letters(picks), (axis.edges[1:] + axis.edges[:-1]) / 2, energy)
     axes.set(title="What one point now would tell", xlabel=axis.label, ylabel="energy (meV)")
     if axis.ticks:
         axes.set_xticks(axis.ticks, axis.names)
 
 
-def _numbered(axes: Axes, picks: list[int], q: Float[Tensor, " point"], energy: Float[Tensor, " energy"]) -> None:
-    """A ring round each candidate that was picked, with the numbers of its picks."""
-    for candidate in dict.fromkeys(picks):
-        numbers = ", ".join(str(k + 1) for k, each in enumerate(picks) if each == candidate)
+def _letters(picks: Sequence[Pick | Probe]) -> dict[int, str]:
+    """A letter for every candidate that was picked, in order; the number of its first pick beyond Z."""
+    found: dict[int, str] = {}
+    for pick in picks:
+        n = len(found)
+        found.setdefault(pick.candidate, ascii_uppercase[n] if n < len(ascii_uppercase) else str(n + 1))
+    return found
+
+
+def _ringed(
+    axes: Axes, letters: Mapping[int, str], q: Float[Tensor, " point"], energy: Float[Tensor, " energy"]
+) -> None:
+    """A ring with its letter round each candidate that was picked."""
+    for candidate, letter in letters.items():
         point, bin_ = divmod(candidate, len(energy))
         place = float(q[point]), float(energy[bin_])
-        axes.plot(*place, "o", ms=11, mfc="white", mec=ACCENT, mew=1.3, alpha=0.9)
-        axes.annotate(numbers, place, ha="center", va="center", fontsize=7, color=INK)
+        axes.plot(*place, "o", ms=9, mfc="white", mec=ACCENT, mew=1.2)
+        axes.annotate(letter, place, ha="center", va="center_baseline", fontsize=7, color=INK)
 
 
 def _axis(candidates: Measurement, bins: int) -> Across:
@@ -73,7 +86,7 @@ def _axis(candidates: Measurement, bins: int) -> Across:
 
 
 def _promises(axes: Axes, told: Advice | Separation) -> None:
-    picks = told.picks if isinstance(told, Advice) else told.probes
+    picks: Sequence[Pick | Probe] = told.picks if isinstance(told, Advice) else told.probes
     minutes = np.cumsum([0.0, *(each.minutes for each in picks)])
     if isinstance(told, Advice):
         for name, now in told.before.items():
@@ -84,7 +97,8 @@ def _promises(axes: Axes, told: Advice | Separation) -> None:
         axes.plot(minutes, [1.0, *(probe.factor for probe in told.probes)], "o-", ms=3, lw=1.0, color=INK)
         axes.axhline(told.decisive, color="#999999", lw=0.8)
         axes.set(title="What is promised", ylabel="Bayes factor of the true model", yscale="log")
-    for k, time in enumerate(minutes[1:]):
-        axes.annotate(str(k + 1), (time, 0), xycoords=("data", "axes fraction"), xytext=(0, 3), fontsize=7,
+    letters = _letters(picks)
+    for pick, time in zip(picks, minutes[1:], strict=True):
+        axes.annotate(letters[pick.candidate], (time, 0), xycoords=("data", "axes fraction"), xytext=(0, 3), fontsize=7,
                       textcoords="offset points", ha="center", color="#777777")  # fmt: skip
     axes.set_xlabel("minutes, moving and counting")
