@@ -164,8 +164,7 @@ def _draw(folder: Path, verdict: Verdict, work: Study) -> None:
     """Where the best is better than the next, on the bins of every spectrum that has a map."""
     second = verdict.ranked[1]
     ratio, data = verdict.ratio(second), by_label(work.data)
-    title = f"log likelihood, {verdict.best} − {second}"
-    factor = f"log Bayes factor {verdict.log_bayes(second)[0]:.1f}"
+    title, factor = f"{verdict.best} − {second}", verdict.log_bayes(second)[0]
     for label, values in ratio.items():
         spectrum = data[label]
         if isinstance(spectrum, Spectrum) and not isinstance(spectrum.measurement.points, QPoints):

@@ -89,16 +89,19 @@ def misfit_map(result: Result) -> Figure:
 
 
 @mpl.rc_context(STYLE)
-def ratio_map(spectrum: Spectrum, ratio: Float[Tensor, "point energy"], title: str, below: str) -> Figure:
-    """The log likelihood ratio of two models in every bin of a spectrum, what it sums up to, and more to know `below`.
+def ratio_map(spectrum: Spectrum, ratio: Float[Tensor, "point energy"], title: str, log_bayes: float) -> Figure:
+    """The log likelihood ratio of two models in every bin of a spectrum, what it sums up to, and the log Bayes factor.
 
     Bins that tell less than a half are pale.
     """
     shown = ratio[spectrum.valid].abs()
     top = max(float(shown.quantile(0.995)), 0.5)
-    said = f"{title}: {float(ratio.sum()):.1f} here\n{below}"
+    said, label = (
+        f"{title}: log Bayes {log_bayes:.1f}",
+        f"log likelihood ratio per bin, {float(ratio.sum()):.1f} in all",
+    )
     colours = (mpl.colormaps["RdBu_r"], Normalize(-top, top))
-    return _map(spectrum.measurement, ratio, spectrum.valid, said, colours, "log likelihood ratio per bin")
+    return _map(spectrum.measurement, ratio, spectrum.valid, said, colours, label)
 
 
 @mpl.rc_context(STYLE)
