@@ -18,6 +18,7 @@ import torch
 from sqwirrel.config.quantity import quantity
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Data, Simulator
+from sqwirrel.learn.parts import Learnt, parts_of
 from sqwirrel.model.prior import KINDS, Distribution, Fixed, Prior
 from sqwirrel.observe import Experiment, Joint, SmoothBackground, TemplateBackground
 from sqwirrel.observe.background import ELASTIC, MEASURED
@@ -48,9 +49,10 @@ def suggested(simulator: Simulator) -> dict[str, Entry]:
     return {k: entry for each in reversed(list(parts)) for k, entry in _entries(each.model.prior, each.units).items()}
 
 
-def of_the_data(given: Mapping[str, object], experiment: Experiment) -> list[str]:
+def of_the_data(given: Mapping[str, object], simulator: Learnt) -> list[str]:
     """Parameters whose range is read off the intensities, so that another measurement has another one."""
-    return [name for name in experiment.linear if name not in given and name not in suggested(experiment)]
+    names = dict.fromkeys(name for part in parts_of(simulator) for name in part.linear)
+    return [name for name in names if name not in given and name not in suggested(simulator)]
 
 
 def _ranges(simulator: Simulator, data: Data) -> dict[str, Entry]:

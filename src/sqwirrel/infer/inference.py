@@ -5,6 +5,7 @@ on the fine one, corrected to a dense one at the best fit, weigh them.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -56,7 +57,7 @@ def infer(
 ) -> Posterior:
     """The posterior of the prior's free parameters given a spectrum or a table of peaks, with every basin found.
 
-    With a `proposal`, draws of its network take the place of prior draws in the search, of a single spectrum.
+    With a `proposal`, draws of its network take the place of prior draws in the search.
 
     Several measurements are given by their labels, {label: data}, with a `Joint` of their experiments.
     `progress(stage, done, total)` is called as the work goes on. An interruption while sampling leaves a posterior of
@@ -100,9 +101,16 @@ def _proposed(proposal: Proposal | None, data: Data, settings: Settings) -> tupl
     """Where a network would look, and whether it has seen the like."""
     if proposal is None:
         return None, []
-    if not isinstance(data, Spectrum):
-        raise InputError("a network proposes for one spectrum; leave it out for several measurements or peaks")
-    return proposal.draws(data, settings.screen, settings.seed), [seen_check(proposal.likelier(data))]
+    spectra = data if isinstance(data, Spectrum) else _spectra(data)
+    return proposal.draws(spectra, settings.screen, settings.seed), [seen_check(proposal.likelier(spectra))]
+
+
+def _spectra(data: Data) -> dict[str, Spectrum]:
+    given = data if isinstance(data, Mapping) else {"": data}
+    found = {label: each for label, each in given.items() if isinstance(each, Spectrum)}
+    if len(found) < len(given):
+        raise InputError("a network proposes for spectra; leave it out where there are peaks")
+    return found
 
 
 def _posterior(simulator: Simulator, fine: Fine, weighted: Weighted, known: list[Check], record: Record) -> Posterior:

@@ -53,10 +53,16 @@ class Known:
 
 def purpose_of(pairs: Pairs) -> Purpose:
     """What an estimator is for that learns from some pairs: what they are of, how it was counted, coverage, errors."""
-    kept, (valid, error) = pairs.simulations, pairs.bins
-    counting = kept.experiment.instrument.counting
-    noise = {"counting": f"{type(counting).__name__.lower()} {digest(counting)}"}
-    return Purpose.of(kept.experiment, kept.prior, **noise, coverage=digest(valid), errors=digest(error))
+    kept, noise = pairs.simulations, dict[str, str]()
+    for part in pairs.parts:
+        (valid, error), counting, label = part.bins, part.experiment.instrument.counting, f" ({part.label})"
+        own = {
+            "counting": f"{type(counting).__name__.lower()} {digest(counting)}",
+            "coverage": digest(valid),
+            "errors": digest(error),
+        }
+        noise |= {name + label * bool(part.label): word for name, word in own.items()}
+    return Purpose.of(kept.simulator, kept.prior, **noise)
 
 
 def begun(folder: Path, pairs: Pairs, settings: Mapping[str, object]) -> bool:

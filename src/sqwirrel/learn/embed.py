@@ -7,6 +7,7 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 
 from sqwirrel.learn.pairs import CHANNELS
+from sqwirrel.learn.parts import apart
 from sqwirrel.spectra import Measurement, QGrid, QPoints
 
 FEATURES = 64
@@ -18,8 +19,11 @@ Image = Float32[Tensor, "batch channel point energy"]
 Features = Float32[Tensor, "batch feature"]
 
 
-def embedding(measurement: Measurement) -> "Embedding":
-    """The network that fits the bins of a measurement."""
+def embedding(*measurements: Measurement) -> "Embedding":
+    """The network that fits the bins of a measurement, or of several."""
+    if len(measurements) > 1:
+        return SeveralEmbedding(measurements)
+    (measurement,) = measurements
     points = measurement.points
     if isinstance(points, QPoints):
         return ScatteredEmbedding(measurement)
@@ -112,6 +116,29 @@ class ScatteredEmbedding(Embedding):
         mean = (each * valid).sum(1) / valid.sum(1).clamp(min=1)
         largest = torch.where(valid > 0, each, -1e3).amax(1)
         features: Tensor = self.head(torch.cat((mean, largest), dim=1))
+        return features
+
+
+class SeveralEmbedding(Embedding):
+    """A network for each of several measurements, and one on what they say together."""
+
+    def __init__(self, measurements: tuple[Measurement, ...]) -> None:
+        super().__init__()
+        self.measurements = measurements
+        self.each = nn.ModuleList(embedding(one) for one in measurements)
+        self.head = nn.Sequential(
+            nn.Linear(len(measurements) * FEATURES, 2 * FEATURES), nn.SiLU(), nn.Linear(2 * FEATURES, FEATURES)
+        )
+
+    def fit(self, x: Image) -> None:
+        """Takes the moments of some images."""
+        for embed, piece in zip(self.each, apart(x, self.measurements), strict=True):
+            embed.fit(piece)  # type: ignore[operator]
+
+    def forward(self, x: Image) -> Features:
+        """Features of each image."""
+        pieces = zip(self.each, apart(x, self.measurements), strict=True)
+        features: Tensor = self.head(torch.cat([embed(piece) for embed, piece in pieces], dim=1))
         return features
 
 

@@ -118,7 +118,7 @@ class Regressor(nn.Module):
 
 def _fitted(pairs: Pairs, seed: int) -> Embedding:
     """An embedding for the bins of some pairs, standardised on a few of them."""
-    embed = embedding(pairs.simulations.experiment.measurement)
+    embed = embedding(*pairs.measurements)
     embed.fit(pairs.batch(min(512, len(pairs.simulations)), seed, "moments").x)
     return embed
 

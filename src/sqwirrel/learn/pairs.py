@@ -6,21 +6,22 @@ and counts anew, so that few simulations give endless data.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.learn.kept.purpose import Purpose
 from sqwirrel.learn.kept.store import Rows, filled, refuse_others, together
+from sqwirrel.learn.parts import Bins, Learnt, Like, Part, apart, in_a_row, measurements_of, parts_of, signal_of
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment
-from sqwirrel.observe.counting import Observed
 from sqwirrel.seeds import stream
-from sqwirrel.spectra import Spectrum
+from sqwirrel.spectra import Measurement, Spectrum
 
 SHARD = 256
 """Prior draws of one shard; those with an unstable order are left out."""
@@ -28,10 +29,13 @@ CHANNELS = 3
 
 
 class Batch(NamedTuple):
-    """What one step of training sees: unconstrained coordinates of the free parameters, and images of spectra."""
+    """What one step of training sees: unconstrained coordinates of the free parameters, images of spectra, and those
+    without noise.
+    """
 
     z: Float32[Tensor, "batch parameter"]
     x: Float32[Tensor, "batch channel point energy"]
+    clean: Float32[Tensor, "batch channel point energy"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +45,7 @@ class Simulations:
     `stable` is the share of all draws that these are, `seed` that of the draws.
     """
 
-    experiment: Experiment
+    simulator: Learnt
     prior: Prior
     theta: Float[Tensor, "row parameter"]
     signal: Float[Tensor, "row point energy"]
@@ -49,15 +53,22 @@ class Simulations:
     seed: int = 0
 
     @classmethod
-    def none(cls, experiment: Experiment, prior: Prior, seed: int = 0) -> "Simulations":
+    def none(cls, simulator: Learnt, prior: Prior, seed: int = 0) -> "Simulations":
         """Before any was made: they say what they would be of."""
-        theta, signal = torch.zeros(0, len(prior.names)).double(), torch.zeros(0, *experiment.measurement.shape)
-        return cls(experiment, prior, theta, signal, seed=seed)
+        empty = [torch.zeros(0, *each.shape) for each in measurements_of(simulator)]
+        return cls(simulator, prior, torch.zeros(0, len(prior.names)).double(), in_a_row(empty), seed=seed)
+
+    @property
+    def experiment(self) -> Experiment:
+        """That of the only measurement."""
+        if not isinstance(self.simulator, Experiment):
+            raise InputError("these simulations are of several measurements, and this needs those of one")
+        return self.simulator
 
     @property
     def purpose(self) -> Purpose:
         """What they are of."""
-        return Purpose.of(self.experiment, self.prior, seed=str(self.seed))
+        return Purpose.of(self.simulator, self.prior, seed=str(self.seed))
 
     def __len__(self) -> int:
         return len(self.theta)
@@ -73,11 +84,11 @@ class Simulations:
 
     def part(self, rows: slice | Tensor) -> "Simulations":
         """Some of the rows."""
-        return Simulations(self.experiment, self.prior, self.theta[rows], self.signal[rows], self.stable, self.seed)
+        return Simulations(self.simulator, self.prior, self.theta[rows], self.signal[rows], self.stable, self.seed)
 
 
 def simulations(
-    experiment: Experiment,
+    simulator: Learnt,
     prior: Prior,
     n: int,
     seed: int,
@@ -92,10 +103,10 @@ def simulations(
     Raises InputError when fewer than one in a hundred draws is stable.
     """
     parts: list[Rows] = []
-    purpose = Simulations.none(experiment, prior, seed).purpose
+    purpose = Simulations.none(simulator, prior, seed).purpose
 
     def make(k: int) -> Rows:
-        return _shard(experiment, prior, seed, k)
+        return _shard(simulator, prior, seed, k)
 
     every = ((k, make(k)) for k in range(10**9))
     shards = filled(folder, 100 * -(-n // SHARD), purpose, make, keep=keep) if folder else every
@@ -112,7 +123,7 @@ def simulations(
                 f"the assumed order is stable for {found} of {SHARD * (k + 1)} draws of the prior; narrow the prior"
             )
     rows = together(parts)
-    return Simulations(experiment, prior, rows["theta"], rows["signal"], found / (SHARD * len(parts)), seed)
+    return Simulations(simulator, prior, rows["theta"], rows["signal"], found / (SHARD * len(parts)), seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +134,7 @@ class Pairs:
     """
 
     simulations: Simulations
-    like: Spectrum | None = None
+    like: Like | None = None
 
     def __len__(self) -> int:
         return len(self.simulations)
@@ -132,6 +143,16 @@ class Pairs:
     def prior(self) -> Prior:
         """What the coordinates z belong to."""
         return self.simulations.prior
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """The measurements that an image is made of."""
+        return parts_of(self.simulations.simulator, self.like)
+
+    @property
+    def linear(self) -> tuple[str, ...]:
+        """Scales and backgrounds, which every batch draws anew."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.linear))
 
     def split(self, last: int) -> tuple["Pairs", "Pairs"]:
         """Those of all but the last simulations, and of the last ones."""
@@ -150,60 +171,47 @@ class Pairs:
     def noisy(self, rows: Tensor, generator: torch.Generator) -> Batch:
         """These rows, with fresh scale, background and noise."""
         theta, expected = self.redrawn(rows, generator)
-        return Batch(self.prior.unconstrain(theta).float(), self.see(self._measured(expected, generator)))
+        pieces = zip(self.parts, apart(expected, self.measurements), strict=True)
+        measured = [part.measured(piece, generator) for part, piece in pieces]
+        return Batch(self.prior.unconstrain(theta).float(), self.see(in_a_row(measured)), self.see(expected))
 
     def see(self, intensity: Float[Tensor, "batch point energy"]) -> Float32[Tensor, "batch channel point energy"]:
-        """Channels of spectra with the coverage and the errors of `like`: intensity in units of its error, errors
-        relative to their median (log), validity. Bins that were not measured are 0 in all of them.
+        """Channels of images with the coverage and the errors of `like`."""
+        pieces = zip(self.parts, apart(intensity, self.measurements), strict=True)
+        return in_a_row([part.see(piece) for part, piece in pieces]).float()
 
-        Counts are taken by their root, 2 sqrt(y + 3/8), whose error is 1 (F. J. Anscombe, Biometrika 35, 246 (1948)).
-        """
-        valid, error = self.bins
-        usual = error[valid].median()
-        level = 2 * (intensity.clamp(min=0) + 0.375).sqrt() if self._is_poisson else intensity / usual
-        size = torch.log(error / usual)
-        stack = torch.stack((level, size.expand_as(level), torch.ones_like(level)), dim=1)
-        return torch.where(valid, stack, 0.0).float()
+    def image(self, data: Like) -> Float32[Tensor, "1 channel point energy"]:
+        """What networks see of a measurement, or of several."""
+        spectra = [data] if isinstance(data, Spectrum) else [data[part.label] for part in self.parts]
+        for part, spectrum in zip(self.parts, spectra, strict=True):
+            mine, its = part.experiment.measurement.shape, spectrum.measurement.shape
+            if mine != its:
+                raise InputError(
+                    f"the estimator was trained for {mine} bins (points, energies), the spectrum has {its}; train one "
+                    "for these bins"
+                )
+        return self.see(in_a_row([torch.where(each.valid, each.intensity, 0.0) for each in spectra])[None])
 
     @property
-    def _is_poisson(self) -> bool:
-        return self.simulations.experiment.instrument.counting.is_poisson
+    def measurements(self) -> tuple[Measurement, ...]:
+        """Where the bins of an image are."""
+        return tuple(part.experiment.measurement for part in self.parts)
 
     @property
-    def bins(self) -> tuple[Bool[Tensor, "point energy"], Float[Tensor, "point energy"]]:
+    def bins(self) -> Bins:
         """Coverage, and the error of every bin (1 for counts)."""
-        shape = self.simulations.experiment.measurement.shape
-        valid = torch.ones(shape, dtype=torch.bool) if self.like is None else self.like.valid
-        if self._is_poisson:
-            return valid, torch.ones(shape, dtype=torch.float64)
-        if self.like is None:
-            raise InputError("pairs of reduced data need the errors of a measured spectrum; give like=spectrum")
-        observed = self.simulations.experiment.instrument.counting.observe(self.like)
-        error = torch.ones(shape, dtype=torch.float64)
-        error[valid] = observed.variance.sqrt()
-        return valid, error
+        valid, error = zip(*(part.bins for part in self.parts), strict=True)
+        return in_a_row(list(valid)), in_a_row(list(error))
 
     def redrawn(self, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Parameters with fresh linear nuisances (row, free parameter), and expectations (row, point, energy)."""
-        kept, experiment = self.simulations, self.simulations.experiment
-        theta, fresh = kept.theta[rows].clone(), int(torch.randint(2**62, (), generator=generator))
+        theta, fresh = self.simulations.theta[rows].clone(), int(torch.randint(2**62, (), generator=generator))
         drawn = self.prior.sample(len(rows), fresh)
-        linear = [k for k, name in enumerate(self.prior.names) if name in experiment.linear]
+        linear = [k for k, name in enumerate(self.prior.names) if name in self.linear]
         theta[:, linear] = drawn[:, linear]
-        scale, *amplitudes = (column_of(self.prior, theta, name) for name in experiment.linear)
-        expected = scale[:, None, None] * kept.signal[rows].double()
-        for amplitude, template in zip(amplitudes, experiment.templates, strict=True):
-            expected = expected + amplitude[:, None, None] * template
-        return theta, expected
-
-    def _measured(self, expected: Tensor, generator: torch.Generator) -> Tensor:
-        if self._is_poisson:
-            return torch.poisson(expected.clamp(min=0), generator=generator)
-        valid, error = self.bins
-        counting, shape = self.simulations.experiment.instrument.counting, expected.shape
-        wide = expected.reshape(-1)
-        observed = Observed(wide, (error**2).expand(shape).reshape(-1), valid)
-        return counting.sample(wide, observed, generator).reshape(shape)
+        pieces = zip(self.parts, apart(self.simulations.signal[rows], self.measurements), strict=True)
+        found = [part.expected(piece, lambda name: column_of(self.prior, theta, name)) for part, piece in pieces]
+        return theta, in_a_row(found)
 
 
 def column_of(prior: Prior, theta: Float[Tensor, "row parameter"], name: str) -> Float[Tensor, " row"]:
@@ -213,9 +221,9 @@ def column_of(prior: Prior, theta: Float[Tensor, "row parameter"], name: str) ->
     return theta[:, prior.names.index(name)]
 
 
-def _shard(experiment: Experiment, prior: Prior, seed: int, k: int) -> Rows:
+def _shard(simulator: Learnt, prior: Prior, seed: int, k: int) -> Rows:
     drawn = prior.sample(SHARD, int(torch.randint(2**62, (), generator=stream(seed, f"shard {k}"))))
-    full = torch.stack([column_of(prior, drawn, name) for name in experiment.names], dim=1)
+    full = torch.stack([column_of(prior, drawn, name) for name in simulator.names], dim=1)
     with torch.no_grad():
-        signal, stable = experiment.signal(full)
+        signal, stable = signal_of(simulator, full)
     return {"theta": drawn[stable], "signal": signal[stable].float()}

@@ -7,11 +7,10 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from sqwirrel.errors import InputError
 from sqwirrel.learn.npe import NPE, Ensemble
 from sqwirrel.learn.pairs import Pairs
+from sqwirrel.learn.parts import Like
 from sqwirrel.seeds import stream
-from sqwirrel.spectra import Spectrum
 
 REFERENCE = 1024
 """Simulated spectra whose features a measured one is compared with, and as many that say how far is usual."""
@@ -69,23 +68,14 @@ class Proposal:
         familiar = Familiar.of(features[:REFERENCE], pixels[:REFERENCE])
         return cls(estimator, pairs, familiar, familiar.distances(features[REFERENCE:], pixels[REFERENCE:]))
 
-    def draws(self, spectrum: Spectrum, n: int, seed: int) -> Float[Tensor, "draw parameter"]:
+    def draws(self, data: Like, n: int, seed: int) -> Float[Tensor, "draw parameter"]:
         """Parameters that the estimator holds likely."""
-        z = self.estimator.sample(self._image(spectrum), n, seed)[0].double()
+        z = self.estimator.sample(self.pairs.image(data), n, seed)[0].double()
         return self.pairs.prior.constrain(z[z.isfinite().all(1)])
 
-    def likelier(self, spectrum: Spectrum) -> float:
+    def likelier(self, data: Like) -> float:
         """Probability that a simulated spectrum is at least as strange as this one, by the worse of both distances."""
-        x = self._image(spectrum)
+        x = self.pairs.image(data)
         far = self.familiar.distances(self.estimator.features(x).double(), x[:, 0].flatten(1))
         share = (1 + (self.usual >= far).sum(0)) / (1 + len(self.usual))
         return min(1.0, 2 * float(share.min()))
-
-    def _image(self, spectrum: Spectrum) -> Float32[Tensor, "1 channel point energy"]:
-        mine = self.pairs.simulations.experiment.measurement
-        if spectrum.measurement.shape != mine.shape:
-            raise InputError(
-                f"the estimator was trained for {mine.shape} bins (points, energies), the spectrum has "
-                f"{spectrum.measurement.shape}; train one for these bins"
-            )
-        return self.pairs.see(torch.where(spectrum.valid, spectrum.intensity, 0.0)[None])

@@ -137,18 +137,18 @@ def test_the_decision_is_a_sum_over_places(committee) -> None:
     """The class activation map sums up to the difference of log odds, but for the offset of the last layer."""
     batch = unseen()
     x, member = batch.x[:8], committee.members[0]
-    features, share = member.embed.at(x)
+    ((features, share),) = member.embed.at(x)
     weight, offset = member.head.weight, member.head.bias
     each = torch.einsum("rf,bpfhw->brphw", weight, features) * share[:, None]
     assert torch.allclose(each.sum((2, 3, 4)) + offset, member(x) * member.temperature, atol=1e-4)
 
 
 def test_unmeasured_places_do_not_count() -> None:
-    embed = PooledEmbedding(pictures(EXPERIMENT.measurement))
+    embed = PooledEmbedding(pictures([EXPERIMENT.measurement]))
     x = torch.rand(2, 3, 8, 16)
     x[:, 2] = 1
     x[:, :, :4] = 0
-    share = embed.at(x)[1]
+    share = embed.at(x)[0].share
     assert float(share.sum()) == pytest.approx(2, rel=1e-5)
     assert float(share[:, :, : share.shape[2] // 2 - 1].abs().max()) == 0
 
@@ -157,11 +157,11 @@ def test_pictures_of_a_grid_are_along_its_longest_axes() -> None:
     lattice = Lattice(4.0, 4.0, 6.0)
     edges = [torch.linspace(0, 1, 9), torch.linspace(0, 1, 7), torch.tensor([-1.0, 1.0])]
     grid = Measurement(QGrid(lattice, torch.eye(3), edges), torch.linspace(0, 3, 4), 1.0)
-    order = pictures(grid)
+    (order,) = pictures([grid])
     assert order.shape == (3, 8, 6)
     assert order[2, 0].tolist() == [2, 5, 8, 11, 14, 17]
     assert sorted(order.flatten().tolist()) == list(range(8 * 6 * 3))
-    assert pictures(EXPERIMENT.measurement).shape == (1, 8, 16)
+    assert pictures([EXPERIMENT.measurement])[0].shape == (1, 8, 16)
 
 
 def test_scattered_points_are_told_apart_too() -> None:

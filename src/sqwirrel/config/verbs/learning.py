@@ -8,16 +8,20 @@ from pathlib import Path
 from sqwirrel.config.build import Study, study
 from sqwirrel.config.prior import of_the_data
 from sqwirrel.config.sections import Config
+from sqwirrel.config.several import by_label
 from sqwirrel.config.toml import dumps
 from sqwirrel.errors import InputError
 from sqwirrel.infer.calibration import Calibration, check
 from sqwirrel.learn import checkpoint
 from sqwirrel.learn.npe import NPE, Ensemble
 from sqwirrel.learn.pairs import Pairs, Simulations, simulations
+from sqwirrel.learn.parts import Learnt, Like, experiments_of, parts_of
 from sqwirrel.learn.proposal import Proposal
 from sqwirrel.learn.train import Effort, History, train
+from sqwirrel.observe import PeakExperiment
 from sqwirrel.record import Record
 from sqwirrel.report import figures
+from sqwirrel.spectra import Spectrum
 from sqwirrel.whole import put_text
 
 Progress = Callable[[str, int, int], None]
@@ -33,7 +37,7 @@ def train_into(folder: Path, config: Config, progress: Progress) -> list[History
     work, section = study(config), config.train
     record = Record.start(seeds={"train": section.seed}, files=config.files)
     _prepare(folder, work, record)
-    if read_off := of_the_data(config.prior, work.experiment):
+    if read_off := of_the_data(config.prior, _learnt(work)):
         log.warning(
             "the priors of %s are read off this measurement: any other will have other priors, and this network is not "
             "for them; write them out in [prior]",
@@ -114,7 +118,7 @@ def proposal_of(work: Study) -> Proposal | None:
     planned, known = _planned(work), checkpoint.known(folder)
     known.check(planned, folder)
     where = folder / SIMULATIONS
-    kept = simulations(work.experiment, work.prior, known.rows, known.seed, where, keep=False)
+    kept = simulations(_learnt(work), work.prior, known.rows, known.seed, where, keep=False)
     pairs = Pairs(kept, planned.like)
     estimator = checkpoint.load(folder, pairs)
     if not isinstance(estimator, NPE | Ensemble):
@@ -124,15 +128,30 @@ def proposal_of(work: Study) -> Proposal | None:
 
 def _planned(work: Study) -> Pairs:
     """Pairs of a config before any was simulated."""
-    like = None if work.experiment.instrument.counting.is_poisson else work.spectrum
-    return Pairs(Simulations.none(work.experiment, work.prior, work.config.train.seed), like)
+    return Pairs(Simulations.none(_learnt(work), work.prior, work.config.train.seed), _like(work))
+
+
+def _learnt(work: Study) -> Learnt:
+    if isinstance(work.simulator, PeakExperiment):
+        raise InputError("networks learn from spectra, and these data are peaks; infer without a network")
+    experiments_of(work.simulator)
+    return work.simulator
+
+
+def _like(work: Study) -> Like | None:
+    """The spectra that say which bins were measured, and how well; none for counts of all bins."""
+    spectra = {label: each for label, each in by_label(work.data).items() if isinstance(each, Spectrum)}
+    counts = [part.is_poisson for part in parts_of(_learnt(work))]
+    if all(counts) and all(bool(each.valid.all()) for each in spectra.values()):
+        return None
+    return work.data if isinstance(work.data, Spectrum) else spectra
 
 
 def _pairs(work: Study, folder: Path, progress: Progress) -> Pairs:
     """Simulations of a config, from a folder where they are there."""
     section = work.config.train
     where, tell = folder / SIMULATIONS, lambda done, total: progress("simulating", done, total)
-    kept = simulations(work.experiment, work.prior, section.simulations, section.seed, where, tell)
+    kept = simulations(_learnt(work), work.prior, section.simulations, section.seed, where, tell)
     return Pairs(kept, _planned(work).like)
 
 

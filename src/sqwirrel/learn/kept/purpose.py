@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sqwirrel.errors import InputError
 from sqwirrel.model.prior import Fixed, LogUniform, Normal, Prior, Uniform
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.observe import Experiment
+from sqwirrel.observe import Experiment, Joint
 from sqwirrel.observe.smearing import exposure
 from sqwirrel.observe.views.view import is_sharp
 from sqwirrel.spectra import Measurement, QShells
@@ -37,12 +37,15 @@ class Purpose:
     prior: Mapping[str, str]
 
     @classmethod
-    def of(cls, experiment: Experiment, prior: Prior, **more: str) -> "Purpose":
-        """That of an experiment with a prior, and whatever else matters to what it is kept for."""
-        conditions = _modelled(experiment) | _measured(experiment.measurement) | _averaged(experiment)
-        return cls(
-            conditions | _seen(experiment) | more | {ORDER: ", ".join(prior.names)}, _believed(prior, experiment.units)
-        )
+    def of(cls, simulator: Experiment | Joint, prior: Prior, **more: str) -> "Purpose":
+        """That of an experiment, or several, with a prior, and whatever else matters to what it is kept for."""
+        if isinstance(simulator, Experiment):
+            conditions = _experiment(simulator)
+        else:
+            labels = simulator.experiments.items()
+            every = {label: _experiment(each) for label, each in labels if isinstance(each, Experiment)}
+            conditions = {f"{name} ({label})": word for label, own in every.items() for name, word in own.items()}
+        return cls(conditions | more | {ORDER: ", ".join(prior.names)}, _believed(prior, simulator.units))
 
     @classmethod
     def from_mapping(cls, known: Any, what: str) -> "Purpose":
@@ -61,12 +64,11 @@ class Purpose:
 
     def otherwise(self, now: "Purpose") -> str:
         """What differs from `now`, like "other energies and another temperature (5 K, now 100 K)"; empty if nothing."""
-        beliefs = [] if self.conditions["model"] != now.conditions["model"] else self.beliefs(now)
         names = [name for name in {**self.conditions, **now.conditions} if self._differs(name, now)]
-        if "model" in names:
-            names = ["model"]
-        if any(name in BINS for name in names):
-            names = [name for name in names if name not in ON_BINS or self._shown(name, now)]
+        models = [name for name in names if _kind(name) == "model"]
+        names, beliefs = (models[:1], []) if models else (names, self.beliefs(now))
+        if any(_kind(name) in BINS for name in names):
+            names = [name for name in names if _kind(name) not in ON_BINS or self._shown(name, now)]
         if beliefs and ORDER in names:
             names.remove(ORDER)
         said = [_another(name, self._shown(name, now)) for name in names]
@@ -94,6 +96,16 @@ def digest(value: object) -> str:
     sha = hashlib.sha256()
     _feed(sha, value)
     return SUM + sha.hexdigest()[:16]
+
+
+def _experiment(experiment: Experiment) -> dict[str, str]:
+    """What one experiment predicts is decided by this."""
+    return _modelled(experiment) | _measured(experiment.measurement) | _averaged(experiment) | _seen(experiment)
+
+
+def _kind(name: str) -> str:
+    """The name of a thing without the label of the measurement that it is of."""
+    return name.partition(" (")[0]
 
 
 def _modelled(experiment: Experiment) -> dict[str, str]:
@@ -173,7 +185,8 @@ def _belief(each: object) -> str:
 
 
 def _another(name: str, shown: str) -> str:
-    plural = name in {"energies", "points", "twins", "exposures", "errors"} or name.startswith("terms")
+    kind = _kind(name)
+    plural = kind in {"energies", "points", "twins", "exposures", "errors"} or kind.startswith("terms")
     return f"{'other' if plural else 'another'} {name}{shown}"
 
 

@@ -6,6 +6,7 @@ Discriminative Localization (2016), arXiv:1512.04150).
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Float32, Int
@@ -27,34 +28,41 @@ HELD, STEPS = 2048, 100
 """Spectra, of simulations that were not learnt from, that say the temperature, and most steps in search of it."""
 
 
-class PooledEmbedding(Embedding):
-    """Features of every place of a map, averaged over the places that were measured.
+class Places(NamedTuple):
+    """Features of the places of some planes, and the share of each in the decision."""
 
-    `order` are the numbers of the bins (point by point, each at all its energies) as planes. Every plane is seen by the
-    same convolutions, with a bias of its own; two channels say where in it a pixel is.
+    features: Float32[Tensor, "batch plane feature row column"]
+    share: Float32[Tensor, "batch plane row column"]
+
+
+class PooledEmbedding(Embedding):
+    """Features of every place of a map, or of several, averaged over the places that were measured.
+
+    `groups` are the numbers of the bins (point by point, each at all its energies) as planes of one shape. Every plane
+    is seen by the same convolutions, with a bias of its own; two channels say where in it a pixel is.
     """
 
-    order: Tensor
-    where: Tensor
-
-    def __init__(self, order: Int[Tensor, "plane row column"]) -> None:
+    def __init__(self, groups: Sequence[Int[Tensor, "_ _ _"]]) -> None:
         super().__init__()
-        planes, high, wide = order.shape
-        self.register_buffer("order", order)
-        self.register_buffer("mean", torch.zeros(CHANNELS, planes * high * wide))
-        self.register_buffer("spread", torch.ones(CHANNELS, planes * high * wide))
-        rows, columns = (torch.linspace(-1, 1, n) if n > 1 else torch.zeros(1) for n in (high, wide))
-        self.register_buffer("where", torch.stack(torch.meshgrid(rows, columns, indexing="ij")))
+        bins = sum(group.numel() for group in groups)
+        self.register_buffer("mean", torch.zeros(CHANNELS, bins))
+        self.register_buffer("spread", torch.ones(CHANNELS, bins))
+        for k, group in enumerate(groups):
+            self.register_buffer(f"order_{k}", group)
+        shortest = [min(group.shape[axis] for group in groups) for axis in (1, 2)]
         layers: list[nn.Module] = []
-        channels, self.stride = CHANNELS + 2, [1, 1]
+        channels, gone = CHANNELS + 2, [1, 1]
         for width in WIDTHS:
-            step = [
-                2 if side // (2 * gone) >= SHORTEST else 1 for side, gone in zip((high, wide), self.stride, strict=True)
-            ]
+            step = [2 if side // (2 * by) >= SHORTEST else 1 for side, by in zip(shortest, gone, strict=True)]
             layers += [nn.Conv2d(channels, width, 3, (step[0], step[1]), padding=1), nn.GroupNorm(8, width), nn.SiLU()]
-            channels, self.stride = width, [gone * by for gone, by in zip(self.stride, step, strict=True)]
+            channels, gone = width, [by * further for by, further in zip(gone, step, strict=True)]
         self.first, self.rest = layers[0], nn.Sequential(*layers[1:], nn.Conv2d(channels, FEATURES, 1), nn.SiLU())
-        self.bias = nn.Parameter(torch.zeros(planes, WIDTHS[0], 1, 1))
+        self.bias = nn.ParameterList(nn.Parameter(torch.zeros(len(group), WIDTHS[0], 1, 1)) for group in groups)
+
+    @property
+    def groups(self) -> list[Int[Tensor, "_ _ _"]]:
+        """Numbers of the bins as planes."""
+        return [self.get_buffer(f"order_{k}") for k in range(len(self.bias))]
 
     def fit(self, x: Image) -> None:
         """Takes the moments of some images."""
@@ -62,23 +70,40 @@ class PooledEmbedding(Embedding):
         self.mean.copy_(flat.mean(0))
         self.spread.copy_(flat.std(0).clamp(min=1e-3))
 
-    def at(
-        self, x: Image
-    ) -> tuple[Float32[Tensor, "batch plane feature row column"], Float32[Tensor, "batch plane row column"]]:
-        """Features of every place, and what share of them all it is: 0 where nothing was measured."""
-        planes = len(self.order)
-        even = ((x.flatten(2) - self.mean) / self.spread)[..., self.order].movedim(2, 1)
-        seen = torch.cat((even, self.where.expand(len(x), planes, -1, -1, -1)), dim=2)
-        found = self.first(seen.flatten(0, 1)).unflatten(0, (len(x), planes)) + self.bias
-        features = self.rest(found.flatten(0, 1)).unflatten(0, (len(x), planes))
-        share = nn.functional.adaptive_avg_pool2d(x.flatten(2)[:, 2, self.order], features.shape[-2:])
-        return features, share / share.sum((1, 2, 3), keepdim=True).clamp(min=1e-6)
+    def at(self, x: Image) -> list[Places]:
+        """Features of every place, group by group, and what share of them all it is: 0 where nothing was measured."""
+        even, valid = (x.flatten(2) - self.mean) / self.spread, x.flatten(2)[:, 2]
+        features = [self._of(even[..., order], bias) for order, bias in zip(self.groups, self.bias, strict=True)]
+        pairs = zip(self.groups, features, strict=True)
+        weight = [_cover(valid[:, order], found.shape[-2:]) for order, found in pairs]
+        total = torch.stack([each.sum((1, 2, 3)) for each in weight]).sum(0).clamp(min=1e-6)[:, None, None, None]
+        return [Places(found, each / total) for found, each in zip(features, weight, strict=True)]
 
     def forward(self, x: Image) -> Features:
         """Features of each image."""
-        features, share = self.at(x)
-        pooled: Tensor = (features * share[:, :, None]).sum((1, 3, 4))
-        return pooled
+        pooled = torch.stack([(features * share[:, :, None]).sum((1, 3, 4)) for features, share in self.at(x)])
+        return pooled.sum(0)
+
+    def _of(
+        self, even: Float32[Tensor, "batch channel plane row column"], bias: Tensor
+    ) -> Float32[Tensor, "batch plane feature high wide"]:
+        batch, _, planes, *sides = even.shape
+        seen = torch.cat((even.movedim(2, 1), _where(sides).to(even).expand(batch, planes, -1, -1, -1)), dim=2)
+        found = self.first(seen.flatten(0, 1)).unflatten(0, (batch, planes)) + bias
+        features: Tensor = self.rest(found.flatten(0, 1)).unflatten(0, (batch, planes))
+        return features
+
+
+def _where(sides: Sequence[int]) -> Float32[Tensor, "2 row column"]:
+    """From -1 to 1 along both sides."""
+    axes = [torch.linspace(-1, 1, n) if n > 1 else torch.zeros(1) for n in sides]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"))
+
+
+def _cover(valid: Float32[Tensor, "batch plane row column"], sides: torch.Size) -> Tensor:
+    """How many pixels of each place were measured."""
+    pixels = valid.shape[-2] * valid.shape[-1] / (sides[0] * sides[1])
+    return pixels * nn.functional.adaptive_avg_pool2d(valid, (sides[0], sides[1]))
 
 
 class Classifier(nn.Module):
@@ -96,7 +121,7 @@ class Classifier(nn.Module):
     def sized_for(cls, contest: Contest, seed: int = 0) -> "Classifier":
         """A network for the bins and the rivals of a contest."""
         pairs = next(iter(contest.pairs.values()))
-        embed = _embedding(pairs.simulations.experiment.measurement)
+        embed = _embedding(pairs.measurements)
         embed.fit(contest.batch(MOMENTS, seed, "moments").x)
         return cls(embed, len(contest.names), seed)
 
@@ -165,19 +190,25 @@ def _entropy(p: Float[Tensor, "*batch rival"]) -> Float[Tensor, "*batch"]:
     return -torch.xlogy(p, p).sum(-1)
 
 
-def _embedding(measurement: Measurement) -> Embedding:
-    if isinstance(measurement.points, QPoints):
-        return ScatteredEmbedding(measurement)
-    return PooledEmbedding(pictures(measurement))
+def _embedding(measurements: Sequence[Measurement]) -> Embedding:
+    if len(measurements) == 1 and isinstance(measurements[0].points, QPoints):
+        return ScatteredEmbedding(measurements[0])
+    return PooledEmbedding(pictures(measurements))
 
 
-def pictures(measurement: Measurement) -> Int[Tensor, "plane row column"]:
-    """The numbers of all bins as pictures: along the two longest axes of a grid, one for every place on the others; or
-    |Q| or path, and energy.
+def pictures(measurements: Sequence[Measurement]) -> list[Int[Tensor, "_ _ _"]]:
+    """The numbers of all bins as pictures, those of one shape together: along the two longest axes of a grid, one for
+    every place on the others; or |Q|, path or scan, and energy.
     """
-    points, energies = measurement.points, measurement.shape[1]
-    shape = [*points.shape, energies] if isinstance(points, QGrid) else [1, *measurement.shape]
-    long = sorted(sorted(range(len(shape)), key=lambda axis: -shape[axis])[:2])
-    rest = [axis for axis in range(len(shape)) if axis not in long]
-    every = torch.arange(measurement.shape[0] * energies).reshape(shape).permute(*rest, *long)
-    return every.reshape(-1, *every.shape[-2:])
+    found: dict[tuple[int, ...], list[Tensor]] = {}
+    before = 0
+    for measurement in measurements:
+        points, energies = measurement.points, measurement.shape[1]
+        shape = [*points.shape, energies] if isinstance(points, QGrid) else [1, *measurement.shape]
+        long = sorted(sorted(range(len(shape)), key=lambda axis: -shape[axis])[:2])
+        rest = [axis for axis in range(len(shape)) if axis not in long]
+        every = before + torch.arange(measurement.shape[0] * energies).reshape(shape).permute(*rest, *long)
+        planes = every.reshape(-1, *every.shape[-2:])
+        found.setdefault(tuple(planes.shape[1:]), []).append(planes)
+        before += every.numel()
+    return [torch.cat(planes) for planes in found.values()]

@@ -9,20 +9,22 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float32, Int
+from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.learn.pairs import Pairs
+from sqwirrel.learn.parts import apart, in_a_row
 from sqwirrel.model.prior import Prior
 from sqwirrel.seeds import stream
 
 
 class Labelled(NamedTuple):
-    """Images of spectra, and the number of the rival that made each."""
+    """Images of spectra, the number of the rival that made each, and the images without noise."""
 
     x: Float32[Tensor, "batch channel point energy"]
     rival: Int[Tensor, " batch"]
+    clean: Float32[Tensor, "batch channel point energy"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +41,8 @@ class Contest:
         first = next(iter(pairs.values()))
         for name, each in pairs.items():
             _check(first, each, name)
-        level = _means(first).log().mean().exp()
-        return cls({name: _levelled(each, float(level)) for name, each in pairs.items()})
+        level = _means(first).log().mean(0).exp()
+        return cls({name: _levelled(each, level) for name, each in pairs.items()})
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -71,30 +73,40 @@ class Contest:
         for k, pairs in enumerate(self.pairs.values()):
             place = (rival == k).nonzero()[:, 0]
             rows = torch.randint(len(pairs), (len(place),), generator=generator)
-            parts.append(pairs.noisy(rows, generator).x)
+            parts.append(pairs.noisy(rows, generator))
             places.append(place)
-        return Labelled(torch.cat(parts)[torch.cat(places).argsort()], rival)
+        order = torch.cat(places).argsort()
+        x, clean = (torch.cat(each)[order] for each in ([one.x for one in parts], [one.clean for one in parts]))
+        return Labelled(x, rival, clean)
 
 
-def _means(pairs: Pairs) -> Tensor:
-    """Mean signal of every simulation over the bins that were measured."""
-    return pairs.simulations.signal[:, pairs.bins[0]].double().mean(1)
+def _means(pairs: Pairs) -> Float[Tensor, "row part"]:
+    """Mean signal of every simulation over the bins that were measured, of each measurement and all with its scale."""
+    pieces = zip(pairs.parts, apart(pairs.simulations.signal, pairs.measurements), strict=True)
+    each = [piece[:, part.bins[0]].double() for part, piece in pieces]
+    total, size = torch.stack([one.sum(1) for one in each], 1), torch.tensor([one.shape[1] for one in each])
+    scale = [part.linear[0] for part in pairs.parts]
+    alike = torch.tensor([[float(one == other) for other in scale] for one in scale], dtype=torch.float64)
+    return (total @ alike) / (size.double() @ alike)
 
 
-def _levelled(pairs: Pairs, level: float) -> Pairs:
-    factor = (level / _means(pairs)).to(pairs.simulations.signal)
-    return replace(
-        pairs, simulations=replace(pairs.simulations, signal=pairs.simulations.signal * factor[:, None, None])
-    )
+def _levelled(pairs: Pairs, level: Float[Tensor, " part"]) -> Pairs:
+    kept, factor = pairs.simulations, (level / _means(pairs)).to(pairs.simulations.signal)
+    pieces = zip(apart(kept.signal, pairs.measurements), factor.unbind(1), strict=True)
+    signal = in_a_row([piece * one[:, None, None] for piece, one in pieces])
+    return replace(pairs, simulations=replace(kept, signal=signal))
 
 
 def _check(first: Pairs, other: Pairs, name: str) -> None:
-    one, two = first.simulations.experiment, other.simulations.experiment
-    if not one.measurement.same_bins(two.measurement) or not torch.equal(first.bins[0], other.bins[0]):
+    bins = zip(first.measurements, other.measurements, strict=False)
+    same = len(first.parts) == len(other.parts) and all(one.same_bins(two) for one, two in bins)
+    if not same or not torch.equal(first.bins[0], other.bins[0]):
         raise InputError(f"the simulations of '{name}' lie on other bins than those before; make them on the same")
-    if one.linear != two.linear:
-        raise InputError(f"the instrument of '{name}' has {two.linear}, those before {one.linear}; give all the same")
-    for nuisance in one.linear:
+    if first.linear != other.linear:
+        raise InputError(
+            f"the instrument of '{name}' has {other.linear}, those before {first.linear}; give all the same"
+        )
+    for nuisance in first.linear:
         if _law(first.prior, nuisance) != _law(other.prior, nuisance):
             raise InputError(f"the priors of '{nuisance}' differ: then that would tell '{name}' from the others")
 
