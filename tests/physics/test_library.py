@@ -208,3 +208,12 @@ def test_supercell_and_primitive_cell_have_one_spectrum():
     assert torch.allclose(one[:, 0], other[:, 0], rtol=1e-6)
     # Intensities are per spin.
     assert torch.allclose(one[:, -3:], other[:, -3:], rtol=1e-6)
+
+
+def test_dimers_with_further_couplings_are_the_chains_where_their_bonds_are_equal() -> None:
+    q, known = random_q(20, 7), library.load("pcsmo_goodenough")
+    same = {"JFS": -11.39, "JFW": -11.39, "JA1": 1.5, "JA2": 1.5, "Jperp": 0.88, "JF2": -1.35, "JF3": 1.5, "D": 0.074}
+    further = library.load("pcsmo_dimer_further")
+    modes = [spinwave.SpinWaves(model, q)(model.pack(**own)) for model, own in ((known, {}), (further, same))]
+    assert torch.allclose(modes[0].energy, modes[1].energy, atol=1e-8)
+    assert torch.allclose(modes[0].intensity.sum(-1), modes[1].intensity.sum(-1), rtol=1e-8)

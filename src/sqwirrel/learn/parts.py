@@ -21,6 +21,8 @@ Learnt = Experiment | Joint
 Like = Spectrum | Mapping[str, Spectrum]
 """A measurement, or several by their labels."""
 Bins = tuple[Bool[Tensor, "point energy"], Float[Tensor, "point energy"]]
+TOGETHER = 4
+"""Rows that all measurements see, one after the other, before the next: those of one crystal share its modes."""
 Column = Callable[[str], Float[Tensor, " row"]]
 
 
@@ -145,5 +147,10 @@ def signal_of(simulator: Learnt, theta: Float[Tensor, "row parameter"]) -> tuple
     if isinstance(simulator, Experiment):
         found = simulator.signal(theta)
         return found.expected, found.stable
-    each = [one.signal(simulator.rows(label, theta)) for label, one in experiments_of(simulator).items()]
+    pieces = [_signal(simulator, rows) for rows in torch.split(theta, TOGETHER)]
+    return torch.cat([signal for signal, _ in pieces]), torch.cat([stable for _, stable in pieces])
+
+
+def _signal(joint: Joint, theta: Float[Tensor, "row parameter"]) -> tuple[Tensor, Bool[Tensor, " row"]]:
+    each = [one.signal(joint.rows(label, theta)) for label, one in experiments_of(joint).items()]
     return in_a_row([one.expected for one in each]), torch.stack([one.stable for one in each]).all(0)
