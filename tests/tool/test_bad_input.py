@@ -68,7 +68,7 @@ def test_picture_of_unknown_kind(run):
 INFER = {
     "unknown section": (
         HEAD + "[measures]\nx = 1\n",
-        "c.toml: the config has the unknown key 'measures'; known are model, measurement, prior, instrument, measurements, share, infer, train, check, simulate, advise, rivals, truth; did you mean 'measurements'?",
+        "c.toml: the config has the unknown key 'measures'; known are model, measurement, prior, instrument, measurements, share, infer, train, check, simulate, advise, discriminate, rivals, truth; did you mean 'measurements'?",
     ),
     "unknown key": (
         'model = "mnf2"\n[measurement]\nfil = "ok.h5"\n',

@@ -105,3 +105,30 @@ def test_rivals_are_needed_and_named(refused) -> None:
     assert words.startswith("b: there is no model 'nothing'")
     words = refused("discriminate", "chain.toml", "--set", "rivals.b.model=fm_chain", "--set", "rivals.b.odds=0")
     assert words == "chain.toml: [rivals.b] odds = 0: input should be greater than 0"
+
+
+TRAINED = ("--set", "train.simulations=512", "--set", "train.steps=150", "--set", "train.batch=64")
+
+
+def test_networks_are_the_second_answer(run, refused, rivals) -> None:
+    """Trained on the rivals of the config, asked of the same data, and of data unlike any that were simulated."""
+    trained = run("train", "chain.toml", *TRAINED, "--set", "train.members=2", "--out", "networks")
+    assert trained.exit_code == 0, trained.output
+    kept = {path.name for path in (rivals / "networks").iterdir()}
+    assert {"weights.safetensors", "committee.json", "simulations", "config.toml", "record.json"} <= kept
+    again = run("train", "chain.toml", *TRAINED, "--set", "train.members=2", "--out", "networks")
+    assert again.exit_code == 0, again.output
+    asked = ("--set", "discriminate.estimator=networks", *TRAINED, "--set", "train.members=2")
+    result = run("discriminate", "chain.toml", *asked)
+    assert result.exit_code == 0, result.output
+    assert "networks" in result.stdout.splitlines()[0]
+    said = json.loads((rivals / "chain-verdict" / "verdict.json").read_text())
+    assert said["networks"]["probability"]["fm_chain"] > 0.5
+    assert said["networks"]["likelier"] > 0.001
+
+    words = refused("discriminate", "chain.toml", *asked, "--set", "rivals.weaker.prior.J.uniform=[-0.8, -0.2]")
+    assert "was trained with another prior (J: -0.9 to -0.2 meV, now -0.8 to -0.2 meV) of 'weaker'" in words
+    words = refused("train", "chain.toml", *TRAINED, "--set", "train.members=1", "--out", "networks")
+    assert words == "networks holds a committee that is trained with members = 2, now 1; choose another folder"
+    words = refused("discriminate", "chain.toml", "--set", "discriminate.estimator=nothing")
+    assert "nothing holds no committee: committee.json is missing" in words

@@ -199,6 +199,12 @@ class Rival(Section):
     odds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
 
 
+class Discriminate(Section):
+    """The folder of networks that were trained to tell the rivals apart: a second answer, which must agree."""
+
+    estimator: str | None = None
+
+
 class Truth(Section):
     """The truth.json of a simulation, which only the report reads."""
 
@@ -219,6 +225,7 @@ class Config(Section):
     check: CheckSection = CheckSection()
     simulate: Simulate = Simulate()
     advise: Advise | None = None
+    discriminate: Discriminate = Discriminate()
     rivals: Annotated[dict[str, Rival], BeforeValidator(_plainly_named)] = Field(default={})
     truth: Truth | None = None
 

@@ -47,7 +47,7 @@ def dumps(config: Config, folder: Path) -> str:
         home = folder.resolve()
         return str(Path("..") / Path(file).relative_to(home.parent)) if home.parent in Path(file).parents else file
 
-    kept = ("simulate", "measurements", "share", "rivals")
+    kept = ("simulate", "measurements", "share", "rivals", "discriminate")
     idle = {name for name in kept if getattr(config, name) == Config.model_fields[name].default}
     tables = _moved(config, near).model_dump(mode="json", exclude_none=True, exclude=idle)
     return "\n".join(_lines(tables)) + "\n"
@@ -66,6 +66,9 @@ def _moved(config: Config, move: Any) -> Config:
         changed["truth"] = config.truth.model_copy(update={"file": move(config.truth.file)})
     if config.infer.estimator is not None:
         changed["infer"] = config.infer.model_copy(update={"estimator": move(config.infer.estimator)})
+    if config.discriminate.estimator is not None:
+        estimator = move(config.discriminate.estimator)
+        changed["discriminate"] = config.discriminate.model_copy(update={"estimator": estimator})
     if config.advise is not None:
         rivals = {name: move(folder) for name, folder in config.advise.rivals.items()}
         changed["advise"] = config.advise.model_copy(update={"result": move(config.advise.result), "rivals": rivals})

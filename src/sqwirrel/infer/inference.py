@@ -5,12 +5,10 @@ on the fine one, corrected to a dense one at the best fit, weigh them.
 """
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
 
-from sqwirrel.errors import InputError
 from sqwirrel.infer.anchor import Fine, anchor
 from sqwirrel.infer.averages import Averages, Draws, Progress, Settings
 from sqwirrel.infer.checks import (
@@ -29,12 +27,11 @@ from sqwirrel.infer.refine import Optimum
 from sqwirrel.infer.sampling.importance import PARETO, Weighted, importance
 from sqwirrel.infer.sampling.moving import moved
 from sqwirrel.infer.target import Target
-from sqwirrel.infer.terms import Data, Simulator
+from sqwirrel.infer.terms import Data, Simulator, spectra_of
 from sqwirrel.learn.proposal import Proposal
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe.joint import Joint
 from sqwirrel.record import Record
-from sqwirrel.spectra import Spectrum
 
 PAPERS = (
     "J.-M. Cornuet, J.-M. Marin, A. Mira, C. P. Robert, Scand. J. Stat. 39, 798 (2012), "
@@ -101,16 +98,8 @@ def _proposed(proposal: Proposal | None, data: Data, settings: Settings) -> tupl
     """Where a network would look, and whether it has seen the like."""
     if proposal is None:
         return None, []
-    spectra = data if isinstance(data, Spectrum) else _spectra(data)
+    spectra = spectra_of(data)
     return proposal.draws(spectra, settings.screen, settings.seed), [seen_check(proposal.likelier(spectra))]
-
-
-def _spectra(data: Data) -> dict[str, Spectrum]:
-    given = data if isinstance(data, Mapping) else {"": data}
-    found = {label: each for label, each in given.items() if isinstance(each, Spectrum)}
-    if len(found) < len(given):
-        raise InputError("a network proposes for spectra; leave it out where there are peaks")
-    return found
 
 
 def _posterior(simulator: Simulator, fine: Fine, weighted: Weighted, known: list[Check], record: Record) -> Posterior:

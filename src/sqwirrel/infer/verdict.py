@@ -21,7 +21,8 @@ from sqwirrel.infer.checks.misfit import window_of
 from sqwirrel.infer.inference import infer
 from sqwirrel.infer.posterior import Posterior
 from sqwirrel.infer.target import Target
-from sqwirrel.infer.terms import Data, Simulator, SpectrumTerm
+from sqwirrel.infer.terms import Data, Simulator, SpectrumTerm, spectra_of
+from sqwirrel.learn.rivals import Jury, Opinion
 from sqwirrel.model.prior import Prior
 
 DECISIVE = 100.0
@@ -37,6 +38,8 @@ ROUGH = 3.0
 TRUST = ("pareto_k", "effective_draws", "complete")
 """Checks without which an evidence is rough. Moved draws have no `pareto_k`: theirs is that of the weights that failed.
 """
+STRANGE = 0.001
+"""A simulated spectrum is rarely as strange as data that networks say nothing about."""
 FEWEST = 5
 """Windows of bins, and stable draws of a prior, that say something."""
 Maps = Mapping[str, Float[Tensor, "point energy"]]
@@ -65,11 +68,14 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """Posteriors and evidences of the rivals by name, and the `odds` given to them before."""
+    """Posteriors and evidences of the rivals by name, the `odds` given to them before, and what networks say, if any
+    were asked.
+    """
 
     posteriors: Mapping[str, Posterior]
     evidence: Mapping[str, Evidence]
     odds: Mapping[str, float]
+    opinion: Opinion | None = None
 
     @property
     def probability(self) -> dict[str, float]:
@@ -112,6 +118,11 @@ class Verdict:
         """Why it is not said which model is right; empty where it is."""
         if abstains := self.posteriors[self.best].abstains:
             return f"no model describes these data; of the best, {self.best}: {abstains}"
+        if self.opinion is not None and self.opinion.likelier < STRANGE:
+            return (
+                "nothing like these data was simulated for the networks (a simulated spectrum is as strange with "
+                f"probability {self.opinion.likelier:.2g})"
+            )
         for name in self.ranked[1:]:
             log, error = self.log_bayes(name)
             if log - SURE * error < math.log(DECISIVE):
@@ -121,7 +132,17 @@ class Verdict:
                     f"{self.best} misses something in these data, and its advantage over {name} is not above "
                     f"{APART:g} errors by its scatter between windows of bins ({self._apart_in_words(name)})"
                 )
-        return ""
+        return self._contradicted
+
+    @property
+    def _contradicted(self) -> str:
+        if self.opinion is None or self.opinion.best == self.best:
+            return ""
+        other = self.opinion.best
+        return (
+            f"two answers contradict each other: the evidence says {self.best}, networks say {other} with probability "
+            f"{self.opinion.probability[other]:.2g}"
+        )
 
     def _apart_in_words(self, name: str) -> str:
         apart = self.apart(name)
@@ -129,12 +150,14 @@ class Verdict:
 
     def __str__(self) -> str:
         head = f"{'':>16} {'log evidence':>20} {'probability':>12} {'stable':>7} {'deviance':>9}"
+        known = self.opinion
         rows = [
             f"{name:>16} {each.log:>12.1f} ± {each.error:<5.1f} {self.probability[name]:>12.3g} {each.stable:>7.2f} "
             f"{self.posteriors[name].deviance_per_bin:>9.2f}"
+            + (f" {known.probability[name]:>9.3g}" if known is not None else "")
             for name, each in ((name, self.evidence[name]) for name in self.ranked)
         ]
-        return "\n".join((head, *rows, self._said()))
+        return "\n".join((head + (f" {'networks':>9}" if known is not None else ""), *rows, self._said()))
 
     def _said(self) -> str:
         if self.undecided:
@@ -149,15 +172,18 @@ def discriminate(
     settings: Settings | None = None,
     *,
     odds: Mapping[str, float] | None = None,
+    jury: Jury | None = None,
     progress: Progress | None = None,
 ) -> Verdict:
-    """Infers every rival from the data and weighs their evidence; `odds` are even unless given."""
+    """Infers every rival from the data and weighs their evidence; `odds` are even unless given. What a `jury` of
+    networks says of the data is the second answer, which must agree.
+    """
     tell, odds = progress or (lambda *_: None), checked(list(rivals), odds)
     found = {
         name: infer(each.simulator, each.prior, data, settings, progress=_named(name, tell))
         for name, each in rivals.items()
     }
-    return judged(rivals, found, data, odds)
+    return judged(rivals, found, data, odds, jury)
 
 
 def judged(
@@ -165,10 +191,12 @@ def judged(
     posteriors: Mapping[str, Posterior],
     data: Data,
     odds: Mapping[str, float] | None = None,
+    jury: Jury | None = None,
 ) -> Verdict:
     """The verdict on rivals that were inferred from the data."""
     odds = checked(list(rivals), odds)
-    return Verdict(posteriors, {name: _evidence(each, posteriors[name], data) for name, each in rivals.items()}, odds)
+    evidence = {name: _evidence(each, posteriors[name], data) for name, each in rivals.items()}
+    return Verdict(posteriors, evidence, odds, None if jury is None else _opinion(jury, list(rivals), data))
 
 
 def checked(names: Sequence[str], odds: Mapping[str, float] | None) -> Mapping[str, float]:
@@ -179,6 +207,12 @@ def checked(names: Sequence[str], odds: Mapping[str, float] | None) -> Mapping[s
     if set(odds) != set(names) or not all(0 < each < math.inf for each in odds.values()):
         raise InputError(f"odds are a positive number for each of {list(names)}, got {dict(odds)}")
     return odds
+
+
+def _opinion(jury: Jury, names: list[str], data: Data) -> Opinion:
+    if set(jury.contest.names) != set(names):
+        raise InputError(f"the networks tell {jury.contest.names} apart, not {names}; train some for these")
+    return jury.opinion(spectra_of(data))
 
 
 def _evidence(rival: Hypothesis, posterior: Posterior, data: Data) -> Evidence:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from sqwirrel.errors import InputError
 from sqwirrel.learn.cnn import CNN
@@ -71,7 +71,7 @@ def begun(folder: Path, pairs: Pairs, settings: Mapping[str, object]) -> bool:
         if (folder / "estimator.json").exists():
             raise InputError(f"{folder} holds a network that was not trained there; choose another folder")
         return False
-    known = _json(folder / BEGUN)
+    known = json_in(folder / BEGUN)
     told = known if isinstance(known, dict) else {}
     if different := Purpose.from_mapping(known, f"{folder} holds a network").otherwise(purpose_of(pairs)):
         raise InputError(f"{folder} holds a network for {different}; choose another folder")
@@ -98,9 +98,7 @@ def is_finished(folder: Path) -> bool:
 def save(folder: Path, estimator: Estimator, pairs: Pairs, record: Record) -> None:
     """Writes weights.safetensors and estimator.json; each appears whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    part = folder / "weights.part"
-    save_file({name: each.contiguous() for name, each in estimator.state_dict().items()}, part)
-    part.replace(folder / "weights.safetensors")
+    put_weights(folder, estimator)
     known = {
         "kind": kind_of(estimator),
         "members": members_of(estimator),
@@ -132,17 +130,12 @@ def load(folder: Path, pairs: Pairs) -> Estimator:
     """The estimator that `save` wrote, for pairs of the same bins, prior and model; to be used, not to be trained."""
     told = known(folder)
     told.check(pairs, folder)
-    try:
-        weights = load_file(folder / "weights.safetensors")
-    except FileNotFoundError:
-        raise InputError(f"{folder} holds no estimator: weights.safetensors is missing") from None
-    except SafetensorError as error:
-        raise InputError(f"the estimator in {folder} is damaged ({error}); train it again") from None
     kind = KINDS[told.kind]
     empty = (
         kind.sized_for(pairs) if told.members == 0 else Ensemble([NPE.sized_for(pairs) for _ in range(told.members)])
     )
-    return _filled(empty, weights, folder).requires_grad_(requires_grad=False)
+    fill(empty, weights_in(folder), folder)
+    return empty.requires_grad_(requires_grad=False)
 
 
 def kind_of(estimator: Estimator) -> str:
@@ -156,15 +149,32 @@ def members_of(estimator: Estimator) -> int:
     return len(estimator.members) if isinstance(estimator, Ensemble) else 0
 
 
-def _filled(estimator: Estimator, weights: dict[str, Tensor], folder: Path) -> Estimator:
+def put_weights(folder: Path, network: nn.Module) -> None:
+    """Writes weights.safetensors, whole or not at all."""
+    part = folder / "weights.part"
+    save_file({name: each.contiguous() for name, each in network.state_dict().items()}, part)
+    part.replace(folder / "weights.safetensors")
+
+
+def weights_in(folder: Path) -> dict[str, Tensor]:
+    """The weights that were put into a folder."""
     try:
-        estimator.load_state_dict(weights)
+        return load_file(folder / "weights.safetensors")
+    except FileNotFoundError:
+        raise InputError(f"{folder} holds no estimator: weights.safetensors is missing") from None
+    except SafetensorError as error:
+        raise InputError(f"the estimator in {folder} is damaged ({error}); train it again") from None
+
+
+def fill(network: nn.Module, weights: dict[str, Tensor], folder: Path) -> None:
+    """Puts weights from a folder into a network that they fit."""
+    try:
+        network.load_state_dict(weights)
     except RuntimeError as error:
         raise InputError(f"the weights in {folder} do not fit their network ({str(error)[:80]}...)") from None
-    return estimator
 
 
-def _json(file: Path) -> object:
+def json_in(file: Path) -> object:
     """What is in a file of JSON; None if it is none, or not there."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))

@@ -2,20 +2,20 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqwirrel.config.build import Study, model, study
-from sqwirrel.config.sections import Config, Rival
-from sqwirrel.config.several import by_label, parts
+from sqwirrel.config.build import Study
+from sqwirrel.config.sections import Config
+from sqwirrel.config.several import by_label
 from sqwirrel.config.toml import dumps
 from sqwirrel.config.verbs.answers import CONFIG, POSTERIOR, RECORD, infer_into
+from sqwirrel.config.verbs.contending import jury_of
+from sqwirrel.config.verbs.studies import checksum, contenders, named
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior, store
 from sqwirrel.infer.verdict import Hypothesis, Verdict, checked, judged
-from sqwirrel.learn.kept.purpose import digest
 from sqwirrel.record import Record
 from sqwirrel.report import figures
 from sqwirrel.report.content import parameter_rows
@@ -31,54 +31,21 @@ def discriminate_into(folder: Path, config: Config, progress: Progress) -> Verdi
     """
     works = contenders(config)
     odds = checked(list(works), {name: config.rivals[name].odds if name in config.rivals else 1.0 for name in works})
-    posteriors = {}
+    jury, posteriors = jury_of(config, works), {}
     for name, work in works.items():
-        with _named(name):
+        with named(name):
             posteriors[name] = _inferred(
                 folder / name, work, lambda *told, who=name: progress(f"{who}: {told[0]}", *told[1:])
             )
     progress("weighing the evidence", 0, 1)
     rivals = {name: Hypothesis(work.simulator, work.prior) for name, work in works.items()}
-    verdict = judged(rivals, posteriors, next(iter(works.values())).data, odds)
+    verdict = judged(rivals, posteriors, next(iter(works.values())).data, odds, jury)
     put_text(folder / CONFIG, dumps(config, folder))
     seeds = {"infer": config.infer.seed}
     put_text(folder / RECORD, Record.start(seeds=seeds, files=config.files).to_json())
     put_text(folder / "verdict.json", json.dumps(mapping(verdict), indent=1, allow_nan=False) + "\n")
     _draw(folder, verdict, works[verdict.best])
     return verdict
-
-
-def contenders(config: Config) -> dict[str, Study]:
-    """Each model with the data: that of the config itself, under its name, then its rivals.
-
-    What is suggested, or read off the data, for names of the first model that a rival has, too, holds for the rival.
-    """
-    if not config.rivals:
-        raise InputError('the config lacks rivals: give at least one, like [rivals.other] with model = "..."')
-    if (name := model(config).name) in config.rivals:
-        raise InputError(f"[rivals.{name}] has the name of the model of the config; choose another name")
-    for label, rival in config.rivals.items():
-        with _named(label):
-            model(config.model_copy(update={"model": rival.model}))  # what is wrong with it is said first
-    first = study(config.model_copy(update={"rivals": {}}))
-    own, found = {each for one in parts(first.simulator) for each in one.names}, {name: first}
-    for label, rival in config.rivals.items():
-        with _named(label):
-            found[label] = study(_rivalling(config, rival, first.config.prior, own))
-            if _digest(found[label], data=True) != _digest(first, data=True):
-                raise InputError("the data depend on the model (a lattice?); state what they need in the config")
-    return found
-
-
-def _rivalling(config: Config, rival: Rival, known: Mapping[str, Any], own: set[str]) -> Config:
-    """The config of a rival: what `known` says of parameters that it has, too, and what it says itself."""
-    plain = config.model_copy(update={"rivals": {}, "model": rival.model})
-    mine = set(model(plain).names)
-    prior = {name: law for name, law in known.items() if name not in own or name in mine} | rival.prior
-    free = {name: law for name, law in prior.items() if isinstance(law, Mapping)}
-    guesses = tuple({name: value for name, value in each.items() if name in free} for each in config.infer.guess)
-    infer = config.infer.model_copy(update={"guess": tuple(each for each in guesses if each), "estimator": None})
-    return plain.model_copy(update={"prior": prior, "infer": infer})
 
 
 def mapping(verdict: Verdict) -> dict[str, Any]:
@@ -89,6 +56,7 @@ def mapping(verdict: Verdict) -> dict[str, Any]:
         "undecided": verdict.undecided,
         "best": best,
         "rivals": {name: _row(verdict, name) for name in verdict.ranked},
+        **({} if verdict.opinion is None else {"networks": verdict.opinion.mapping()}),
     }
 
 
@@ -119,7 +87,7 @@ def _inferred(folder: Path, work: Study, progress: Progress) -> Posterior:
     """The posterior of a rival: the one that is there if it is finished, and of the same config, data and model."""
     told, inputs = dumps(work.config, folder), folder / "inputs.txt"
     if (folder / POSTERIOR).is_file():
-        same = inputs.is_file() and inputs.read_text(encoding="utf-8") == _digest(work)
+        same = inputs.is_file() and inputs.read_text(encoding="utf-8") == checksum(work)
         if not same or (folder / CONFIG).read_text(encoding="utf-8") != told:
             raise InputError(
                 f"{folder} holds the answer of another config, other data or another model; choose another folder with "
@@ -128,7 +96,7 @@ def _inferred(folder: Path, work: Study, progress: Progress) -> Posterior:
         if _is_complete(known := store.load(folder / POSTERIOR)):
             return known
     folder.mkdir(parents=True, exist_ok=True)
-    put_text(inputs, _digest(work))
+    put_text(inputs, checksum(work))
     posterior, draw = infer_into(folder, work.config, progress)
     if not _is_complete(posterior):
         raise KeyboardInterrupt
@@ -138,26 +106,6 @@ def _inferred(folder: Path, work: Study, progress: Progress) -> Posterior:
 
 def _is_complete(posterior: Posterior) -> bool:
     return all(check.passed for check in posterior.checks if check.name == "complete")
-
-
-def _digest(work: Study, *, data: bool = False) -> str:
-    """Checksum of the numbers that a rival is inferred from; of the `data` alone."""
-    numbers = [
-        [each.intensity, each.error, each.valid, each.measurement.energy, each.measurement.temperature]
-        if isinstance(each, Spectrum)
-        else [each.q, each.energy, each.error]
-        for each in by_label(work.data).values()
-    ]
-    return digest(numbers if data else [numbers, [vars(each) for each in parts(work.simulator)]])
-
-
-@contextmanager
-def _named(name: str) -> Iterator[None]:
-    """What is wrong with a rival is said with its name."""
-    try:
-        yield
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from None
 
 
 def _draw(folder: Path, verdict: Verdict, work: Study) -> None:

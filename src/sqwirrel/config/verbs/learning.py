@@ -8,20 +8,18 @@ from pathlib import Path
 from sqwirrel.config.build import Study, study
 from sqwirrel.config.prior import of_the_data
 from sqwirrel.config.sections import Config
-from sqwirrel.config.several import by_label
 from sqwirrel.config.toml import dumps
+from sqwirrel.config.verbs.contending import train_rivals_into
+from sqwirrel.config.verbs.studies import learnt, to_simulate
 from sqwirrel.errors import InputError
 from sqwirrel.infer.calibration import Calibration, check
 from sqwirrel.learn import checkpoint
 from sqwirrel.learn.npe import NPE, Ensemble
-from sqwirrel.learn.pairs import Pairs, Simulations, simulations
-from sqwirrel.learn.parts import Learnt, Like, experiments_of, parts_of
+from sqwirrel.learn.pairs import Pairs, simulations
 from sqwirrel.learn.proposal import Proposal
 from sqwirrel.learn.train import Effort, History, train
-from sqwirrel.observe import PeakExperiment
 from sqwirrel.record import Record
 from sqwirrel.report import figures
-from sqwirrel.spectra import Spectrum
 from sqwirrel.whole import put_text
 
 Progress = Callable[[str, int, int], None]
@@ -33,11 +31,14 @@ def train_into(folder: Path, config: Config, progress: Progress) -> list[History
     """Simulates, trains, and leaves simulations/, weights.safetensors, estimator.json, config.toml, record.json.
 
     What an interrupted run left is gone on with; what was left of anything else is refused before a file is written.
+    With rivals the networks tell these apart.
     """
+    if config.rivals:
+        return train_rivals_into(folder, config, progress)
     work, section = study(config), config.train
     record = Record.start(seeds={"train": section.seed}, files=config.files)
     _prepare(folder, work, record)
-    if read_off := of_the_data(config.prior, _learnt(work)):
+    if read_off := of_the_data(config.prior, learnt(work)):
         log.warning(
             "the priors of %s are read off this measurement: any other will have other priors, and this network is not "
             "for them; write them out in [prior]",
@@ -60,7 +61,7 @@ def train_into(folder: Path, config: Config, progress: Progress) -> list[History
 
 def _prepare(folder: Path, work: Study, record: Record) -> None:
     """Refuses what does not go with what is in a folder; says what is gone on with, or what is begun."""
-    planned, settings = _planned(work), work.config.train.model_dump()
+    planned, settings = to_simulate(work), work.config.train.model_dump()
     goes_on = checkpoint.begun(folder, planned, settings)
     planned.simulations.check(folder / SIMULATIONS)
     if goes_on:
@@ -115,10 +116,10 @@ def proposal_of(work: Study) -> Proposal | None:
             f"[infer] estimator = '{folder}' holds no estimator.json; make one with sqwirrel train (the path is "
             "relative to the folder of the config)"
         )
-    planned, known = _planned(work), checkpoint.known(folder)
+    planned, known = to_simulate(work), checkpoint.known(folder)
     known.check(planned, folder)
     where = folder / SIMULATIONS
-    kept = simulations(_learnt(work), work.prior, known.rows, known.seed, where, keep=False)
+    kept = simulations(learnt(work), work.prior, known.rows, known.seed, where, keep=False)
     pairs = Pairs(kept, planned.like)
     estimator = checkpoint.load(folder, pairs)
     if not isinstance(estimator, NPE | Ensemble):
@@ -126,33 +127,12 @@ def proposal_of(work: Study) -> Proposal | None:
     return Proposal.of(estimator, pairs)
 
 
-def _planned(work: Study) -> Pairs:
-    """Pairs of a config before any was simulated."""
-    return Pairs(Simulations.none(_learnt(work), work.prior, work.config.train.seed), _like(work))
-
-
-def _learnt(work: Study) -> Learnt:
-    if isinstance(work.simulator, PeakExperiment):
-        raise InputError("networks learn from spectra, and these data are peaks; infer without a network")
-    experiments_of(work.simulator)
-    return work.simulator
-
-
-def _like(work: Study) -> Like | None:
-    """The spectra that say which bins were measured, and how well; none for counts of all bins."""
-    spectra = {label: each for label, each in by_label(work.data).items() if isinstance(each, Spectrum)}
-    counts = [part.is_poisson for part in parts_of(_learnt(work))]
-    if all(counts) and all(bool(each.valid.all()) for each in spectra.values()):
-        return None
-    return work.data if isinstance(work.data, Spectrum) else spectra
-
-
 def _pairs(work: Study, folder: Path, progress: Progress) -> Pairs:
     """Simulations of a config, from a folder where they are there."""
     section = work.config.train
     where, tell = folder / SIMULATIONS, lambda done, total: progress("simulating", done, total)
-    kept = simulations(_learnt(work), work.prior, section.simulations, section.seed, where, tell)
-    return Pairs(kept, _planned(work).like)
+    kept = simulations(learnt(work), work.prior, section.simulations, section.seed, where, tell)
+    return Pairs(kept, to_simulate(work).like)
 
 
 def _staged(progress: Progress, stage: str) -> Callable[[int, int, float], None]:

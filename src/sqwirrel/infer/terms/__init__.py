@@ -17,7 +17,7 @@ Simulator = Part | Joint
 Data = Spectrum | Peaks | Mapping[str, Spectrum | Peaks]
 """What a posterior is of: one measurement, or several by their labels."""
 
-__all__ = ["Data", "PeaksTerm", "Simulator", "SpectrumTerm", "Term", "TermSlope", "terms_of"]
+__all__ = ["Data", "PeaksTerm", "Simulator", "SpectrumTerm", "Term", "TermSlope", "spectra_of", "terms_of"]
 
 
 def terms_of(simulator: Simulator, data: Data) -> tuple[Term, ...]:
@@ -34,6 +34,17 @@ def terms_of(simulator: Simulator, data: Data) -> tuple[Term, ...]:
         raise InputError(f"there are data called '{unknown[0]}' and no experiment for them; there are {known}")
     parts = simulator.experiments.items()
     return tuple(_term(each, given[label], simulator.names_of[label], label) for label, each in parts)
+
+
+def spectra_of(data: Data) -> Spectrum | dict[str, Spectrum]:
+    """The data, none of which are peaks: what networks see."""
+    if isinstance(data, Spectrum):
+        return data
+    given = data if isinstance(data, Mapping) else {"": data}
+    found = {label: each for label, each in given.items() if isinstance(each, Spectrum)}
+    if len(found) < len(given):
+        raise InputError("networks see spectra alone; leave them out where there are peaks")
+    return found
 
 
 def _term(experiment: Part, data: Spectrum | Peaks, names: tuple[str, ...], label: str) -> Term:

@@ -176,6 +176,12 @@ class Committee(nn.Module):
         """Probabilities by every member."""
         return torch.stack([member(x).double().softmax(1) for member in self.members])
 
+    @torch.no_grad()
+    def features(self, x: Image) -> Features:
+        """Those that the first member sees."""
+        known: Tensor = self.members[0].embed(x)  # type: ignore[operator]
+        return known
+
     def probability(self, x: Image) -> Float[Tensor, "batch rival"]:
         """The mean of all."""
         return self.each(x).mean(0)

@@ -1,0 +1,76 @@
+"""Networks that tell the rivals of a config apart: trained into a folder, and asked from there."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from sqwirrel.config.build import Study
+from sqwirrel.config.sections import Config
+from sqwirrel.config.toml import dumps
+from sqwirrel.config.verbs.studies import contenders, learnt, to_simulate
+from sqwirrel.errors import InputError
+from sqwirrel.learn.pairs import Pairs, simulations
+from sqwirrel.learn.rivals import Classifier, Committee, Contest, Jury, kept
+from sqwirrel.learn.train import Effort, History, train
+from sqwirrel.record import Record
+from sqwirrel.whole import put_text
+
+Progress = Callable[[str, int, int], None]
+
+
+def train_rivals_into(folder: Path, config: Config, progress: Progress) -> list[History]:
+    """Simulates every rival, trains a committee, and leaves simulations/NAME/, weights.safetensors, committee.json,
+    config.toml, record.json. What an interrupted run left is gone on with; what was left of others is refused.
+    """
+    section, works = config.train, contenders(config)
+    record = Record.start(seeds={"train": section.seed}, files=config.files)
+    rivals, settings = {name: to_simulate(work) for name, work in works.items()}, section.model_dump()
+    if not kept.begun(folder, rivals, settings):
+        kept.begin(folder, rivals, settings)
+        put_text(folder / "config.toml", dumps(config, folder))
+        put_text(folder / "record.json", record.to_json())
+    contest = Contest.of({name: _simulated(folder, name, work, progress) for name, work in works.items()})
+    members, histories = [], []
+    for k in range(section.members):
+        effort = Effort(section.steps, section.batch, max(1, section.steps // 40), seed=section.seed + k)
+        member = Classifier.sized_for(contest, effort.seed)
+        histories.append(train(member, contest, effort, folder / f"member-{k}", _staged(progress, k)))
+        member.fit_temperature(contest, effort.seed)
+        members.append(member)
+    if not kept.is_finished(folder):
+        seconds = sum(each.seconds for each in histories)
+        kept.save(folder, Committee(members), contest, record.with_seconds(train=seconds))
+    return histories
+
+
+def jury_of(config: Config, works: Mapping[str, Study]) -> Jury | None:
+    """The networks that [discriminate] names, for the data and the rivals of a config. Nothing is written to them."""
+    if config.discriminate.estimator is None:
+        return None
+    folder = Path(config.discriminate.estimator)
+    rivals = {name: to_simulate(work) for name, work in works.items()}
+    found = {}
+    for name, made in kept.made(folder, rivals).items():
+        work, where = works[name], folder / "simulations" / name
+        found[name] = Pairs(
+            simulations(learnt(work), work.prior, made.rows, made.seed, where, keep=False), rivals[name].like
+        )
+    contest = Contest.of(found)
+    return Jury.of(kept.load(folder, contest), contest)
+
+
+def _simulated(folder: Path, name: str, work: Study, progress: Progress) -> Pairs:
+    section, where = work.config.train, folder / "simulations" / name
+
+    def tell(done: int, total: int) -> None:
+        progress(f"simulating {name}", done, total)
+
+    try:
+        made = simulations(learnt(work), work.prior, section.simulations, section.seed, where, tell)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    return Pairs(made, to_simulate(work).like)
+
+
+def _staged(progress: Progress, k: int) -> Callable[[int, int, float], None]:
+    stage = f"training {k + 1}"
+    return lambda done, total, loss: progress(f"{stage}, loss {loss:.2f}" if done == total else stage, done, total)

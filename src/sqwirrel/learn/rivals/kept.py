@@ -1,0 +1,101 @@
+"""Committees on disk: weights (safetensors) and, beside them, what every rival was (JSON). No code runs on loading."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqwirrel.errors import InputError
+from sqwirrel.learn.checkpoint import BEGUN, fill, json_in, purpose_of, put_weights, weights_in
+from sqwirrel.learn.kept.purpose import Purpose
+from sqwirrel.learn.pairs import Pairs
+from sqwirrel.learn.rivals.classifier import Classifier, Committee
+from sqwirrel.learn.rivals.contest import Contest
+from sqwirrel.record import Record
+from sqwirrel.whole import put_text
+
+KNOWN = "committee.json"
+Contenders = Mapping[str, Pairs]
+"""Pairs of every rival by name; those before any was simulated say what they would be of."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """Number and seed of the simulations of a rival."""
+
+    rows: int
+    seed: int
+
+
+def begun(folder: Path, rivals: Contenders, settings: Mapping[str, object]) -> bool:
+    """Whether a folder holds a training for these rivals with these settings, finished or not; others are refused."""
+    known = json_in(folder / BEGUN)
+    if known is None:
+        if (folder / "estimator.json").exists():
+            raise InputError(f"{folder} holds a network that is no committee; choose another folder")
+        return False
+    told = known if isinstance(known, dict) else {}
+    _check(folder, told, rivals)
+    before = told.get("settings", {})
+    if changed := [f"{name} = {before.get(name)}, now {x}" for name, x in settings.items() if before.get(name) != x]:
+        raise InputError(f"{folder} holds a committee that is trained with {'; '.join(changed)}; choose another folder")
+    return True
+
+
+def begin(folder: Path, rivals: Contenders, settings: Mapping[str, object]) -> None:
+    """Notes what is going to be trained, and with what settings."""
+    folder.mkdir(parents=True, exist_ok=True)
+    put_text(folder / BEGUN, json.dumps({"rivals": _purposes(rivals), "settings": dict(settings)}, indent=1) + "\n")
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a folder holds a committee."""
+    return all((folder / name).is_file() for name in (KNOWN, "weights.safetensors"))
+
+
+def save(folder: Path, committee: Committee, contest: Contest, record: Record) -> None:
+    """Writes weights.safetensors and committee.json; each appears whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    put_weights(folder, committee)
+    made = {name: {"rows": len(each), "seed": each.simulations.seed} for name, each in contest.pairs.items()}
+    told = {"rivals": _purposes(contest.pairs), "members": len(committee.members), "simulations": made}
+    put_text(folder / KNOWN, json.dumps({**told, "record": json.loads(record.to_json())}, indent=1) + "\n")
+
+
+def made(folder: Path, rivals: Contenders) -> dict[str, Made]:
+    """What the committee in a folder learnt from; one for other rivals is refused."""
+    told = json_in(folder / KNOWN)
+    if not isinstance(told, dict):
+        raise InputError(
+            f"{folder} holds no committee: {KNOWN} is missing; train one on a config with rivals by sqwirrel train"
+        )
+    _check(folder, told, rivals)
+    try:
+        return {name: Made(int(each["rows"]), int(each["seed"])) for name, each in told["simulations"].items()}
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"the committee in {folder} is damaged ({error}); train it again") from None
+
+
+def load(folder: Path, contest: Contest) -> Committee:
+    """The committee that `save` wrote; to be used, not to be trained."""
+    told = json_in(folder / KNOWN)
+    members = told["members"] if isinstance(told, dict) else 1
+    empty = Committee([Classifier.sized_for(contest) for _ in range(members)])
+    fill(empty, weights_in(folder), folder)
+    return empty.requires_grad_(requires_grad=False)
+
+
+def _purposes(rivals: Contenders) -> dict[str, object]:
+    return {name: purpose_of(each).mapping() for name, each in rivals.items()}
+
+
+def _check(folder: Path, told: Mapping[str, object], rivals: Contenders) -> None:
+    known = told.get("rivals")
+    names = list(known) if isinstance(known, dict) else []
+    if names != list(rivals):
+        raise InputError(f"the committee in {folder} tells {names} apart, not {list(rivals)}; train one for these")
+    for name, each in rivals.items():
+        before = Purpose.from_mapping(known[name] if isinstance(known, dict) else None, f"{folder} holds a committee")
+        now = purpose_of(each)
+        if different := before.otherwise(now):
+            raise InputError(f"the committee in {folder} was trained with {different} of '{name}'; train one for these")
