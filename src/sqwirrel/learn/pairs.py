@@ -17,7 +17,18 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.learn.kept.purpose import Purpose
 from sqwirrel.learn.kept.store import Rows, filled, refuse_others, together
-from sqwirrel.learn.parts import Bins, Learnt, Like, Part, apart, in_a_row, measurements_of, parts_of, signal_of
+from sqwirrel.learn.parts import (
+    Bins,
+    Learnt,
+    Like,
+    Part,
+    apart,
+    in_a_row,
+    measurements_of,
+    parts_of,
+    signal_of,
+    stable_somewhere,
+)
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment
 from sqwirrel.seeds import stream
@@ -225,5 +236,6 @@ def _shard(simulator: Learnt, prior: Prior, seed: int, k: int) -> Rows:
     drawn = prior.sample(SHARD, int(torch.randint(2**62, (), generator=stream(seed, f"shard {k}"))))
     full = torch.stack([column_of(prior, drawn, name) for name in simulator.names], dim=1)
     with torch.no_grad():
-        signal, stable = signal_of(simulator, full)
-    return {"theta": drawn[stable], "signal": signal[stable].float()}
+        first = stable_somewhere(simulator, full)
+        signal, stable = signal_of(simulator, full[first])
+    return {"theta": drawn[first][stable], "signal": signal[stable].float()}
