@@ -165,6 +165,8 @@ def stable_somewhere(simulator: Learnt, theta: Float[Tensor, "row parameter"]) -
 
 def signal_of(simulator: Learnt, theta: Float[Tensor, "row parameter"]) -> tuple[Tensor, Bool[Tensor, " row"]]:
     """The magnetic part of unit scale, as an image, and whether the order is stable in all measurements."""
+    if not len(theta):
+        return in_a_row([torch.zeros(0, *each.shape) for each in measurements_of(simulator)]), torch.ones(0).bool()
     if isinstance(simulator, Experiment):
         found = simulator.signal(theta)
         return found.expected, found.stable
