@@ -6,24 +6,29 @@ tells as much as they do, so nothing is lost. Free besides the constants of a mo
 on the tabulated resolution, and, of each incident energy, scale, flat background and phonons.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from benchmarks.pcsmo_frame import CELL, DATA, ENERGIES, PIXELS, TEMPERATURE, TWIN, WINDOWS
-from sqwirrel.learn.pairs import Simulations, simulations
+from benchmarks.pcsmo_frame import CELL, DATA, ENERGIES, PIXELS, TEMPERATURE, TWIN, WINDOWS, frame
+from sqwirrel.infer.verdict import Hypothesis
+from sqwirrel.learn.pairs import Pairs, Simulations, simulations
+from sqwirrel.learn.parts import apart, measurements_of
+from sqwirrel.learn.rivals import Contest
 from sqwirrel.model import library
 from sqwirrel.model.prior import Fixed, Prior
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe import (
     EllipsoidResolution,
     Experiment,
-    Gaussian,
     Instrument,
     Joint,
     Poisson,
+    Robust,
     TemplateBackground,
     read_covariance,
 )
@@ -33,8 +38,15 @@ RIVALS = ("goodenough", "dimer", "zener")
 SIDE, SAMPLES = PIXELS // 2, 8
 SHARED = ("twin_2", "fwhm_scale")
 NUISANCES = {"twin_2": {"uniform": [0.5, 2.0]}, "fwhm_scale": {"uniform": [0.8, 1.3]}}
-COUNTED = {"scale": {"loguniform": [0.1, 10.0]}, "background": {"uniform": [0.0, 1.0]}}
 LABELS = {f"ei{energy:g}": energy for energy in ENERGIES}
+LEVELS, MEDIAN = 8, 0.789
+"""Levels of intensity that the errors of the measured frame are found at, and the median of chi^2 / 3 for 3 degrees."""
+LEAST, MOST = 0.02, 20.0
+"""Magnetic counts a bin that networks learn from, on average over a frame."""
+FURTHER = ("JF2", "JF3")
+Law = dict[str, list[float]] | float
+Linear = Callable[[str, str], Law]
+"""The law of a kind of amplitude (scale, background, background_measured) at an incident energy."""
 MIRRORS: tuple[tuple[int, ...], ...] = ((), (0,), (1,), (0, 1))
 
 
@@ -76,16 +88,14 @@ def simulator(name: str, *, counts: bool = True, of: SpinModel | None = None) ->
             resolution,
             flux_factor=True,
             background=TemplateBackground(phonons(where)),
-            counting=Poisson() if counts else Gaussian(),
+            counting=Poisson() if counts else Robust(),
         )
         shared = next(iter(parts.values())).amplitudes if parts else None
         parts[label] = Experiment(of or model(name), where, instrument, samples=SAMPLES, twins=TWIN, shared=shared)
     return Joint(parts, shared=SHARED)
 
 
-def prior(
-    name: str, linear: Callable[[str, str], dict[str, list[float]] | float], of: SpinModel | None = None
-) -> Prior:
+def prior(name: str, linear: Linear, of: SpinModel | None = None) -> Prior:
     """What is thought of a rival; `linear` says it of each kind of amplitude (scale, background, background_measured),
     and each incident energy.
     """
@@ -100,6 +110,95 @@ def simulated(name: str, folder: Path, rows: int, seed: int) -> Simulations:
     """At least so many stable draws; kept in the folder. Amplitudes are for others to say: see `counted`, `like`."""
     everywhere = prior(name, lambda *_: {"uniform": [0.5, 1.5]})
     return simulations(simulator(name), everywhere, rows, seed, folder / f"{name}-{seed}")
+
+
+def levels(made: Simulations) -> dict[str, float]:
+    """Usual mean signal of each incident energy, at unit scale."""
+    pieces = apart(made.signal, measurements_of(made.simulator))
+    return {k: float(x.double().mean((1, 2)).log().mean().exp()) for k, x in zip(LABELS, pieces, strict=True)}
+
+
+def counted(kind: str, label: str, level: Mapping[str, float], mean: float | None = None) -> Law:
+    """Magnetic counts a bin from `LEAST` to `MOST`, or with this mean and backgrounds of up to as much."""
+    if kind == "scale":
+        return {"loguniform": [LEAST / level[label], MOST / level[label]]} if mean is None else mean / level[label]
+    return {"loguniform": [0.01, 1.0]} if mean is None else {"loguniform": [min(0.01, mean / 10), mean]}
+
+
+def as_measured(kind: str, label: str, level: Mapping[str, float], data: Mapping[str, Spectrum]) -> Law:
+    """Scales and backgrounds round what the measured frame has of each incident energy."""
+    spectrum = data[label]
+    mean = float(spectrum.intensity[spectrum.valid].mean())
+    if kind == "scale":
+        return {"loguniform": [0.3 * mean / level[label], 1.5 * mean / level[label]]}
+    return {"uniform": [0.0, 0.5 * mean]}
+
+
+def wide(kind: str, label: str, data: Mapping[str, Spectrum]) -> Law:
+    """The same for inference, three decades of scale."""
+    spectrum = data[label]
+    mean = float(spectrum.intensity[spectrum.valid].mean())
+    return {"loguniform": [3.0 * mean, 3000.0 * mean]} if kind == "scale" else {"uniform": [-0.5 * mean, 1.0 * mean]}
+
+
+def contest(made: Mapping[str, Simulations], law: Linear, like: Mapping[str, Spectrum] | None = None) -> Contest:
+    """A contest of simulations with other laws of their amplitudes: counts, or spectra measured like some."""
+    return Contest.of({name: pairs(name, each, law, like) for name, each in made.items()})
+
+
+def pairs(name: str, made: Simulations, law: Linear, like: Mapping[str, Spectrum] | None) -> Pairs:
+    """Those of one rival."""
+    seen = made.simulator if like is None else simulator(name, counts=False)
+    return Pairs(replace(made, simulator=seen, prior=prior(name, law)), like)
+
+
+def hypotheses(data: Mapping[str, Spectrum]) -> dict[str, Hypothesis]:
+    """The rivals, Goodenough without JF2 and JF3, and dimers with them, for data that were measured."""
+    found = {}
+    for name in (*RIVALS, "goodenough_nearest", "dimer_further"):
+        of = library.load("pcsmo_goodenough") if name == "goodenough_nearest" else None
+        own = prior(name, lambda kind, label: wide(kind, label, data), of)
+        if of is not None:
+            own = Prior(**{k: x for k, x in own.free.items() if k not in FURTHER}, **dict.fromkeys(FURTHER, Fixed(0.0)))
+        found[name] = Hypothesis(simulator(name, counts=False, of=of), own)
+    return found
+
+
+def measured() -> dict[str, Spectrum]:
+    """The measured frame without hot pixels, folded, with errors from the scatter of its mirror images."""
+    return {label: folded(each.despiked()) for label, each in zip(LABELS, frame(), strict=True)}
+
+
+def folded(spectrum: Spectrum) -> Spectrum:
+    """The mean of the mirror images of every pixel that has two or more; the frame came without errors.
+
+    Scatter of so few says little of one pixel. So the law of the variance, as a function of the mean over 3 x 3 pixels,
+    is taken from medians of all pixels with four images (median of chi^2 of 3 degrees of freedom); where that mean is
+    less than half of what is usual, as where negative intensities were cut off, from there.
+    """
+    values, valid = (
+        torch.stack([x.reshape(PIXELS, PIXELS, -1).flip(axes) for axes in MIRRORS])[:, SIDE:, SIDE:]
+        for x in (spectrum.intensity, spectrum.valid.double())
+    )
+    n = valid.sum(0)
+    mean = (values * valid).sum(0) / n.clamp(min=1)
+    scatter = (((values - mean) * valid) ** 2).sum(0) / (n - 1).clamp(min=1)
+    near = smoothed(mean * n) / smoothed(n).clamp(min=1e-9)
+    usual = near[n > 1].median()
+    all_four = (n == len(MIRRORS)) & (near > usual / 2)
+    edges = near[all_four].quantile(torch.linspace(0, 1, LEVELS + 1, dtype=torch.float64))
+    level = torch.bucketize(near, edges[1:-1])
+    law = torch.stack([scatter[all_four & (level == k)].median() for k in range(LEVELS)]) / MEDIAN
+    error = (law[level] / n.clamp(min=1)).sqrt()
+    where, ok = measurement(float(spectrum.measurement.incident_energy or 0.0)), n > 1
+    flat = [x.reshape(SIDE * SIDE, WINDOWS) for x in (torch.where(ok, mean, 0.0), error, ok)]
+    return Spectrum.from_arrays(flat[0], flat[1], where, valid=flat[2])
+
+
+def smoothed(x: Float[Tensor, "row column window"]) -> Float[Tensor, "row column window"]:
+    """Mean over 3 x 3 pixels of a window."""
+    mean = torch.nn.functional.avg_pool2d(x.movedim(-1, 0)[:, None], 3, 1, 1, count_include_pad=False)
+    return mean[:, 0].movedim(0, -1)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from sqwirrel.learn.train import held_rows
 from sqwirrel.spectra import Measurement, QGrid, QPoints
 
 WIDTHS = (24, 48)
-SHORTEST = 16
+SHORTEST = 8
 """Sides are halved by a convolution as long as they stay this long."""
 MOMENTS = 512
 """Images whose moments standardise all."""
@@ -39,7 +39,8 @@ class PooledEmbedding(Embedding):
     """Features of every place of a map, or of several, averaged over the places that were measured.
 
     `groups` are the numbers of the bins (point by point, each at all its energies) as planes of one shape. Every plane
-    is seen by the same convolutions, with a bias of its own; two channels say where in it a pixel is.
+    is seen by the same convolutions, with a bias of its own; two channels say where in it a pixel is. What is found is
+    weighted by a `gate`, one number a feature and place, as rivals differ in where they have intensity.
     """
 
     def __init__(self, groups: Sequence[Int[Tensor, "_ _ _"]]) -> None:
@@ -58,6 +59,9 @@ class PooledEmbedding(Embedding):
             channels, gone = width, [by * further for by, further in zip(gone, step, strict=True)]
         self.first, self.rest = layers[0], nn.Sequential(*layers[1:], nn.Conv2d(channels, FEATURES, 1), nn.SiLU())
         self.bias = nn.ParameterList(nn.Parameter(torch.zeros(len(group), WIDTHS[0], 1, 1)) for group in groups)
+        sides = [[-(-side // by) for side, by in zip(group.shape[1:], gone, strict=True)] for group in groups]
+        gates = [torch.ones(len(group), FEATURES, *side) for group, side in zip(groups, sides, strict=True)]
+        self.gate = nn.ParameterList(nn.Parameter(each) for each in gates)
 
     @property
     def groups(self) -> list[Int[Tensor, "_ _ _"]]:
@@ -73,7 +77,8 @@ class PooledEmbedding(Embedding):
     def at(self, x: Image) -> list[Places]:
         """Features of every place, group by group, and what share of them all it is: 0 where nothing was measured."""
         even, valid = (x.flatten(2) - self.mean) / self.spread, x.flatten(2)[:, 2]
-        features = [self._of(even[..., order], bias) for order, bias in zip(self.groups, self.bias, strict=True)]
+        each = zip(self.groups, self.bias, self.gate, strict=True)
+        features = [gate * self._of(even[..., order], bias) for order, bias, gate in each]
         pairs = zip(self.groups, features, strict=True)
         weight = [_cover(valid[:, order], found.shape[-2:]) for order, found in pairs]
         total = torch.stack([each.sum((1, 2, 3)) for each in weight]).sum(0).clamp(min=1e-6)[:, None, None, None]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from sqwirrel.learn.embed import Image
 from sqwirrel.learn.parts import Like
 from sqwirrel.learn.proposal import REFERENCE, Familiar
 from sqwirrel.learn.rivals.classifier import Committee
@@ -58,7 +59,11 @@ class Jury:
     def opinion(self, data: Like) -> Opinion:
         """Of a measurement, or of several by their labels."""
         x = next(iter(self.contest.pairs.values())).image(data)
-        far = self.familiar.distances(self.committee.features(x).double(), x[:, 0].flatten(1))
-        share = (1 + (self.usual >= far).sum(0)) / (1 + len(self.usual))
         probability = dict(zip(self.contest.names, self.committee.probability(x)[0].tolist(), strict=True))
-        return Opinion(probability, float(self.committee.disagreement(x)), min(1.0, 2 * float(share.min())))
+        return Opinion(probability, float(self.committee.disagreement(x)), float(self.likelier(x)))
+
+    def likelier(self, x: Image) -> Float[Tensor, " batch"]:
+        """Probability that a simulated spectrum is at least as strange as each of these images."""
+        far = self.familiar.distances(self.committee.features(x).double(), x[:, 0].flatten(1))
+        share = (1 + (self.usual >= far[:, None]).sum(1)) / (1 + len(self.usual))
+        return (2 * share.amin(1)).clamp(max=1.0).double()

@@ -1,0 +1,257 @@
+"""Which model of Pr(Ca0.9Sr0.1)2Mn2O7: networks on simulated frames and on the measured one, evidence beside them.
+
+    python -m benchmarks.pcsmo_discrimination --json FILE [--quick] [--folder DIR] [--rows 2000] [--held 2000]
+
+Goodenough, dimer and Zener polaron on the folded frame (`pcsmo_rivals`), stable draws of the priors of the original
+study. Two contests from the same simulations: `counts`, frames counted at 480 to 480 000 magnetic counts; `measured`,
+frames with the coverage and the errors of the measured one, robust noise. In each a committee of networks is trained.
+Reported: on held-out simulations of each model, by counts, accuracy, expected calibration error, Brier score, and the
+share of wrong answers above 99 %, three-way and Goodenough against dimer; for the measured frame, and frames unlike
+any of these models, probabilities, disagreement, and how likely a simulated frame is as strange; and the evidence of
+these models, of Goodenough without and dimer with further couplings, for the measured frame.
+
+Simulations, weights and posteriors are kept in DIR and not made again.
+"""
+
+import argparse
+import json
+import math
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from benchmarks import pcsmo_rivals as rivals
+from benchmarks.pcsmo_frame import DATA
+from sqwirrel.infer import Settings, infer, store
+from sqwirrel.infer.verdict import Verdict, judged
+from sqwirrel.learn.rivals import Classifier, Committee, Contest, Jury
+from sqwirrel.learn.train import Effort, train
+from sqwirrel.record import Record
+from sqwirrel.spectra import Spectrum
+
+TRAINED, HELD_OUT = 1, 20261150
+"""Seeds of the simulations that are learnt from, and of those that are judged; nobody had looked at the latter."""
+COUNTS = (2_000, 5_000, 20_000, 100_000)
+BINS = 24_000
+SURE = 0.99
+QUICK, FULL = (
+    {"rows": 32, "held": 32, "steps": 10, "members": 1},
+    {"rows": 2000, "held": 2000, "steps": 900, "members": 2},
+)
+SETTINGS = Settings(screen=128, starts=4, draws=400, rounds=2)
+
+
+def main() -> None:
+    """Runs the benchmark, prints the result, and writes the JSON if asked for."""
+    parser = argparse.ArgumentParser(description="Which model of PCSMO.")
+    parser.add_argument("--json", type=Path, help="file for the result")
+    parser.add_argument("--quick", action="store_true", help="few simulations, a few steps, no evidence")
+    parser.add_argument("--folder", type=Path, help="where simulations, networks and posteriors are kept")
+    for name, value in FULL.items():
+        parser.add_argument(f"--{name}", type=int, default=value)
+    options = parser.parse_args()
+    if not DATA.exists():
+        raise SystemExit("pcsmo_discrimination needs ../shared/data/pcsmo, which is not here: nothing was run")
+    sizes = QUICK if options.quick else {name: getattr(options, name) for name in FULL}
+    with tempfile.TemporaryDirectory() as scratch:
+        result = run(options.folder or Path(scratch), sizes, quick=options.quick)
+    print(json.dumps({key: value for key, value in result.items() if key != "record"}, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def run(folder: Path, sizes: dict[str, int], *, quick: bool) -> dict[str, Any]:
+    """Both contests, and the evidence."""
+    clock, record = time.perf_counter(), Record.start(seeds={"train": TRAINED, "held out": HELD_OUT})
+    made, held = (
+        {name: rivals.simulated(name, folder, sizes[which], seed) for name in rivals.RIVALS}
+        for which, seed in (("rows", TRAINED), ("held", HELD_OUT))
+    )
+    told(f"simulated, {time.perf_counter() - clock:.0f} s")
+    level, data = rivals.levels(made["goodenough"]), rivals.measured()
+    counted = rivals.contest(made, lambda kind, label: rivals.counted(kind, label, level))
+    committee, cost = trained(counted, folder / "counts", sizes)
+    jury, _ = measured_jury(made, data, level, folder / "measured", sizes)
+    found: dict[str, Any] = {
+        "benchmark": "pcsmo_discrimination",
+        "quick": quick,
+        "sizes": sizes,
+        "stable": {name: each.stable for name, each in made.items()},
+        "network": cost,
+        "by_counts": by_counts(committee, held, level),
+        **on_measured(jury, held, data, level),
+        "threads": torch.get_num_threads(),
+        "record": json.loads(record.to_json()),
+    }
+    if not quick:
+        found |= evidence(folder, data, jury)
+    return found
+
+
+def trained(contest: Contest, folder: Path, sizes: dict[str, int]) -> tuple[Committee, dict[str, Any]]:
+    """A committee, and what it cost."""
+    members, seconds = [], []
+    for k in range(sizes["members"]):
+        member = Classifier.sized_for(contest, k)
+        effort = Effort(steps=sizes["steps"], batch=32, every=max(1, sizes["steps"] // 18), seed=k)
+        history = train(member, contest, effort, folder / f"member-{k}", lambda *step: told(f"{folder.name} {step}"))
+        member.fit_temperature(contest, k)
+        members.append(member)
+        seconds.append(history.seconds)
+    size = sum(each.numel() for each in members[0].parameters())
+    return Committee(members), {"parameters": size, "members": len(members), "training_minutes": sum(seconds) / 60}
+
+
+def measured_jury(
+    made: dict[str, Any], data: dict[str, Spectrum], level: dict[str, float], folder: Path, sizes: dict[str, int]
+) -> tuple[Jury, Contest]:
+    """Networks for frames that were measured like the one that was."""
+    contest = rivals.contest(made, lambda kind, label: rivals.as_measured(kind, label, level, data), data)
+    return Jury.of(trained(contest, folder, sizes)[0], contest), contest
+
+
+def by_counts(committee: Committee, held: dict[str, Any], level: dict[str, float]) -> dict[str, Any]:
+    """Held-out frames at some counts, and without noise at the highest that were learnt from."""
+    found = {}
+    for n in (*COUNTS, rivals.MOST * BINS):
+        contest = rivals.contest(held, lambda kind, label, n=n: rivals.counted(kind, label, level, n / BINS))
+        p, truth = asked(committee, contest, clean=n not in COUNTS)
+        pair = truth < 2
+        both = p[pair][:, :2] / p[pair][:, :2].sum(1, keepdim=True)
+        found[f"{n:.0f}" if n in COUNTS else "without noise"] = {
+            "three": scores(p, truth),
+            "goodenough or dimer": scores(both, truth[pair]),
+        }
+    return found
+
+
+def asked(committee: Committee, contest: Contest, *, clean: bool = False) -> tuple[Tensor, Tensor]:
+    """Probabilities of every held-out frame, and which model made it."""
+    p, truth = [], []
+    for k in range(math.ceil(len(contest) / 200)):
+        batch = contest.batch(200, HELD_OUT, f"judged {k}")
+        p.append(committee.probability(batch.clean if clean else batch.x))
+        truth.append(batch.rival)
+    return torch.cat(p), torch.cat(truth)
+
+
+def scores(p: Float[Tensor, "frame rival"], truth: Tensor) -> dict[str, float]:
+    """Accuracy, expected calibration error (15 bins of the largest probability), Brier score, and wrong beyond 99 %."""
+    sure, answer = p.max(1)
+    right = (answer == truth).double()
+    bins = (sure * 15).long().clamp(max=14)
+    ece = sum(abs(float((right - sure)[bins == k].sum())) for k in range(15)) / len(p)
+    one_hot = torch.nn.functional.one_hot(truth, p.shape[1])
+    wrong = (sure > SURE) & (right == 0)
+    return {
+        "n": len(p),
+        "accuracy": float(right.mean()),
+        "ece": ece,
+        "brier": float(((p - one_hot) ** 2).sum(1).mean()),
+        "false_decisive": float(wrong.double().mean()),
+        "decisive": float((sure > SURE).double().mean()),
+    }
+
+
+def on_measured(jury: Jury, held: dict[str, Any], data: dict[str, Spectrum], level: dict[str, float]) -> dict[str, Any]:
+    """The measured frame, held-out ones like it, and strange ones."""
+    contest = rivals.contest(held, lambda kind, label: rivals.as_measured(kind, label, level, data), data)
+    p, truth = asked(jury.committee, contest)
+    usual = [jury.likelier(contest.batch(200, HELD_OUT, f"judged {k}").x) for k in range(math.ceil(len(contest) / 200))]
+    inside = torch.cat(usual)
+    strange = {name: jury.opinion(each) for name, each in strange_frames(data).items()}
+    return {
+        "like_measured": scores(p, truth),
+        "measured": jury.opinion(data).mapping(),
+        "rejected_inside": float((inside < 0.001).double().mean()),
+        "strange": {name: each.mapping() for name, each in strange.items()},
+    }
+
+
+def strange_frames(data: dict[str, Spectrum]) -> dict[str, dict[str, Spectrum]]:
+    """Frames that none of these models made, scaled to the mean of the measured one."""
+    rng, found = np.random.default_rng(1), {}
+    for name in ("fraken-data-norm", "fraken-data-unnorm", "cleaned-20"):
+        found[name] = as_frame(np.load(DATA / f"{name}.npy"), data)
+    everywhere = {label: each.intensity.numpy() for label, each in data.items()}
+    found["noise"] = like(data, {k: rng.permuted(x, axis=None) for k, x in everywhere.items()})
+    found["planes in another order"] = like(data, {k: x[:, rng.permutation(x.shape[1])] for k, x in everywhere.items()})
+    found["energies mixed up"] = like(data, dict(zip(data, list(everywhere.values())[::-1], strict=True)))
+    return found
+
+
+def as_frame(values: np.ndarray, data: dict[str, Spectrum]) -> dict[str, Spectrum]:
+    """An array of the frame's shape, folded."""
+    tiles = np.nan_to_num(values).reshape(6, 40, 10, 40).transpose(0, 1, 3, 2)
+    quarter = [np.mean([np.flip(tile, axes) for axes in rivals.MIRRORS], axis=0)[20:, 20:] for tile in tiles]
+    return like(data, {label: each.reshape(400, 10) for label, each in zip(data, quarter, strict=True)})
+
+
+def like(data: dict[str, Spectrum], values: dict[str, np.ndarray]) -> dict[str, Spectrum]:
+    """Other intensities on the bins of the data, with their mean."""
+    found = {}
+    for label, spectrum in data.items():
+        new = torch.from_numpy(np.ascontiguousarray(values[label], dtype=float))
+        new = new * (spectrum.intensity[spectrum.valid].mean() / new[spectrum.valid].mean().clamp(min=1e-9))
+        found[label] = Spectrum.from_arrays(new, spectrum.error, spectrum.measurement, valid=spectrum.valid)
+    return found
+
+
+def evidence(folder: Path, data: dict[str, Spectrum], jury: Jury) -> dict[str, Any]:
+    """Posteriors of the rivals for the measured frame, and what they are worth."""
+    hypotheses, posteriors = {}, {}
+    for name, hypothesis in rivals.hypotheses(data).items():
+        clock, file = time.perf_counter(), folder / "evidence" / f"{name}.h5"
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            store.save(file, infer(hypothesis.simulator, hypothesis.prior, data, SETTINGS))
+        hypotheses[name], posteriors[name] = hypothesis, store.load(file)
+        told(f"{name} {time.perf_counter() - clock:.0f} s")
+        told(str(posteriors[name]))
+    verdict = judged(hypotheses, posteriors, data)
+    told(str(verdict))
+    three = {name: hypotheses[name] for name in rivals.RIVALS}
+    both = judged(three, {name: posteriors[name] for name in three}, data, jury=jury)
+    return {"evidence": described(verdict), "verdict": both.undecided or both.best, "log_bayes": factors(both)}
+
+
+def described(verdict: Verdict) -> dict[str, Any]:
+    """Evidence and parameters of each rival."""
+    return {
+        name: {
+            "log_evidence": [verdict.evidence[name].log, verdict.evidence[name].error],
+            "probability": verdict.probability[name],
+            "deviance_per_bin": verdict.posteriors[name].deviance_per_bin,
+            "apart": None if name == verdict.best else verdict.apart(name),
+            "abstains": verdict.posteriors[name].abstains,
+            "failed": [check.name for check in verdict.posteriors[name].checks if not check.passed],
+            "seconds": verdict.posteriors[name].seconds,
+            "parameters": {
+                row.name: [row.median, *row.interval95]
+                for row in verdict.posteriors[name].summary()
+                if row.unit == "meV"
+            },
+        }
+        for name in verdict.ranked
+    }
+
+
+def factors(verdict: Verdict) -> dict[str, list[float]]:
+    """Logarithms of Bayes factors of the best, with their errors."""
+    return {f"{verdict.best} - {name}": list(verdict.log_bayes(name)) for name in verdict.ranked[1:]}
+
+
+def told(words: str) -> None:
+    """To the log."""
+    print(time.strftime("%H:%M:%S"), words, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
