@@ -16,6 +16,7 @@ from sqwirrel.explain.networks.places import (
     answers,
     averaged,
     blurred,
+    is_told,
     layers,
     measured,
     on_bins,
@@ -140,7 +141,7 @@ def _held(values: Values, largest: float) -> Values:
 @dataclass(frozen=True, eq=False)
 class Health:
     """Of the filters of a layer: how much their answers vary from image to image, relative to the median filter; and
-    the cosine between their weights now and before training.
+    the cosine between their weights, on channels that say anything, now and before training.
     """
 
     variation: Float32[Tensor, " unit"]
@@ -168,7 +169,8 @@ def health(classifier: Classifier, x: Image, seed: int) -> dict[str, Health]:
     for name, (convolution, passing) in layers(embed).items():
         with torch.no_grad():
             variation = torch.minimum(*(_variation(answers(embed, x, each)) for each in (convolution, passing)))
-            now, then = (each.weight.flatten(1) for each in (convolution, before[name][0]))
+            told = is_told(embed, x, convolution)
+            now, then = (each.weight[:, told].flatten(1) for each in (convolution, before[name][0]))
             found[name] = Health(variation, torch.nn.functional.cosine_similarity(now, then))
     return found
 

@@ -81,11 +81,10 @@ def seen(embed: Embedding, x: Image) -> Seen:
     """What a network sees at the places of images."""
     with_places = pictured(embed)
     convolution, last = list(with_places.rest.children())[-2:]
-    before: list[Pictures] = []
-    with _Listening(convolution, before, len(x)):
+    with _Listening(convolution, len(x)) as heard:
         groups = [with_places.at(x)]
     features, share = (torch.cat(parts, -1) for parts in zip(*(_side_by_side(*each) for each in groups), strict=True))
-    told = torch.cat([each.movedim(2, 1).flatten(2) for each in before], -1)
+    told = torch.cat([each.movedim(2, 1).flatten(2) for each in heard.answers], -1)
     shapes = [tuple(share.shape[1:]) for _, share in groups]
     return Seen(features, share, told, last, shapes, orders(embed))
 
@@ -95,19 +94,23 @@ def _side_by_side(features: Pictures, share: Float32[Tensor, "batch plane row co
 
 
 class _Listening:
-    """Keeps what a layer answers, one entry a group, as long as it is open."""
+    """What a layer is told and answers, one entry a group, as long as it is open."""
 
-    def __init__(self, layer: nn.Module, found: list[Pictures], batch: int) -> None:
-        self.layer, self.found, self.batch = layer, found, batch
+    def __init__(self, layer: nn.Module, batch: int) -> None:
+        self.layer, self.batch = layer, batch
+        self.inputs: list[Pictures] = []
+        self.answers: list[Pictures] = []
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "_Listening":
         self.handle = self.layer.register_forward_hook(self._keep)
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.handle.remove()
 
-    def _keep(self, _layer: nn.Module, _inputs: object, answer: Tensor) -> None:
-        self.found.append(answer.reshape(self.batch, -1, *answer.shape[1:]))
+    def _keep(self, _layer: nn.Module, inputs: tuple[Tensor, ...], answer: Tensor) -> None:
+        for each, kept in ((inputs[0], self.inputs), (answer, self.answers)):
+            kept.append(each.reshape(self.batch, -1, *each.shape[1:]))
 
 
 def layers(embed: Embedding) -> dict[str, tuple[nn.Conv2d, nn.Module]]:
@@ -121,10 +124,16 @@ def layers(embed: Embedding) -> dict[str, tuple[nn.Conv2d, nn.Module]]:
 
 def answers(embed: Embedding, x: Image, layer: nn.Module) -> list[Pictures]:
     """What a layer answers to images, one entry for every group of pictures."""
-    found: list[Pictures] = []
-    with _Listening(layer, found, len(x)):
+    with _Listening(layer, len(x)) as heard:
         embed(x)
-    return found
+    return heard.answers
+
+
+def is_told(embed: Embedding, x: Image, layer: nn.Module) -> Bool[Tensor, " channel"]:
+    """Which channels of what a layer sees are not always 0: training leaves weights on the others alone."""
+    with _Listening(layer, len(x)) as heard:
+        embed(x)
+    return torch.stack([each.abs().amax((0, 1, 3, 4)) for each in heard.inputs]).amax(0) > 0
 
 
 def measured(x: Image) -> Bool[Tensor, "batch point energy"]:
