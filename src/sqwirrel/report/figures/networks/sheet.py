@@ -75,10 +75,7 @@ class Plane:
         if (count := len(self.ticks[0])) in (2, 3):
             names = self.ticks[1] if count == 2 else [name.replace(" ", "\n") for name in self.ticks[1]]
             axes.set_xticks(self.ticks[0], names)
-            labels = axes.get_xticklabels()
-            for label, side in ((labels[0], "left"), (labels[-1], "right")):
-                label.set_horizontalalignment(side)
-        axes.tick_params(labelsize=6.5)
+        axes.tick_params(labelsize=6)
 
     def ends(self) -> tuple[str, str]:
         """What the two axes are and where they end, in words."""
