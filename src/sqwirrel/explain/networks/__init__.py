@@ -18,6 +18,7 @@ from sqwirrel.explain.networks.places import tiles, untrained
 from sqwirrel.explain.networks.trust import (
     Curve,
     Mislabelled,
+    by_chance,
     deletion,
     insertion,
     kinship,
@@ -40,6 +41,7 @@ __all__ = [
     "as_image",
     "atlas",
     "attribution",
+    "by_chance",
     "deletion",
     "features_of",
     "first_filters",

@@ -24,7 +24,8 @@ VALID = 2
 """The channel of an image that says what was measured."""
 Values = Float32[Tensor, "batch point energy"]
 Flat = Float32[Tensor, "batch place"]
-Pictures = Float32[Tensor, "batch plane channel row column"]
+Pictures = Float32[Tensor, "batch _plane _filter _row _column"]
+Order = Int[Tensor, "_plane _row _column"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,7 @@ class Seen:
     before: Float32[Tensor, "batch feature place"]
     last: nn.Module
     shapes: Sequence[tuple[int, ...]]
-    orders: Sequence[Int[Tensor, "plane row column"]]
+    orders: Sequence[Order]
 
     def laid(self, values: Flat, valid: Bool[Tensor, "batch point energy"]) -> Values:
         """Values of places on the bins: each evenly over the measured ones that it covers, so that sums are kept."""
@@ -69,7 +70,7 @@ def pictured(embed: Embedding) -> PooledEmbedding:
     return embed
 
 
-def orders(embed: Embedding) -> list[Int[Tensor, "plane row column"]]:
+def orders(embed: Embedding) -> list[Order]:
     """The numbers of the bins as pictures, of every group; single points are pictures of one bin."""
     if isinstance(embed, PooledEmbedding):
         return [embed.order]
@@ -89,7 +90,7 @@ def seen(embed: Embedding, x: Image) -> Seen:
     return Seen(features, share, told, last, shapes, orders(embed))
 
 
-def _side_by_side(features: Pictures, share: Float32[Tensor, "batch plane row column"]) -> tuple[Tensor, Tensor]:
+def _side_by_side(features: Pictures, share: Float32[Tensor, "batch _plane _row _column"]) -> tuple[Tensor, Tensor]:
     return features.movedim(2, 1).flatten(2), share.flatten(1)
 
 
@@ -129,7 +130,7 @@ def answers(embed: Embedding, x: Image, layer: nn.Module) -> list[Pictures]:
     return heard.answers
 
 
-def is_told(embed: Embedding, x: Image, layer: nn.Module) -> Bool[Tensor, " channel"]:
+def is_told(embed: Embedding, x: Image, layer: nn.Module) -> Bool[Tensor, " input"]:
     """Which channels of what a layer sees are not always 0: training leaves weights on the others alone."""
     with _Listening(layer, len(x)) as heard:
         embed(x)
@@ -192,7 +193,7 @@ def blurred(embed: Embedding, values: Values) -> Values:
 
 def on_bins(
     embed: Embedding, found: Sequence[Pictures], shape: tuple[int, int]
-) -> Float32[Tensor, "batch channel point energy"]:
+) -> Float32[Tensor, "batch filter point energy"]:
     """Answers of a layer at its places as values of the bins that each place covers."""
     flat = torch.zeros(*found[0].shape[:1], found[0].shape[2], prod(shape))
     for part, order in zip(found, orders(embed), strict=True):
@@ -202,7 +203,7 @@ def on_bins(
     return flat.reshape(*flat.shape[:2], *shape)
 
 
-def averaged(embed: Embedding, x: Image, found: Sequence[Pictures]) -> Float32[Tensor, "batch channel"]:
+def averaged(embed: Embedding, x: Image, found: Sequence[Pictures]) -> Float32[Tensor, "batch filter"]:
     """Answers of a layer, averaged over all that was measured."""
     sums, weights = torch.zeros(len(x), found[0].shape[2]), torch.zeros(len(x), 1)
     for part, order in zip(found, orders(embed), strict=True):

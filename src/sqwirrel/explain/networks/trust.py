@@ -5,6 +5,7 @@ learnt random labels, would draw as well says nothing of what was learnt (J. Ade
 Maps (2018), arXiv:1810.03292). Deletion and insertion: V. Petsiuk, A. Das, K. Saenko, RISE (2018), arXiv:1806.07421.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.explain.networks.attribution import Contrast, attribution
-from sqwirrel.explain.networks.places import Values, measured, usual
+from sqwirrel.explain.networks.places import Values, measured, untrained, usual
 from sqwirrel.learn.embed import Image
 from sqwirrel.learn.rivals import Classifier, Contest, Labelled
 from sqwirrel.seeds import stream
@@ -98,8 +99,8 @@ def kinship(
 ) -> Float[Tensor, " batch"]:
     """Spearman's rank correlation, bin by bin, of what speaks for `one` against `other` in each image for two networks.
 
-    For a network and one with other weights (`untrained`), or one that learnt from `Mislabelled`, it must be near 0;
-    for two that learnt the same apart, well above.
+    For a network and those with other weights (`untrained`), or one that learnt from `Mislabelled`, it must scatter
+    round 0, by several tenths for single networks; for two that learnt the same apart it must be well above.
     """
     maps = [attribution(network, x, one, other, method) for network in networks]
     valid = measured(x)
@@ -109,6 +110,17 @@ def kinship(
 
 def _each(valid: Bool[Tensor, "point energy"]) -> Int[Tensor, "one bin"]:
     return torch.arange(int(valid.sum()))[None]
+
+
+def by_chance(
+    classifier: Classifier, score: Callable[[Classifier], float], n: int = 8, seed: int = 0
+) -> Float[Tensor, " network"]:
+    """The same score of `n` networks with weights drawn anew.
+
+    Maps are smooth, so that those of a single random network often resemble any other: .4 is a usual rank correlation,
+    of either sign, for 30 tiles. A score means something if it is beyond all of these.
+    """
+    return torch.tensor([score(untrained(classifier, seed + k)) for k in range(n)], dtype=torch.float64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,7 +36,7 @@ Colours = tuple[Colormap, Normalize]
 class Plane:
     """Two axes to draw on (edges and labels), named ticks of the first, and what was averaged over."""
 
-    edges: tuple[Float[np.ndarray, " edge"], Float[np.ndarray, " edge"]]
+    edges: tuple[Float[np.ndarray, " column_edge"], Float[np.ndarray, " row_edge"]]
     labels: tuple[str, str]
     ticks: tuple[tuple[float, ...], tuple[str, ...]]
     shape: tuple[int, ...]
