@@ -18,8 +18,10 @@ from sqwirrel.explain.networks.places import Seen, Values, measured, orders, see
 from sqwirrel.learn.embed import Image
 from sqwirrel.learn.rivals import Classifier
 
-STEPS, ROWS = 64, 256
-"""Points on the way from the mean image, and images that are looked at together."""
+STEPS = 64
+"""Points on the way from the mean image."""
+BINS, ROWS = 1_000_000, 256
+"""Bins, and images, at most, that are looked at together."""
 PARTS = 8
 """A window is this part of a picture on each side."""
 
@@ -63,8 +65,12 @@ def attribution(classifier: Classifier, x: Image, one: int, other: int, method: 
     if method not in METHODS:
         raise InputError(f"there is no method '{method}'; choose one of {', '.join(METHODS)}")
     contrast = Contrast(classifier, one, other)
-    parts = [METHODS[method](contrast, rows) for rows in torch.split(x, ROWS)]
+    parts = [METHODS[method](contrast, rows) for rows in torch.split(x, _rows(x))]
     return torch.cat(parts).detach()
+
+
+def _rows(x: Image) -> int:
+    return max(1, min(ROWS, BINS // x[0, 0].numel()))
 
 
 def _cam(contrast: Contrast, x: Image) -> Values:
@@ -102,7 +108,7 @@ def _integrated_gradients(contrast: Contrast, x: Image) -> Values:
 
     way = IntegratedGradients(contrast)
     baseline = usual(contrast.classifier.embed, x)
-    found: Tensor = way.attribute(x, baseline, n_steps=STEPS, internal_batch_size=max(ROWS, len(x)))
+    found: Tensor = way.attribute(x, baseline, n_steps=STEPS, internal_batch_size=_rows(x))
     return found.sum(1).float() * measured(x)
 
 
@@ -120,7 +126,7 @@ def _occlusion(contrast: Contrast, x: Image) -> Values:
                 x,
                 baselines=usual(embed, x),
                 feature_mask=numbers.expand(1, x.shape[1], -1, -1),
-                perturbations_per_eval=max(1, ROWS // len(x)),
+                perturbations_per_eval=max(1, _rows(x) // len(x)),
             )[:, 0]
         found += lost * valid / _sizes(numbers, valid) / 2
     return found

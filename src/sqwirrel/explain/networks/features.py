@@ -93,7 +93,6 @@ def maximised(embed: Embedding, answer: Answer, like: Image, seed: int, ascent: 
     Gradient ascent from noise, one start for each image of `like`, from which coverage and errors are taken. Slopes
     are smoothed, pictures are moved at random by up to `JITTER` pixels, and the root mean square is held to that of a
     usual image (J. Yosinski et al., Understanding Neural Networks Through Deep Visualization (2015), arXiv:1506.06579).
-    Without this the answer grows further, on patterns that no spectrometer makes.
     """
     ascent, generator = ascent or Ascent(), stream(seed, "ascent")
     valid = measured(like)

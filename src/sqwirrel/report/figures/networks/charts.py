@@ -8,6 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from sqwirrel.explain.networks import Atlas
@@ -66,9 +67,8 @@ def atlas_map(
         mesh = plane.draw(axes, picture, colours)
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set(color=shade, linewidth=3)
-        axes.text(
-            0.97, 0.95, str(int(count)), transform=axes.transAxes, ha="right", va="top", fontsize=6.5, color="white"
-        )
+        number = axes.text(0.97, 0.95, str(int(count)), transform=axes.transAxes, ha="right", va="top", fontsize=6.5)
+        number.set(color="white", path_effects=[withStroke(linewidth=1.5, foreground=INK)])
     one, other = (names[k] for k in pair)
     _titled(figure, plane, len(found.images))
     figure.colorbar(mesh, ax=list(panels.flat), fraction=0.03).set_label(
@@ -82,4 +82,5 @@ def _titled(figure: Figure, plane: Plane, cells: int) -> None:
     across, up = plane.ends()
     said = f"Mean spectra in {cells} cells of the chart, with how many each is of"
     figure.suptitle(said, fontsize=9.5, fontweight="bold", x=0.01, ha="left")
-    figure.supxlabel(f"in each cell: across {across}; up {up}", fontsize=8)
+    averaged = f"; {plane.averaged}" if plane.averaged else ""
+    figure.supxlabel(f"in each cell: across {across}; up {up}{averaged}", fontsize=8)

@@ -34,7 +34,8 @@ def attribution_maps(spectrum: Spectrum, maps: Mapping[str, Float[Tensor, "point
     """Maps by name, the physical one among them, each in units of its own largest value."""
     top = [each[spectrum.valid].abs().max().clamp(min=1e-12) for each in maps.values()]
     values = torch.stack([(each / size).double() for each, size in zip(maps.values(), top, strict=True)])
-    return sheet(spectrum.measurement, values, spectrum.valid, list(maps), title, "relative to the largest")
+    names = [name.replace("_", " ") for name in maps]
+    return sheet(spectrum.measurement, values, spectrum.valid, names, title, "relative to the largest")
 
 
 @mpl.rc_context(STYLE)
