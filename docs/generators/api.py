@@ -20,7 +20,9 @@ MODULES = (
     ("What neutrons see", "sqwirrel.simulate.crosssection"),
     ("What an instrument spreads in momentum and energy", "sqwirrel.observe.covariance"),
     ("What a run is asked to do", "sqwirrel.config"),
+    ("Why a network says what it says", "sqwirrel.explain.networks"),
     ("Telling people", "sqwirrel.report.figures"),
+    ("", "sqwirrel.report.figures.networks"),
     ("What a result came from", "sqwirrel.record"),
 )
 

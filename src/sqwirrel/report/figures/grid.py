@@ -58,7 +58,7 @@ def maps(
     """One map, or slices side by side, of values on a grid that `has_map`."""
     points = measurement.points
     assert isinstance(points, QGrid)
-    sides, shape = _sides(measurement, points), _shape(measurement, points)
+    sides, shape = all_sides(measurement, points), _shape(measurement, points)
     wide = _wide(shape)
     shown = wide if 3 in wide and len(wide) == 2 else wide[:2]
     rest = [n for n in range(4) if n not in shown]
@@ -79,7 +79,7 @@ def line(spectrum: Spectrum, title: str, predicted: Float[Tensor, "draw point en
     """
     measurement, points = spectrum.measurement, spectrum.measurement.points
     assert isinstance(points, QGrid)
-    sides = _sides(measurement, points)
+    sides = all_sides(measurement, points)
     shown = (_wide(_shape(measurement, points)) or [3])[0]
     figure, axes = blank((4.6, 3.3))
     valid, side = spectrum.valid.ravel(), sides[shown]
@@ -108,7 +108,8 @@ def _title(title: str, held: Sequence[str]) -> str:
     return "\n".join([title, *(", ".join(held[n : n + 2]) for n in range(0, len(held), 2))])
 
 
-def _sides(measurement: Measurement, points: QGrid) -> list[Side]:
+def all_sides(measurement: Measurement, points: QGrid) -> list[Side]:
+    """The axes of Q, and energy."""
     labels = [_direction(points, n) for n in range(3)]
     q = [
         Side(e.numpy(), f"{label} (rlu)", letter, "")

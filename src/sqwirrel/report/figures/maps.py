@@ -94,14 +94,19 @@ def ratio_map(spectrum: Spectrum, ratio: Float[Tensor, "point energy"], title: s
 
     Bins that tell less than a half are pale.
     """
-    shown = ratio[spectrum.valid].abs()
-    top = max(float(shown.quantile(0.995)), 0.5)
-    said, label = (
-        f"{title}: log Bayes {log_bayes:.1f}",
-        f"log likelihood ratio per bin, {float(ratio.sum()):.1f} in all",
-    )
+    said = f"{title}: log Bayes {log_bayes:.1f}"
+    label = f"log likelihood ratio per bin, {float(ratio.sum()):.1f} in all"
+    return signed_map(spectrum, ratio, said, label, least=0.5)
+
+
+@mpl.rc_context(STYLE)
+def signed_map(
+    spectrum: Spectrum, values: Float[Tensor, "point energy"], title: str, label: str, *, least: float = 1e-9
+) -> Figure:
+    """Values for and against in every bin of a spectrum, red and blue; values well below `least` are pale."""
+    top = max(float(values[spectrum.valid].abs().quantile(0.995)), least)
     colours = (mpl.colormaps["RdBu_r"], Normalize(-top, top))
-    return _map(spectrum.measurement, ratio, spectrum.valid, said, colours, label)
+    return _map(spectrum.measurement, values, spectrum.valid, title, colours, label)
 
 
 @mpl.rc_context(STYLE)
