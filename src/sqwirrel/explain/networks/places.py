@@ -1,7 +1,7 @@
 """Where in an image a network looks: features at the places of its pictures, and their way back to the bins.
 
-An image is a row of bins; a network sees them as groups of pictures (today one group, all of one shape), each at fewer
-places than it has pixels.
+An image is a row of bins; a network sees them as groups of pictures of one shape, each at fewer places than it has
+pixels.
 """
 
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ def pictured(embed: Embedding) -> PooledEmbedding:
 def orders(embed: Embedding) -> list[Order]:
     """The numbers of the bins as pictures, of every group; single points are pictures of one bin."""
     if isinstance(embed, PooledEmbedding):
-        return [embed.order]
+        return embed.groups
     bins = len(embed.get_buffer("place"))
     return [torch.arange(bins)[:, None, None]]
 
@@ -83,11 +83,25 @@ def seen(embed: Embedding, x: Image) -> Seen:
     with_places = pictured(embed)
     convolution, last = list(with_places.rest.children())[-2:]
     with _Listening(convolution, len(x)) as heard:
-        groups = [with_places.at(x)]
+        groups = with_places.at(x)
     features, share = (torch.cat(parts, -1) for parts in zip(*(_side_by_side(*each) for each in groups), strict=True))
     told = torch.cat([each.movedim(2, 1).flatten(2) for each in heard.answers], -1)
     shapes = [tuple(share.shape[1:]) for _, share in groups]
-    return Seen(features, share, told, last, shapes, orders(embed))
+    gate = torch.cat([each.movedim(1, 0).flatten(1) for each in with_places.gate], -1)
+    return Seen(features, share, told, Gated(last, gate), shapes, orders(embed))
+
+
+class Gated(nn.Module):
+    """What makes the features of all places of the last convolution's answers: an activation, then the gate."""
+
+    def __init__(self, activation: nn.Module, gate: Float32[Tensor, "feature place"]) -> None:
+        super().__init__()
+        self.activation, self.gate = activation, gate
+
+    def forward(self, x: Float32[Tensor, "batch feature place"]) -> Float32[Tensor, "batch feature place"]:
+        """Features."""
+        found: Tensor = self.gate * self.activation(x)
+        return found
 
 
 def _side_by_side(features: Pictures, share: Float32[Tensor, "batch _plane _row _column"]) -> tuple[Tensor, Tensor]:
@@ -217,9 +231,6 @@ def averaged(embed: Embedding, x: Image, found: Sequence[Pictures]) -> Float32[T
 def untrained(classifier: Classifier, seed: int) -> Classifier:
     """The same network with weights drawn anew; with the seed that it was made with, as it was before training."""
     fresh = deepcopy(classifier)
-    with torch.no_grad():
-        for each in fresh.parameters():
-            each.zero_()  # what no layer draws begins at 0
     initialise(fresh, seed)
     fresh.temperature.fill_(1.0)
     return fresh

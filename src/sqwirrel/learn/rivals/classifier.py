@@ -63,6 +63,12 @@ class PooledEmbedding(Embedding):
         gates = [torch.ones(len(group), FEATURES, *side) for group, side in zip(groups, sides, strict=True)]
         self.gate = nn.ParameterList(nn.Parameter(each) for each in gates)
 
+    def reset_parameters(self) -> None:
+        """Biases of planes and gates as they are before training."""
+        for bias, gate in zip(self.bias, self.gate, strict=True):
+            nn.init.zeros_(bias)
+            nn.init.ones_(gate)
+
     @property
     def groups(self) -> list[Int[Tensor, "_ _ _"]]:
         """Numbers of the bins as planes."""
