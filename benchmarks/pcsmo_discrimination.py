@@ -32,6 +32,7 @@ from benchmarks import pcsmo_rivals as rivals
 from benchmarks.pcsmo_frame import DATA
 from sqwirrel.infer import Settings, infer, store
 from sqwirrel.infer.verdict import Verdict, judged
+from sqwirrel.learn.pairs import Simulations
 from sqwirrel.learn.rivals import Classifier, Committee, Contest, Jury
 from sqwirrel.learn.train import Effort, train
 from sqwirrel.record import Record
@@ -72,15 +73,12 @@ def main() -> None:
 def run(folder: Path, sizes: dict[str, int], *, quick: bool) -> dict[str, Any]:
     """Both contests, and the evidence."""
     clock, record = time.perf_counter(), Record.start(seeds={"train": TRAINED, "held out": HELD_OUT})
-    made, held = (
-        {name: rivals.simulated(name, folder, sizes[which], seed) for name in rivals.RIVALS}
-        for which, seed in (("rows", TRAINED), ("held", HELD_OUT))
-    )
+    made, held = simulations_of(folder, sizes, quick=quick)
     told(f"simulated, {time.perf_counter() - clock:.0f} s")
     level, data = rivals.levels(made["goodenough"]), rivals.measured()
     counted = rivals.contest(made, lambda kind, label: rivals.counted(kind, label, level))
     committee, cost = trained(counted, folder / "counts", sizes)
-    jury, _ = measured_jury(made, data, level, folder / "measured", sizes)
+    jury = measured_jury(made, data, level, folder / "measured", sizes)
     found: dict[str, Any] = {
         "benchmark": "pcsmo_discrimination",
         "quick": quick,
@@ -95,6 +93,17 @@ def run(folder: Path, sizes: dict[str, int], *, quick: bool) -> dict[str, Any]:
     if not quick:
         found |= evidence(folder, data, jury)
     return found
+
+
+def simulations_of(
+    folder: Path, sizes: dict[str, int], *, quick: bool
+) -> tuple[dict[str, Simulations], dict[str, Simulations]]:
+    """Of all rivals: those that are learnt from, and those that are judged; a quick run judges the same."""
+    made, held = (
+        {name: rivals.simulated(name, folder, sizes[which], seed) for name in rivals.RIVALS}
+        for which, seed in (("rows", TRAINED), ("held", TRAINED if quick else HELD_OUT))
+    )
+    return made, held
 
 
 def trained(contest: Contest, folder: Path, sizes: dict[str, int]) -> tuple[Committee, dict[str, Any]]:
@@ -112,11 +121,15 @@ def trained(contest: Contest, folder: Path, sizes: dict[str, int]) -> tuple[Comm
 
 
 def measured_jury(
-    made: dict[str, Any], data: dict[str, Spectrum], level: dict[str, float], folder: Path, sizes: dict[str, int]
-) -> tuple[Jury, Contest]:
+    made: dict[str, Simulations],
+    data: dict[str, Spectrum],
+    level: dict[str, float],
+    folder: Path,
+    sizes: dict[str, int],
+) -> Jury:
     """Networks for frames that were measured like the one that was."""
     contest = rivals.contest(made, lambda kind, label: rivals.as_measured(kind, label, level, data), data)
-    return Jury.of(trained(contest, folder, sizes)[0], contest), contest
+    return Jury.of(trained(contest, folder, sizes)[0], contest)
 
 
 def by_counts(committee: Committee, held: dict[str, Any], level: dict[str, float]) -> dict[str, Any]:

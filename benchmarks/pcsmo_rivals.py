@@ -153,7 +153,7 @@ def pairs(name: str, made: Simulations, law: Linear, like: Mapping[str, Spectrum
 
 
 def published(name: str) -> dict[str, float]:
-    """The constants that the search looks at, too; those of the Zener polarons have no stable order with JA below 0.2."""
+    """The constants that the search looks at, too; Zener polarons have no stable order with JA below 0.2 meV."""
     known = dict((library.load("pcsmo_goodenough") if name == "goodenough_nearest" else model(name)).defaults)
     held = FURTHER if name == "goodenough_nearest" else ()
     return {k: {"JA": 0.4}.get(k, x) if name == "zener" else x for k, x in known.items() if k not in held}

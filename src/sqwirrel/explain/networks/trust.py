@@ -147,4 +147,4 @@ class Mislabelled:
 
 
 def _shuffled(batch: Labelled, generator: torch.Generator) -> Labelled:
-    return Labelled(batch.x, batch.rival[torch.randperm(len(batch.rival), generator=generator)])
+    return batch._replace(rival=batch.rival[torch.randperm(len(batch.rival), generator=generator)])

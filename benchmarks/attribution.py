@@ -1,0 +1,230 @@
+"""Whether networks that tell the PCSMO models apart look where physics says that these differ.
+
+    python -m benchmarks.attribution --json FILE [--quick] [--folder DIR] [--frames 100] [--pictures DIR]
+
+DIR is the folder of `benchmarks.pcsmo_discrimination`, whose simulations and networks are used (made if they are not
+there). Held-out frames of Goodenough and of the dimer model, 20 000 magnetic counts, background .2 of their mean. The
+physical map of a frame is its expected log likelihood ratio (`explain.expected_ratio`) against the nearest of all
+simulations of the other model that networks learnt from. Maps of each method are compared with it over the 60 tiles
+(six incident energies, ten windows): rank correlation and overlap of the five largest, means over frames and their
+errors; the same for networks with random weights (mean and largest), and with shuffled labels; areas under deletion and
+insertion curves, beside random order. For the measured frame, the tiles that speak most for Goodenough.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Float32, Int
+from torch import Tensor
+
+from benchmarks import pcsmo_discrimination, pcsmo_rivals
+from benchmarks.pcsmo_discrimination import BINS, FULL, HELD_OUT, QUICK, TRAINED, told, trained
+from benchmarks.pcsmo_frame import DATA, ENERGIES, WINDOWS
+from sqwirrel.explain import expected_ratio, networks
+from sqwirrel.learn.pairs import Pairs
+from sqwirrel.learn.rivals import Classifier, Contest
+from sqwirrel.observe import Poisson
+from sqwirrel.observe.counting import Observed
+from sqwirrel.record import Record
+from sqwirrel.seeds import stream
+
+METHODS = ("cam", "grad_cam", "integrated_gradients", "occlusion")
+MEAN = 20_000 / BINS
+SLOW, CHANCE = 10, 8
+"""Frames that occlusion and random networks are asked of, and how many of the latter."""
+PAIR = ("goodenough", "dimer")
+
+
+def main() -> None:
+    """Runs the benchmark, prints the result, and writes the JSON if asked for."""
+    parser = argparse.ArgumentParser(description="Do networks look where the models differ.")
+    parser.add_argument("--json", type=Path, help="file for the result")
+    parser.add_argument("--quick", action="store_true", help="few simulations, frames and steps")
+    parser.add_argument("--folder", type=Path, help="that of pcsmo_discrimination")
+    parser.add_argument("--frames", type=int, default=100, help="of each of two models")
+    for name, value in FULL.items():
+        parser.add_argument(f"--{name}", type=int, default=value)
+    options = parser.parse_args()
+    if not DATA.exists():
+        raise SystemExit("attribution needs ../shared/data/pcsmo, which is not here: nothing was run")
+    sizes = QUICK if options.quick else {name: getattr(options, name) for name in FULL}
+    with tempfile.TemporaryDirectory() as scratch:
+        result = run(options.folder or Path(scratch), sizes, 2 if options.quick else options.frames, options.quick)
+    print(json.dumps({key: value for key, value in result.items() if key != "record"}, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def run(folder: Path, sizes: dict[str, int], frames: int, quick: bool) -> dict[str, Any]:
+    """All methods."""
+    record = Record.start(seeds={"train": TRAINED, "held out": HELD_OUT})
+    made, held = pcsmo_discrimination.simulations_of(folder, sizes, quick=quick)
+    level = pcsmo_rivals.levels(made["goodenough"])
+    contest = pcsmo_rivals.contest(made, lambda kind, label: pcsmo_rivals.counted(kind, label, level))
+    committee, _ = trained(contest, folder / "counts", sizes)
+    network: Classifier = committee.members[0]  # type: ignore[assignment]
+    known, asked = (pcsmo_rivals.contest(each, lambda kind, label: _law(kind, label, level)) for each in (made, held))
+    frame = _frames(asked, known, frames)
+    told("physical maps")
+    found = {method: _scored(network, frame, method) for method in METHODS}
+    data = pcsmo_rivals.measured()
+    jury = pcsmo_discrimination.measured_jury(made, data, level, folder / "measured", sizes)
+    return {
+        "benchmark": "attribution",
+        "quick": quick,
+        "frames": len(frame.x),
+        "methods": found,
+        "kinship": {method: _kinship(committee.members, frame, method) for method in METHODS[:3]},
+        "physics": _tops(frame.physics.mean(0)),
+        "measured": _on_measured(jury.committee.members, jury.contest.pairs[PAIR[0]].image(data)),
+        "record": json.loads(record.to_json()),
+    }
+
+
+class Frames:
+    """Images, which of the two models made each, and their physical maps."""
+
+    def __init__(self, x: Float32[Tensor, "frame channel bin 1"], own: Int[Tensor, " frame"], physics: Tensor) -> None:
+        self.x, self.own, self.physics = x, own, physics
+
+    def first(self, n: int) -> "Frames":
+        """The first ones."""
+        return Frames(self.x[:n], self.own[:n], self.physics[:n])
+
+
+def _law(kind: str, label: str, level: dict[str, float]) -> float:
+    return MEAN / level[label] if kind == "scale" else 0.1 * MEAN
+
+
+def _frames(asked: Contest, known: Contest, frames: int) -> Frames:
+    """Held-out frames of either model, in turn, with their maps against the nearest simulation of the other."""
+    x, own, physics = [], [], []
+    for k in range(2 * frames):
+        one, other = PAIR[k % 2], PAIR[1 - k % 2]
+        batch = asked.pairs[one].noisy(torch.tensor([k // 2]), stream(HELD_OUT, f"frame {k}"))
+        expected = _expected(asked.pairs[one], torch.tensor([k // 2]))[0]
+        x.append(batch.x)
+        own.append(k % 2)
+        physics.append(_against(expected, known.pairs[other]))
+    return Frames(torch.cat(x), torch.tensor(own), torch.stack(physics))
+
+
+def _expected(pairs: Pairs, rows: Tensor) -> Float[Tensor, "row bin"]:
+    return pairs.redrawn(rows, stream(0, "held"))[1].flatten(1)
+
+
+def _against(expected: Float[Tensor, " bin"], other: Pairs) -> Float[Tensor, "bin 1"]:
+    """The expected ratio against the nearest simulation, the one with the smallest sum."""
+    best, least = expected, float("inf")
+    for rows in torch.arange(len(other)).split(250):
+        near = _expected(other, rows)
+        far = near.sum(1) - (expected * near.log()).sum(1)
+        if float(far.min()) < least:
+            best, least = near[far.argmin()], float(far.min())
+    shape = (len(expected), 1)
+    observed = Observed(expected, expected, torch.ones(shape, dtype=torch.bool))
+    return expected_ratio(Poisson(), expected.reshape(shape), best.reshape(shape), observed)
+
+
+def tiles() -> Int[Tensor, "bin 1"]:
+    """Which of the 60 tiles each bin belongs to: incident energy by incident energy, window by window."""
+    pixels = BINS // len(ENERGIES) // WINDOWS
+    each = torch.arange(WINDOWS).expand(pixels, -1).flatten()
+    return torch.cat([k * WINDOWS + each for k in range(len(ENERGIES))])[:, None]
+
+
+def _maps(network: Classifier, frame: Frames, method: str) -> Float32[Tensor, "frame bin 1"]:
+    """What speaks for the model that made each frame against the other."""
+    every = networks.attribution(network, frame.x, 0, 1, method)
+    return every * torch.where(frame.own == 0, 1.0, -1.0)[:, None, None]
+
+
+def _scored(network: Classifier, frame: Frames, method: str) -> dict[str, Any]:
+    clock = time.perf_counter()
+    few = frame.first(2 * SLOW)
+    used = few if method == "occlusion" else frame
+    maps = _maps(network, used, method)
+    seconds = (time.perf_counter() - clock) / len(maps)
+    found = _agreement(maps, used.physics)
+    chance = [
+        _agreement(_maps(networks.untrained(network, 100 + k), few, method), few.physics)["rank_correlation"][0]
+        for k in range(CHANCE if method != "occlusion" else 0)
+    ]
+    told(f"{method} {found}")
+    return {
+        **found,
+        "randomised": [sum(chance) / len(chance), max(chance, key=abs)] if chance else None,
+        "areas": _areas(network, few, maps[: len(few.x)]),
+        "seconds": seconds,
+    }
+
+
+def _agreement(maps: Tensor, physics: Tensor) -> dict[str, list[float]]:
+    """Mean over frames, and its error."""
+    where = tiles()
+    scores: dict[str, Callable[..., float]] = {
+        "rank_correlation": networks.rank_correlation,
+        "top5_overlap": networks.top_overlap,
+    }
+    found = {
+        name: torch.tensor([f(a, b, where) for a, b in zip(maps, physics, strict=True)]) for name, f in scores.items()
+    }
+    return {name: [float(each.mean()), float(each.std() / len(each) ** 0.5)] for name, each in found.items()}
+
+
+def _areas(network: Classifier, frame: Frames, maps: Tensor) -> dict[str, list[float]]:
+    """Mean log odds on the way, in order of the map and in random order."""
+    random = torch.rand(maps.shape, generator=stream(0, "order"))
+    found: dict[str, list[float]] = {}
+    for name, curve in (("deletion", networks.deletion), ("insertion", networks.insertion)):
+        found[name] = []
+        for values in (maps, random):
+            own = frame.own == 0
+            each = [
+                curve(networks.Contrast(network, *pair), frame.x[which], values[which]).area
+                for pair, which in (((0, 1), own), ((1, 0), ~own))
+            ]
+            found[name].append(float(torch.cat(each).mean()))
+    return found
+
+
+def _kinship(members: Sequence[Any], frame: Frames, method: str) -> dict[str, float]:
+    """Rank correlation, bin by bin, of two networks trained apart, and of one with random weights."""
+    few, fresh = frame.first(2 * SLOW), networks.untrained(members[0], 100)
+    found = {"random weights": float(networks.kinship((members[0], fresh), few.x, 0, 1, method).mean())}
+    if len(members) > 1:
+        found["trained apart"] = float(networks.kinship((members[0], members[1]), few.x, 0, 1, method).mean())
+    return found
+
+
+def _on_measured(members: Sequence[Any], x: Float32[Tensor, "1 channel bin 1"]) -> dict[str, Any]:
+    """The tiles that speak most for Goodenough against the dimer, by each method, mean of the members."""
+    found = {}
+    for method in METHODS:
+        maps = torch.stack([networks.attribution(each, x, 0, 1, method)[0] for each in members]).mean(0)
+        found[method] = _tops(maps)
+    return found
+
+
+def _tops(values: Tensor, top: int = 8) -> list[str]:
+    """The largest tiles, in words, with their share of all that is positive."""
+    sums = networks.tile_sums(values, tiles())
+    positive = float(sums.clamp(min=0).sum())
+    return [_tile(int(k), float(sums[k]) / positive) for k in sums.topk(top).indices]
+
+
+def _tile(k: int, share: float) -> str:
+    energy, window = ENERGIES[k // WINDOWS], k % WINDOWS
+    low, high = energy * (0.10 + 0.06 * window), energy * (0.16 + 0.06 * window)
+    return f"E_i {energy:g} meV, {low:.1f} to {high:.1f} meV: {share:.3f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
