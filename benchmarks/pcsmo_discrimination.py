@@ -45,7 +45,7 @@ BINS = 24_000
 SURE = 0.99
 QUICK, FULL = (
     {"rows": 32, "held": 32, "steps": 10, "members": 1},
-    {"rows": 2000, "held": 2000, "steps": 900, "members": 2},
+    {"rows": 2000, "held": 2000, "steps": 400, "members": 2},
 )
 SETTINGS = Settings(screen=64, starts=2, draws=200, rounds=2)
 """The published constants are a start, too."""
@@ -111,7 +111,7 @@ def trained(contest: Contest, folder: Path, sizes: dict[str, int]) -> tuple[Comm
     members, seconds = [], []
     for k in range(sizes["members"]):
         member = Classifier.sized_for(contest, k)
-        effort = Effort(steps=sizes["steps"], batch=32, every=max(1, sizes["steps"] // 18), seed=k)
+        effort = Effort(steps=sizes["steps"], batch=32, every=max(1, sizes["steps"] // 8), seed=k)
         history = train(member, contest, effort, folder / f"member-{k}", lambda *step: told(f"{folder.name} {step}"))
         member.fit_temperature(contest, k)
         members.append(member)
