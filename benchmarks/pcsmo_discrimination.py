@@ -32,6 +32,7 @@ from benchmarks import pcsmo_rivals as rivals
 from benchmarks.pcsmo_frame import DATA
 from sqwirrel.infer import Settings, infer, store
 from sqwirrel.infer.verdict import Verdict, judged
+from sqwirrel.learn import pairs as learn_pairs
 from sqwirrel.learn.pairs import Simulations
 from sqwirrel.learn.rivals import Classifier, Committee, Contest, Jury
 from sqwirrel.learn.train import Effort, train
@@ -44,7 +45,7 @@ COUNTS = (2_000, 5_000, 20_000, 100_000)
 BINS = 24_000
 SURE = 0.99
 QUICK, FULL = (
-    {"rows": 32, "held": 32, "steps": 10, "members": 1},
+    {"rows": 16, "held": 16, "steps": 10, "members": 1},
     {"rows": 2000, "held": 2000, "steps": 400, "members": 2},
 )
 SETTINGS = Settings(screen=64, starts=2, draws=200, rounds=2)
@@ -99,6 +100,8 @@ def simulations_of(
     folder: Path, sizes: dict[str, int], *, quick: bool
 ) -> tuple[dict[str, Simulations], dict[str, Simulations]]:
     """Of all rivals: those that are learnt from, and those that are judged; a quick run judges the same."""
+    if quick:
+        learn_pairs.SHARD = sizes["rows"]
     made, held = (
         {name: rivals.simulated(name, folder, sizes[which], seed) for name in rivals.RIVALS}
         for which, seed in (("rows", TRAINED), ("held", TRAINED if quick else HELD_OUT))

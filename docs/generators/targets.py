@@ -72,6 +72,20 @@ def _misspecification(d: Result) -> Iterable[Row]:
                 yield _least(f"Alarm for {kind} at {level}: AUROC", 0.95, each["auroc"])
 
 
+def _pcsmo_discrimination(d: Result) -> Iterable[Row]:
+    bare, few = d["by_counts"]["without noise"]["three"], d["by_counts"]["5000"]["three"]
+    yield _least("PCSMO models, held-out frames without noise: accuracy", 0.99, bare["accuracy"])
+    yield _most("PCSMO models, 5 000 magnetic counts: calibration error", 0.02, few["ece"])
+    yield _most("PCSMO models, 5 000 magnetic counts: wrong beyond 99 %", 0.005, few["false_decisive"])
+    yield _most("PCSMO models: parameters of a network", 2e6, d["network"]["parameters"])
+    yield _most("PCSMO models: minutes of training", 20, d["network"]["training_minutes"])
+    yield _most(
+        "PCSMO models, strange frames: largest probability of as strange a simulation",
+        0.001,
+        max(each["likelier"] for each in d["strange"].values()),
+    )
+
+
 def _pcsmo_frame(d: Result) -> Iterable[Row]:
     for energy, aim, found in zip(d["incident_energies"], FRAME, d["goodenough_correlation"], strict=True):
         yield _least(f"PCSMO frame at {energy:g} meV: correlation", aim, found)
@@ -113,6 +127,7 @@ ROWS = {
     "pcsmo_posterior": _pcsmo_posterior,
     "misspecification": _misspecification,
     "pcsmo_frame": _pcsmo_frame,
+    "pcsmo_discrimination": _pcsmo_discrimination,
     "la2nio4": _la2nio4,
     "hostile_files": _hostile,
 }
