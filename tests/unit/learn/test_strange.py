@@ -176,7 +176,7 @@ def test_strange_images_are_told(familiar, unseen) -> None:
     | another temperature | .825 | .992 | .534 | 1.000 | .998 |
     | couplings beyond the priors | 1.000 | .979 | .221 | .997 | .997 |
 
-    The worst of all is a rank among 1024 images, and cannot be better than .998. At 1 % it calls 99 % or more of each
+    The worst of all is a rank among 1024 images, and cannot be better than .998. At 1 % it calls 98 % or more of each
     kind strange. The centroids alone are no judge: features that lie beyond a rival on its own side look certain.
     """
     usual, inside = familiar.likelier(unseen.x), familiar.far(unseen.x)
@@ -193,7 +193,7 @@ def test_strange_images_are_told(familiar, unseen) -> None:
 
 def test_noise_that_is_a_little_more_than_stated_is_not_strange(familiar, denoiser, unseen) -> None:
     """Variances a fifth larger than stated: by the plain square of what the denoiser leaves 35 % of the images are
-    strange, by all scores together 7 %.
+    strange, by all scores together 6 %.
     """
     more = 0.2**0.5 * torch.randn(unseen.x[:, 0].shape, generator=stream(4, "more"))
     x = with_level(unseen.x, unseen.x[:, 0] + more)

@@ -1,6 +1,6 @@
 """Centroids: how certain it is that the features of an image are those of each rival; of none, if they are elsewhere.
 
-J. van Amersfoort, L. Smith, Y. W. Teh, Y. Gal, Uncertainty Estimation Using a Single Deep Deterministic Neural Network
+J. van Amersfoort et al., Uncertainty Estimation Using a Single Deep Deterministic Neural Network
 (2020), arXiv:2003.02037. The features here are those that a classifier has learnt, and they are not moved: what it
 ignores cannot make an image uncertain.
 """

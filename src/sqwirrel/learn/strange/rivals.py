@@ -15,10 +15,19 @@ from sqwirrel.learn.train import held_rows
 from sqwirrel.seeds import stream
 
 REFERENCE = 1024
-"""Images that scores are made from; as many say how they go with brightness, and as many what is usual."""
+"""Images that scores are made from; as many say how they go with brightness, and as many what is usual. The least
+probability that they can tell is the number of scores over this.
+"""
 
 
-def like_any(committee: Committee, contest: Contest, denoiser: Denoiser | None = None, seed: int = 0) -> Familiar:
+def like_any(
+    committee: Committee,
+    contest: Contest,
+    denoiser: Denoiser | None = None,
+    seed: int = 0,
+    *,
+    images: int = REFERENCE,
+) -> Familiar:
     """What images of the rivals of a contest look like to the classifiers that were trained on it.
 
     Scores are made from simulations that training saw, and what is usual is told by those that it holds out. Features
@@ -26,7 +35,7 @@ def like_any(committee: Committee, contest: Contest, denoiser: Denoiser | None =
     simulated one is not strange.
     """
     learnt, held = contest.split(held_rows(contest))
-    made = learnt.batch(REFERENCE, seed, "familiar")
+    made = learnt.batch(images, seed, "familiar")
     planes = pictures(next(iter(contest.pairs.values())).measurements)
     members = [member for member in committee.members if isinstance(member, Classifier)]
     rough = noisier(made.x, stream(seed, "noisier"))
@@ -46,6 +55,6 @@ def like_any(committee: Committee, contest: Contest, denoiser: Denoiser | None =
     }
     if denoiser is not None:
         scores["autoencoder"] = denoiser.score
-    level = held.batch(REFERENCE, seed, "brightness").x
+    level = held.batch(images, seed, "brightness").x
     levelled = {name: Levelled.of(score, level) for name, score in scores.items()}
-    return Familiar.of(levelled, held.batch(REFERENCE, seed, "usual").x)
+    return Familiar.of(levelled, held.batch(images, seed, "usual").x)
