@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from sqwirrel.learn.embed import FEATURES, Embedding, Features, Image, ScatteredEmbedding
 from sqwirrel.learn.npe import initialise
 from sqwirrel.learn.pairs import CHANNELS
+from sqwirrel.learn.rivals.centroids import Centroids
 from sqwirrel.learn.rivals.contest import Contest, Labelled
 from sqwirrel.learn.train import held_rows
 from sqwirrel.spectra import Measurement, QGrid, QPoints
@@ -124,7 +125,7 @@ class Classifier(nn.Module):
 
     def __init__(self, embed: Embedding, rivals: int, seed: int = 0) -> None:
         super().__init__()
-        self.embed, self.head = embed, nn.Linear(FEATURES, rivals)
+        self.embed, self.head, self.centroids = embed, nn.Linear(FEATURES, rivals), Centroids(rivals)
         self.register_buffer("temperature", torch.ones(()))
         initialise(self, seed)
 
@@ -138,17 +139,33 @@ class Classifier(nn.Module):
 
     @property
     def players(self) -> Mapping[str, nn.Module]:
-        """What is trained."""
-        return {"classifier": self}
+        """What is trained: the network that tells rivals apart, and centroids that see its features."""
+        return {
+            "classifier": nn.ModuleDict({"embed": self.embed, "head": self.head}),
+            "centroids": self.centroids,
+        }
 
     def forward(self, x: Image) -> Float32[Tensor, "batch rival"]:
         """Log odds."""
         odds: Tensor = self.head(self.embed(x)) / self.temperature
         return odds
 
+    @torch.no_grad()
+    def features(self, x: Image) -> Features:
+        """What the decision is made of."""
+        known: Tensor = self.embed(x)
+        return known
+
+    def certainty(self, x: Image) -> Float32[Tensor, "batch rival"]:
+        """How certain it is that each rival makes such images, 0 to 1; small for all where none does."""
+        with torch.no_grad():
+            certain: Tensor = self.centroids(self.features(x))
+            return certain
+
     def loss(self, player: str, batch: Labelled) -> Float32[Tensor, ""]:
-        """Mean of - log p(rival | x)."""
-        del player
+        """Mean of - log p(rival | x); that of the centroids."""
+        if player == "centroids":
+            return self.centroids.loss(self.features(batch.x), batch.rival)
         return nn.functional.cross_entropy(self(batch.x), batch.rival)
 
     def fit_temperature(self, contest: Contest, seed: int) -> None:
