@@ -31,10 +31,11 @@ from torch import Tensor
 from benchmarks import pcsmo_rivals as rivals
 from benchmarks.pcsmo_frame import DATA
 from sqwirrel.infer import Settings, infer, store
-from sqwirrel.infer.verdict import Verdict, judged
+from sqwirrel.infer.verdict import STRANGE, Verdict, judged
 from sqwirrel.learn import pairs as learn_pairs
 from sqwirrel.learn.pairs import Simulations
-from sqwirrel.learn.rivals import Classifier, Committee, Contest, Jury
+from sqwirrel.learn.rivals import Classifier, Committee, Contest
+from sqwirrel.learn.strange import Jury, auroc
 from sqwirrel.learn.train import Effort, train
 from sqwirrel.record import Record
 from sqwirrel.spectra import Spectrum
@@ -182,13 +183,19 @@ def on_measured(jury: Jury, held: dict[str, Any], data: dict[str, Spectrum], lev
     """The measured frame, held-out ones like it, and strange ones."""
     contest = rivals.contest(held, lambda kind, label: rivals.as_measured(kind, label, level, data), data)
     p, truth = asked(jury.committee, contest)
-    usual = [jury.likelier(contest.batch(200, HELD_OUT, f"judged {k}").x) for k in range(math.ceil(len(contest) / 200))]
+    usual = [
+        jury.familiar.likelier(contest.batch(200, HELD_OUT, f"judged {k}").x)
+        for k in range(math.ceil(len(contest) / 200))
+    ]
     inside = torch.cat(usual)
     strange = {name: jury.opinion(each) for name, each in strange_frames(data).items()}
+    image = next(iter(jury.contest.pairs.values())).image
+    outside = torch.cat([jury.familiar.likelier(image(each)) for each in strange_frames(data).values()])
     return {
         "like_measured": scores(p, truth),
         "measured": jury.opinion(data).mapping(),
-        "rejected_inside": float((inside < 0.001).double().mean()),
+        "auroc": auroc(-inside, -outside),
+        "rejected_inside": float((inside < STRANGE).double().mean()),
         "strange": {name: each.mapping() for name, each in strange.items()},
     }
 

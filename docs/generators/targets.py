@@ -81,7 +81,7 @@ def _pcsmo_discrimination(d: Result) -> Iterable[Row]:
     yield _most("PCSMO models: minutes of training", 20, d["network"]["training_minutes"])
     yield _most(
         "PCSMO models, strange frames: largest probability of as strange a simulation",
-        0.001,
+        0.01,
         max(each["likelier"] for each in d["strange"].values()),
     )
 

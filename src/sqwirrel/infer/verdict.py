@@ -22,7 +22,7 @@ from sqwirrel.infer.inference import infer
 from sqwirrel.infer.posterior import Posterior
 from sqwirrel.infer.target import Target
 from sqwirrel.infer.terms import Data, Simulator, SpectrumTerm, spectra_of
-from sqwirrel.learn.rivals import Jury, Opinion
+from sqwirrel.learn.strange import Jury, Opinion
 from sqwirrel.model.prior import Prior
 
 DECISIVE = 100.0
@@ -38,7 +38,7 @@ ROUGH = 3.0
 TRUST = ("pareto_k", "effective_draws", "complete")
 """Checks without which an evidence is rough. Moved draws have no `pareto_k`: theirs is that of the weights that failed.
 """
-STRANGE = 0.001
+STRANGE = 0.01
 """A simulated spectrum is rarely as strange as data that networks say nothing about."""
 FEWEST = 5
 """Windows of bins, and stable draws of a prior, that say something."""

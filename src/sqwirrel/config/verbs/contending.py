@@ -9,7 +9,8 @@ from sqwirrel.config.toml import dumps
 from sqwirrel.config.verbs.studies import contenders, learnt, to_simulate
 from sqwirrel.errors import InputError
 from sqwirrel.learn.pairs import Pairs, simulations
-from sqwirrel.learn.rivals import Classifier, Committee, Contest, Jury, kept
+from sqwirrel.learn.rivals import Classifier, Committee, Contest, kept
+from sqwirrel.learn.strange import Jury
 from sqwirrel.learn.train import Effort, History, train
 from sqwirrel.record import Record
 from sqwirrel.whole import put_text

@@ -25,6 +25,8 @@ SHORTEST = 8
 """Sides are halved by a convolution as long as they stay this long."""
 MOMENTS = 512
 """Images whose moments standardise all."""
+CHUNK = 128
+"""Images that are looked at together where many are."""
 HELD, STEPS = 2048, 100
 """Spectra, of simulations that were not learnt from, that say the temperature, and most steps in search of it."""
 
@@ -127,6 +129,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.embed, self.head, self.centroids = embed, nn.Linear(FEATURES, rivals), Centroids(rivals)
         self.register_buffer("temperature", torch.ones(()))
+        self.seen: tuple[Tensor, Tensor] | None = None  # the last images and their features, which centroids see next
         initialise(self, seed)
 
     @classmethod
@@ -165,8 +168,12 @@ class Classifier(nn.Module):
     def loss(self, player: str, batch: Labelled) -> Float32[Tensor, ""]:
         """Mean of - log p(rival | x); that of the centroids."""
         if player == "centroids":
-            return self.centroids.loss(self.features(batch.x), batch.rival)
-        return nn.functional.cross_entropy(self(batch.x), batch.rival)
+            known = self.seen[1] if self.seen is not None and self.seen[0] is batch.x else self.features(batch.x)
+            self.seen = None
+            return self.centroids.loss(known, batch.rival)
+        features = self.embed(batch.x)
+        self.seen = batch.x, features.detach()
+        return nn.functional.cross_entropy(self.head(features) / self.temperature, batch.rival)
 
     def fit_temperature(self, contest: Contest, seed: int) -> None:
         """Makes probabilities as sure as they are right on the simulations that `train` holds out (C. Guo et al., On
@@ -175,7 +182,7 @@ class Classifier(nn.Module):
         held = contest.split(held_rows(contest))[1]
         batch = held.batch(HELD, seed, "temperature")
         with torch.no_grad():
-            odds = self(batch.x).double() * self.temperature
+            odds = torch.cat([self(piece).double() for piece in torch.split(batch.x, CHUNK)]) * self.temperature
         log = torch.zeros((), dtype=torch.float64, requires_grad=True)
         search = torch.optim.LBFGS([log], max_iter=STEPS, line_search_fn="strong_wolfe")
 
@@ -203,12 +210,6 @@ class Committee(nn.Module):
     def each(self, x: Image) -> Float[Tensor, "member batch rival"]:
         """Probabilities by every member."""
         return torch.stack([member(x).double().softmax(1) for member in self.members])
-
-    @torch.no_grad()
-    def features(self, x: Image) -> Features:
-        """Those that the first member sees."""
-        known: Tensor = self.members[0].embed(x)  # type: ignore[operator]
-        return known
 
     def probability(self, x: Image) -> Float[Tensor, "batch rival"]:
         """The mean of all."""
