@@ -179,3 +179,24 @@ def test_intervals_are_checked(run, chain) -> None:
     refused = run("check", "c.toml", "--out", "checked", "--set", "measurement.temperature=100")
     assert "another measurement" in refused.stderr
     assert (chain / "checked/config.toml").read_bytes() == config
+
+
+BOTH = CONFIG.replace(
+    '[measurement]\nfile = "chain.h5"', '[measurements.a]\nfile = "chain.h5"\n[measurements.b]\nfile = "b.h5"'
+)
+
+
+def test_a_network_of_two_measurements_is_trained_and_used(run, refused, chain) -> None:
+    (chain / "b.h5").write_bytes((chain / "chain.h5").read_bytes())
+    nuisances = [f"{name}_{label}" for label in "ab" for name in ("fwhm", "background")]
+    text = BOTH.replace("fwhm = 0.4\n", "").replace("background = 1.0\n", "").replace("scale =", "scale_a =")
+    values = "\n".join(f"{name} = {0.4 if name.startswith('fwhm') else 1.0}" for name in nuisances)
+    text = text.replace("[prior]", f"[prior]\n{values}\nscale_b = {{ loguniform = [20, 200] }}")
+    (chain / "c.toml").write_text(text)
+    trained = run("train", "c.toml", "--out", "network")
+    assert trained.exit_code == 0, trained.output
+    result = run("infer", "c.toml", "--set", "infer.estimator=network", "--json")
+    assert result.exit_code in {0, 1}, result.output
+    assert "seen_before" in {check["name"] for check in json.loads(result.stdout)["checks"]}
+    words = refused("infer", "c.toml", "--set", "infer.estimator=network", "--set", "prior.fwhm_b=0.5")
+    assert "another prior (fwhm_b: held at 0.4 meV, now held at 0.5 meV)" in words

@@ -14,8 +14,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-from sqwirrel.infer.terms import Data, Simulator, Term, terms_of
+from sqwirrel.infer.terms import Data, Simulator, SpectrumTerm, Term, terms_of
 from sqwirrel.model.prior import Prior
+
+FEW, FEWER, EVERY = 8, 2, 1_000_000
+"""Rows that go through all terms together where these look at the same modes, for values and for derivatives; and where
+they do not.
+"""
 
 
 class Slope(NamedTuple):
@@ -92,11 +97,22 @@ class Target:
 
     def deviance(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, " batch"]:
         """-2 log likelihood ratio of `theta` to a model that meets all data; inf where unstable."""
-        full = self.full(theta)
-        return torch.stack([term.deviance(self.own(term, full)) for term in self.terms]).sum(0)
+        pieces = [self.full(rows) for rows in torch.split(theta, self._together(FEW))]
+        every = [torch.stack([term.deviance(self.own(term, full)) for term in self.terms]).sum(0) for full in pieces]
+        return torch.cat(every)
 
     def slope(self, z: Float[Tensor, "batch parameter"]) -> Slope:
         """Log posterior, gradient and information."""
+        pieces = [self._slope(rows) for rows in torch.split(z, self._together(FEWER))]
+        return pieces[0] if len(pieces) == 1 else Slope(*(torch.cat(part) for part in zip(*pieces, strict=True)))
+
+    def _together(self, few: int) -> int:
+        """How many rows go through all terms before the next: a few where these look at the same modes."""
+        parts = [term.experiment for term in self.terms if isinstance(term, SpectrumTerm)]
+        shared = [id(part.amplitudes) for part in parts if part.amplitudes is not None]
+        return few if len({*shared}) < len(shared) else EVERY
+
+    def _slope(self, z: Float[Tensor, "batch parameter"]) -> Slope:
         full, stretch, n = self.full(self.prior.constrain(z)), self.stretch(z), len(self.names)
         deviance, gradient, information = z.new_zeros(len(z)), torch.zeros_like(z), z.new_zeros(len(z), n, n)
         for term in self.terms:

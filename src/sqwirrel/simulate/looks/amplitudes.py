@@ -16,6 +16,8 @@ from sqwirrel.simulate.quadratic.bosons import Bosons, Elements
 from sqwirrel.simulate.quadratic.quadratures import Quadratures, quadratures
 from sqwirrel.simulate.spinwave import SpinWaves
 
+KEPT_BYTES = 1_000_000_000
+"""Memory for amplitudes that were asked for before."""
 ABSENT = 1e-9
 """A Cartesian component of the moments that is smaller than this, relative to the largest, is zero."""
 FLAT = 1e-12
@@ -49,7 +51,6 @@ class Amplitudes(nn.Module):
     q: Tensor
     rank: Tensor
     listed: Tensor
-    last: tuple[Tensor, Seen] | None
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class Amplitudes(nn.Module):
     ) -> None:
         super().__init__()
         self.waves, self.groups = SpinWaves(model, q[:1], field=field), groups
-        self.last = None
+        self.kept: dict[bytes, Seen] = {}
         self.field = torch.as_tensor(field, dtype=torch.float64)
         listed, self.mirrored = _mirrored(q)
         self.register_buffer("q", q.to(torch.float64))
@@ -72,11 +73,15 @@ class Amplitudes(nn.Module):
     @torch.no_grad()
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Seen:
         """For every row of `theta`. Not differentiable: modes of one energy are in no certain order, which is right for
-        the looks at them but not for derivatives. The last ones are kept.
+        the looks at them but not for derivatives. Those asked for last are kept, up to `KEPT_BYTES`, for the other
+        experiments on the same crystal: their derivatives ask for the same.
         """
-        if self.last is None or not torch.equal(self.last[0], theta):
-            self.last = theta.clone(), self._solved(theta)
-        return self.last[1]
+        key = theta.cpu().numpy().tobytes()
+        found = self.kept.pop(key, None) or self._solved(theta)
+        self.kept[key] = found
+        while len(self.kept) > 1 and sum(_bytes(each) for each in self.kept.values()) > KEPT_BYTES:
+            del self.kept[next(iter(self.kept))]
+        return found
 
     def _solved(self, theta: Tensor) -> Seen:
         theta, directions, stationary = self.waves._order(theta)
@@ -145,6 +150,10 @@ class Amplitudes(nn.Module):
         form = quadratures(elements, value, is_real, moments, waves.directions[0], model.positions, kind)
         flat = self.get_buffer("phase").imag.abs().amax(0) < FLAT
         return elements, form or blocks(elements, value, is_real | flat, n)
+
+
+def _bytes(seen: Seen) -> int:
+    return sum(each.numel() * each.element_size() for each in seen)
 
 
 def _quadratures(form: Quadratures) -> Columns:
