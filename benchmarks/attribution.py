@@ -30,6 +30,7 @@ from benchmarks.pcsmo_frame import DATA, ENERGIES, WINDOWS
 from sqwirrel.explain import expected_ratio, networks
 from sqwirrel.learn.pairs import Pairs
 from sqwirrel.learn.rivals import Classifier, Contest
+from sqwirrel.learn.strange import Jury
 from sqwirrel.observe import Poisson
 from sqwirrel.observe.counting import Observed
 from sqwirrel.record import Record
@@ -68,7 +69,7 @@ def run(folder: Path, sizes: dict[str, int], frames: int, quick: bool) -> dict[s
     made, held = pcsmo_discrimination.simulations_of(folder, sizes, quick=quick)
     level = pcsmo_rivals.levels(made["goodenough"])
     contest = pcsmo_rivals.contest(made, lambda kind, label: pcsmo_rivals.counted(kind, label, level))
-    committee, _ = trained(contest, folder / "counts", sizes)
+    committee, _ = trained(contest, folder / "counts", {**sizes, "members": 1})
     network: Classifier = committee.members[0]  # type: ignore[assignment]
     known, asked = (pcsmo_rivals.contest(each, lambda kind, label: _law(kind, label, level)) for each in (made, held))
     frame = _frames(asked, known, frames)
@@ -81,7 +82,7 @@ def run(folder: Path, sizes: dict[str, int], frames: int, quick: bool) -> dict[s
         "quick": quick,
         "frames": len(frame.x),
         "methods": found,
-        "kinship": {method: _kinship(committee.members, frame, method) for method in METHODS[:3]},
+        "kinship": {method: _kinship(jury, method) for method in METHODS[:3]},
         "physics": _tops(frame.physics.mean(0)),
         "measured": _on_measured(jury.committee.members, jury.contest.pairs[PAIR[0]].image(data)),
         "record": json.loads(record.to_json()),
@@ -195,13 +196,17 @@ def _areas(network: Classifier, frame: Frames, maps: Tensor) -> dict[str, list[f
     return found
 
 
-def _kinship(members: Sequence[Any], frame: Frames, method: str) -> dict[str, float]:
-    """Rank correlation, bin by bin, of two networks trained apart, and of one with random weights."""
-    few, fresh = frame.first(2 * SLOW), networks.untrained(members[0], 100)
-    found = {"random weights": float(networks.kinship((members[0], fresh), few.x, 0, 1, method).mean())}
-    if len(members) > 1:
-        found["trained apart"] = float(networks.kinship((members[0], members[1]), few.x, 0, 1, method).mean())
-    return found
+def _kinship(jury: Jury, method: str) -> dict[str, float]:
+    """Rank correlation, bin by bin, of two networks trained apart, and of one with random weights: of those for frames
+    like the measured one.
+    """
+    x, members = jury.contest.batch(2 * SLOW, HELD_OUT, "kinship").x, list(jury.committee.members)
+    others = {"random weights": networks.untrained(members[0], 100), "trained apart": members[-1]}  # type: ignore[arg-type]
+    return {
+        name: float(networks.kinship((members[0], other), x, 0, 1, method).mean())  # type: ignore[arg-type]
+        for name, other in others.items()
+        if other is not members[0]
+    }
 
 
 def _on_measured(members: Sequence[Any], x: Float32[Tensor, "1 channel bin 1"]) -> dict[str, Any]:
