@@ -125,6 +125,7 @@ def test_networks_are_the_second_answer(run, refused, rivals) -> None:
     said = json.loads((rivals / "chain-verdict" / "verdict.json").read_text())
     assert said["networks"]["probability"]["fm_chain"] > 0.5
     assert said["networks"]["likelier"] > 0.01
+    assert (rivals / "chain-verdict" / "networks.png").is_file()
 
     words = refused("discriminate", "chain.toml", *asked, "--set", "rivals.weaker.prior.J.uniform=[-0.8, -0.2]")
     assert "was trained with another prior (J: -0.9 to -0.2 meV, now -0.8 to -0.2 meV) of 'weaker'" in words

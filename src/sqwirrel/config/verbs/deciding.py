@@ -2,9 +2,11 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
+
+from torch import Tensor
 
 from sqwirrel.config.build import Study
 from sqwirrel.config.sections import Config
@@ -14,12 +16,15 @@ from sqwirrel.config.verbs.answers import CONFIG, POSTERIOR, RECORD, infer_into
 from sqwirrel.config.verbs.contending import jury_of
 from sqwirrel.config.verbs.studies import checksum, contenders, named
 from sqwirrel.errors import InputError
+from sqwirrel.explain.networks import spoken
 from sqwirrel.infer import Posterior, store
+from sqwirrel.infer.terms import spectra_of
 from sqwirrel.infer.verdict import Hypothesis, Verdict, checked, judged
 from sqwirrel.record import Record
 from sqwirrel.report import figures
 from sqwirrel.report.content import parameter_rows
-from sqwirrel.spectra import QPoints, Spectrum
+from sqwirrel.report.figures import networks
+from sqwirrel.spectra import Peaks, QPoints, Spectrum
 from sqwirrel.whole import put_text
 
 Progress = Callable[[str, int, int], None]
@@ -27,7 +32,7 @@ Progress = Callable[[str, int, int], None]
 
 def discriminate_into(folder: Path, config: Config, progress: Progress) -> Verdict:
     """Infers every rival in a folder of its own, which an interrupted run is gone on with; leaves verdict.json and
-    verdict.png (verdict-NAME.png of several spectra).
+    verdict.png (verdict-NAME.png of several spectra), with networks also networks.png.
     """
     works = contenders(config)
     odds = checked(list(works), {name: config.rivals[name].odds if name in config.rivals else 1.0 for name in works})
@@ -44,7 +49,11 @@ def discriminate_into(folder: Path, config: Config, progress: Progress) -> Verdi
     seeds = {"infer": config.infer.seed}
     put_text(folder / RECORD, Record.start(seeds=seeds, files=config.files).to_json())
     put_text(folder / "verdict.json", json.dumps(mapping(verdict), indent=1, allow_nan=False) + "\n")
-    _draw(folder, verdict, works[verdict.best])
+    one, other = verdict.ranked[:2]
+    data = {label: each for label, each in by_label(works[one].data).items() if _has_map(each)}
+    _draw(folder, verdict, data)
+    if jury is not None and data:
+        _draw_networks(folder, spoken(jury, spectra_of(works[one].data), one, other), data, (one, other))
     return verdict
 
 
@@ -108,13 +117,27 @@ def _is_complete(posterior: Posterior) -> bool:
     return all(check.passed for check in posterior.checks if check.name == "complete")
 
 
-def _draw(folder: Path, verdict: Verdict, work: Study) -> None:
+def _has_map(data: Spectrum | Peaks) -> TypeGuard[Spectrum]:
+    return isinstance(data, Spectrum) and not isinstance(data.measurement.points, QPoints)
+
+
+def _draw(folder: Path, verdict: Verdict, data: Mapping[str, Spectrum]) -> None:
     """Where the best is better than the next, on the bins of every spectrum that has a map."""
     second = verdict.ranked[1]
-    ratio, data = verdict.ratio(second), by_label(work.data)
     title, factor = f"{verdict.best} − {second}", verdict.log_bayes(second)[0]
-    for label, values in ratio.items():
-        spectrum = data[label]
-        if isinstance(spectrum, Spectrum) and not isinstance(spectrum.measurement.points, QPoints):
-            name = f"verdict-{label}.png" if label else "verdict.png"
-            figures.save(figures.ratio_map(spectrum, values, title, factor), folder / name)
+    for label, values in verdict.ratio(second).items():
+        if label in data:
+            figures.save(figures.ratio_map(data[label], values, title, factor), folder / _picture("verdict", label))
+
+
+def _draw_networks(
+    folder: Path, found: Mapping[str, Tensor], data: Mapping[str, Spectrum], rivals: tuple[str, str]
+) -> None:
+    """Where networks find what speaks for the best against the next."""
+    for label, spectrum in data.items():
+        picture = networks.attribution_map(spectrum, found[label], *rivals, "class activation")
+        figures.save(picture, folder / _picture("networks", label))
+
+
+def _picture(name: str, label: str) -> str:
+    return f"{name}-{label}.png" if label else f"{name}.png"

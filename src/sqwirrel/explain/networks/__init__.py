@@ -15,6 +15,7 @@ from sqwirrel.explain.networks.features import (
     most_active,
 )
 from sqwirrel.explain.networks.places import tiles, untrained
+from sqwirrel.explain.networks.spoken import spoken
 from sqwirrel.explain.networks.trust import (
     Curve,
     Mislabelled,
@@ -52,6 +53,7 @@ __all__ = [
     "maximised",
     "most_active",
     "rank_correlation",
+    "spoken",
     "tile_sums",
     "tiles",
     "top_overlap",
