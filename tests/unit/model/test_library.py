@@ -16,6 +16,7 @@ BONDS_PER_SPIN = {
     "la2nio4": {"J1": 2, "J2": 2},
     "pcsmo_goodenough": {"JF1": 1, "JA": 1, "Jperp": 0.5, "JF2": 0.5, "JF3": 0.5},
     "pcsmo_dimer": {"JFS": 0.5, "JFW": 0.5, "JA1": 0.5, "JA2": 0.5, "Jperp": 0.5},
+    "pcsmo_dimer_further": dict.fromkeys(("JFS", "JFW", "JA1", "JA2", "Jperp", "JF2", "JF3"), 0.5),
     "pcsmo_zener": {"JFU": 1, "JFD": 1, "JA": 1, "Jperp": 0.5},
     "yb2ti2o7": {"J1": 3, "J2": 3, "J3": 3, "J4": 3},
     "triangular": {"J": 3},
