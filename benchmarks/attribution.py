@@ -1,13 +1,13 @@
 """Whether networks that tell the PCSMO models apart look where physics says that these differ.
 
-    python -m benchmarks.attribution --json FILE [--quick] [--folder DIR] [--frames 100] [--pictures DIR]
+    python -m benchmarks.attribution --json FILE [--quick] [--folder DIR] [--frames 100]
 
 DIR is the folder of `benchmarks.pcsmo_discrimination`, whose simulations and networks are used (made if they are not
 there). Held-out frames of Goodenough and of the dimer model, 20 000 magnetic counts, background .2 of their mean. The
 physical map of a frame is its expected log likelihood ratio (`explain.expected_ratio`) against the nearest of all
 simulations of the other model that networks learnt from. Maps of each method are compared with it over the 60 tiles
 (six incident energies, ten windows): rank correlation and overlap of the five largest, means over frames and their
-errors; the same for networks with random weights (mean and largest), and with shuffled labels; areas under deletion and
+errors; the same for networks with random weights (mean and largest; not for occlusion); areas under deletion and
 insertion curves, beside random order. For the measured frame, the tiles that speak most for Goodenough.
 """
 
@@ -57,7 +57,8 @@ def main() -> None:
         raise SystemExit("attribution needs ../shared/data/pcsmo, which is not here: nothing was run")
     sizes = QUICK if options.quick else {name: getattr(options, name) for name in FULL}
     with tempfile.TemporaryDirectory() as scratch:
-        result = run(options.folder or Path(scratch), sizes, 2 if options.quick else options.frames, options.quick)
+        kept = options.folder if options.folder and not options.quick else Path(scratch)
+        result = run(kept, sizes, 2 if options.quick else options.frames, options.quick)
     print(json.dumps({key: value for key, value in result.items() if key != "record"}, indent=1))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")

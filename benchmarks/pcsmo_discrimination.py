@@ -69,7 +69,8 @@ def main() -> None:
         raise SystemExit("pcsmo_discrimination needs ../shared/data/pcsmo, which is not here: nothing was run")
     sizes = QUICK if options.quick else {name: getattr(options, name) for name in FULL}
     with tempfile.TemporaryDirectory() as scratch:
-        result = run(options.folder or Path(scratch), sizes, quick=options.quick)
+        kept = options.folder if options.folder and not options.quick else Path(scratch)
+        result = run(kept, sizes, quick=options.quick)
     print(json.dumps({key: value for key, value in result.items() if key != "record"}, indent=1))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")

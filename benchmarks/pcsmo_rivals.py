@@ -115,14 +115,14 @@ def simulated(name: str, folder: Path, rows: int, seed: int) -> Simulations:
 def levels(made: Simulations) -> dict[str, float]:
     """Usual mean signal of each incident energy, at unit scale."""
     pieces = apart(made.signal, measurements_of(made.simulator))
-    return {k: float(x.double().mean((1, 2)).log().mean().exp()) for k, x in zip(LABELS, pieces, strict=True)}
+    return {k: float(x.double().mean((1, 2)).median()) for k, x in zip(LABELS, pieces, strict=True)}
 
 
 def counted(kind: str, label: str, level: Mapping[str, float], mean: float | None = None) -> Law:
     """Magnetic counts a bin from `LEAST` to `MOST`, or with this mean and backgrounds of up to as much."""
     if kind == "scale":
         return {"loguniform": [LEAST / level[label], MOST / level[label]]} if mean is None else mean / level[label]
-    return {"loguniform": [0.01, 1.0]} if mean is None else {"loguniform": [min(0.01, mean / 10), mean]}
+    return {"loguniform": [0.01, 1.0]} if mean is None else {"loguniform": [0.01, min(mean, 1.0)]}
 
 
 def as_measured(kind: str, label: str, level: Mapping[str, float], data: Mapping[str, Spectrum]) -> Law:

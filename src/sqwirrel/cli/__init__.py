@@ -97,7 +97,9 @@ def infer(
 
 @app.command(epilog="Example: sqwirrel train examples/rb2mnf4.toml --out network --set train.simulations=2000")
 def train(config: ConfigFile, changes: Changes = None, out: Folder = None) -> None:
-    """A network that says where to look, from simulations; [infer] estimator = "DIR" uses it."""
+    """A network that says where to look, from simulations; [infer] estimator = "DIR" uses it. With [rivals], networks
+    that tell these apart, for [discriminate] estimator = "DIR".
+    """
     folder = out or Path(f"{config.stem}-network")
     with screen.complaints(folder, resumes=True):
         with screen.progress() as tell:

@@ -40,6 +40,8 @@ TRUST = ("pareto_k", "effective_draws", "complete")
 """
 STRANGE = 0.01
 """A simulated spectrum is rarely as strange as data that networks say nothing about."""
+CONTRADICTS = 0.95
+"""Probability by which networks contradict an evidence for another rival; with less they do not say."""
 FEWEST = 5
 """Windows of bins, and stable draws of a prior, that say something."""
 Maps = Mapping[str, Float[Tensor, "point energy"]]
@@ -139,6 +141,8 @@ class Verdict:
         if self.opinion is None or self.opinion.best == self.best:
             return ""
         other = self.opinion.best
+        if self.opinion.probability[other] < CONTRADICTS:
+            return ""  # networks do not say
         return (
             f"two answers contradict each other: the evidence says {self.best}, networks say {other} with probability "
             f"{self.opinion.probability[other]:.2g}"
@@ -157,7 +161,8 @@ class Verdict:
             + (f" {known.probability[name]:>9.3g}" if known is not None else "")
             for name, each in ((name, self.evidence[name]) for name in self.ranked)
         ]
-        return "\n".join((head + (f" {'networks':>9}" if known is not None else ""), *rows, self._said()))
+        more = [] if known is None else [f"networks: {known}"]
+        return "\n".join((head + (f" {'networks':>9}" if known is not None else ""), *rows, *more, self._said()))
 
     def _said(self) -> str:
         if self.undecided:
@@ -179,6 +184,7 @@ def discriminate(
     networks says of the data is the second answer, which must agree.
     """
     tell, odds = progress or (lambda *_: None), checked(list(rivals), odds)
+    _same_rivals(jury, list(rivals))
     found = {
         name: infer(each.simulator, each.prior, data, settings, progress=_named(name, tell))
         for name, each in rivals.items()
@@ -195,8 +201,9 @@ def judged(
 ) -> Verdict:
     """The verdict on rivals that were inferred from the data."""
     odds = checked(list(rivals), odds)
+    _same_rivals(jury, list(rivals))
     evidence = {name: _evidence(each, posteriors[name], data) for name, each in rivals.items()}
-    return Verdict(posteriors, evidence, odds, None if jury is None else _opinion(jury, list(rivals), data))
+    return Verdict(posteriors, evidence, odds, None if jury is None else jury.opinion(spectra_of(data)))
 
 
 def checked(names: Sequence[str], odds: Mapping[str, float] | None) -> Mapping[str, float]:
@@ -209,10 +216,9 @@ def checked(names: Sequence[str], odds: Mapping[str, float] | None) -> Mapping[s
     return odds
 
 
-def _opinion(jury: Jury, names: list[str], data: Data) -> Opinion:
-    if set(jury.contest.names) != set(names):
+def _same_rivals(jury: Jury | None, names: list[str]) -> None:
+    if jury is not None and set(jury.contest.names) != set(names):
         raise InputError(f"the networks tell {jury.contest.names} apart, not {names}; train some for these")
-    return jury.opinion(spectra_of(data))
 
 
 def _evidence(rival: Hypothesis, posterior: Posterior, data: Data) -> Evidence:

@@ -193,7 +193,12 @@ class Pairs:
 
     def image(self, data: Like) -> Float32[Tensor, "1 channel point energy"]:
         """What networks see of a measurement, or of several."""
-        spectra = [data] if isinstance(data, Spectrum) else [data[part.label] for part in self.parts]
+        given = {"": data} if isinstance(data, Spectrum) else data
+        if missing := [part.label for part in self.parts if part.label not in given]:
+            raise InputError(
+                f"networks for several measurements need them all, {{label: spectrum}}; '{missing[0]}' lacks"
+            )
+        spectra = [given[part.label] for part in self.parts]
         for part, spectrum in zip(self.parts, spectra, strict=True):
             mine, its = part.experiment.measurement.shape, spectrum.measurement.shape
             if mine != its:

@@ -153,9 +153,9 @@ def _step(
 
 
 def _loss(estimator: Trainable[Seen], batch: Seen) -> float:
-    """Sum over the players."""
+    """That of the first player; others follow it."""
     with torch.no_grad():
-        return float(sum(estimator.loss(name, batch) for name in estimator.players))
+        return float(estimator.loss(next(iter(estimator.players)), batch))
 
 
 @dataclass

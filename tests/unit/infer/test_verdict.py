@@ -9,6 +9,7 @@ import torch
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Check, Settings
 from sqwirrel.infer.verdict import Evidence, Hypothesis, Verdict, discriminate, judged
+from sqwirrel.learn.strange import Opinion
 from sqwirrel.model import library
 from sqwirrel.model.prior import Fixed, LogUniform, Prior, Uniform
 from sqwirrel.observe import Experiment, Instrument, Poisson
@@ -158,3 +159,28 @@ def test_bad_contests_are_refused(verdict: Verdict) -> None:
     two = {**one, "wide": exchange_of(Uniform(-5, -0.5))}
     with pytest.raises(InputError, match="odds are a positive number for each"):
         judged(two, verdict.posteriors, DATA, {"narrow": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("p", "likelier", "words"),
+    [
+        (0.9, 0.5, ""),
+        (0.4, 0.5, ""),
+        (
+            0.01,
+            0.5,
+            "two answers contradict each other: the evidence says narrow, networks say far with probability 0.99",
+        ),
+        (0.9, 0.003, "nothing like these data was simulated for the networks"),
+    ],
+    ids=["agree", "do not say", "contradict", "strange"],
+)
+def test_networks_are_heard_where_they_say_something(verdict: Verdict, p: float, likelier: float, words: str) -> None:
+    """A rival that is ruled out by a log Bayes factor of 50, and what networks make of it."""
+    best = verdict.evidence["narrow"]
+    evidence = {"narrow": best, "far": dataclasses.replace(best, log=best.log - 50)}
+    posteriors = dict.fromkeys(evidence, verdict.posteriors["narrow"])
+    opinion = Opinion({"narrow": p, "far": 1 - p}, 0.1, likelier, {"features": likelier})
+    found = Verdict(posteriors, evidence, dict.fromkeys(evidence, 1.0), opinion)
+    assert found.undecided.startswith(words) if words else found.undecided == ""
+    assert "networks: a simulated spectrum is as strange with probability" in str(found)

@@ -1,9 +1,11 @@
 """Networks that tell the rivals of a config apart: trained into a folder, and asked from there."""
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sqwirrel.config.build import Study
+from sqwirrel.config.prior import of_the_data
 from sqwirrel.config.sections import Config
 from sqwirrel.config.toml import dumps
 from sqwirrel.config.verbs.studies import contenders, learnt, to_simulate
@@ -11,11 +13,13 @@ from sqwirrel.errors import InputError
 from sqwirrel.learn.pairs import Pairs, simulations
 from sqwirrel.learn.rivals import Classifier, Committee, Contest, kept
 from sqwirrel.learn.strange import Jury
-from sqwirrel.learn.train import Effort, History, train
+from sqwirrel.learn.train import Effort, History, held_rows, train
 from sqwirrel.record import Record
+from sqwirrel.seeds import stream
 from sqwirrel.whole import put_text
 
 Progress = Callable[[str, int, int], None]
+log = logging.getLogger("sqwirrel")
 
 
 def train_rivals_into(folder: Path, config: Config, progress: Progress) -> list[History]:
@@ -25,10 +29,22 @@ def train_rivals_into(folder: Path, config: Config, progress: Progress) -> list[
     section, works = config.train, contenders(config)
     record = Record.start(seeds={"train": section.seed}, files=config.files)
     rivals, settings = {name: to_simulate(work) for name, work in works.items()}, section.model_dump()
-    if not kept.begun(folder, rivals, settings):
+    if kept.begun(folder, rivals, settings):
+        done = "are trained already" if kept.is_finished(folder) else "were interrupted: their training goes on"
+        log.warning("the networks in %s %s", folder, done)
+    else:
         kept.begin(folder, rivals, settings)
-        put_text(folder / "config.toml", dumps(config, folder))
+        whole = config.model_copy(update={"prior": next(iter(works.values())).config.prior})
+        put_text(folder / "config.toml", dumps(whole, folder))
         put_text(folder / "record.json", record.to_json())
+    for name, work in works.items():
+        if read_off := of_the_data({**config.prior, **_own(config, name)}, learnt(work)):
+            log.warning(
+                "%s: the priors of %s are read off this measurement: any other will have other priors, and these "
+                "networks are not for them; write them out in [prior]",
+                name,
+                ", ".join(read_off),
+            )
     contest = Contest.of({name: _simulated(folder, name, work, progress) for name, work in works.items()})
     members, histories = [], []
     for k in range(section.members):
@@ -37,10 +53,28 @@ def train_rivals_into(folder: Path, config: Config, progress: Progress) -> list[
         histories.append(train(member, contest, effort, folder / f"member-{k}", _staged(progress, k)))
         member.fit_temperature(contest, effort.seed)
         members.append(member)
+    committee = Committee(members)
     if not kept.is_finished(folder):
         seconds = sum(each.seconds for each in histories)
-        kept.save(folder, Committee(members), contest, record.with_seconds(train=seconds))
+        kept.save(folder, committee, contest, record.with_seconds(train=seconds))
+    _say_how_right(committee, contest, section.seed)
     return histories
+
+
+def _own(config: Config, name: str) -> Mapping[str, object]:
+    return config.rivals[name].prior if name in config.rivals else {}
+
+
+def _say_how_right(committee: Committee, contest: Contest, seed: int) -> None:
+    """Of simulations that the networks did not learn from."""
+    batch = contest.split(held_rows(contest))[1].every(stream(seed, "how right"))
+    right = (committee.probability(batch.x).argmax(1) == batch.rival).double().mean()
+    log.warning(
+        "the networks are right in %.0f %% of %d simulations that they did not learn from, guesses in %.0f %%",
+        100 * float(right),
+        len(batch.rival),
+        100 / len(contest.names),
+    )
 
 
 def jury_of(config: Config, works: Mapping[str, Study]) -> Jury | None:

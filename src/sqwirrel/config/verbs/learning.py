@@ -111,6 +111,11 @@ def proposal_of(work: Study) -> Proposal | None:
     if work.config.infer.estimator is None:
         return None
     folder = Path(work.config.infer.estimator)
+    if (folder / "committee.json").is_file():
+        raise InputError(
+            f"[infer] estimator = '{folder}' holds networks that tell rivals apart; for sqwirrel infer train one on a "
+            "config without [rivals]"
+        )
     if not (folder / "estimator.json").is_file():
         raise InputError(
             f"[infer] estimator = '{folder}' holds no estimator.json; make one with sqwirrel train (the path is "

@@ -45,6 +45,7 @@ class Purpose:
             labels = simulator.experiments.items()
             every = {label: _experiment(each) for label, each in labels if isinstance(each, Experiment)}
             conditions = {f"{name} ({label})": word for label, own in every.items() for name, word in own.items()}
+            conditions["order of measurements"] = ", ".join(every)
         return cls(conditions | more | {ORDER: ", ".join(prior.names)}, _believed(prior, simulator.units))
 
     @classmethod

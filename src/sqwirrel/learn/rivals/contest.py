@@ -1,7 +1,7 @@
 """Contests: labelled spectra of rival models, as many of each, that nothing but the models tells apart.
 
 Only draws with a stable order are there, whatever share of a prior that is; every signal has the same mean, so that the
-total says nothing; scale, background and noise follow the same laws for all.
+total says nothing, unless the scale is known; scale, background and noise follow the same laws for all.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,9 @@ from sqwirrel.learn.pairs import Pairs
 from sqwirrel.learn.parts import apart, in_a_row
 from sqwirrel.model.prior import Prior
 from sqwirrel.seeds import stream
+
+DARK = 1e-3
+"""Simulations with less than this of the usual mean signal in a measurement are left out."""
 
 
 class Labelled(NamedTuple):
@@ -41,8 +44,8 @@ class Contest:
         first = next(iter(pairs.values()))
         for name, each in pairs.items():
             _check(first, each, name)
-        level = _means(first).log().mean(0).exp()
-        return cls({name: _levelled(each, level) for name, each in pairs.items()})
+        level = _usual(_means(first))
+        return cls({name: _levelled(_bright(each, level, name), level) for name, each in pairs.items()})
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -65,14 +68,15 @@ class Contest:
         return self._made(torch.randint(len(self.pairs), (rows,), generator=generator), generator)
 
     def every(self, generator: torch.Generator) -> Labelled:
-        """As many rows as there are, in turn."""
-        return self._made(torch.arange(len(self)) % len(self.pairs), generator)
+        """Each row once, as many of every rival, in turn."""
+        return self._made(torch.arange(len(self)) % len(self.pairs), generator, once=True)
 
-    def _made(self, rival: Int[Tensor, " batch"], generator: torch.Generator) -> Labelled:
+    def _made(self, rival: Int[Tensor, " batch"], generator: torch.Generator, *, once: bool = False) -> Labelled:
         parts, places = [], []
         for k, pairs in enumerate(self.pairs.values()):
             place = (rival == k).nonzero()[:, 0]
-            rows = torch.randint(len(pairs), (len(place),), generator=generator)
+            n = len(place)
+            rows = torch.arange(n) if once else torch.randint(len(pairs), (n,), generator=generator)
             parts.append(pairs.noisy(rows, generator))
             places.append(place)
         order = torch.cat(places).argsort()
@@ -90,8 +94,27 @@ def _means(pairs: Pairs) -> Float[Tensor, "row part"]:
     return (total @ alike) / (size.double() @ alike)
 
 
+def _usual(means: Float[Tensor, "row part"]) -> Float[Tensor, " part"]:
+    """The median of what is not dark."""
+    return torch.where(means > 0, means, torch.nan).nanmedian(0).values
+
+
+def _bright(pairs: Pairs, level: Float[Tensor, " part"], name: str) -> Pairs:
+    """Those with some signal in every measurement: what lies outside of the bins cannot be told from anything."""
+    bright = (_means(pairs) > DARK * level).all(1)
+    if not bool(bright.double().mean() > 0.5):
+        raise InputError(
+            f"{int((~bright).sum())} of {len(bright)} simulations of '{name}' have next to no signal in the measured "
+            "bins; narrow its prior, or measure where it has"
+        )
+    return replace(pairs, simulations=pairs.simulations.part(bright.nonzero()[:, 0]))
+
+
 def _levelled(pairs: Pairs, level: Float[Tensor, " part"]) -> Pairs:
-    kept, factor = pairs.simulations, (level / _means(pairs)).to(pairs.simulations.signal)
+    """With equal means, but where the scale is known: there the total is part of what was measured."""
+    known = torch.tensor([part.linear[0] in pairs.prior.fixed for part in pairs.parts])
+    factor = torch.where(known, 1.0, level / _means(pairs)).to(pairs.simulations.signal)
+    kept = pairs.simulations
     pieces = zip(apart(kept.signal, pairs.measurements), factor.unbind(1), strict=True)
     signal = in_a_row([piece * one[:, None, None] for piece, one in pieces])
     return replace(pairs, simulations=replace(kept, signal=signal))
@@ -106,7 +129,8 @@ def _check(first: Pairs, other: Pairs, name: str) -> None:
         raise InputError(
             f"the instrument of '{name}' has {other.linear}, those before {first.linear}; give all the same"
         )
-    for nuisance in first.linear:
+    own = {model for part in other.parts for model in part.experiment.model.names}
+    for nuisance in (name for part in first.parts for name in part.names if name not in own):
         if _law(first.prior, nuisance) != _law(other.prior, nuisance):
             raise InputError(f"the priors of '{nuisance}' differ: then that would tell '{name}' from the others")
 

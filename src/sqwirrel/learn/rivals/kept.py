@@ -30,11 +30,11 @@ class Made:
 def begun(folder: Path, rivals: Contenders, settings: Mapping[str, object]) -> bool:
     """Whether a folder holds a training for these rivals with these settings, finished or not; others are refused."""
     known = json_in(folder / BEGUN)
-    if known is None:
-        if (folder / "estimator.json").exists():
-            raise InputError(f"{folder} holds a network that is no committee; choose another folder")
-        return False
     told = known if isinstance(known, dict) else {}
+    if "rivals" not in told:
+        if (folder / "estimator.json").exists() or any(folder.glob("member-*/training.json")):
+            raise InputError(f"{folder} holds networks that are no committee of known rivals; choose another folder")
+        return False
     _check(folder, told, rivals)
     before = told.get("settings", {})
     if changed := [f"{name} = {before.get(name)}, now {x}" for name, x in settings.items() if before.get(name) != x]:
@@ -67,7 +67,8 @@ def made(folder: Path, rivals: Contenders) -> dict[str, Made]:
     told = json_in(folder / KNOWN)
     if not isinstance(told, dict):
         raise InputError(
-            f"{folder} holds no committee: {KNOWN} is missing; train one on a config with rivals by sqwirrel train"
+            f"{folder} holds no committee: {KNOWN} is missing; train one on a config with rivals by sqwirrel "
+            "train (the path is relative to the folder of the config)"
         )
     _check(folder, told, rivals)
     try:

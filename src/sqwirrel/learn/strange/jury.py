@@ -12,12 +12,12 @@ from sqwirrel.learn.strange.rivals import like_any
 
 @dataclass(frozen=True)
 class Opinion:
-    """Probabilities of the rivals by name if one of them is right; how far the members of the committee disagree, nats;
-    how likely a simulated spectrum is at least as strange, by the worst of some scores, and by each of them.
+    """Probabilities of the rivals by name if one of them is right; how far the members of the committee disagree, nats,
+    if there are two; how likely a simulated spectrum is at least as strange, by the worst of some scores, and by each.
     """
 
     probability: Mapping[str, float]
-    disagreement: float
+    disagreement: float | None
     likelier: float
     scores: Mapping[str, float]
 
@@ -25,6 +25,10 @@ class Opinion:
     def best(self) -> str:
         """The rival of most probability."""
         return max(self.probability, key=lambda name: self.probability[name])
+
+    def __str__(self) -> str:
+        apart = "" if self.disagreement is None else f", its members disagree by {self.disagreement:.2f} nats"
+        return f"a simulated spectrum is as strange with probability {self.likelier:.2g}{apart}"
 
     def mapping(self) -> dict[str, object]:
         """Plain words and numbers."""
@@ -54,7 +58,7 @@ class Jury:
         x = next(iter(self.contest.pairs.values())).image(data)
         return Opinion(
             dict(zip(self.contest.names, self.committee.probability(x)[0].tolist(), strict=True)),
-            float(self.committee.disagreement(x)),
+            float(self.committee.disagreement(x)) if len(self.committee.members) > 1 else None,
             float(self.familiar.likelier(x)),
             {name: float(each) for name, each in self.familiar.each(x).items()},
         )
