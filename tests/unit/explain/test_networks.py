@@ -1,7 +1,8 @@
 """Why a network says what it says: maps sum up to what they explain, point at what differs, and know when they do not."""
 
-from copy import deepcopy
+from copy import copy
 
+import deepcopy
 import pytest
 import torch
 
@@ -171,7 +172,15 @@ def test_maximised_images_are_answered_to_more_than_noise_and_than_any_spectrum(
             assert float(best.min()) > float(answer(batch.x).max())
 
 
+def ungated(network):
+    """With features that all places have the same part in: what a layer answers, averaged."""
+    found = copy.deepcopy(network)
+    torch.nn.init.ones_(found.embed.gate[0])
+    return found
+
+
 def test_images_that_a_unit_answers_to_most_come_first(network, batch) -> None:
+    network = ungated(network)
     unit = Unit(network, "features", 5)
     with torch.no_grad():
         features, answers = network.embed(batch.x), unit(batch.x)
@@ -183,6 +192,7 @@ def test_images_that_a_unit_answers_to_most_come_first(network, batch) -> None:
 
 
 def test_activations_lie_on_the_bins(network, strong) -> None:
+    network = ungated(network)
     found = explained.activations(network, strong)
     assert {name: each.shape[1] for name, each in found.items()} == {"layer 1": 24, "layer 2": 48, "features": 64}
     assert all(each.shape[2:] == EXPERIMENT.measurement.shape for each in found.values())
@@ -208,7 +218,7 @@ def test_maps_know_what_was_not_measured() -> None:
     """A grid in planes, partly measured: exact sums, nothing elsewhere, and unmeasured places do not count."""
     edges = [torch.linspace(0, 1, n + 1).double() for n in (36, 33, 1)]
     grid = Measurement(QGrid(Lattice(4.0, 4.0, 6.0), torch.eye(3), edges), torch.linspace(0, 3, 4).double(), 1.0)
-    classifier = Classifier(PooledEmbedding(pictures(grid)), 3, seed=1)
+    classifier = Classifier(PooledEmbedding(pictures([grid])), 3, seed=1)
     x = torch.rand(2, 3, 36 * 33, 3, generator=stream(1, "grid"))
     x[:, 2] = 1
     x[:, :, :135] = 0
@@ -236,7 +246,7 @@ def test_groups_of_pictures_lie_side_by_side() -> None:
 
 
 def test_means_over_a_layer_are_those_of_what_was_measured() -> None:
-    embed = PooledEmbedding(pictures(EXPERIMENT.measurement))
+    embed = PooledEmbedding(pictures([EXPERIMENT.measurement]))
     x = torch.ones(1, 3, *EXPERIMENT.measurement.shape)
     x[:, :, 5:] = 0
     answers = torch.zeros(1, 1, 1, 10, 18)

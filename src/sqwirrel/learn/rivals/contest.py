@@ -129,7 +129,7 @@ def _check(first: Pairs, other: Pairs, name: str) -> None:
         raise InputError(
             f"the instrument of '{name}' has {other.linear}, those before {first.linear}; give all the same"
         )
-    own = {model for part in other.parts for model in part.experiment.model.names}
+    own = {model for part in (*first.parts, *other.parts) for model in part.experiment.model.names}
     for nuisance in (name for part in first.parts for name in part.names if name not in own):
         if _law(first.prior, nuisance) != _law(other.prior, nuisance):
             raise InputError(f"the priors of '{nuisance}' differ: then that would tell '{name}' from the others")
