@@ -20,6 +20,7 @@ import math
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,19 +65,20 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where simulations, networks and posteriors are kept")
     for name, value in FULL.items():
         parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--evidence", nargs="*", default=rivals.HYPOTHESES, help="rivals that are weighed by evidence")
     options = parser.parse_args()
     if not DATA.exists():
         raise SystemExit("pcsmo_discrimination needs ../shared/data/pcsmo, which is not here: nothing was run")
     sizes = QUICK if options.quick else {name: getattr(options, name) for name in FULL}
     with tempfile.TemporaryDirectory() as scratch:
         kept = options.folder if options.folder and not options.quick else Path(scratch)
-        result = run(kept, sizes, quick=options.quick)
+        result = run(kept, sizes, [] if options.quick else options.evidence, quick=options.quick)
     print(json.dumps({key: value for key, value in result.items() if key != "record"}, indent=1))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def run(folder: Path, sizes: dict[str, int], *, quick: bool) -> dict[str, Any]:
+def run(folder: Path, sizes: dict[str, int], weighed: Sequence[str], *, quick: bool) -> dict[str, Any]:
     """Both contests, and the evidence."""
     clock, record = time.perf_counter(), Record.start(seeds={"train": TRAINED, "held out": HELD_OUT})
     made, held = simulations_of(folder, sizes, quick=quick)
@@ -96,9 +98,7 @@ def run(folder: Path, sizes: dict[str, int], *, quick: bool) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "record": json.loads(record.to_json()),
     }
-    if not quick:
-        found |= evidence(folder, data, jury)
-    return found
+    return found | (evidence(folder, data, weighed, jury) if weighed else {})
 
 
 def simulations_of(
@@ -233,10 +233,11 @@ def like(data: dict[str, Spectrum], values: dict[str, np.ndarray]) -> dict[str, 
     return found
 
 
-def evidence(folder: Path, data: dict[str, Spectrum], jury: Jury) -> dict[str, Any]:
-    """Posteriors of the rivals for the measured frame, and what they are worth."""
+def evidence(folder: Path, data: dict[str, Spectrum], weighed: Sequence[str], jury: Jury) -> dict[str, Any]:
+    """Posteriors of the rivals for the measured frame, and what they are worth; a verdict of all that networks know."""
     hypotheses, posteriors = {}, {}
-    for name, hypothesis in rivals.hypotheses(data).items():
+    for name in weighed:
+        hypothesis = rivals.hypothesis(name, data)
         clock, file = time.perf_counter(), folder / "evidence" / f"{name}.h5"
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -247,9 +248,12 @@ def evidence(folder: Path, data: dict[str, Spectrum], jury: Jury) -> dict[str, A
         told(str(posteriors[name]))
     verdict = judged(hypotheses, posteriors, data)
     told(str(verdict))
+    found = {"evidence": described(verdict), "log_bayes": factors(verdict)}
+    if not set(rivals.RIVALS) <= set(weighed):
+        return found
     three = {name: hypotheses[name] for name in rivals.RIVALS}
     both = judged(three, {name: posteriors[name] for name in three}, data, jury=jury)
-    return {"evidence": described(verdict), "verdict": both.undecided or both.best, "log_bayes": factors(both)}
+    return {**found, "verdict": both.undecided or both.best}
 
 
 def described(verdict: Verdict) -> dict[str, Any]:

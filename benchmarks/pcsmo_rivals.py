@@ -44,6 +44,7 @@ LEVELS, MEDIAN = 8, 0.789
 LEAST, MOST = 0.02, 20.0
 """Magnetic counts a bin that networks learn from, on average over a frame."""
 FURTHER = ("JF2", "JF3")
+HYPOTHESES = (*RIVALS, "goodenough_nearest", "dimer_further")
 Law = dict[str, list[float]] | float
 Linear = Callable[[str, str], Law]
 """The law of a kind of amplitude (scale, background, background_measured) at an incident energy."""
@@ -159,16 +160,13 @@ def published(name: str) -> dict[str, float]:
     return {k: {"JA": 0.4}.get(k, x) if name == "zener" else x for k, x in known.items() if k not in held}
 
 
-def hypotheses(data: Mapping[str, Spectrum]) -> dict[str, Hypothesis]:
-    """The rivals, Goodenough without JF2 and JF3, and dimers with them, for data that were measured."""
-    found = {}
-    for name in (*RIVALS, "goodenough_nearest", "dimer_further"):
-        of = library.load("pcsmo_goodenough") if name == "goodenough_nearest" else None
-        own = prior(name, lambda kind, label: wide(kind, label, data), of)
-        if of is not None:
-            own = Prior(**{k: x for k, x in own.free.items() if k not in FURTHER}, **dict.fromkeys(FURTHER, Fixed(0.0)))
-        found[name] = Hypothesis(simulator(name, counts=False, of=of), own)
-    return found
+def hypothesis(name: str, data: Mapping[str, Spectrum]) -> Hypothesis:
+    """A rival for data that were measured; Goodenough also without JF2 and JF3, dimers also with them."""
+    of = library.load("pcsmo_goodenough") if name == "goodenough_nearest" else None
+    own = prior(name, lambda kind, label: wide(kind, label, data), of)
+    if of is not None:
+        own = Prior(**{k: x for k, x in own.free.items() if k not in FURTHER}, **dict.fromkeys(FURTHER, Fixed(0.0)))
+    return Hypothesis(simulator(name, counts=False, of=of), own)
 
 
 def measured() -> dict[str, Spectrum]:

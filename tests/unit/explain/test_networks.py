@@ -1,8 +1,7 @@
 """Why a network says what it says: maps sum up to what they explain, point at what differs, and know when they do not."""
 
-from copy import copy
+from copy import deepcopy
 
-import deepcopy
 import pytest
 import torch
 
@@ -174,7 +173,7 @@ def test_maximised_images_are_answered_to_more_than_noise_and_than_any_spectrum(
 
 def ungated(network):
     """With features that all places have the same part in: what a layer answers, averaged."""
-    found = copy.deepcopy(network)
+    found = deepcopy(network)
     torch.nn.init.ones_(found.embed.gate[0])
     return found
 
