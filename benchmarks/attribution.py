@@ -38,9 +38,9 @@ from sqwirrel.seeds import stream
 
 METHODS = ("cam", "grad_cam", "integrated_gradients", "occlusion")
 MEAN = 20_000 / BINS
-SLOW, CHANCE = 10, 8
-"""Frames that occlusion and random networks are asked of, and how many of the latter."""
 PAIR = ("goodenough", "dimer")
+MANY, FEW = {"slow": 10, "chance": 8}, {"frames": 1, "slow": 1, "chance": 1}
+"""Frames of each model, those that slow methods and random networks are asked of, and how many of the latter."""
 
 
 def main() -> None:
@@ -58,13 +58,13 @@ def main() -> None:
     sizes = QUICK if options.quick else {name: getattr(options, name) for name in FULL}
     with tempfile.TemporaryDirectory() as scratch:
         kept = options.folder if options.folder and not options.quick else Path(scratch)
-        result = run(kept, sizes, 2 if options.quick else options.frames, options.quick)
+        result = run(kept, sizes, FEW if options.quick else {"frames": options.frames, **MANY}, options.quick)
     print(json.dumps({key: value for key, value in result.items() if key != "record"}, indent=1))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def run(folder: Path, sizes: dict[str, int], frames: int, quick: bool) -> dict[str, Any]:
+def run(folder: Path, sizes: dict[str, int], asked_of: dict[str, int], quick: bool) -> dict[str, Any]:
     """All methods."""
     record = Record.start(seeds={"train": TRAINED, "held out": HELD_OUT})
     made, held = pcsmo_discrimination.simulations_of(folder, sizes, quick=quick)
@@ -73,9 +73,9 @@ def run(folder: Path, sizes: dict[str, int], frames: int, quick: bool) -> dict[s
     committee, _ = trained(contest, folder / "counts", {**sizes, "members": 1})
     network: Classifier = committee.members[0]  # type: ignore[assignment]
     known, asked = (pcsmo_rivals.contest(each, lambda kind, label: _law(kind, label, level)) for each in (made, held))
-    frame = _frames(asked, known, frames)
+    frame = _frames(asked, known, asked_of["frames"])
     told("physical maps")
-    found = {method: _scored(network, frame, method) for method in METHODS}
+    found = {method: _scored(network, frame, method, asked_of) for method in METHODS}
     data = pcsmo_rivals.measured()
     jury = pcsmo_discrimination.measured_jury(made, data, level, folder / "measured", sizes)
     return {
@@ -83,7 +83,7 @@ def run(folder: Path, sizes: dict[str, int], frames: int, quick: bool) -> dict[s
         "quick": quick,
         "frames": len(frame.x),
         "methods": found,
-        "kinship": {method: _kinship(jury, method) for method in METHODS[:3]},
+        "kinship": {method: _kinship(jury, method, asked_of["slow"]) for method in METHODS[:3]},
         "physics": _tops(frame.physics.mean(0)),
         "measured": _on_measured(jury.committee.members, jury.contest.pairs[PAIR[0]].image(data)),
         "record": json.loads(record.to_json()),
@@ -148,16 +148,16 @@ def _maps(network: Classifier, frame: Frames, method: str) -> Float32[Tensor, "f
     return every * torch.where(frame.own == 0, 1.0, -1.0)[:, None, None]
 
 
-def _scored(network: Classifier, frame: Frames, method: str) -> dict[str, Any]:
+def _scored(network: Classifier, frame: Frames, method: str, asked_of: dict[str, int]) -> dict[str, Any]:
     clock = time.perf_counter()
-    few = frame.first(2 * SLOW)
+    few = frame.first(2 * asked_of["slow"])
     used = few if method == "occlusion" else frame
     maps = _maps(network, used, method)
     seconds = (time.perf_counter() - clock) / len(maps)
     found = _agreement(maps, used.physics)
     chance = [
         _agreement(_maps(networks.untrained(network, 100 + k), few, method), few.physics)["rank_correlation"][0]
-        for k in range(CHANCE if method != "occlusion" else 0)
+        for k in range(asked_of["chance"] if method != "occlusion" else 0)
     ]
     told(f"{method} {found}")
     return {
@@ -197,11 +197,11 @@ def _areas(network: Classifier, frame: Frames, maps: Tensor) -> dict[str, list[f
     return found
 
 
-def _kinship(jury: Jury, method: str) -> dict[str, float]:
+def _kinship(jury: Jury, method: str, slow: int) -> dict[str, float]:
     """Rank correlation, bin by bin, of two networks trained apart, and of one with random weights: of those for frames
     like the measured one.
     """
-    x, members = jury.contest.batch(2 * SLOW, HELD_OUT, "kinship").x, list(jury.committee.members)
+    x, members = jury.contest.batch(2 * slow, HELD_OUT, "kinship").x, list(jury.committee.members)
     others = {"random weights": networks.untrained(members[0], 100), "trained apart": members[-1]}  # type: ignore[arg-type]
     return {
         name: float(networks.kinship((members[0], other), x, 0, 1, method).mean())  # type: ignore[arg-type]

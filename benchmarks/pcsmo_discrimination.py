@@ -50,8 +50,8 @@ SURE = 0.99
 SCORED = 5
 """Batches of 200 held-out frames whose strangeness is judged."""
 QUICK, FULL = (
-    {"rows": 16, "held": 16, "steps": 10, "members": 1},
-    {"rows": 2000, "held": 2000, "steps": 400, "members": 2},
+    {"rows": 16, "held": 16, "steps": 4, "members": 1, "images": 24},
+    {"rows": 2000, "held": 2000, "steps": 400, "members": 2, "images": 1024},
 )
 SETTINGS = Settings(screen=64, starts=2, draws=200, rounds=2)
 """The published constants are a start, too."""
@@ -121,7 +121,7 @@ def trained(contest: Contest, folder: Path, sizes: dict[str, int]) -> tuple[Comm
         member = Classifier.sized_for(contest, k)
         effort = Effort(steps=sizes["steps"], batch=32, every=max(1, sizes["steps"] // 8), seed=k)
         history = train(member, contest, effort, folder / f"member-{k}", lambda *step: told(f"{folder.name} {step}"))
-        member.fit_temperature(contest, k)
+        member.fit_temperature(contest, k, 2 * sizes["images"])
         members.append(member)
         seconds.append(history.seconds)
     size = sum(each.numel() for each in members[0].parameters())
@@ -137,7 +137,7 @@ def measured_jury(
 ) -> Jury:
     """Networks for frames that were measured like the one that was."""
     contest = rivals.contest(made, lambda kind, label: rivals.as_measured(kind, label, level, data), data)
-    return Jury.of(trained(contest, folder, sizes)[0], contest)
+    return Jury.of(trained(contest, folder, sizes)[0], contest, images=sizes["images"])
 
 
 def by_counts(committee: Committee, held: dict[str, Any], level: dict[str, float]) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def asked(committee: Committee, contest: Contest, *, clean: bool = False) -> tup
     """Probabilities of every held-out frame, and which model made it."""
     p, truth = [], []
     for k in range(math.ceil(len(contest) / 200)):
-        batch = contest.batch(200, HELD_OUT, f"judged {k}")
+        batch = contest.batch(min(200, len(contest)), HELD_OUT, f"judged {k}")
         p.append(committee.probability(batch.clean if clean else batch.x))
         truth.append(batch.rival)
     return torch.cat(p), torch.cat(truth)
@@ -188,7 +188,7 @@ def on_measured(jury: Jury, held: dict[str, Any], data: dict[str, Spectrum], lev
     contest = rivals.contest(held, lambda kind, label: rivals.as_measured(kind, label, level, data), data)
     p, truth = asked(jury.committee, contest)
     usual = [
-        jury.familiar.likelier(contest.batch(200, HELD_OUT, f"judged {k}").x)
+        jury.familiar.likelier(contest.batch(min(200, len(contest)), HELD_OUT, f"judged {k}").x)
         for k in range(min(SCORED, math.ceil(len(contest) / 200)))
     ]
     inside = torch.cat(usual)

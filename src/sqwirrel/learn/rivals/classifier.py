@@ -175,12 +175,12 @@ class Classifier(nn.Module):
         self.seen = batch.x, features.detach()
         return nn.functional.cross_entropy(self.head(features) / self.temperature, batch.rival)
 
-    def fit_temperature(self, contest: Contest, seed: int) -> None:
+    def fit_temperature(self, contest: Contest, seed: int, spectra: int = HELD) -> None:
         """Makes probabilities as sure as they are right on the simulations that `train` holds out (C. Guo et al., On
         Calibration of Modern Neural Networks (2017), arXiv:1706.04599).
         """
         held = contest.split(held_rows(contest))[1]
-        batch = held.batch(HELD, seed, "temperature")
+        batch = held.batch(spectra, seed, "temperature")
         with torch.no_grad():
             odds = torch.cat([self(piece).double() for piece in torch.split(batch.x, CHUNK)]) * self.temperature
         log = torch.zeros((), dtype=torch.float64, requires_grad=True)

@@ -7,7 +7,7 @@ from sqwirrel.learn.parts import Like
 from sqwirrel.learn.rivals.classifier import Committee
 from sqwirrel.learn.rivals.contest import Contest
 from sqwirrel.learn.strange.familiar import Familiar
-from sqwirrel.learn.strange.rivals import like_any
+from sqwirrel.learn.strange.rivals import REFERENCE, like_any
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Jury:
     familiar: Familiar
 
     @classmethod
-    def of(cls, committee: Committee, contest: Contest, seed: int = 0) -> "Jury":
-        """With fresh noise on the simulations of all rivals."""
-        return cls(committee, contest, like_any(committee, contest, seed=seed))
+    def of(cls, committee: Committee, contest: Contest, seed: int = 0, images: int = REFERENCE) -> "Jury":
+        """With fresh noise on the simulations of all rivals: so many images make, and as many judge, what is usual."""
+        return cls(committee, contest, like_any(committee, contest, seed=seed, images=images))
 
     def opinion(self, data: Like) -> Opinion:
         """Of a measurement, or of several by their labels."""
