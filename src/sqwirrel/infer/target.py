@@ -109,7 +109,8 @@ class Target:
     def _together(self, few: int) -> int:
         """How many rows go through all terms before the next: a few where these look at the same modes."""
         parts = [term.experiment for term in self.terms if isinstance(term, SpectrumTerm)]
-        shared = [id(part.amplitudes) for part in parts if part.amplitudes is not None]
+        looks = [getattr(part, "amplitudes", None) for part in parts]
+        shared = [id(each) for each in looks if each is not None]
         return few if len({*shared}) < len(shared) else EVERY
 
     def _slope(self, z: Float[Tensor, "batch parameter"]) -> Slope:

@@ -24,7 +24,7 @@ GRID = Measurement(
 
 
 def network(measurement):
-    return Classifier(PooledEmbedding(pictures(measurement)), 2, seed=1)
+    return Classifier(PooledEmbedding(pictures([measurement])), 2, seed=1)
 
 
 def images(measurement, n=4):
