@@ -1,7 +1,7 @@
 """The fine average: basins refined with it, and anchored at the best fit until that holds.
 
 Where the best fit is, more points can be afforded than at every step (`Experiment.anchored`), and the variance of
-reduced data can follow the signal (`Term.anchored`).
+reduced data can follow the signal (`Term.anchored`). A measurement whose average is still too rough gets more of them.
 """
 
 from collections.abc import Callable
@@ -12,26 +12,30 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-from sqwirrel.infer.checks import average_checks
+from sqwirrel.infer.checks import QUADRATURE, average_checks, average_error
 from sqwirrel.infer.posterior import Check
 from sqwirrel.infer.refine import Optimum, basins, refine
 from sqwirrel.infer.target import Target
 
 MARGIN = 30.0
 """A basin this much worse than the best (log posterior) is reported but not sampled."""
-ANCHORS, HELD = 3, 1.0
+ANCHORS, HELD = 4, 1.0
 """The average is anchored at most so often, until the best fit moves less (root mean square standard deviations)."""
+FINER, FINEST = 4, 16
+"""An average that is too rough gets so many times more points the next time, at most so many times in all."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fine:
     """The anchored target, its basins worth sampling, those too poor, and how far to trust the average.
 
-    `anchor` has the parameters of the anchor and their spread as its rows (`Experiment.anchored`).
+    `anchor` has the parameters of the anchor and their spread as its rows, `finer` how many times more points than
+    usual each measurement has, by its label (`Experiment.anchored`).
     """
 
     target: Target
     anchor: Float[Tensor, "2 parameter"]
+    finer: dict[str, int]
     basins: list[Optimum]
     poor: list[Optimum]
     checks: list[Check]
@@ -44,22 +48,29 @@ def anchor(target: Target, found: list[Optimum], tell: Callable[[str, int, int],
     """
     near, far = _split(found)
     optima, worse = _split(_refined(target, near, tell))
-    raw = optima[0].log_posterior
+    raw, finer = optima[0].log_posterior, dict.fromkeys((term.label for term in target.terms), 1)
     for _ in range(ANCHORS):
         before = optima[0]
         tell("averaging", 0, 1)
         theta = target.full(target.prior.constrain(before.z[None]))
         spread = target.spread(before.z, before.covariance)
         own = ((term, target.own(term, theta), target.own(term, spread)) for term in target.terms)
-        target = target.with_terms(term.anchored(at, reach) for term, at, reach in own)
+        used, target = finer, target.with_terms(t.anchored(at, reach, finer[t.label]) for t, at, reach in own)
         optima = _refined(target, optima, tell)
-        if settled := optima[0].distance(before) < HELD:
+        settled, finer = optima[0].distance(before) < HELD, _finer(target, optima[0], finer)
+        if settled and finer == used:
             break
     best = optima[0]
     poor = [_moved(basin, best.log_posterior - raw) for basin in worse]
     poor += [_moved(basin, best.log_posterior - found[0].log_posterior) for basin in far]
     checks = average_checks(target, best, theta, settled=settled)
-    return Fine(target, torch.cat((theta, spread[None])), optima, poor, checks)
+    return Fine(target, torch.cat((theta, spread[None])), used, optima, poor, checks)
+
+
+def _finer(target: Target, best: Optimum, now: dict[str, int]) -> dict[str, int]:
+    """How many times more points each average should have."""
+    rough = {t.label for t in target.terms if t.average and float(average_error(target, best, t).max()) > QUADRATURE}
+    return {label: min(FINEST, FINER * n) if label in rough else n for label, n in now.items()}
 
 
 def _refined(target: Target, near: list[Optimum], tell: Callable[[str, int, int], None]) -> list[Optimum]:

@@ -123,6 +123,7 @@ def _posterior(simulator: Simulator, fine: Fine, weighted: Weighted, known: list
         seconds=record.seconds["infer"],
         record=record.with_papers(*papers, *PAPERS),
         anchor=fine.anchor,
+        finer=fine.finer,
         widening=widening(target, fine.basins[0]),
         simulator=_anchored(simulator, target),
     )

@@ -1,6 +1,7 @@
 """Posterior: what the data say about the parameters, with every basin found and the checks that it passed or failed."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -60,8 +61,9 @@ class Posterior:
     `log_weight` is normalised; `limit` is the Cramer-Rao bound of each parameter (all others free) at the best basin;
     `deviance_per_bin` is -2 log likelihood ratio to a model that meets every bin, over the number of bins (for peaks,
     the mean square residual of those that modes explain). `anchor` are parameters and spread that the averages were
-    anchored with; `simulator` has these averages, None after loading. `widening` is how many times larger the residuals
-    of the data make each error than counting does (the sandwich of H. White, Econometrica 50, 1 (1982)).
+    anchored with, `finer` how many times more points than usual they have, by measurement; `simulator` has these
+    averages, None after loading. `widening` is how many times larger the residuals of the data make each error than
+    counting does (the sandwich of H. White, Econometrica 50, 1 (1982)).
     """
 
     names: tuple[str, ...]
@@ -79,6 +81,7 @@ class Posterior:
     anchor: Float[Tensor, "2 full"]
     widening: Float[Tensor, " parameter"]
     simulator: Simulator | None = None
+    finer: Mapping[str, int] = field(default_factory=dict)
 
     def sample(self, n: int, seed: int) -> Float[Tensor, "n parameter"]:
         """Equally weighted draws (with replacement)."""

@@ -2,9 +2,10 @@
 
 Root attributes: format = "sqwirrel posterior", version = 3, and the scalars of the posterior. Datasets: `draws`,
 `log_weight`, `limit`, `anchor`, `widening`; `names`, `units`, `priors` as strings; groups `basins` and `checks`;
-`record` as JSON.
+`record` and `finer` as JSON.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def _write(file: h5py.File, posterior: Posterior) -> None:
         file[name] = getattr(posterior, name).numpy()
     for name in STRINGS:
         file[name] = _strings(getattr(posterior, name))
-    file["record"] = posterior.record.to_json()
+    file["record"], file["finer"] = posterior.record.to_json(), json.dumps(dict(posterior.finer))
     _basins_into(file.create_group("basins"), posterior.basins)
     _checks_into(file.create_group("checks"), posterior.checks)
 
@@ -82,8 +83,9 @@ def _read(file: h5py.File, path: Path) -> Posterior:
     fields: dict[str, Any] = {name: _words(file[name]) for name in STRINGS}
     fields |= {name: torch.from_numpy(file[name][()]) for name in TENSORS}
     fields |= {name: float(file.attrs[name]) for name in SCALARS}
-    basins, checks = _basins(file["basins"]), _checks(file["checks"])
-    return Posterior(**fields, basins=basins, checks=checks, record=Record.from_json(file["record"].asstr()[()]))
+    fields |= {"basins": _basins(file["basins"]), "checks": _checks(file["checks"])}
+    finer = json.loads(file["finer"].asstr()[()]) if "finer" in file else {}
+    return Posterior(**fields, finer=finer, record=Record.from_json(file["record"].asstr()[()]))
 
 
 def _basins(group: h5py.Group) -> tuple[Basin, ...]:

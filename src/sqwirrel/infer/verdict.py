@@ -252,7 +252,7 @@ def fitted(rival: Hypothesis, posterior: Posterior, data: Data) -> Target:
     own = [(term, target.own(term, theta[None]), target.own(term, spread)) for term in target.terms]
     if posterior.simulator is not None:
         return target.with_terms(term.reweighed(at) for term, at, _ in own)
-    return target.with_terms(term.anchored(at, reach) for term, at, reach in own)
+    return target.with_terms(t.anchored(at, reach, posterior.finer.get(t.label, 1)) for t, at, reach in own)
 
 
 def _named(name: str, tell: Progress) -> Progress:

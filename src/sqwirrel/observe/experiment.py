@@ -163,9 +163,9 @@ class Experiment(nn.Module):
         return Prediction(*(torch.cat(part) for part in zip(*pieces, strict=True)))
 
     def anchored(
-        self, theta: Float[Tensor, "1 parameter"], spread: Float[Tensor, " parameter"] | None = None
+        self, theta: Float[Tensor, "1 parameter"], spread: Float[Tensor, " parameter"] | None = None, more: int = 1
     ) -> Anchored:
-        """The same with the average at `theta` that 100 times more points give, and its derivatives if within `spread`.
+        """The same with the average at `theta` of 100 x `more` as many points, and its derivatives if within `spread`.
 
         What the points add to the deposit at `theta` is added to that of all parameters (a control variate): what is
         left of the error vanishes at `theta`, with its derivatives if `spread` is given: the standard deviations with
@@ -177,7 +177,7 @@ class Experiment(nn.Module):
             return Anchored(self, still[:, 0], still, torch.zeros(0, 3, dtype=theta.dtype))
         n, better = len(self.modelled), copy.copy(self)
         better.control, at, sloped = None, theta[:, :n], spread is not None
-        sets = self.scene.dense(at, self.line, self.seed, sloped=sloped)
+        sets = self.scene.dense(at, self.line, self.seed, sloped=sloped, more=more)
         here, rise, _ = better._slopes(at)
         better.control = Control(
             at[0],

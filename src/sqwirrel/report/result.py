@@ -66,7 +66,10 @@ class Result:
         known = self.posterior.simulator
         known = known.experiments.get(self.label) if isinstance(known, Joint) else known
         theta, spread = _own(self, self.posterior.anchor)
-        return known if isinstance(known, Experiment) else self.experiment.anchored(theta[None], spread).experiment
+        finer = self.posterior.finer.get(self.label, 1)
+        return (
+            known if isinstance(known, Experiment) else self.experiment.anchored(theta[None], spread, finer).experiment
+        )
 
     @cached_property
     def expected(self) -> Float[Tensor, "point energy"]:

@@ -68,8 +68,9 @@ def test_poor_basins_are_reported_on_the_scale_of_the_fine_average() -> None:
     fine = anchor(target, [best, far], silent)
     assert len(fine.basins) == 1
     assert fine.basins[0].log_posterior - fine.poor[0].log_posterior == pytest.approx(MARGIN + 100, abs=30)
-    # 8 points a cell are too few for these counts.
-    assert [(check.name, check.passed) for check in fine.checks] == [("quadrature", False), ("stable_order", True)]
+    # 100 times 8 points a cell are too few for these counts.
+    assert fine.finer[""] in (4, 16)
+    assert [(check.name, check.passed) for check in fine.checks] == [("quadrature", True), ("stable_order", True)]
 
 
 def test_an_order_that_the_fine_average_finds_unstable_is_one_sentence() -> None:

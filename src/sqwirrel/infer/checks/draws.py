@@ -79,9 +79,7 @@ def quadrature_check(target: Target, optimum: Optimum, term: Term, *, settled: b
     From the scatter of the average and of its derivatives, which the data's residuals weigh. It fails, too, if the
     anchor has not `settled`.
     """
-    covariance = optimum.covariance
-    shift = target.push(optimum.z, term) @ covariance
-    error = (shift.square().mean(0) / covariance.diagonal()).sqrt()
+    error = average_error(target, optimum, term)
     k = int(error.argmax())
     meaning = (
         f"error of the average over |Q| and direction, in standard deviations of '{target.names[k]}', "
@@ -89,6 +87,13 @@ def quadrature_check(target: Target, optimum: Optimum, term: Term, *, settled: b
     )
     moving = "" if settled else "; the best fit still moves when the average is improved there"
     return Check("quadrature", settled and float(error[k]) <= QUADRATURE, float(error[k]), meaning + moving)
+
+
+def average_error(target: Target, optimum: Optimum, term: Term) -> Float[Tensor, " parameter"]:
+    """What the average of a measurement adds to the error of each parameter, in its standard deviations."""
+    covariance = optimum.covariance
+    shift = target.push(optimum.z, term) @ covariance
+    return (shift.square().mean(0) / covariance.diagonal()).sqrt()
 
 
 def order_check(term: Term, theta: Float[Tensor, "1 own"], unstable: Float[Tensor, "q 3"]) -> Check:

@@ -89,6 +89,7 @@ class PeaksTerm:
         self,
         theta: Float[Tensor, "1 own"],  # noqa: ARG002 (nothing is averaged)
         spread: Float[Tensor, " own"],  # noqa: ARG002
+        more: int = 1,  # noqa: ARG002
     ) -> "PeaksTerm":
         """The same: modes are exact."""
         return self

@@ -99,9 +99,9 @@ class SpectrumTerm:
         theta[:, columns] = amplitude
         return theta, self._deviance(torch.einsum("bk,bkn->bn", amplitude, shapes), stable)
 
-    def anchored(self, theta: Float[Tensor, "1 own"], spread: Float[Tensor, " own"]) -> "SpectrumTerm":
+    def anchored(self, theta: Float[Tensor, "1 own"], spread: Float[Tensor, " own"], more: int = 1) -> "SpectrumTerm":
         """With the dense average at `theta` (`Experiment.anchored`), and the variances that follow from it."""
-        average = self.experiment.anchored(theta, spread)
+        average = self.experiment.anchored(theta, spread, more)
         return replace(self, experiment=average.experiment, average=average).reweighed(theta)
 
     def reweighed(self, theta: Float[Tensor, "1 own"]) -> "SpectrumTerm":

@@ -63,8 +63,8 @@ class Term(Protocol):
     ) -> tuple[Float[Tensor, "batch own"], Float[Tensor, " batch"]]:
         """The rows with the linear nuisances among `solve` at their best between these bounds, and the deviance."""
 
-    def anchored(self, theta: Float[Tensor, "1 own"], spread: Float[Tensor, " own"]) -> "Term":
-        """The same with a better average round `theta`, and the variances that the data have if it is right."""
+    def anchored(self, theta: Float[Tensor, "1 own"], spread: Float[Tensor, " own"], more: int = 1) -> "Term":
+        """The same with an average round `theta` of `more` times the points, and the variances that data have there."""
 
     def reweighed(self, theta: Float[Tensor, "1 own"]) -> "Term":
         """The same with the variances that the data have if `theta` is right."""

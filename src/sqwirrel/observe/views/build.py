@@ -17,7 +17,7 @@ from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.spectra import Measurement, QGrid, QShells
 
 DENSER, REPEATS = 6, 16
-"""`dense` uses this many times more points, this often."""
+"""`dense` uses this many times more points, this often, or a multiple."""
 SPARSER = 2
 """Derivatives come from this many times fewer, concentrated points, as often."""
 
@@ -75,9 +75,11 @@ class Scene:
         where, blur = self._points(seed)
         return self._view(where, blur, line)
 
-    def dense(self, theta: Float[Tensor, "1 parameter"], line: Tensor, seed: int, *, sloped: bool) -> Dense:
-        """Averages at `theta` over sets of `DENSER` x `samples` points a cell; derivatives from few of each set."""
-        parts = [self._set(theta, line, seed + 1 + k, sloped=sloped) for k in range(REPEATS)]
+    def dense(
+        self, theta: Float[Tensor, "1 parameter"], line: Tensor, seed: int, *, sloped: bool, more: int = 1
+    ) -> Dense:
+        """Averages at `theta` over sets of `more` x `DENSER` x `samples` points a cell; derivatives of few of them."""
+        parts = [self._set(theta, line, seed + 1 + k, more, sloped=sloped) for k in range(REPEATS)]
         return Dense(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
     def _points(self, seed: int, denser: int = 1) -> tuple[Sampling, Blur | None]:
@@ -106,11 +108,11 @@ class Scene:
         found = held or passing(self.model, self.measurement, where, turns, window)
         return View(found, where, line, blur, exact=held is None)
 
-    def _set(self, theta: Tensor, line: Tensor, seed: int, *, sloped: bool) -> tuple[Tensor, Tensor, Tensor]:
+    def _set(self, theta: Tensor, line: Tensor, seed: int, more: int, *, sloped: bool) -> tuple[Tensor, Tensor, Tensor]:
         """One set of points: value, derivatives, unstable points."""
-        where, blur = self._points(seed, DENSER)
+        where, blur = self._points(seed, more * DENSER)
         if blur is None and self._stands_free and self.twins is None:
-            return self._concentrated(theta, where, line, seed, sloped=sloped)
+            return self._concentrated(theta, where, line, seed, more, sloped=sloped)
         view = self._view(where, blur, line, keep=False)
         with torch.no_grad():
             value, stable = view(theta)
@@ -120,7 +122,7 @@ class Scene:
         return value, slope, where.q[:0] if bool(stable.all()) else where.q[:1]
 
     def _concentrated(
-        self, theta: Tensor, where: Sampling, line: Tensor, seed: int, *, sloped: bool
+        self, theta: Tensor, where: Sampling, line: Tensor, seed: int, more: int, *, sloped: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The same for one orientation of waves, with derivatives from the points that matter."""
         with torch.no_grad():
@@ -129,6 +131,6 @@ class Scene:
         unstable = where.q[~modes.stable[0]]
         if not sloped:
             return value, value.new_zeros(1, theta.shape[1], *value.shape[1:]), unstable
-        few = kept(where, modes, self.measurement, max(1, self.samples // SPARSER), seed)
+        few = kept(where, modes, self.measurement, max(1, more * self.samples // SPARSER), seed)
         view = View([waves(self.model, self.measurement, few, keep=False)], few, line)
         return value, view.slopes(theta)[1].movedim(1, 0), unstable
