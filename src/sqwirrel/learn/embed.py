@@ -38,6 +38,7 @@ class Embedding(nn.Module):
 
     mean: Tensor
     spread: Tensor
+    size: int = FEATURES
 
     def fit(self, x: Image) -> None:
         """Takes the moments of some images."""

@@ -10,7 +10,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 from sqwirrel.learn.pairs import Pairs, simulations
 from sqwirrel.learn.rivals import Classifier, Committee, Contest, Labelled
-from sqwirrel.learn.rivals.classifier import PooledEmbedding, pictures
+from sqwirrel.learn.rivals.embedding import MEDIAN, PooledEmbedding, pictures
 from sqwirrel.learn.train import Effort, train
 from sqwirrel.model import library
 from sqwirrel.model.prior import Prior
@@ -126,25 +126,44 @@ def test_a_committee_disagrees_most_on_what_it_has_not_seen(committee) -> None:
 def test_the_temperature_makes_an_overconfident_network_modest(committee, contest) -> None:
     member = Classifier.sized_for(contest, 0)
     member.load_state_dict(committee.members[0].state_dict())
-    member.head.weight.data *= 5
-    member.head.bias.data *= 5
+    for layer in (member.head.base, member.head.turn):
+        layer.weight.data *= 5
+        layer.bias.data *= 5
     before = float(member.temperature)
     member.fit_temperature(contest, 5)
     assert float(member.temperature) == pytest.approx(5 * before, rel=0.01)
 
 
 def test_the_decision_is_a_sum_over_places(committee) -> None:
-    """The class activation map sums up to the difference of log odds, but for the offset of the last layer."""
+    """The class activation map sums up to the log odds, but for the offset of the last layer."""
     batch = unseen()
     x, member = batch.x[:8], committee.members[0]
     ((features, share),) = member.embed.at(x)
-    weight, offset = member.head.weight, member.head.bias
-    each = torch.einsum("rf,bpfhw->brphw", weight, features) * share[:, None]
-    assert torch.allclose(each.sum((2, 3, 4)) + offset, member(x) * member.temperature, atol=1e-4)
+    weight, known = member.head.weight(member.embed(x)), member.embed.projections
+    n = member.embed.components
+    by_bin = torch.einsum("brf,nf,bn->brn", weight[..., :n], known.axes, known.away(x))
+    by_place = torch.einsum("brf,bpfhw->brphw", weight[..., n:], features) * share[:, None]
+    found = by_bin.sum(2) + by_place.sum((2, 3, 4)) + member.head.base.bias
+    assert torch.allclose(found, member(x) * member.temperature, atol=1e-4)
+    assert float(weight.detach().std(0).max()) > 0.01  # the image says how features are weighed
+
+
+def test_components_that_noise_hides_are_small(contest) -> None:
+    """Those of variance 1 at most, the less the more of them is noise."""
+    batches = [contest.batch(256, 3, f"fitted {k}") for k in range(2)]
+    embed = PooledEmbedding([EXPERIMENT.measurement], [True])
+    embed.fit_components((batch.clean, batch.x) for batch in batches)
+    clean, noisy = (
+        torch.cat([embed.projections(getattr(batch, name)) for batch in batches]) for name in ("clean", "x")
+    )
+    told, seen = clean.var(0), noisy.square().median(0).values / MEDIAN
+    assert float(seen.max()) < 1.1
+    assert float(told[-1]) < 0.1 * float(told[0])
+    assert torch.allclose(clean.T @ clean, torch.diag((clean**2).sum(0)), atol=0.02 * len(clean))
 
 
 def test_unmeasured_places_do_not_count() -> None:
-    embed = PooledEmbedding(pictures([EXPERIMENT.measurement]))
+    embed = PooledEmbedding([EXPERIMENT.measurement])
     x = torch.rand(2, 3, 8, 16)
     x[:, 2] = 1
     x[:, :, :4] = 0

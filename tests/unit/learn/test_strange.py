@@ -7,7 +7,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.learn.pairs import Pairs, simulations
 from sqwirrel.learn.rivals import Classifier, Committee, Contest
 from sqwirrel.learn.rivals.centroids import Centroids
-from sqwirrel.learn.rivals.classifier import pictures
+from sqwirrel.learn.rivals.embedding import pictures
 from sqwirrel.learn.strange import Components, Denoiser, Familiar, Gaps, auroc, like_any
 from sqwirrel.learn.strange.familiar import Levelled
 from sqwirrel.learn.strange.pixels import beyond_noise, brightness, noisier, squares

@@ -8,7 +8,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.explain import networks as explained
 from sqwirrel.lattice import Lattice
 from sqwirrel.learn.rivals import Classifier
-from sqwirrel.learn.rivals.classifier import PooledEmbedding, pictures
+from sqwirrel.learn.rivals.embedding import PooledEmbedding
 from sqwirrel.report.figures import networks as figures
 from sqwirrel.spectra import Measurement, QGrid, QPath, QPoints, Spectrum
 
@@ -24,7 +24,7 @@ GRID = Measurement(
 
 
 def network(measurement):
-    return Classifier(PooledEmbedding(pictures([measurement])), 2, seed=1)
+    return Classifier(PooledEmbedding([measurement]), 2, seed=1)
 
 
 def images(measurement, n=4):

@@ -1,8 +1,9 @@
 """What in an image speaks for one rival against another, for a trained classifier, bin by bin.
 
-The score is the difference of the log odds. "cam" is exact: the decision is a sum over places, which share the offset
-of the last layer alike (B. Zhou et al., arXiv:1512.04150). "grad_cam" weighs the answers of the last convolution with
-mean slopes (R. R. Selvaraju et al., arXiv:1610.02391). "integrated_gradients" sums slopes along the way from the mean
+The score is the difference of the log odds. "cam" is exact: the decision is a sum over bins and places, with weights
+that the whole image tells, which share the offset of the last layer (B. Zhou et al., arXiv:1512.04150). "grad_cam"
+weighs the bins of components, and the answers of the last convolution, with mean slopes (R. R. Selvaraju et al.,
+arXiv:1610.02391). "integrated_gradients" sums slopes along the way from the mean
 image and is complete: a map sums up to the score minus that of the mean image (M. Sundararajan, A. Taly, Q. Yan,
 arXiv:1703.01365). "occlusion" puts the mean image in place of windows of bins (M. D. Zeiler, R. Fergus,
 arXiv:1311.2901).
@@ -15,9 +16,10 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 
 from sqwirrel.errors import InputError
-from sqwirrel.explain.networks.places import Seen, Values, measured, orders, seen, tiles, usual
-from sqwirrel.learn.embed import Image
+from sqwirrel.explain.networks.places import Seen, Values, measured, orders, pictured, seen, tiles, usual
+from sqwirrel.learn.embed import Features, Image
 from sqwirrel.learn.rivals import Classifier
+from sqwirrel.learn.rivals.embedding import PooledEmbedding
 
 STEPS = 64
 """Points on the way from the mean image."""
@@ -32,27 +34,30 @@ class Contrast(nn.Module):
 
     def __init__(self, classifier: Classifier, one: int, other: int) -> None:
         super().__init__()
-        rivals = classifier.head.out_features
+        rivals = classifier.head.rivals
         if one == other or not (0 <= one < rivals and 0 <= other < rivals):
             raise InputError(f"two rivals from 0 to {rivals - 1} are needed, got {one} and {other}")
         self.classifier, self.one, self.other = classifier, one, other
 
     def forward(self, x: Image) -> Float32[Tensor, " batch"]:
         """Log odds of one minus those of the other."""
-        odds: Tensor = self.classifier(x)
+        return self.of(self.classifier.embed(x))
+
+    def of(self, features: Features) -> Float32[Tensor, " batch"]:
+        """The same from features."""
+        odds: Tensor = self.classifier.head(features) / self.classifier.temperature
         return odds[:, self.one] - odds[:, self.other]
 
-    @property
-    def weight(self) -> Float32[Tensor, " feature"]:
-        """What a unit of each feature adds to the score."""
-        head = self.classifier.head
-        return (head.weight[self.one] - head.weight[self.other]) / self.classifier.temperature
+    def weight(self, features: Features) -> Float32[Tensor, "batch feature"]:
+        """What a unit of each feature adds to the score, as the others are."""
+        weight = self.classifier.head.weight(features)
+        return (weight[:, self.one] - weight[:, self.other]) / self.classifier.temperature
 
     @property
     def offset(self) -> Float32[Tensor, ""]:
         """The score without any feature."""
-        head = self.classifier.head
-        return (head.bias[self.one] - head.bias[self.other]) / self.classifier.temperature
+        bias = self.classifier.head.base.bias
+        return (bias[self.one] - bias[self.other]) / self.classifier.temperature
 
 
 Method = Callable[[Contrast, Image], Values]
@@ -75,33 +80,46 @@ def _rows(x: Image) -> int:
 
 
 def _cam(contrast: Contrast, x: Image) -> Values:
+    embed = pictured(contrast.classifier.embed)
     with torch.no_grad():
-        found = seen(contrast.classifier.embed, x)
-        each = torch.einsum("f,bfp->bp", contrast.weight, found.features) + contrast.offset
-    return found.laid(each * found.share, measured(x))
+        found, weight = seen(embed, x), contrast.weight(embed(x))
+        each = torch.einsum("bf,bfp->bp", weight[:, embed.components :], found.features) + contrast.offset
+    return found.laid(each * found.share, measured(x)) + _of_components(embed, x, weight)
+
+
+def _of_components(embed: PooledEmbedding, x: Image, weight: Float32[Tensor, "batch feature"]) -> Values:
+    """What every bin adds by way of the components, if features are weighed so."""
+    known = embed.projections
+    with torch.no_grad():
+        found = known.away(x) * (weight[:, : embed.components] @ known.axes.T)
+    return found.reshape(x[:, 0].shape)
 
 
 class _Tail(nn.Module):
     """A network from the answers of its last convolution on."""
 
-    def __init__(self, contrast: Contrast, found: Seen) -> None:
+    def __init__(self, contrast: Contrast, found: Seen, features: Features) -> None:
         super().__init__()
         self.start, self.last = nn.Identity(), found.last
-        self.weight, self.share = contrast.weight.detach(), found.share
+        self.contrast, self.share = contrast, found.share
+        self.components = features[:, : -found.features.shape[1]]
 
     def forward(self, before: Float32[Tensor, "batch feature place"]) -> Float32[Tensor, " batch"]:
-        features = self.last(self.start(before))
-        return torch.einsum("f,bfp,bp->b", self.weight, features, self.share)
+        features = torch.einsum("bfp,bp->bf", self.last(self.start(before)), self.share)
+        return self.contrast.of(torch.cat((self.components, features), 1))
 
 
 def _grad_cam(contrast: Contrast, x: Image) -> Values:
     from captum.attr import LayerGradCam
 
+    embed = pictured(contrast.classifier.embed)
     with torch.no_grad():
-        found = seen(contrast.classifier.embed, x)
-    tail = _Tail(contrast, found)
+        found, features = seen(embed, x), embed(x)
+    tail = _Tail(contrast, found, features)
     each = LayerGradCam(tail, tail.start).attribute(found.before.requires_grad_())[:, 0].detach()
-    return found.laid(each * found.share * each.shape[1], measured(x))
+    with torch.enable_grad():
+        (slope,) = torch.autograd.grad(contrast.of(features.requires_grad_()).sum(), features)
+    return found.laid(each * found.share * each.shape[1], measured(x)) + _of_components(embed, x, slope)
 
 
 def _integrated_gradients(contrast: Contrast, x: Image) -> Values:

@@ -18,7 +18,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.learn.embed import Embedding, Image
 from sqwirrel.learn.npe import initialise
 from sqwirrel.learn.rivals import Classifier
-from sqwirrel.learn.rivals.classifier import PooledEmbedding
+from sqwirrel.learn.rivals.embedding import PooledEmbedding
 
 VALID = 2
 """The channel of an image that says what was measured."""

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float32, Int
 from torch import Tensor, nn
 
-from sqwirrel.learn.embed import FEATURES, Features
+from sqwirrel.learn.embed import Features
 
 PLACES = 16
 """Coordinates that the features are projected on, for every rival anew."""
@@ -28,19 +28,19 @@ class Centroids(nn.Module):
     mean: Tensor
     spread: Tensor
 
-    def __init__(self, rivals: int) -> None:
+    def __init__(self, rivals: int, features: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(rivals, FEATURES, PLACES))
+        self.weight = nn.Parameter(torch.empty(rivals, features, PLACES))
         self.register_buffer("steps", torch.zeros(()))
         self.register_buffer("count", torch.ones(rivals))
         self.register_buffer("total", torch.zeros(rivals, PLACES))
-        self.register_buffer("mean", torch.zeros(FEATURES))
-        self.register_buffer("spread", torch.ones(FEATURES))
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("spread", torch.ones(features))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Projections that keep the size of what they project."""
-        nn.init.normal_(self.weight, std=FEATURES**-0.5)
+        nn.init.normal_(self.weight, std=self.weight.shape[1] ** -0.5)
 
     @property
     def places(self) -> Float32[Tensor, "rival place"]:

@@ -1,123 +1,61 @@
 """Classifier: which of some rival models made a spectrum, by a network whose decision lies on the spectrum's own axes.
 
-The same small convolutions see every plane of a map; features are averaged over all measured places, and a linear layer
-follows, so that the decision is a sum over places: a class activation map (B. Zhou et al., Learning Deep Features for
-Discriminative Localization (2016), arXiv:1512.04150).
+The decision is a weighted sum of features, which are sums over places (`embedding`). The weights depend on all of them:
+where two models differ depends on their parameters, which the whole spectrum tells.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-from sqwirrel.learn.embed import FEATURES, Embedding, Features, Image, ScatteredEmbedding
+from sqwirrel.learn.embed import Embedding, Features, Image, ScatteredEmbedding
 from sqwirrel.learn.npe import initialise
-from sqwirrel.learn.pairs import CHANNELS
 from sqwirrel.learn.rivals.centroids import Centroids
 from sqwirrel.learn.rivals.contest import Contest, Labelled
+from sqwirrel.learn.rivals.embedding import PooledEmbedding
 from sqwirrel.learn.train import held_rows
-from sqwirrel.spectra import Measurement, QGrid, QPoints
+from sqwirrel.spectra import QPoints
 
-WIDTHS = (24, 48)
-SHORTEST = 8
-"""Sides are halved by a convolution as long as they stay this long."""
-MOMENTS = 512
-"""Images whose moments standardise all."""
+MOMENTS, PIECES = 512, 4
+"""Images whose moments standardise all, and how many times more have their components taken."""
+HIDDEN = 256
+"""Units of the layers that weigh features."""
 CHUNK = 128
 """Images that are looked at together where many are."""
 HELD, STEPS = 2048, 100
 """Spectra, of simulations that were not learnt from, that say the temperature, and most steps in search of it."""
 
 
-class Places(NamedTuple):
-    """Features of the places of some planes, and the share of each in the decision."""
+class Head(nn.Module):
+    """Log odds as a sum of features, with weights that depend on all of them."""
 
-    features: Float32[Tensor, "batch plane feature row column"]
-    share: Float32[Tensor, "batch plane row column"]
-
-
-class PooledEmbedding(Embedding):
-    """Features of every place of a map, or of several, averaged over the places that were measured.
-
-    `groups` are the numbers of the bins (point by point, each at all its energies) as planes of one shape. Every plane
-    is seen by the same convolutions, with a bias of its own; two channels say where in it a pixel is. What is found is
-    weighted by a `gate`, one number a feature and place, as rivals differ in where they have intensity.
-    """
-
-    def __init__(self, groups: Sequence[Int[Tensor, "_ _ _"]]) -> None:
+    def __init__(self, features: int, rivals: int) -> None:
         super().__init__()
-        bins = sum(group.numel() for group in groups)
-        self.register_buffer("mean", torch.zeros(CHANNELS, bins))
-        self.register_buffer("spread", torch.ones(CHANNELS, bins))
-        for k, group in enumerate(groups):
-            self.register_buffer(f"order_{k}", group)
-        shortest = [min(group.shape[axis] for group in groups) for axis in (1, 2)]
-        layers: list[nn.Module] = []
-        channels, gone = CHANNELS + 2, [1, 1]
-        for width in WIDTHS:
-            step = [2 if side // (2 * by) >= SHORTEST else 1 for side, by in zip(shortest, gone, strict=True)]
-            layers += [nn.Conv2d(channels, width, 3, (step[0], step[1]), padding=1), nn.GroupNorm(8, width), nn.SiLU()]
-            channels, gone = width, [by * further for by, further in zip(gone, step, strict=True)]
-        self.first, self.rest = layers[0], nn.Sequential(*layers[1:], nn.Conv2d(channels, FEATURES, 1), nn.SiLU())
-        self.bias = nn.ParameterList(nn.Parameter(torch.zeros(len(group), WIDTHS[0], 1, 1)) for group in groups)
-        sides = [[-(-side // by) for side, by in zip(group.shape[1:], gone, strict=True)] for group in groups]
-        gates = [torch.ones(len(group), FEATURES, *side) for group, side in zip(groups, sides, strict=True)]
-        self.gate = nn.ParameterList(nn.Parameter(each) for each in gates)
+        self.features, self.rivals = features, rivals
+        self.base = nn.Linear(features, rivals)
+        self.hidden = nn.Sequential(nn.Linear(features, HIDDEN), nn.SiLU(), nn.Linear(HIDDEN, HIDDEN), nn.SiLU())
+        self.turn = Quiet(HIDDEN, rivals * features)
+
+    def weight(self, features: Features) -> Float32[Tensor, "batch rival feature"]:
+        """What a unit of each feature adds to the log odds."""
+        change: Tensor = self.turn(self.hidden((features / 2).tanh()))  # bounded, so that odds grow linearly at most
+        every: Tensor = self.base.weight + change.reshape(-1, self.rivals, self.features)
+        return every
+
+    def forward(self, features: Features) -> Float32[Tensor, "batch rival"]:
+        """Log odds, up to a constant."""
+        return torch.einsum("brf,bf->br", self.weight(features), features) + self.base.bias
+
+
+class Quiet(nn.Linear):
+    """A layer that says nothing before it is trained."""
 
     def reset_parameters(self) -> None:
-        """Biases of planes and gates as they are before training."""
-        for bias, gate in zip(self.bias, self.gate, strict=True):
-            nn.init.zeros_(bias)
-            nn.init.ones_(gate)
-
-    @property
-    def groups(self) -> list[Int[Tensor, "_ _ _"]]:
-        """Numbers of the bins as planes."""
-        return [self.get_buffer(f"order_{k}") for k in range(len(self.bias))]
-
-    def fit(self, x: Image) -> None:
-        """Takes the moments of some images."""
-        flat = x.flatten(2)
-        self.mean.copy_(flat.mean(0))
-        self.spread.copy_(flat.std(0).clamp(min=1e-3))
-
-    def at(self, x: Image) -> list[Places]:
-        """Features of every place, group by group, and what share of them all it is: 0 where nothing was measured."""
-        even, valid = (x.flatten(2) - self.mean) / self.spread, x.flatten(2)[:, 2]
-        each = zip(self.groups, self.bias, self.gate, strict=True)
-        features = [gate * self._of(even[..., order], bias) for order, bias, gate in each]
-        pairs = zip(self.groups, features, strict=True)
-        weight = [_cover(valid[:, order], found.shape[-2:]) for order, found in pairs]
-        total = torch.stack([each.sum((1, 2, 3)) for each in weight]).sum(0).clamp(min=1e-6)[:, None, None, None]
-        return [Places(found, each / total) for found, each in zip(features, weight, strict=True)]
-
-    def forward(self, x: Image) -> Features:
-        """Features of each image."""
-        pooled = torch.stack([(features * share[:, :, None]).sum((1, 3, 4)) for features, share in self.at(x)])
-        return pooled.sum(0)
-
-    def _of(
-        self, even: Float32[Tensor, "batch channel plane row column"], bias: Tensor
-    ) -> Float32[Tensor, "batch plane feature high wide"]:
-        batch, _, planes, *sides = even.shape
-        seen = torch.cat((even.movedim(2, 1), _where(sides).to(even).expand(batch, planes, -1, -1, -1)), dim=2)
-        found = self.first(seen.flatten(0, 1)).unflatten(0, (batch, planes)) + bias
-        features: Tensor = self.rest(found.flatten(0, 1)).unflatten(0, (batch, planes))
-        return features
-
-
-def _where(sides: Sequence[int]) -> Float32[Tensor, "2 row column"]:
-    """From -1 to 1 along both sides."""
-    axes = [torch.linspace(-1, 1, n) if n > 1 else torch.zeros(1) for n in sides]
-    return torch.stack(torch.meshgrid(*axes, indexing="ij"))
-
-
-def _cover(valid: Float32[Tensor, "batch plane row column"], sides: torch.Size) -> Tensor:
-    """How many pixels of each place were measured."""
-    pixels = valid.shape[-2] * valid.shape[-1] / (sides[0] * sides[1])
-    return pixels * nn.functional.adaptive_avg_pool2d(valid, (sides[0], sides[1]))
+        """All zero."""
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)
 
 
 class Classifier(nn.Module):
@@ -127,18 +65,30 @@ class Classifier(nn.Module):
 
     def __init__(self, embed: Embedding, rivals: int, seed: int = 0) -> None:
         super().__init__()
-        self.embed, self.head, self.centroids = embed, nn.Linear(FEATURES, rivals), Centroids(rivals)
+        self.embed, self.head, self.centroids = embed, Head(embed.size, rivals), Centroids(rivals, embed.size)
         self.register_buffer("temperature", torch.ones(()))
         self.seen: tuple[Tensor, Tensor] | None = None  # the last images and their features, which centroids see next
         initialise(self, seed)
 
     @classmethod
     def sized_for(cls, contest: Contest, seed: int = 0) -> "Classifier":
-        """A network for the bins and the rivals of a contest."""
-        pairs = next(iter(contest.pairs.values()))
-        embed = _embedding(pairs.measurements)
-        embed.fit(contest.batch(MOMENTS, seed, "moments").x)
-        return cls(embed, len(contest.names), seed)
+        """A network for the bins and the rivals of a contest, fitted to some of its images."""
+        network = cls.empty(contest, seed)
+        network.embed.fit(contest.batch(MOMENTS, seed, "moments").x)
+        if isinstance(network.embed, PooledEmbedding):
+            pieces = (contest.batch(MOMENTS, seed, f"components {k}") for k in range(PIECES))
+            network.embed.fit_components((piece.clean, piece.x) for piece in pieces)
+        return network
+
+    @classmethod
+    def empty(cls, contest: Contest, seed: int = 0) -> "Classifier":
+        """The same before it has seen any image."""
+        parts = next(iter(contest.pairs.values())).parts
+        measurements = [part.experiment.measurement for part in parts]
+        if len(parts) == 1 and isinstance(measurements[0].points, QPoints):
+            return cls(ScatteredEmbedding(measurements[0]), len(contest.names), seed)
+        counted = [part.is_poisson for part in parts]
+        return cls(PooledEmbedding(measurements, counted), len(contest.names), seed)
 
     @property
     def players(self) -> Mapping[str, nn.Module]:
@@ -224,27 +174,3 @@ class Committee(nn.Module):
 
 def _entropy(p: Float[Tensor, "*batch rival"]) -> Float[Tensor, "*batch"]:
     return -torch.xlogy(p, p).sum(-1)
-
-
-def _embedding(measurements: Sequence[Measurement]) -> Embedding:
-    if len(measurements) == 1 and isinstance(measurements[0].points, QPoints):
-        return ScatteredEmbedding(measurements[0])
-    return PooledEmbedding(pictures(measurements))
-
-
-def pictures(measurements: Sequence[Measurement]) -> list[Int[Tensor, "_ _ _"]]:
-    """The numbers of all bins as pictures, those of one shape together: along the two longest axes of a grid, one for
-    every place on the others; or |Q|, path or scan, and energy.
-    """
-    found: dict[tuple[int, ...], list[Tensor]] = {}
-    before = 0
-    for measurement in measurements:
-        points, energies = measurement.points, measurement.shape[1]
-        shape = [*points.shape, energies] if isinstance(points, QGrid) else [1, *measurement.shape]
-        long = sorted(sorted(range(len(shape)), key=lambda axis: -shape[axis])[:2])
-        rest = [axis for axis in range(len(shape)) if axis not in long]
-        every = before + torch.arange(measurement.shape[0] * energies).reshape(shape).permute(*rest, *long)
-        planes = every.reshape(-1, *every.shape[-2:])
-        found.setdefault(tuple(planes.shape[1:]), []).append(planes)
-        before += every.numel()
-    return [torch.cat(planes) for planes in found.values()]

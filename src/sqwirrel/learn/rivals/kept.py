@@ -81,7 +81,7 @@ def load(folder: Path, contest: Contest) -> Committee:
     """The committee that `save` wrote; to be used, not to be trained."""
     told = json_in(folder / KNOWN)
     members = told["members"] if isinstance(told, dict) else 1
-    empty = Committee([Classifier.sized_for(contest) for _ in range(members)])
+    empty = Committee([Classifier.empty(contest) for _ in range(members)])
     fill(empty, weights_in(folder), folder)
     return empty.requires_grad_(requires_grad=False)
 

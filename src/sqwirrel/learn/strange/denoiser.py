@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from sqwirrel.learn.embed import Image
 from sqwirrel.learn.npe import initialise
 from sqwirrel.learn.pairs import Batch
-from sqwirrel.learn.rivals.classifier import pictures
 from sqwirrel.learn.rivals.contest import Labelled
+from sqwirrel.learn.rivals.embedding import pictures
 from sqwirrel.learn.strange.gaps import Gaps
 from sqwirrel.learn.strange.linear import LinearGuess
 from sqwirrel.learn.strange.pixels import Level, Planes, beyond_noise, brightness, measured

@@ -5,8 +5,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.learn.embed import Image
-from sqwirrel.learn.rivals.classifier import Classifier, Committee, pictures
+from sqwirrel.learn.rivals.classifier import Classifier, Committee
 from sqwirrel.learn.rivals.contest import Contest
+from sqwirrel.learn.rivals.embedding import pictures
 from sqwirrel.learn.strange.components import Components
 from sqwirrel.learn.strange.denoiser import Denoiser
 from sqwirrel.learn.strange.familiar import Familiar, Levelled, Mahalanobis, Score, by_parts
