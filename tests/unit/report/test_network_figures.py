@@ -94,9 +94,9 @@ def test_filters_and_their_health_are_all_there() -> None:
     assert np.allclose(image[4:7, 8:11], weights[2, 1])
     figure = figures.health_figure(explained.health(classifier, images(PATH), 1))
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
-        "layer 1: 0 dead, 24 untrained",
-        "layer 2: 0 dead, 48 untrained",
-        "features: 0 dead, 64 untrained",
+        "layer 1: 0 dead, 8 untrained",
+        "layer 2: 0 dead, 16 untrained",
+        "features: 0 dead, 32 untrained",
     ]
 
 

@@ -38,9 +38,14 @@ class Head(nn.Module):
         self.hidden = nn.Sequential(nn.Linear(features, HIDDEN), nn.SiLU(), nn.Linear(HIDDEN, HIDDEN), nn.SiLU())
         self.turn = Quiet(HIDDEN, rivals * features)
 
+    def context(self, features: Features) -> Float32[Tensor, "batch hidden"]:
+        """What weighs features. It is bounded: odds grow no faster than features."""
+        found: Tensor = self.hidden((features / 2).tanh())
+        return found
+
     def weight(self, features: Features) -> Float32[Tensor, "batch rival feature"]:
         """What a unit of each feature adds to the log odds."""
-        change: Tensor = self.turn(self.hidden((features / 2).tanh()))  # bounded, so that odds grow linearly at most
+        change: Tensor = self.turn(self.context(features))
         every: Tensor = self.base.weight + change.reshape(-1, self.rivals, self.features)
         return every
 
@@ -65,7 +70,7 @@ class Classifier(nn.Module):
 
     def __init__(self, embed: Embedding, rivals: int, seed: int = 0) -> None:
         super().__init__()
-        self.embed, self.head, self.centroids = embed, Head(embed.size, rivals), Centroids(rivals, embed.size)
+        self.embed, self.head, self.centroids = embed, Head(embed.size, rivals), Centroids(rivals, HIDDEN)
         self.register_buffer("temperature", torch.ones(()))
         self.seen: tuple[Tensor, Tensor] | None = None  # the last images and their features, which centroids see next
         initialise(self, seed)
@@ -109,10 +114,16 @@ class Classifier(nn.Module):
         known: Tensor = self.embed(x)
         return known
 
+    @torch.no_grad()
+    def context(self, x: Image) -> Float32[Tensor, "batch hidden"]:
+        """What the features together say of how each is to be weighed."""
+        found: Tensor = self.head.context(self.embed(x))
+        return found
+
     def certainty(self, x: Image) -> Float32[Tensor, "batch rival"]:
         """How certain it is that each rival makes such images, 0 to 1; small for all where none does."""
         with torch.no_grad():
-            certain: Tensor = self.centroids(self.features(x))
+            certain: Tensor = self.centroids(self.context(x))
             return certain
 
     def loss(self, player: str, batch: Labelled) -> Float32[Tensor, ""]:
@@ -120,7 +131,7 @@ class Classifier(nn.Module):
         if player == "centroids":
             known = self.seen[1] if self.seen is not None and self.seen[0] is batch.x else self.features(batch.x)
             self.seen = None
-            return self.centroids.loss(known, batch.rival)
+            return self.centroids.loss(self.head.context(known), batch.rival)
         features = self.embed(batch.x)
         self.seen = batch.x, features.detach()
         return nn.functional.cross_entropy(self.head(features) / self.temperature, batch.rival)

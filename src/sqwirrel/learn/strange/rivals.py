@@ -47,7 +47,7 @@ def like_any(
         return torch.stack([far(member.features(x).double()) for member, far in pairs]).mean(0)
 
     def centroids(x: Image) -> Float[Tensor, " batch"]:
-        return torch.stack([member.centroids.distance(member.features(x)).amin(1) for member in members]).mean(0)
+        return torch.stack([member.centroids.distance(member.context(x)).amin(1) for member in members]).mean(0)
 
     scores: dict[str, Score] = {
         "features": features,
