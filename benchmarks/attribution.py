@@ -7,8 +7,9 @@ there). Held-out frames of Goodenough and of the dimer model, 20 000 magnetic co
 physical map of a frame is its expected log likelihood ratio (`explain.expected_ratio`) against the nearest of all
 simulations of the other model that networks learnt from. Maps of each method are compared with it over the 60 tiles
 (six incident energies, ten windows): rank correlation and overlap of the five largest, means over frames and their
-errors; the same for networks with random weights (mean and largest; not for occlusion); areas under deletion and
-insertion curves, beside random order. For the measured frame, the tiles that speak most for Goodenough.
+errors; the same for networks with random weights (mean and largest; not for occlusion) and for one that learnt labels
+drawn at random; areas under deletion and insertion curves, beside random order. For the measured frame, the tiles that
+speak most for Goodenough.
 """
 
 import argparse
@@ -25,12 +26,13 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from benchmarks import pcsmo_discrimination, pcsmo_rivals
-from benchmarks.pcsmo_discrimination import BINS, FULL, HELD_OUT, QUICK, TRAINED, told, trained
-from benchmarks.pcsmo_frame import DATA, ENERGIES, WINDOWS
+from benchmarks.pcsmo_discrimination import BATCH, BINS, HELD_OUT, TRAINED, asked_for, told, trained
+from benchmarks.pcsmo_frame import ENERGIES, WINDOWS
 from sqwirrel.explain import expected_ratio, networks
 from sqwirrel.learn.pairs import Pairs
 from sqwirrel.learn.rivals import Classifier, Contest
 from sqwirrel.learn.strange import Jury
+from sqwirrel.learn.train import Effort, train
 from sqwirrel.observe import Poisson
 from sqwirrel.observe.counting import Observed
 from sqwirrel.record import Record
@@ -39,23 +41,17 @@ from sqwirrel.seeds import stream
 METHODS = ("cam", "grad_cam", "integrated_gradients", "occlusion")
 MEAN = 20_000 / BINS
 PAIR = ("goodenough", "dimer")
-MANY, FEW = {"slow": 10, "chance": 8}, {"frames": 1, "slow": 1, "chance": 1}
-"""Frames of each model, those that slow methods and random networks are asked of, and how many of the latter."""
+MANY, FEW = {"slow": 10, "chance": 8, "wrong": 200}, {"frames": 1, "slow": 1, "chance": 1, "wrong": 2}
+"""Frames of each model, those that slow methods and random networks are asked of, how many of the latter, and steps of
+the one that learns wrong labels.
+"""
 
 
 def main() -> None:
     """Runs the benchmark, prints the result, and writes the JSON if asked for."""
     parser = argparse.ArgumentParser(description="Do networks look where the models differ.")
-    parser.add_argument("--json", type=Path, help="file for the result")
-    parser.add_argument("--quick", action="store_true", help="few simulations, frames and steps")
-    parser.add_argument("--folder", type=Path, help="that of pcsmo_discrimination")
     parser.add_argument("--frames", type=int, default=100, help="of each of two models")
-    for name, value in FULL.items():
-        parser.add_argument(f"--{name}", type=int, default=value)
-    options = parser.parse_args()
-    if not DATA.exists():
-        raise SystemExit("attribution needs ../shared/data/pcsmo, which is not here: nothing was run")
-    sizes = QUICK if options.quick else {name: getattr(options, name) for name in FULL}
+    options, sizes = asked_for(parser)
     with tempfile.TemporaryDirectory() as scratch:
         kept = options.folder if options.folder and not options.quick else Path(scratch)
         result = run(kept, sizes, FEW if options.quick else {"frames": options.frames, **MANY}, options.quick)
@@ -75,6 +71,8 @@ def run(folder: Path, sizes: dict[str, int], asked_of: dict[str, int], quick: bo
     known, asked = (pcsmo_rivals.contest(each, lambda kind, label: _law(kind, label, level)) for each in (made, held))
     frame = _frames(asked, known, asked_of["frames"])
     told("physical maps")
+    wrong = _mislabelled(contest, folder / "wrong", asked_of["wrong"])
+    few = frame.first(2 * asked_of["slow"])
     found = {method: _scored(network, frame, method, asked_of) for method in METHODS}
     data = pcsmo_rivals.measured()
     jury = pcsmo_discrimination.measured_jury(made, data, level, folder / "measured", sizes)
@@ -83,6 +81,7 @@ def run(folder: Path, sizes: dict[str, int], asked_of: dict[str, int], quick: bo
         "quick": quick,
         "frames": len(frame.x),
         "methods": found,
+        "labels at random": {m: _agreement(_maps(wrong, few, m), few.physics) for m in METHODS[:3]},
         "kinship": {method: _kinship(jury, method, asked_of["slow"]) for method in METHODS[:3]},
         "physics": _tops(frame.physics.mean(0)),
         "measured": _on_measured(jury.committee.members, jury.contest.pairs[PAIR[0]].image(data)),
@@ -108,31 +107,38 @@ def _law(kind: str, label: str, level: dict[str, float]) -> float:
 def _frames(asked: Contest, known: Contest, frames: int) -> Frames:
     """Held-out frames of either model, in turn, with their maps against the nearest simulation of the other."""
     x, own, physics = [], [], []
-    for k in range(2 * frames):
-        one, other = PAIR[k % 2], PAIR[1 - k % 2]
-        batch = asked.pairs[one].noisy(torch.tensor([k // 2]), stream(HELD_OUT, f"frame {k}"))
-        expected = _expected(asked.pairs[one], torch.tensor([k // 2]))[0]
-        x.append(batch.x)
-        own.append(k % 2)
-        physics.append(_against(expected, known.pairs[other]))
-    return Frames(torch.cat(x), torch.tensor(own), torch.stack(physics))
+    rows = torch.arange(frames)
+    for k, name in enumerate(PAIR):
+        x.append(asked.pairs[name].noisy(rows, stream(HELD_OUT, f"frames of {name}")).x)
+        own.append(torch.full((frames,), k))
+        physics.append(_against(_expected(asked.pairs[name], rows), known.pairs[PAIR[1 - k]]))
+    order = torch.arange(2 * frames).reshape(2, frames).T.flatten()
+    return Frames(*(torch.cat(each)[order] for each in (x, own, physics)))
 
 
 def _expected(pairs: Pairs, rows: Tensor) -> Float[Tensor, "row bin"]:
     return pairs.redrawn(rows, stream(0, "held"))[1].flatten(1)
 
 
-def _against(expected: Float[Tensor, " bin"], other: Pairs) -> Float[Tensor, "bin 1"]:
-    """The expected ratio against the nearest simulation, the one with the smallest sum."""
-    best, least = expected, float("inf")
+def _against(expected: Float[Tensor, "frame bin"], other: Pairs) -> Float[Tensor, "frame bin 1"]:
+    """The expected ratio of each against its nearest simulation, the one with the smallest sum."""
+    best, least = expected.clone(), torch.full((len(expected),), torch.inf).double()
     for rows in torch.arange(len(other)).split(250):
         near = _expected(other, rows)
-        far = near.sum(1) - (expected * near.log()).sum(1)
-        if float(far.min()) < least:
-            best, least = near[far.argmin()], float(far.min())
-    shape = (len(expected), 1)
-    observed = Observed(expected, expected, torch.ones(shape, dtype=torch.bool))
-    return expected_ratio(Poisson(), expected.reshape(shape), best.reshape(shape), observed)
+        far, at = (near.sum(1) - expected @ near.log().T).min(1)
+        closer = far < least
+        best[closer], least = near[at[closer]], torch.minimum(far, least)
+    every = torch.ones(expected.shape[1], 1, dtype=torch.bool)
+    pairs = zip(expected, best, strict=True)
+    return torch.stack([expected_ratio(Poisson(), a[:, None], b[:, None], Observed(a, a, every)) for a, b in pairs])
+
+
+def _mislabelled(contest: Contest, folder: Path, steps: int) -> Classifier:
+    """A network that learnt labels drawn at random."""
+    network = Classifier.sized_for(contest, 0)
+    effort = Effort(steps=steps, batch=BATCH, every=steps, seed=0)
+    train(network, networks.Mislabelled(contest), effort, folder, lambda *step: told(f"labels at random {step}"))
+    return network
 
 
 def tiles() -> Int[Tensor, "bin 1"]:

@@ -1,17 +1,17 @@
-"""Which model of Pr(Ca0.9Sr0.1)2Mn2O7: networks on simulated frames and on the measured one, evidence beside them.
+"""Which model of Pr(Ca0.9Sr0.1)2Mn2O7: networks on simulated frames and on the measured one.
 
-    python -m benchmarks.pcsmo_discrimination --json FILE [--quick] [--folder DIR] [--rows 2000] [--held 2000]
+    python -m benchmarks.pcsmo_discrimination --json FILE [--quick] [--folder DIR] [--rows 4000] [--held 2000]
 
 Goodenough, dimer and Zener polaron on the folded frame (`pcsmo_rivals`), stable draws of the priors of the original
 study. Two contests from the same simulations: `counts`, frames counted at 480 to 480 000 magnetic counts; `measured`,
 frames with the coverage and the errors of the measured one, robust noise. A network is trained for the first, a
 committee for the second.
-Reported: on held-out simulations of each model, by counts, accuracy, expected calibration error, Brier score, and the
-share of wrong answers above 99 %, three-way and Goodenough against dimer; for the measured frame, and frames unlike
-any of these models, probabilities, disagreement, and how likely a simulated frame is as strange; and the evidence of
-these models, of Goodenough without and dimer with further couplings, for the measured frame.
+Reported: on held-out simulations of each model, by counts, accuracy, expected calibration error, Brier score, the share
+of wrong answers above 99 %, and of answers above 99 % that are right, three-way and Goodenough against dimer; for the
+measured frame, and frames unlike any of these models, probabilities, disagreement, and how likely a simulated frame is
+as strange. If DIR has the posteriors of `benchmarks.pcsmo_evidence`, both answers together are the verdict.
 
-Simulations, weights and posteriors are kept in DIR and not made again.
+Simulations and weights are kept in DIR and not made again.
 """
 
 import argparse
@@ -20,7 +20,6 @@ import math
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,21 +27,24 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
+from sklearn.datasets import load_digits
 from torch import Tensor
 
+from benchmarks import pcsmo_evidence
 from benchmarks import pcsmo_rivals as rivals
 from benchmarks.pcsmo_frame import DATA
-from sqwirrel.infer import Settings, infer, store
-from sqwirrel.infer.verdict import STRANGE, Verdict, judged
+from sqwirrel.infer.verdict import STRANGE
 from sqwirrel.learn import pairs as learn_pairs
 from sqwirrel.learn.pairs import Simulations
 from sqwirrel.learn.rivals import Classifier, Committee, Contest
 from sqwirrel.learn.strange import Jury, auroc
 from sqwirrel.learn.train import Effort, train
+from sqwirrel.model import library
+from sqwirrel.observe import Experiment
 from sqwirrel.record import Record
 from sqwirrel.spectra import Spectrum
 
-TRAINED, HELD_OUT = 1, 20261150
+TRAINED, HELD_OUT = 1, 20261151
 """Seeds of the simulations that are learnt from, and of those that are judged; nobody had looked at the latter."""
 COUNTS = (5_000, 20_000, 100_000)
 BINS = 24_000
@@ -51,35 +53,37 @@ SCORED = 5
 """Batches of 200 held-out frames whose strangeness is judged."""
 QUICK, FULL = (
     {"rows": 16, "held": 16, "steps": 4, "members": 1, "images": 24},
-    {"rows": 2000, "held": 2000, "steps": 400, "members": 2, "images": 1024},
+    {"rows": 4000, "held": 2000, "steps": 600, "members": 2, "images": 1024},
 )
-SETTINGS = Settings(screen=64, starts=2, draws=200, rounds=2)
-"""The published constants are a start, too."""
+BATCH = 64
 
 
 def main() -> None:
     """Runs the benchmark, prints the result, and writes the JSON if asked for."""
-    parser = argparse.ArgumentParser(description="Which model of PCSMO.")
-    parser.add_argument("--json", type=Path, help="file for the result")
-    parser.add_argument("--quick", action="store_true", help="few simulations, a few steps, no evidence")
-    parser.add_argument("--folder", type=Path, help="where simulations, networks and posteriors are kept")
-    for name, value in FULL.items():
-        parser.add_argument(f"--{name}", type=int, default=value)
-    parser.add_argument("--evidence", nargs="*", default=rivals.HYPOTHESES, help="rivals that are weighed by evidence")
-    options = parser.parse_args()
-    if not DATA.exists():
-        raise SystemExit("pcsmo_discrimination needs ../shared/data/pcsmo, which is not here: nothing was run")
-    sizes = QUICK if options.quick else {name: getattr(options, name) for name in FULL}
+    options, sizes = asked_for(argparse.ArgumentParser(description="Which model of PCSMO."))
     with tempfile.TemporaryDirectory() as scratch:
         kept = options.folder if options.folder and not options.quick else Path(scratch)
-        result = run(kept, sizes, [] if options.quick else options.evidence, quick=options.quick)
+        result = run(kept, sizes, quick=options.quick)
     print(json.dumps({key: value for key, value in result.items() if key != "record"}, indent=1))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def run(folder: Path, sizes: dict[str, int], weighed: Sequence[str], *, quick: bool) -> dict[str, Any]:
-    """Both contests, and the evidence."""
+def asked_for(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, dict[str, int]]:
+    """The options of the command line, and the sizes that they ask for."""
+    parser.add_argument("--json", type=Path, help="file for the result")
+    parser.add_argument("--quick", action="store_true", help="few simulations, a few steps")
+    parser.add_argument("--folder", type=Path, help="where simulations and networks are kept, posteriors found")
+    for name, value in FULL.items():
+        parser.add_argument(f"--{name}", type=int, default=value)
+    options = parser.parse_args()
+    if not DATA.exists():
+        raise SystemExit("this benchmark needs ../shared/data/pcsmo, which is not here: nothing was run")
+    return options, QUICK if options.quick else {name: getattr(options, name) for name in FULL}
+
+
+def run(folder: Path, sizes: dict[str, int], *, quick: bool) -> dict[str, Any]:
+    """Both contests."""
     clock, record = time.perf_counter(), Record.start(seeds={"train": TRAINED, "held out": HELD_OUT})
     made, held = simulations_of(folder, sizes, quick=quick)
     told(f"simulated, {time.perf_counter() - clock:.0f} s")
@@ -87,7 +91,7 @@ def run(folder: Path, sizes: dict[str, int], weighed: Sequence[str], *, quick: b
     counted = rivals.contest(made, lambda kind, label: rivals.counted(kind, label, level))
     committee, cost = trained(counted, folder / "counts", {**sizes, "members": 1})
     jury = measured_jury(made, data, level, folder / "measured", sizes)
-    found: dict[str, Any] = {
+    return {
         "benchmark": "pcsmo_discrimination",
         "quick": quick,
         "sizes": sizes,
@@ -95,10 +99,10 @@ def run(folder: Path, sizes: dict[str, int], weighed: Sequence[str], *, quick: b
         "network": cost,
         "by_counts": by_counts(committee, held, level),
         **on_measured(jury, held, data, level),
+        "verdict": pcsmo_evidence.verdict(folder, data, jury),
         "threads": torch.get_num_threads(),
         "record": json.loads(record.to_json()),
     }
-    return found | (evidence(folder, data, weighed, jury) if weighed else {})
 
 
 def simulations_of(
@@ -119,7 +123,7 @@ def trained(contest: Contest, folder: Path, sizes: dict[str, int]) -> tuple[Comm
     members, seconds = [], []
     for k in range(sizes["members"]):
         member = Classifier.sized_for(contest, k)
-        effort = Effort(steps=sizes["steps"], batch=32, every=max(1, sizes["steps"] // 8), seed=k)
+        effort = Effort(steps=sizes["steps"], batch=BATCH, every=max(1, sizes["steps"] // 8), seed=k)
         history = train(member, contest, effort, folder / f"member-{k}", lambda *step: told(f"{folder.name} {step}"))
         member.fit_temperature(contest, k, 2 * sizes["images"])
         members.append(member)
@@ -165,12 +169,15 @@ def asked(committee: Committee, contest: Contest, *, clean: bool = False) -> tup
     return torch.cat(p), torch.cat(truth)
 
 
-def scores(p: Float[Tensor, "frame rival"], truth: Tensor) -> dict[str, float]:
-    """Accuracy, expected calibration error (15 bins of the largest probability), Brier score, and wrong beyond 99 %."""
+def scores(p: Float[Tensor, "frame rival"], truth: Tensor) -> dict[str, Any]:
+    """Accuracy, expected calibration error (15 bins of the largest probability), Brier score, and wrong beyond 99 %;
+    mean probability, share of right answers and number of frames in each bin, for a reliability diagram.
+    """
     sure, answer = p.max(1)
     right = (answer == truth).double()
     bins = (sure * 15).long().clamp(max=14)
-    ece = sum(abs(float((right - sure)[bins == k].sum())) for k in range(15)) / len(p)
+    each = [(right[bins == k], sure[bins == k]) for k in range(15)]
+    ece = sum(abs(float((hit - told).sum())) for hit, told in each) / len(p)
     one_hot = torch.nn.functional.one_hot(truth, p.shape[1])
     wrong = (sure > SURE) & (right == 0)
     return {
@@ -180,6 +187,7 @@ def scores(p: Float[Tensor, "frame rival"], truth: Tensor) -> dict[str, float]:
         "brier": float(((p - one_hot) ** 2).sum(1).mean()),
         "false_decisive": float(wrong.double().mean()),
         "decisive": float((sure > SURE).double().mean()),
+        "reliability": [[float(told.mean()), float(hit.mean()), len(hit)] for hit, told in each if len(hit)],
     }
 
 
@@ -212,8 +220,31 @@ def strange_frames(data: dict[str, Spectrum]) -> dict[str, dict[str, Spectrum]]:
     everywhere = {label: each.intensity.numpy() for label, each in data.items()}
     found["noise"] = like(data, {k: rng.permuted(x, axis=None) for k, x in everywhere.items()})
     found["planes in another order"] = like(data, {k: x[:, rng.permutation(x.shape[1])] for k, x in everywhere.items()})
+    found |= {"digits": digits(data), "Rb2MnF4": another_crystal(data)}
     found["energies mixed up"] = like(data, dict(zip(data, list(everywhere.values())[::-1], strict=True)))
     return found
+
+
+def digits(data: dict[str, Spectrum]) -> dict[str, Spectrum]:
+    """Handwritten digits (of scikit-learn, 8 x 8 pixels), another one on every plane."""
+    images, side = load_digits().images[: 10 * len(data)], rivals.SIDE
+    at = np.arange(side) * 8 // side
+    planes = images[:, at][:, :, at].reshape(len(data), 10, side * side).transpose(0, 2, 1)
+    return like(data, dict(zip(data, planes, strict=True)))
+
+
+def another_crystal(data: dict[str, Spectrum]) -> dict[str, Spectrum]:
+    """Rb2MnF4 in this cell: modes below 8 meV, on a background of a tenth of their mean."""
+    model = replace(library.load("rb2mnf4"), lattice=rivals.model("dimer").lattice)
+    seen = rivals.simulator("dimer", counts=False, of=model)
+    values = {}
+    for label, each in seen.experiments.items():
+        assert isinstance(each, Experiment)
+        with torch.no_grad():
+            theta = each.pack(**{**model.defaults, **dict.fromkeys(each.names[len(model.names) :], 1.0)})
+            signal = each.signal(theta).expected[0]
+        values[label] = (signal + 0.1 * signal.mean() + 1e-6).numpy()
+    return like(data, values)
 
 
 def as_frame(values: np.ndarray, data: dict[str, Spectrum]) -> dict[str, Spectrum]:
@@ -231,55 +262,6 @@ def like(data: dict[str, Spectrum], values: dict[str, np.ndarray]) -> dict[str, 
         new = new * (spectrum.intensity[spectrum.valid].mean() / new[spectrum.valid].mean().clamp(min=1e-9))
         found[label] = Spectrum.from_arrays(new, spectrum.error, spectrum.measurement, valid=spectrum.valid)
     return found
-
-
-def evidence(folder: Path, data: dict[str, Spectrum], weighed: Sequence[str], jury: Jury) -> dict[str, Any]:
-    """Posteriors of the rivals for the measured frame, and what they are worth; a verdict of all that networks know."""
-    hypotheses, posteriors = {}, {}
-    for name in weighed:
-        hypothesis = rivals.hypothesis(name, data)
-        clock, file = time.perf_counter(), folder / "evidence" / f"{name}.h5"
-        if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            settings = replace(SETTINGS, guesses=(rivals.published(name),))
-            store.save(file, infer(hypothesis.simulator, hypothesis.prior, data, settings))
-        hypotheses[name], posteriors[name] = hypothesis, store.load(file)
-        told(f"{name} {time.perf_counter() - clock:.0f} s")
-        told(str(posteriors[name]))
-    verdict = judged(hypotheses, posteriors, data)
-    told(str(verdict))
-    found = {"evidence": described(verdict), "log_bayes": factors(verdict)}
-    if not set(rivals.RIVALS) <= set(weighed):
-        return found
-    three = {name: hypotheses[name] for name in rivals.RIVALS}
-    both = judged(three, {name: posteriors[name] for name in three}, data, jury=jury)
-    return {**found, "verdict": both.undecided or both.best}
-
-
-def described(verdict: Verdict) -> dict[str, Any]:
-    """Evidence and parameters of each rival."""
-    return {
-        name: {
-            "log_evidence": [verdict.evidence[name].log, verdict.evidence[name].error],
-            "probability": verdict.probability[name],
-            "deviance_per_bin": verdict.posteriors[name].deviance_per_bin,
-            "apart": None if name == verdict.best else verdict.apart(name),
-            "abstains": verdict.posteriors[name].abstains,
-            "failed": [check.name for check in verdict.posteriors[name].checks if not check.passed],
-            "seconds": verdict.posteriors[name].seconds,
-            "parameters": {
-                row.name: [row.median, *row.interval95]
-                for row in verdict.posteriors[name].summary()
-                if row.unit == "meV"
-            },
-        }
-        for name in verdict.ranked
-    }
-
-
-def factors(verdict: Verdict) -> dict[str, list[float]]:
-    """Logarithms of Bayes factors of the best, with their errors."""
-    return {f"{verdict.best} - {name}": list(verdict.log_bayes(name)) for name in verdict.ranked[1:]}
 
 
 def told(words: str) -> None:
