@@ -199,6 +199,10 @@ def test_activations_lie_on_the_bins(network, strong) -> None:
     convolved = network.embed(strong)[:, network.embed.components :]
     assert torch.allclose(found["features"].mean((2, 3)), convolved, atol=1e-5)
     assert explained.first_filters(network).shape == (8, 5, 3, 3)
+    known = explained.components(network, strong)
+    away = network.embed.projections.away(strong).reshape(strong[:, 0].shape)
+    summed = torch.einsum("bpe,cpe->bc", away, known)
+    assert torch.allclose(summed, network.embed(strong)[:, : len(known)], atol=1e-4)
 
 
 def test_a_chart_separates_rivals_and_takes_others(network, batch) -> None:

@@ -52,6 +52,12 @@ def first_filters(classifier: Classifier) -> Float32[Tensor, "unit channel row c
     return pictured(classifier.embed).first.weight.detach().clone()  # type: ignore[operator]
 
 
+def components(classifier: Classifier, like: Image) -> Float32[Tensor, "component point energy"]:
+    """What each principal component adds up: its weight for every bin (of soft roots of intensities)."""
+    axes = pictured(classifier.embed).projections.axes
+    return axes.T.detach().clone().reshape(-1, like.shape[2], like.shape[3])
+
+
 @dataclass(frozen=True)
 class Unit:
     """A filter by layer and number; its answer to images can be asked for."""
