@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from generators import calibrated, crystals, learning, maps, peaks, steering
+from generators import calibrated, contests, crystals, learning, maps, peaks, steering
 from generators.tables import number, posterior, table
 
 Result = dict[str, Any]
@@ -291,6 +291,9 @@ DRAWINGS = {
     "la2nio4": Drawing("La2NiO4 single-crystal slice", crystals.la2nio4, crystals.draw_la2nio4, (6.0, 3.4)),
     "nitio3": Drawing("NiTiO3 triple-axis scans", crystals.nitio3, crystals.draw_nitio3, (6.4, 5.0)),
     "pcsmo_frame": Drawing("PCSMO frame, nothing fitted", crystals.pcsmo, crystals.draw_pcsmo, (5.0, 3.0)),
+    "pcsmo_discrimination": Drawing("Which model of PCSMO: networks", contests.told, contests.draw_told, (4.6, 3.6)),
+    "pcsmo_evidence": Drawing("Which model of PCSMO: evidence", contests.weighed, _nothing),
+    "attribution": Drawing("Where networks for PCSMO look", contests.looked, _nothing),
     "bi2fe4o9": Drawing("Bi2Fe4O9 powder maps and peaks together", maps.tables, maps.draw, (6.0, 3.4)),
     "mnf2_coverage": Drawing("Coverage on simulated MnF2-like measurements", _coverage, _draw_coverage, (6.0, 3.8)),
     "rb2mnf4_posterior": Drawing("Networks on Rb2MnF4-like spectra", learning.tables, learning.draw),
