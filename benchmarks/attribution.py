@@ -26,8 +26,9 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
 from benchmarks import pcsmo_discrimination, pcsmo_rivals
-from benchmarks.pcsmo_discrimination import BATCH, BINS, HELD_OUT, TRAINED, asked_for, told, trained
+from benchmarks.pcsmo_discrimination import BATCH, BINS, HELD_OUT, TRAINED, asked_for, trained
 from benchmarks.pcsmo_frame import ENERGIES, WINDOWS
+from benchmarks.pcsmo_rivals import told
 from sqwirrel.explain import expected_ratio, networks
 from sqwirrel.learn.pairs import Pairs
 from sqwirrel.learn.rivals import Classifier, Contest

@@ -23,7 +23,8 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from benchmarks import pcsmo_discrimination, pcsmo_evidence, pcsmo_rivals
-from benchmarks.pcsmo_discrimination import BATCH, HELD_OUT, TRAINED, asked_for, scores, told
+from benchmarks.pcsmo_discrimination import BATCH, HELD_OUT, TRAINED, asked_for, scores
+from benchmarks.pcsmo_rivals import told
 from sqwirrel.infer import infer, store
 from sqwirrel.learn.embed import Image
 from sqwirrel.learn.rivals import Contest

@@ -10,7 +10,6 @@ core; posteriors are kept in DIR and not made again.
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,6 +18,7 @@ from typing import Any
 
 from benchmarks import pcsmo_rivals as rivals
 from benchmarks.pcsmo_frame import DATA
+from benchmarks.pcsmo_rivals import told
 from sqwirrel.infer import Settings, infer, store
 from sqwirrel.infer.verdict import Verdict, judged
 from sqwirrel.learn.strange import Jury
@@ -102,11 +102,6 @@ def described(verdict: Verdict) -> dict[str, Any]:
 def factors(verdict: Verdict) -> dict[str, list[float]]:
     """Logarithms of Bayes factors of the best, with their errors."""
     return {f"{verdict.best} - {name}": list(verdict.log_bayes(name)) for name in verdict.ranked[1:]}
-
-
-def told(words: str) -> None:
-    """To the log."""
-    print(time.strftime("%H:%M:%S"), words, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

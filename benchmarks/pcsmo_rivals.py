@@ -6,6 +6,8 @@ tells as much as they do, so nothing is lost. Free besides the constants of a mo
 on the tabulated resolution, and, of each incident energy, scale, flat background and phonons.
 """
 
+import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -206,10 +208,12 @@ def smoothed(x: Float[Tensor, "row column window"]) -> Float[Tensor, "row column
     return mean[:, 0].movedim(0, -1)
 
 
-if __name__ == "__main__":
-    import sys
-    import time
+def told(words: str) -> None:
+    """To the log."""
+    print(time.strftime("%H:%M:%S"), words, file=sys.stderr, flush=True)
 
+
+if __name__ == "__main__":
     clock = time.perf_counter()
     for rival in sys.argv[3].split(","):
         made = simulated(rival, Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[4]))

@@ -18,8 +18,8 @@ from sqwirrel.learn.rivals.embedding import PooledEmbedding
 from sqwirrel.learn.train import held_rows
 from sqwirrel.spectra import QPoints
 
-MOMENTS, PIECES = 512, 4
-"""Images whose moments standardise all, and how many times more have their components taken."""
+MOMENTS, PIECES, BINS = 512, 4, 50_000_000
+"""Images whose moments standardise all; how many times more have their components taken, of so many bins at most."""
 HIDDEN = 256
 """Units of the layers that weigh features."""
 CHUNK = 128
@@ -77,11 +77,14 @@ class Classifier(nn.Module):
 
     @classmethod
     def sized_for(cls, contest: Contest, seed: int = 0) -> "Classifier":
-        """A network for the bins and the rivals of a contest, fitted to some of its images."""
-        network = cls.empty(contest, seed)
-        network.embed.fit(contest.batch(MOMENTS, seed, "moments").x)
+        """A network for the bins and the rivals of a contest, fitted to images of the simulations that `train` sees."""
+        network, held = cls.empty(contest, seed), held_rows(contest)
+        learnt = contest.split(held)[0] if held else contest
+        first = learnt.batch(MOMENTS, seed, "moments").x
+        network.embed.fit(first)
         if isinstance(network.embed, PooledEmbedding):
-            pieces = (contest.batch(MOMENTS, seed, f"components {k}") for k in range(PIECES))
+            n = max(1, min(PIECES, BINS // first[:, 0].numel()))
+            pieces = (learnt.batch(MOMENTS, seed, f"components {k}") for k in range(n))
             network.embed.fit_components((piece.clean, piece.x) for piece in pieces)
         return network
 
@@ -97,7 +100,7 @@ class Classifier(nn.Module):
 
     @property
     def players(self) -> Mapping[str, nn.Module]:
-        """What is trained: the network that tells rivals apart, and centroids that see its features."""
+        """What is trained: the network that tells rivals apart, and centroids that see what weighs its features."""
         return {
             "classifier": nn.ModuleDict({"embed": self.embed, "head": self.head}),
             "centroids": self.centroids,

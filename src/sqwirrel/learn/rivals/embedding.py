@@ -1,7 +1,7 @@
 """From images of rivals to features on the spectrum's own axes: principal components, and small convolutions.
 
-Features are sums over places, so that a decision that weighs them is one, too: a class activation map (B. Zhou et al.,
-Learning Deep Features for Discriminative Localization (2016), arXiv:1512.04150).
+Features are sums over places, so that a decision that weighs them is one, too, for the weights that an image gets: a
+class activation map (B. Zhou et al., Learning Deep Features for Discriminative Localization (2016), arXiv:1512.04150).
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,6 +24,8 @@ SHORTEST = 8
 """Sides are halved by a convolution as long as they stay this long."""
 SOFT = 0.1
 """Of the usual intensity: below it components see intensities as they are, above it their roots."""
+CHUNK = 4096
+"""Bins whose products are summed together, in double precision."""
 TINY, MEDIAN = 1e-9, 0.455
 """The least variance of a component, of that of the first; the median of chi^2 for one degree of freedom."""
 
@@ -68,16 +70,19 @@ class Projections(nn.Module):
 
     def fit(self, clean: Flat, noisy: Flat) -> None:
         """The principal components of softened images without noise, as large as they are among those with noise: of
-        variance 1 where noise hides nothing, less by the share that is not noise elsewhere.
+        variance 1 where noise hides nothing, elsewhere of the share that is not noise.
         """
         self.mean.copy_(clean.mean(0))
-        away, usual = (clean - self.mean).double(), len(clean) ** 0.5
-        variance, turn = torch.linalg.eigh(away @ away.T / usual**2)
-        found = min(self.axes.shape[1], len(away) - 1)
-        variance, turn = variance.flip(0)[:found].clamp(min=TINY * variance[-1]), turn.flip(1)[:, :found]
-        axes = away.T @ turn / variance.sqrt() / usual
-        seen = ((noisy - self.mean).double() @ axes).square().median(0).values / MEDIAN
-        self.axes.zero_()[:, :found] = (axes * variance.sqrt() / torch.maximum(seen, variance)).float()
+        away, found = clean - self.mean, min(self.axes.shape[1], len(clean) - 1)
+        gram = torch.stack([piece.double() @ piece.double().T for piece in torch.split(away, CHUNK, 1)]).sum(0) / len(
+            away
+        )
+        variance, turn = (each.flip(-1)[..., :found] for each in torch.linalg.eigh(gram))
+        variance = variance.clamp(min=TINY * max(float(variance[0]), TINY))
+        axes = away.T @ (turn / (len(away) * variance).sqrt()).float()
+        axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()  # else that is left to chance
+        seen = ((noisy - self.mean) @ axes).square().median(0).values.double() / MEDIAN
+        self.axes.zero_()[:, :found] = axes * (variance.sqrt() / torch.maximum(seen, variance)).float()
 
     def forward(self, x: Image) -> Float32[Tensor, "batch component"]:
         """The components of images."""
