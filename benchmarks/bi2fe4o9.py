@@ -106,7 +106,7 @@ def run(labels: Sequence[str], quick: bool) -> dict[str, Any]:
     settings = (
         Settings(screen=16, starts=1, draws=60, rounds=1)
         if quick
-        else Settings(screen=192, starts=6, draws=300, moves=20)
+        else Settings(screen=192, starts=6, draws=600)
     )
     guesses = tuple({"K": PUBLISHED["le"]["K"], **each} for each in PUBLISHED.values())
     settings = replace(settings, guesses=guesses[:1] if quick else guesses)

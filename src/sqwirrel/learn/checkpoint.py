@@ -171,7 +171,10 @@ def fill(network: nn.Module, weights: dict[str, Tensor], folder: Path) -> None:
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        raise InputError(f"the weights in {folder} do not fit their network ({str(error)[:80]}...)") from None
+        raise InputError(
+            f"the weights in {folder} do not fit their network ({str(error)[:80]}...); they were trained by another "
+            "version, or damaged: train again, into another folder"
+        ) from None
 
 
 def json_in(file: Path) -> object:

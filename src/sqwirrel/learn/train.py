@@ -197,7 +197,13 @@ class _State:
                 f"the training in {self.folder} is one with {'; '.join(changed)}; choose another folder, or remove it"
             )
         self.best = _under(kept, "best/")
-        self.modules.load_state_dict(_under(kept, "now/"))
+        try:
+            self.modules.load_state_dict(_under(kept, "now/"))
+        except RuntimeError:
+            raise InputError(
+                f"the training in {self.folder} is one of another network, of this or another version; choose another "
+                "folder, or remove it"
+            ) from None
         for name, optimiser in self.optimisers.items():
             _restore(optimiser, _under(kept, f"optimiser/{name}/"))
         return self.history.steps[-1]

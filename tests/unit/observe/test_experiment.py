@@ -19,6 +19,7 @@ from sqwirrel.observe import (
     TailedResolution,
 )
 from sqwirrel.observe import experiment as module
+from sqwirrel.observe.views import build
 from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum
 
 CHAIN = library.load("fm_chain")
@@ -176,6 +177,15 @@ def test_an_anchored_average_is_that_of_many_points_and_tells_its_scatter() -> N
     better = found[0].experiment
     assert torch.allclose(better.linearise(theta).expected, better(theta), rtol=1e-9, atol=1e-9)
     assert raw[0].control is None  # the experiment itself stays as it was
+    finer = raw[0].anchored(theta, more=4)
+    assert float(finer.scatter.square().sum()) < 0.5 * float(found[0].scatter.square().sum())
+
+
+def test_sets_of_points_hold_no_more_than_they_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    theta = SIMPLE.pack(fwhm=0.5, fwhm_q=0.05, scale=200, background=20)
+    usual = SIMPLE.anchored(theta).scatter
+    monkeypatch.setattr(build, "SET_BYTES", 1)
+    assert torch.equal(SIMPLE.anchored(theta, more=16).scatter, usual)
 
 
 def test_anchored_derivatives_are_those_of_many_points_and_tell_their_scatter() -> None:

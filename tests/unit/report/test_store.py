@@ -1,5 +1,6 @@
 import dataclasses
 
+import h5py
 import pytest
 import torch
 
@@ -8,7 +9,7 @@ from sqwirrel.infer import store
 
 
 def test_a_posterior_survives_its_file(good, tmp_path):
-    posterior = good.posterior
+    posterior = dataclasses.replace(good.posterior, finer={"map": 4})
     store.save(tmp_path / "posterior.h5", posterior)
     again = store.load(tmp_path / "posterior.h5")
     for field in dataclasses.fields(posterior):
@@ -23,6 +24,14 @@ def test_a_posterior_survives_its_file(good, tmp_path):
         else:
             assert old == new
     assert [path.name for path in tmp_path.iterdir()] == ["posterior.h5"]
+
+
+def test_a_posterior_of_before_averages_were_made_finer_has_the_usual_ones(good, tmp_path):
+    path = tmp_path / "posterior.h5"
+    store.save(path, good.posterior)
+    with h5py.File(path, "a") as file:
+        del file["finer"]
+    assert store.load(path).finer == {}
 
 
 def test_an_interrupted_save_leaves_what_was_there(good, tmp_path, monkeypatch):

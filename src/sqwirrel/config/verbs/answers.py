@@ -15,6 +15,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior, infer, store
 from sqwirrel.model import library
 from sqwirrel.observe import Experiment, Joint, PeakExperiment
+from sqwirrel.observe.views.build import TRUER
 from sqwirrel.record import Record, short_names
 from sqwirrel.report import page
 from sqwirrel.report.bonds import Bonds
@@ -38,7 +39,7 @@ def simulate_into(folder: Path, config: Config) -> Spectrum:
     config = config.model_copy(update={"instrument": instrument})
     simulator = experiment(config.instrument, model(config), where, config.one, seed=POINTS)
     theta, section = parameters(config, simulator), config.simulate
-    dense = simulator.anchored(theta)
+    dense = simulator.anchored(theta, more=TRUER)
     if len(dense.unstable):
         raise InputError(simulator.why_unstable(theta, dense.unstable))
     simulator = dense.experiment

@@ -50,10 +50,8 @@ class Chart:
 
 @dataclass(frozen=True, eq=False)
 class Atlas:
-    """Cells of a chart that hold images: their place on the grid, how many images, the mean of their features, the log
-    odds that the network gives to these, and the mean image.
-
-    The last layer is linear: the log odds of mean features are the mean log odds.
+    """Cells of a chart that hold images: their place on the grid, how many images, the mean of their features, of
+    the log odds that the network gives them, and the mean image.
     """
 
     edges: tuple[Float[Tensor, " edge"], Float[Tensor, " edge"]]
@@ -81,8 +79,8 @@ def atlas(classifier: Classifier, x: Image, chart: Chart, sides: int = 6) -> Atl
     cell, member = torch.unique(torch.stack(at, 1), dim=0, return_inverse=True)
     share = torch.nn.functional.one_hot(member).T.float()
     count = share.sum(1)
-    mean = (share / count[:, None]) @ features_of(classifier, x)
-    images = torch.einsum("kb,bcpe->kcpe", share / count[:, None], x)
+    weight, features = share / count[:, None], features_of(classifier, x)
+    images = torch.einsum("kb,bcpe->kcpe", weight, x)
     with torch.no_grad():
-        odds: Tensor = classifier.head(mean) / classifier.temperature
-    return Atlas((edges[0], edges[1]), cell, count.long(), mean, odds, images)
+        odds: Tensor = classifier.head(features) / classifier.temperature
+    return Atlas((edges[0], edges[1]), cell, count.long(), weight @ features, weight @ odds, images)

@@ -1,12 +1,11 @@
 """What in an image speaks for one rival against another, for a trained classifier, bin by bin.
 
 The score is the difference of the log odds. "cam" is exact: the decision is a sum over bins and places, with weights
-that the whole image tells, which share the offset of the last layer (B. Zhou et al., arXiv:1512.04150). "grad_cam"
-weighs the bins of components, and the answers of the last convolution, with mean slopes (R. R. Selvaraju et al.,
-arXiv:1610.02391). "integrated_gradients" sums slopes along the way from the mean
-image and is complete: a map sums up to the score minus that of the mean image (M. Sundararajan, A. Taly, Q. Yan,
-arXiv:1703.01365). "occlusion" puts the mean image in place of windows of bins (M. D. Zeiler, R. Fergus,
-arXiv:1311.2901).
+that the whole image tells, which share the offset of the last layer (B. Zhou et al., arXiv:1512.04150). "grad_cam" has
+slopes in place of weights: those of every component, and mean ones of the answers of the last convolution (R. R.
+Selvaraju et al., arXiv:1610.02391). "integrated_gradients" sums slopes along the way from the mean image and is
+complete: a map sums up to the score minus that of the mean image (M. Sundararajan, A. Taly, Q. Yan, arXiv:1703.01365).
+"occlusion" puts the mean image in place of windows of bins (M. D. Zeiler, R. Fergus, arXiv:1311.2901).
 """
 
 from collections.abc import Callable, Mapping

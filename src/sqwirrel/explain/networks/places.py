@@ -229,7 +229,10 @@ def averaged(embed: Embedding, x: Image, found: Sequence[Pictures]) -> Float32[T
 
 
 def untrained(classifier: Classifier, seed: int) -> Classifier:
-    """The same network with weights drawn anew; with the seed that it was made with, as it was before training."""
+    """The same network with weights drawn anew; with the seed that it was made with, as it was before training.
+
+    Its principal components stay: they are fitted to simulations, not trained.
+    """
     fresh = deepcopy(classifier)
     initialise(fresh, seed)
     fresh.temperature.fill_(1.0)

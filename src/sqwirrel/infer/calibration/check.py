@@ -25,6 +25,7 @@ from sqwirrel.learn.kept.purpose import Purpose, digest
 from sqwirrel.learn.proposal import Proposal
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment
+from sqwirrel.observe.views.build import TRUER
 from sqwirrel.seeds import stream
 from sqwirrel.spectra import Spectrum
 from sqwirrel.whole import put_text
@@ -229,7 +230,7 @@ def _measured(
         raise InputError("the order is stable for none of 64 draws of the truth; narrow the prior")
     row = full[stable][:1]
     names = [experiment.names.index(name) for name in prior.names]
-    dense = experiment.anchored(row).experiment  # as the measurement is, not as the search sees it
+    dense = experiment.anchored(row, more=TRUER).experiment  # as the measurement is, not as the search sees it
     return row[0, names], dense.sample(row, _number(seed, f"noise {k}"), like)
 
 

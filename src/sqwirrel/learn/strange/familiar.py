@@ -3,12 +3,12 @@
 An image is compared with simulated ones by the worst of its scores. Each sees what others do not:
 
 - *features* (Mahalanobis distance, K. Lee et al., arXiv:1807.03888): what a trained network responds to, however small
-  it is in the image. They are blind to whatever the network has learnt to ignore, as it does temperature.
+  it is in the image: components, and what its convolutions have not learnt to ignore.
 - *components*: what no sum of principal components makes, wherever it is. Flat images are no strangers to them.
 - *autoencoder*: what is not on the curved sheet of simulated images. It is sharper than the components, and as good as
   its training.
-- *centroids*: whether the features are those of a rival. Images beyond the rivals on their own side look more certain
-  than usual; images that lie between rivals look uncertain, though they may be simulated ones.
+- *centroids*: whether what weighs the features is that of a rival. Images between rivals look uncertain, though
+  they may be simulated ones; strange ones may look certain.
 
 The noise of a measured frame is never quite the simulated one. What components and an autoencoder leave is therefore
 weighed by the noise that the image itself has (`beyond_noise`), and features are compared with those of noisier images

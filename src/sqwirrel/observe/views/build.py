@@ -18,6 +18,10 @@ from sqwirrel.spectra import Measurement, QGrid, QShells
 
 DENSER, REPEATS = 6, 16
 """`dense` uses this many times more points, this often, or a multiple."""
+TRUER = 4
+"""That multiple for simulations: an inference, which begins with 1, goes on where its own average is too rough."""
+SET_BYTES, POINT_BYTES, PAIR_BYTES = 4_000_000_000, 200, 48
+"""What a set of points may hold, about: for each point, and for each pair of its bosons."""
 SPARSER = 2
 """Derivatives come from this many times fewer, concentrated points, as often."""
 
@@ -78,7 +82,12 @@ class Scene:
     def dense(
         self, theta: Float[Tensor, "1 parameter"], line: Tensor, seed: int, *, sloped: bool, more: int = 1
     ) -> Dense:
-        """Averages at `theta` over sets of `more` x `DENSER` x `samples` points a cell; derivatives of few of them."""
+        """Averages at `theta` over sets of `more` x `DENSER` x `samples` points a cell, as long as these do not hold
+        more than `SET_BYTES`; derivatives of few of them.
+        """
+        if more > 1:
+            each = POINT_BYTES + PAIR_BYTES * (2 * len(self.model.positions)) ** 2
+            more = max(1, min(more, SET_BYTES // (each * len(self._points(seed, DENSER)[0].q))))
         parts = [self._set(theta, line, seed + 1 + k, more, sloped=sloped) for k in range(REPEATS)]
         return Dense(*(torch.cat(part) for part in zip(*parts, strict=True)))
 

@@ -6,7 +6,7 @@ and more are slices along the first two, at most `MOST` of them, evenly over the
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, floor, log10
 from typing import Any
 
 import matplotlib as mpl
@@ -14,15 +14,16 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from torch import Tensor
 
 from sqwirrel.report.figures.style import INK, STYLE, UNMEASURED, beyond, blank, frame, model_line, unit_of
 from sqwirrel.spectra import Measurement, QGrid, Spectrum
 
-MOST, PER_ROW = 12, 4
+MOST, PER_ROW, SMALLEST = 12, 4, 1e-8
 LETTERS = ("h", "k", "l")
 
 
@@ -180,5 +181,15 @@ def _slices(
     figure.supylabel(sides[1].label, fontsize=9)
     extend = beyond(np.ma.stack(list(tiles)), norm)
     bar = figure.colorbar(mesh, ax=list(panels.flat), extend=extend, ticks=MaxNLocator(6, steps=[1, 2, 5, 10]))
-    bar.set_label(unit)
+    labelled(bar, norm, unit)
     return figure
+
+
+def labelled(bar: Colorbar, norm: Normalize, label: str) -> None:
+    """A label for a colour bar, with the power of ten of very small and large values: long numbers push it out."""
+    top = max(abs(float(norm.vmin or 0)), abs(float(norm.vmax or 0)))
+    order = floor(log10(top)) if top > SMALLEST else 0
+    if not -2 < order < 4:
+        bar.formatter = FuncFormatter(lambda value, _: f"{value / 10.0**order:.3g}".replace("-", "−"))
+        label = f"$10^{{{order}}}$ {label}"
+    bar.set_label(label)

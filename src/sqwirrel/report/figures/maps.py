@@ -3,7 +3,6 @@
 Maps of one result share their axes, and data and model their colours. Grey is not measured.
 """
 
-from math import floor, log10
 from pathlib import Path
 
 import matplotlib as mpl
@@ -12,7 +11,7 @@ from jaxtyping import Bool, Float
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, Normalize, PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from sqwirrel.errors import InputError
@@ -192,9 +191,5 @@ def _map(
         axes.grid(axis="x", color="white", lw=0.5, alpha=0.6)
     beside = figure.add_axes((0.83, bottom, 0.025, 0.925 - bottom))
     bar = figure.colorbar(mesh, cax=beside, extend=beyond(shown, colours[1]), ticks=MaxNLocator(6, steps=[1, 2, 5, 10]))
-    order = floor(log10(max(abs(float(colours[1].vmin or 0)), abs(float(colours[1].vmax or 0)), 1e-12)))
-    if not -2 < order < 4:  # long numbers would push the label out
-        bar.formatter = FuncFormatter(lambda value, _: f"{value / 10.0**order:.3g}".replace("-", "−"))
-        label = f"$10^{{{order}}}$ {label}"
-    bar.set_label(label)
+    grid.labelled(bar, colours[1], label)
     return figure
