@@ -103,11 +103,7 @@ def run(labels: Sequence[str], quick: bool) -> dict[str, Any]:
     whole = simulator(every)
     data = {label: each for label, each in every.items() if label in (*labels, "in20")}
     joint = Joint({label: whole.experiments[label] for label in data}, shared=whole.shared)
-    settings = (
-        Settings(screen=16, starts=1, draws=60, rounds=1)
-        if quick
-        else Settings(screen=192, starts=6, draws=600)
-    )
+    settings = Settings(screen=16, starts=1, draws=60, rounds=1) if quick else Settings(screen=192, starts=6, draws=600)
     guesses = tuple({"K": PUBLISHED["le"]["K"], **each} for each in PUBLISHED.values())
     settings = replace(settings, guesses=guesses[:1] if quick else guesses)
     posterior = infer(joint, prior(joint, data), data, settings, progress=tell)
