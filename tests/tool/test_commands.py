@@ -4,6 +4,8 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -297,3 +299,9 @@ def test_example_configs_are_read(name):
 
 def test_every_verb_is_there():
     assert tuple(command.name or command.callback.__name__ for command in cli.app.registered_commands) == VERBS
+
+
+def test_the_module_is_the_command_line() -> None:
+    found = subprocess.run([sys.executable, "-m", "sqwirrel", "--help"], capture_output=True, text=True, check=False)
+    assert found.returncode == 0
+    assert "discriminate" in found.stdout

@@ -125,6 +125,7 @@ def test_networks_are_the_second_answer(run, refused, rivals) -> None:
     said = json.loads((rivals / "chain-verdict" / "verdict.json").read_text())
     assert said["networks"]["probability"]["fm_chain"] > 0.5
     assert said["networks"]["likelier"] > 0.01
+    assert -1 <= said["networks"]["agreement"][""] <= 1
     assert (rivals / "chain-verdict" / "networks.png").is_file()
 
     words = refused("discriminate", "chain.toml", *asked, "--set", "rivals.weaker.prior.J.uniform=[-0.8, -0.2]")

@@ -118,13 +118,16 @@ class QPath:
         """Every `factor` adjacent bins as one; only bins that touch, on a straight line, can be merged."""
         if factor == 1:
             return self
-        if len(self) % factor:
-            raise InputError(f"{len(self)} points of a path cannot be merged by {factor}; use a divisor of {len(self)}")
         steps, box = self.q.diff(dim=0), self.box.reshape(-1, 3, 3)
         along = ((box[0].abs() - steps[0].abs()).abs() < 1e-6).all(dim=1)
         even = all(torch.allclose(each, each[:1].expand_as(each), atol=1e-6) for each in (steps, box))
         if not even or int(along.sum()) != 1:
-            raise InputError("the bins of this path do not touch along one straight line, so they cannot be merged")
+            raise InputError(
+                "the bins of this path do not touch along one straight line, so they cannot be merged; merge energies "
+                "alone, or cut the data into legs"
+            )
+        if len(self) % factor:
+            raise InputError(f"{len(self)} points of a path cannot be merged by {factor}; use a divisor of {len(self)}")
         box = torch.where(along[:, None], box[0] * factor, box[0])
         return QPath(self.lattice, self.q.reshape(-1, factor, 3).mean(dim=1), box)
 

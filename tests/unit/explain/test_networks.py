@@ -12,7 +12,7 @@ from sqwirrel.explain.networks import Contrast, Unit, attribution
 from sqwirrel.explain.networks.places import Seen, averaged, blurred, usual
 from sqwirrel.lattice import Lattice
 from sqwirrel.learn.pairs import Pairs, simulations
-from sqwirrel.learn.rivals import Classifier, Contest
+from sqwirrel.learn.rivals import Classifier, Committee, Contest
 from sqwirrel.learn.rivals.embedding import PooledEmbedding
 from sqwirrel.learn.train import Effort, train
 from sqwirrel.model import library
@@ -285,6 +285,8 @@ def test_what_cannot_be_asked_is_refused(network, strong) -> None:
         attribution(network, strong, 0, 1, "magic")
     with pytest.raises(InputError, match="two rivals from 0 to 1 are needed, got 1 and 1"):
         Contrast(network, 1, 1)
+    with pytest.raises(InputError, match="one network is asked at a time"):
+        attribution(Committee([network]), strong, 0, 1)
     with pytest.raises(InputError, match="there is no layer 'layer 9'"):
         Unit(network, "layer 9", 0)
     with pytest.raises(InputError, match="has units 0 to 31, got 32"):

@@ -16,7 +16,7 @@ from sqwirrel.config.verbs.answers import CONFIG, POSTERIOR, RECORD, infer_into
 from sqwirrel.config.verbs.contending import jury_of
 from sqwirrel.config.verbs.studies import checksum, contenders, named
 from sqwirrel.errors import InputError
-from sqwirrel.explain.networks import spoken
+from sqwirrel.explain.networks import rank_correlation, spoken
 from sqwirrel.infer import Posterior, store
 from sqwirrel.infer.terms import spectra_of
 from sqwirrel.infer.verdict import Hypothesis, Verdict, checked, judged
@@ -48,13 +48,23 @@ def discriminate_into(folder: Path, config: Config, progress: Progress) -> Verdi
     put_text(folder / CONFIG, dumps(config, folder))
     seeds = {"infer": config.infer.seed}
     put_text(folder / RECORD, Record.start(seeds=seeds, files=config.files).to_json())
-    put_text(folder / "verdict.json", json.dumps(mapping(verdict), indent=1, allow_nan=False) + "\n")
     one, other = verdict.ranked[:2]
     data = {label: each for label, each in by_label(works[one].data).items() if _has_map(each)}
+    said = mapping(verdict)
     _draw(folder, verdict, data)
     if jury is not None and data:
-        _draw_networks(folder, spoken(jury, spectra_of(works[one].data), one, other), data, (one, other))
+        found = spoken(jury, spectra_of(works[one].data), one, other)
+        said["networks"]["agreement"] = _agreement(verdict, {label: found[label] for label in data})
+        _draw_networks(folder, found, data, (one, other))
+    put_text(folder / "verdict.json", json.dumps(said, indent=1, allow_nan=False) + "\n")
     return verdict
+
+
+def _agreement(verdict: Verdict, found: Mapping[str, Tensor]) -> dict[str, float]:
+    """Rank correlation, window by window, of what networks point at with where the evidence is decided."""
+    second = verdict.ranked[1]
+    ratio, windows = verdict.ratio(second), verdict.evidence[second].windows
+    return {label: rank_correlation(each, ratio[label], windows[label]) for label, each in found.items()}
 
 
 def mapping(verdict: Verdict) -> dict[str, Any]:

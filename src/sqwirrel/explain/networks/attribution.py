@@ -33,6 +33,8 @@ class Contrast(nn.Module):
 
     def __init__(self, classifier: Classifier, one: int, other: int) -> None:
         super().__init__()
+        if not isinstance(classifier, Classifier):
+            raise InputError("one network is asked at a time; of a committee give each of its members")
         rivals = classifier.head.rivals
         if one == other or not (0 <= one < rivals and 0 <= other < rivals):
             raise InputError(f"two rivals from 0 to {rivals - 1} are needed, got {one} and {other}")

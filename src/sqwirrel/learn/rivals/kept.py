@@ -67,8 +67,8 @@ def made(folder: Path, rivals: Contenders) -> dict[str, Made]:
     told = json_in(folder / KNOWN)
     if not isinstance(told, dict):
         raise InputError(
-            f"{folder} holds no committee: {KNOWN} is missing; train one on a config with rivals by sqwirrel "
-            "train (the path is relative to the folder of the config)"
+            f"{folder} holds no committee: {KNOWN} is missing or damaged; train one on a config with rivals by "
+            "sqwirrel train (the path is relative to the folder of the config)"
         )
     _check(folder, told, rivals)
     try:

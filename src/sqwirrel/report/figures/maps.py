@@ -149,8 +149,9 @@ def cut_rows(result: Result, most: int = 6) -> list[tuple[int, int]]:
 
 
 @mpl.rc_context(STYLE)
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path | str) -> None:
     """Writes a picture, in the format of the file's ending."""
+    path = Path(path)
     if path.suffix.lstrip(".") not in figure.canvas.get_supported_filetypes():
         raise InputError(f"cannot draw '{path.name}': the name must end in .png, .svg or .pdf")
     figure.savefig(path)

@@ -52,7 +52,8 @@ class Plane:
         if isinstance(points, QGrid):
             return _of_grid(measurement, points)
         axis = across(measurement)
-        edges, labels = (axis.edges.numpy(), measurement.energy.numpy()), (axis.label, "energy (meV)")
+        words = axis.label if len(axis.ticks) in (0, 2, 3) else "length of the path (1/Å)"  # corners have no room
+        edges, labels = (axis.edges.numpy(), measurement.energy.numpy()), (words, "energy (meV)")
         return cls(edges, labels, (axis.ticks, axis.names), measurement.shape, (0, 1))
 
     def pictures(self, values: Maps, valid: Valid) -> np.ma.MaskedArray[Any, Any]:

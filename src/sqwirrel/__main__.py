@@ -1,0 +1,5 @@
+"""python -m sqwirrel: the command line."""
+
+from sqwirrel.cli import main
+
+main()
