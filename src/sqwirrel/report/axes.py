@@ -9,8 +9,8 @@ from torch import Tensor
 from sqwirrel.spectra import Measurement, QGrid, QShells
 from sqwirrel.spectra.measurement import Crystal
 
-SIDE_BY_SIDE = 4
-"""Names of so many corners fit under a map in one line each."""
+SIDE_BY_SIDE, CLOSE = 4, 0.03
+"""Names of so many corners fit under a map in one line each; those closer than this share of it would overlap."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,9 @@ def _along(path: Crystal) -> Across:
     ends = (2 * centre[:1] - middle[:1], 2 * centre[-1:] - middle[-1:]) if len(middle) else (centre - 0.5, centre + 0.5)
     edges = torch.cat((ends[0], middle, ends[1]))
     names = corners(path) if len(corners(path)) <= SIDE_BY_SIDE else tuple(c.replace(" ", "\n") for c in corners(path))
-    return Across(edges, "q along the path (rlu)", tuple(centre[_corners(path)].tolist()), names)
+    apart, at = float(CLOSE * (edges[-1] - edges[0])), centre[_corners(path)].tolist()
+    shown = [k for k, x in enumerate(at) if k == 0 or x - at[k - 1] > apart]  # of two that would overlap, the first
+    return Across(edges, "q along the path (rlu)", tuple(at[k] for k in shown), tuple(names[k] for k in shown))
 
 
 def corners(path: Crystal) -> tuple[str, ...]:

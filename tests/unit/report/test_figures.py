@@ -106,6 +106,13 @@ def test_a_corner_that_is_listed_twice_is_named_once_and_many_names_are_stacked(
     assert bool((axis.edges.diff() > 0).all())
 
 
+def test_of_corners_that_would_overlap_the_first_is_named():
+    rows = [[0, 0, 0], [0.5, 0, 0], [0.5, 0.01, 0], [1, 0.01, 0]]
+    path = QPath(Lattice(4.0, 4.0, 4.0), rows, torch.zeros(3, 3))
+    axis = across(Measurement(path, [0.0, 1.0], 5.0))
+    assert axis.names == ("0 0 0", "0.5 0 0", "1 0.01 0")
+
+
 def test_a_path_has_its_corners_named(good):
     axis = across(good.spectrum.measurement)
     assert axis.names == ("0.1 0 0", "0.9 0 0")
