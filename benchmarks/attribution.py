@@ -42,20 +42,24 @@ from sqwirrel.seeds import stream
 METHODS = ("cam", "grad_cam", "integrated_gradients", "occlusion")
 MEAN = 20_000 / BINS
 PAIR = ("goodenough", "dimer")
-MANY, FEW = {"slow": 10, "chance": 8, "wrong": 200}, {"frames": 1, "slow": 1, "chance": 1, "wrong": 2}
-"""Frames of each model, those that slow methods and random networks are asked of, how many of the latter, and steps of
-the one that learns wrong labels.
-"""
+MANY, FEW = {"chance": 8, "wrong": 200}, {"frames": 1, "slow": 1, "chance": 1, "wrong": 2}
+"""Random networks, steps of the one that learns wrong labels; frames of each model in a quick run."""
 
 
 def main() -> None:
     """Runs the benchmark, prints the result, and writes the JSON if asked for."""
     parser = argparse.ArgumentParser(description="Do networks look where the models differ.")
     parser.add_argument("--frames", type=int, default=100, help="of each of two models")
+    parser.add_argument("--slow", type=int, default=10, help="of each, for occlusion and networks of no use")
     options, sizes = asked_for(parser)
     with tempfile.TemporaryDirectory() as scratch:
         kept = options.folder if options.folder and not options.quick else Path(scratch)
-        result = run(kept, sizes, FEW if options.quick else {"frames": options.frames, **MANY}, options.quick)
+        result = run(
+            kept,
+            sizes,
+            FEW if options.quick else {"frames": options.frames, "slow": options.slow, **MANY},
+            options.quick,
+        )
     print(json.dumps({key: value for key, value in result.items() if key != "record"}, indent=1))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
