@@ -54,12 +54,8 @@ def main() -> None:
     options, sizes = asked_for(parser)
     with tempfile.TemporaryDirectory() as scratch:
         kept = options.folder if options.folder and not options.quick else Path(scratch)
-        result = run(
-            kept,
-            sizes,
-            FEW if options.quick else {"frames": options.frames, "slow": options.slow, **MANY},
-            options.quick,
-        )
+        asked_of = FEW if options.quick else {"frames": options.frames, "slow": options.slow, **MANY}
+        result = run(kept, sizes, asked_of, options.quick)
     print(json.dumps({key: value for key, value in result.items() if key != "record"}, indent=1))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
