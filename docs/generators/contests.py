@@ -58,7 +58,7 @@ def _scores(each: Mapping[str, Any]) -> tuple[str, ...]:
 
 def draw_told(result: Result, axes: Axes) -> None:
     """A reliability diagram: how often answers are right, against how sure they were."""
-    axes.plot([0, 1], [0, 1], color="#333333", lw=0.6)
+    axes.plot([0.3, 1], [0.3, 1], color="#333333", lw=0.6)
     for k, (counts, each) in enumerate(result["by_counts"].items()):
         rows = [row for row in each["three"]["reliability"] if row[2] >= 20]
         sure, right, n = zip(*rows, strict=True)

@@ -31,7 +31,7 @@ PARTS = 8
 class Contrast(nn.Module):
     """The difference of the log odds of rivals `one` and `other`, by their numbers, of images."""
 
-    def __init__(self, classifier: Classifier, one: int, other: int) -> None:
+    def __init__(self, classifier: nn.Module, one: int, other: int) -> None:
         super().__init__()
         if not isinstance(classifier, Classifier):
             raise InputError("one network is asked at a time; of a committee give each of its members")
@@ -64,7 +64,7 @@ class Contrast(nn.Module):
 Method = Callable[[Contrast, Image], Values]
 
 
-def attribution(classifier: Classifier, x: Image, one: int, other: int, method: str = "cam") -> Values:
+def attribution(classifier: nn.Module, x: Image, one: int, other: int, method: str = "cam") -> Values:
     """What speaks for rival `one` (positive) against rival `other` in every bin of images; 0 where none was measured.
 
     Log odds per bin; the sum of a "grad_cam" is those only roughly.
