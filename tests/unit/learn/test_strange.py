@@ -166,7 +166,7 @@ def test_components_of_another_coverage_are_least_squares(contest, unseen) -> No
 
 
 def test_strange_images_are_told(familiar, unseen) -> None:
-    """Areas under the curve of each score, and of the worst of them:
+    """Areas under the curve of each score, and of the worst (with networks before they saw components):
 
     | | features | components | centroids | autoencoder | worst |
     |---|---|---|---|---|---|
