@@ -27,7 +27,7 @@ from sqwirrel.learn.proposal import Proposal
 from sqwirrel.learn.train import Effort, train
 from sqwirrel.record import Record
 
-HELD_OUT = 20261142
+HELD_OUT = 20261146
 """Seed of the spectra that are judged. Those of 20261125 and 20261130 were looked at while sampling was mended;
 20261132 served for a result before."""
 SETTINGS = Settings(screen=128, starts=4, draws=600, rounds=2)
