@@ -25,8 +25,9 @@ from sqwirrel.learn.strange import Jury
 from sqwirrel.record import Record
 from sqwirrel.spectra import Spectrum
 
-SETTINGS = Settings(screen=64, starts=2, draws=200, rounds=2)
-"""The published constants are a start, too."""
+SETTINGS = Settings(screen=64, starts=2, draws=1500, rounds=5)
+"""The published constants are a start, too. Two rounds of 200 draws left 5 effective ones: there are 26 to 28 parameters.
+"""
 
 
 def main() -> None:
@@ -55,13 +56,20 @@ def evidence(folder: Path, data: dict[str, Spectrum], weighed: Sequence[str]) ->
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
             settings = replace(SETTINGS, guesses=(rivals.published(name),))
-            store.save(file, infer(hypothesis.simulator, hypothesis.prior, data, settings))
+            posterior = infer(hypothesis.simulator, hypothesis.prior, data, settings, progress=tell)
+            store.save(file, posterior)
         hypotheses[name], posteriors[name] = hypothesis, store.load(file)
         told(f"{name} {time.perf_counter() - clock:.0f} s")
         told(str(posteriors[name]))
     verdict = judged(hypotheses, posteriors, data)
     told(str(verdict))
     return {"evidence": described(verdict), "log_bayes": factors(verdict)}
+
+
+def tell(stage: str, done: int, total: int) -> None:
+    """Progress to the log, once in a while."""
+    if done % 10 == 0 or stage == "sampling":
+        told(f"{stage} {done}/{total}")
 
 
 def posterior_file(folder: Path, name: str) -> Path:

@@ -26,7 +26,7 @@ from sqwirrel.infer.sampling.importance import (
 )
 from sqwirrel.infer.target import Target
 from sqwirrel.model.prior import Fixed, Normal, Prior, Uniform
-from tests.unit.infer.toy import GaussianProblem, Toy, noise, spectrum
+from tests.unit.infer.toy import GaussianProblem, Toy, linear, noise, spectrum
 
 PROBLEM = GaussianProblem()
 
@@ -64,6 +64,26 @@ def test_a_proposal_that_is_three_times_too_narrow_is_mended_by_a_second_round(
     once, twice = (importance(PROBLEM.target, narrow, draws=4000, rounds=k, seed=1) for k in (1, 2))
     assert twice.effective > 1.5 * once.effective
     assert twice.log_evidence == pytest.approx(PROBLEM.log_evidence, abs=0.1)
+
+
+def test_a_covariance_that_is_wrong_in_many_directions_is_mended_round_by_round() -> None:
+    """20 parameters with a normal posterior; the proposal is wrong by factors of three in variance."""
+    names = tuple("abcdefghijklmnopqrst")
+    experiment, A = linear(names)
+    prior = Prior(**dict.fromkeys(names, Normal(0, 1)), scale=Fixed(1), background=Fixed(0))
+    y = noise(40, 3)
+    target = Target.of(experiment, prior, spectrum(experiment, y, 1.0))
+    root = torch.linalg.cholesky(A.T @ A + torch.eye(20))
+    turn = torch.linalg.qr(torch.randn(20, 20, generator=torch.Generator().manual_seed(1), dtype=torch.float64)).Q
+    wrong = root @ turn @ torch.diag(torch.exp(1.1 * noise(20, 2))) @ turn.T @ root.T
+    start = Optimum(torch.cholesky_solve((A.T @ y)[:, None], root)[:, 0], 0.0, wrong, wrong)
+    weighted = importance(target, [start], draws=3000, rounds=6, seed=1)
+    assert weighted.effective > 0.1 * len(weighted.z)
+    assert weighted.pareto_k < 0.6
+    width = (weighted.log_weight.exp() @ ((weighted.z - start.z) @ root) ** 2).sqrt()
+    assert float((width - 1).abs().max()) < 0.25
+    law = torch.distributions.MultivariateNormal(torch.zeros_like(y), A @ A.T + torch.eye(40))
+    assert weighted.log_evidence == pytest.approx(float(law.log_prob(y)), abs=1.0)
 
 
 def test_information_that_counts_assignments_as_known_is_widened(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,12 @@ KERNELS, WIDTH = 64, 0.7
 """Proposals of the rounds that follow a heavy tail: so many components of this width, in posterior widths."""
 LEAST = 1e-12
 """A component is kept as it is if its draws have less of the weight."""
+POWERS = (1.0, 0.7, 0.5, 0.35, 0.25, 0.17, 0.12, 0.08, 0.0)
+KNOWN = 3
+"""Weights of draws that a component is moved by are taken to a power that leaves so many effective a parameter. (22
+parameters whose covariance is wrong by factors of 2.7 in variance, 6 rounds of 500: 460 to 1080 effective draws of 4500
+in place of 23 to 114.)
+"""
 EQUAL = 0.01
 """Largest weights that differ by less than this share have no tail that could matter."""
 WIDER = 2.0
@@ -98,10 +104,11 @@ def importance(
     """Weighted draws from the posterior; from the second round on, proposals have the moments of all draws so far.
 
     Up to `MORE` rounds follow while weights have no finite variance or few draws are effective, with kernels round the
-    draws for proposals.
+    draws for proposals as soon as enough of these carry weight.
     """
     generator = stream(seed, "importance")
-    mixtures = [_laplace([*basins, *_freed(target, basins), *_widened(target, basins)])]
+    guide = _laplace([*basins, *_freed(target, basins), *_widened(target, basins)])
+    mixtures = [guide]
     z, value = torch.empty(0, len(target.names), dtype=torch.float64), torch.empty(0, dtype=torch.float64)
     sizes = [draws // rounds] * (rounds - 1) + [draws - draws // rounds * (rounds - 1)]
     sizes += sizes[-1:] * MORE
@@ -113,8 +120,9 @@ def importance(
         good = weighted.pareto_k < FINITE and weighted.effective > FEW * len(z)
         if stopped or (k + 1 >= rounds and (good or k + 1 == len(sizes))):
             break
-        adapted = _adapted(mixtures[-1] if k + 1 < rounds else mixtures[0], weighted)
-        mixtures.append(adapted if k + 1 < rounds else _kernels(adapted, weighted, generator))
+        coarse = k + 1 < rounds or weighted.effective < KNOWN * z.shape[1]
+        guide = _adapted(guide, weighted)
+        mixtures.append(guide if coarse else _kernels(guide, weighted, generator))
     return weighted
 
 
@@ -185,14 +193,28 @@ def _kernels(adapted: StudentMixture, weighted: Weighted, generator: torch.Gener
 
 def _moments(mixture: StudentMixture, k: int, z: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     total, p = weight.sum(), z.shape[1]
-    weight = weight / total.clamp(min=torch.finfo(weight.dtype).tiny)
-    known = 1 / float((weight**2).sum()) if float(total) > LEAST else 0.0
-    if known < 3 * p + 4:
+    enough = KNOWN * (p + 1)
+    if float(total) <= LEAST or len(z) < enough:
         return total + 0.02, mixture.centre[k], mixture.root[k]
+    weight, known = _tempered(weight, enough)
     centre = weight @ z
     away = z - centre
     wider = (known + 1) / (known - p - 2)  # what so few draws do not know of their own mean and spread
     return total + 0.02, centre, _root(wider * (away * weight[:, None]).T @ away)
+
+
+def _tempered(weight: Tensor, enough: float) -> tuple[Tensor, float]:
+    """The highest power of weights that leaves enough draws effective, normalised, and how many are.
+
+    Moments under it are between those of the proposal and of the posterior (E. Koblents, J. Miguez, Stat. Comput. 25,
+    407 (2015), doi:10.1007/s11222-013-9440-2).
+    """
+    for power in POWERS:
+        even = torch.softmax(power * weight.clamp(min=torch.finfo(weight.dtype).tiny).log(), dim=0)
+        known = 1 / float((even**2).sum())
+        if known >= enough:
+            break
+    return even, known
 
 
 def _root(covariance: Tensor) -> Tensor:
