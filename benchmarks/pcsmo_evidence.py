@@ -26,8 +26,7 @@ from sqwirrel.record import Record
 from sqwirrel.spectra import Spectrum
 
 SETTINGS = Settings(screen=64, starts=2, draws=1500, rounds=5)
-"""The published constants are a start, too. Two rounds of 200 draws left 5 effective ones: there are 26 to 28 parameters.
-"""
+"""The published constants are a start, too. Two rounds of 200 draws left 5 effective ones of up to 28 parameters."""
 
 
 def main() -> None:
