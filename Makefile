@@ -7,6 +7,7 @@ STAMP := .venv/.setup-done
 
 BENCH := .venv/.bench-done
 BENCHMARKS := spinwave large_cells mnf2 mnf2_coverage la2nio4 nitio3 pcsmo_frame peak_tables formats rb2mnf4_posterior la2nio4_thinned pcsmo_posterior misspecification quadrature hostile_files steering
+CONTESTS := pcsmo_discrimination pcsmo_cleaned attribution
 
 setup: $(STAMP)
 
@@ -37,7 +38,9 @@ $(BENCH): $(STAMP)
 
 smoke: $(BENCH)
 	test -d ../shared || { echo "there is no ../shared here: no benchmark was run"; exit 0; }; \
-	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name --quick || exit 1; done
+	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name --quick || exit 1; done; \
+	folder=$$(mktemp -d); for name in $(CONTESTS); do \
+		$(BIN)/python -m benchmarks.$$name --quick --folder $$folder || exit 1; done; rm -rf $$folder
 
 bench: $(BENCH)
 	$(BIN)/python -m benchmarks.spinwave

@@ -24,18 +24,15 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Float32, Int
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from benchmarks import pcsmo_discrimination, pcsmo_rivals
-from benchmarks.pcsmo_discrimination import BATCH, BINS, HELD_OUT, TRAINED, asked_for, trained
+from benchmarks.pcsmo_discrimination import BATCH, BINS, HELD_OUT, TRAINED, asked_for, kept_in, trained
 from benchmarks.pcsmo_frame import ENERGIES, WINDOWS
+from benchmarks.pcsmo_nearest import Rival, expected_of
 from benchmarks.pcsmo_rivals import told
 from sqwirrel.explain import expected_ratio, networks
-from sqwirrel.infer.refine import refine
-from sqwirrel.infer.target import Target
-from sqwirrel.learn.pairs import Pairs, Simulations
-from sqwirrel.learn.parts import apart, measurements_of
+from sqwirrel.learn.pairs import Simulations
 from sqwirrel.learn.rivals import Classifier, Contest
 from sqwirrel.learn.strange import Jury
 from sqwirrel.learn.train import Effort, train
@@ -43,16 +40,14 @@ from sqwirrel.observe import Poisson
 from sqwirrel.observe.counting import Observed
 from sqwirrel.record import Record
 from sqwirrel.seeds import stream
-from sqwirrel.spectra import Spectrum
-from sqwirrel.whole import put
 
 METHODS = ("cam", "grad_cam", "integrated_gradients", "occlusion")
 MEAN = 20_000 / BINS
 PAIR = ("goodenough", "dimer")
-MANY, FEW = {"chance": 8, "wrong": 200}, {"frames": 1, "slow": 1, "chance": 1, "wrong": 2}
-"""Random networks, steps of the one that learns wrong labels; frames of each model in a quick run."""
-STEPS = 20
-"""Of each fit."""
+MANY = {"chance": 8, "wrong": 200, "fit": 20}
+"""Random networks, steps of the one that learns wrong labels, of each fit."""
+FEW = {"frames": 1, "slow": 1, "chance": 1, "wrong": 2, "fit": 1}
+"""The same, and frames of each model, in a quick run."""
 
 
 def main() -> None:
@@ -62,7 +57,7 @@ def main() -> None:
     parser.add_argument("--slow", type=int, default=10, help="of each, for occlusion and networks of no use")
     options, sizes = asked_for(parser)
     with tempfile.TemporaryDirectory() as scratch:
-        kept = options.folder if options.folder and not options.quick else Path(scratch)
+        kept = kept_in(options, scratch)
         asked_of = FEW if options.quick else {"frames": options.frames, "slow": options.slow, **MANY}
         result = run(kept, sizes, asked_of, options.quick)
     print(json.dumps({key: value for key, value in result.items() if key != "record"}, indent=1))
@@ -78,8 +73,7 @@ def run(folder: Path, sizes: dict[str, int], asked_of: dict[str, int], quick: bo
     contest = pcsmo_rivals.contest(made, lambda kind, label: pcsmo_rivals.counted(kind, label, level))
     committee, _ = trained(contest, folder / "counts", {**sizes, "members": 1})
     network: Classifier = committee.members[0]  # type: ignore[assignment]
-    asked = pcsmo_rivals.contest(held, lambda kind, label: _law(kind, label, level))
-    frame = _frames(asked, made, level, asked_of["frames"], folder)
+    frame = _frames(made, held, level, asked_of, folder)
     wrong = _mislabelled(contest, folder / "wrong", asked_of["wrong"])
     few = frame.first(2 * asked_of["slow"])
     found = {method: _scored(network, frame, method, asked_of) for method in METHODS}
@@ -109,84 +103,33 @@ class Frames:
         return Frames(self.x[:n], self.own[:n], self.physics[:n])
 
 
-def _law(kind: str, label: str, level: dict[str, float]) -> float:
-    return MEAN / level[label] if kind == "scale" else 0.1 * MEAN
-
-
-def _frames(asked: Contest, made: dict[str, Simulations], level: dict[str, float], frames: int, folder: Path) -> Frames:
+def _frames(
+    made: dict[str, Simulations],
+    held: dict[str, Simulations],
+    level: dict[str, float],
+    asked_of: dict[str, int],
+    folder: Path,
+) -> Frames:
     """Held-out frames of either model, in turn, with their maps against the best fit of the other."""
-    x, own, physics = [], [], []
-    rows = torch.arange(frames)
+
+    def law(kind: str, label: str) -> float:
+        return MEAN / level[label] if kind == "scale" else 0.1 * MEAN
+
+    asked, x, own, physics = pcsmo_rivals.contest(held, law), [], [], []
+    rows = torch.arange(asked_of["frames"])
     for k, name in enumerate(PAIR):
         x.append(asked.pairs[name].noisy(rows, stream(HELD_OUT, f"frames of {name}")).x)
-        own.append(torch.full((frames,), k))
-        expected, other = _expected(asked.pairs[name], rows), made[PAIR[1 - k]]
-        physics.append(_ratios(expected, _fits(expected, other, PAIR[1 - k], level, folder / f"fits-to-{name}")))
-    order = torch.arange(2 * frames).reshape(2, frames).T.flatten()
+        own.append(torch.full((len(rows),), k))
+        rival, expected = Rival(PAIR[1 - k], made[PAIR[1 - k]], level, law), expected_of(asked.pairs[name], rows)
+        physics.append(_ratios(expected, rival.fits(expected, asked_of["fit"], folder / f"{rival.name} to {name}")))
+    order = torch.arange(2 * len(rows)).reshape(2, len(rows)).T.flatten()
     return Frames(*(torch.cat(each)[order] for each in (x, own, physics)))
-
-
-def _expected(pairs: Pairs, rows: Tensor) -> Float[Tensor, "row bin"]:
-    return pairs.redrawn(rows, stream(0, "held"))[1].flatten(1)
 
 
 def _ratios(expected: Float[Tensor, "frame bin"], fitted: Float[Tensor, "frame bin"]) -> Float[Tensor, "frame bin 1"]:
     every = torch.ones(expected.shape[1], 1, dtype=torch.bool)
     pairs = zip(expected, fitted, strict=True)
     return torch.stack([expected_ratio(Poisson(), a[:, None], b[:, None], Observed(a, a, every)) for a, b in pairs])
-
-
-def _fits(
-    expected: Float[Tensor, "frame bin"], made: Simulations, name: str, level: dict[str, float], folder: Path
-) -> Float[Tensor, "frame bin"]:
-    """What a model would have to look like each frame; every fit is kept in the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    found = []
-    for k, frame in enumerate(expected):
-        file = folder / f"{k}.safetensors"
-        if not file.exists():
-            both = {"expected": frame, "fitted": _fit(frame, made, name, level)}
-            put(file, lambda part, both=both: save_file(both, part))  # type: ignore[misc]
-        kept = load_file(file)
-        if not torch.allclose(kept["expected"], frame):
-            raise SystemExit(f"{folder} holds fits to other frames; remove it")
-        found.append(kept["fitted"])
-        told(f"{folder.name} {k + 1}/{len(expected)}")
-    return torch.stack(found)
-
-
-def _fit(frame: Float[Tensor, " bin"], made: Simulations, name: str, level: dict[str, float]) -> Float[Tensor, " bin"]:
-    """The best fit of a model to counts without noise, from the nearest of its simulations."""
-    prior = pcsmo_rivals.prior(name, lambda kind, label: pcsmo_rivals.counted(kind, label, level))
-    known = pcsmo_rivals.pairs(name, made, lambda kind, label: _law(kind, label, level), None)
-    pieces = apart(frame[None, :, None], measurements_of(made.simulator))
-    data = {
-        label: Spectrum.from_arrays(each[0], each[0].sqrt(), experiment.measurement, is_counts=True)
-        for (label, experiment), each in zip(made.simulator.experiments.items(), pieces, strict=True)
-    }
-    target = Target.of(made.simulator, prior, data)
-    row = made.theta[_nearest(frame, known)]
-    start = torch.stack([_begins(key, row, made.prior.names, level) for key in prior.names])
-    (best,) = refine(target, start[None], steps=STEPS)
-    full = target.full(prior.constrain(best.z[None]))
-    with torch.no_grad():
-        seen = [term.experiment.predict(target.own(term, full)).expected.flatten() for term in target.terms]
-    before, after = target.deviance(torch.cat((start[None], prior.constrain(best.z[None])))).tolist()
-    told(f"deviance {before:.0f} -> {after:.0f}")
-    return torch.cat(seen)
-
-
-def _begins(key: str, row: Float[Tensor, " parameter"], names: tuple[str, ...], level: dict[str, float]) -> Tensor:
-    """Where a parameter begins: constants, twins and widths as in a simulation, the rest as in the frames."""
-    kind, _, label = key.rpartition("_")
-    return row.new_tensor(_law(kind, label, level)) if label in level else row[names.index(key)]
-
-
-def _nearest(frame: Float[Tensor, " bin"], known: Pairs) -> int:
-    """The simulation under which the frame is likeliest."""
-    every = torch.arange(len(known)).split(250)
-    far = [near.sum(1) - near.log() @ frame for near in (_expected(known, rows) for rows in every)]
-    return int(torch.cat(far).argmin())
 
 
 def _mislabelled(contest: Contest, folder: Path, steps: int) -> Classifier:

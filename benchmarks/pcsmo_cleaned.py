@@ -23,7 +23,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from benchmarks import pcsmo_discrimination, pcsmo_evidence, pcsmo_rivals
-from benchmarks.pcsmo_discrimination import BATCH, HELD_OUT, TRAINED, asked_for, scores
+from benchmarks.pcsmo_discrimination import BATCH, HELD_OUT, TRAINED, asked_for, kept_in, scores
 from benchmarks.pcsmo_rivals import told
 from sqwirrel.infer import infer, store
 from sqwirrel.learn.embed import Image
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--posterior", action="store_true", help="infer from cleaned frames, too")
     options, sizes = asked_for(parser)
     with tempfile.TemporaryDirectory() as scratch:
-        kept = options.folder if options.folder and not options.quick else Path(scratch)
+        kept = kept_in(options, scratch)
         frames = 16 if options.quick else options.frames
         result = run(kept, sizes, frames, quick=options.quick, infers=options.posterior)
     print(json.dumps({key: value for key, value in result.items() if key != "record"}, indent=1))

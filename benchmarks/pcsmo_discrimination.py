@@ -62,7 +62,7 @@ def main() -> None:
     """Runs the benchmark, prints the result, and writes the JSON if asked for."""
     options, sizes = asked_for(argparse.ArgumentParser(description="Which model of PCSMO."))
     with tempfile.TemporaryDirectory() as scratch:
-        kept = options.folder if options.folder and not options.quick else Path(scratch)
+        kept = kept_in(options, scratch)
         result = run(kept, sizes, quick=options.quick)
     print(json.dumps({key: value for key, value in result.items() if key != "record"}, indent=1))
     if options.json:
@@ -80,6 +80,12 @@ def asked_for(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, dict
     if not DATA.exists():
         raise SystemExit("this benchmark needs ../shared/data/pcsmo, which is not here: nothing was run")
     return options, QUICK if options.quick else {name: getattr(options, name) for name in FULL}
+
+
+def kept_in(options: argparse.Namespace, scratch: str) -> Path:
+    """The folder asked for, or a scratch one; what is quick is apart from what is not."""
+    folder: Path = options.folder or Path(scratch)
+    return folder / "quick" if options.quick else folder
 
 
 def run(folder: Path, sizes: dict[str, int], *, quick: bool) -> dict[str, Any]:

@@ -5,7 +5,7 @@
 Goodenough, dimer and Zener polaron, Goodenough without and dimer with further couplings, on the folded frame
 (`pcsmo_rivals`), errors from the scatter of its mirror images, robust. Reported for each: log evidence and its error,
 deviance, what fails, constants with 95 % intervals; and Bayes factors of the best. A rival takes 10 to 15 minutes on a
-core; posteriors are kept in DIR and not made again.
+core; posteriors are kept in DIR and not made again. Of a single one only the posterior is made.
 """
 
 import argparse
@@ -60,6 +60,8 @@ def evidence(folder: Path, data: dict[str, Spectrum], weighed: Sequence[str]) ->
         hypotheses[name], posteriors[name] = hypothesis, store.load(file)
         told(f"{name} {time.perf_counter() - clock:.0f} s")
         told(str(posteriors[name]))
+    if len(weighed) == 1:
+        return {}
     verdict = judged(hypotheses, posteriors, data)
     told(str(verdict))
     return {"evidence": described(verdict), "log_bayes": factors(verdict)}

@@ -24,7 +24,10 @@ they do not.
 
 
 class Slope(NamedTuple):
-    """Log posterior with its gradient, and the information of likelihood (Fisher) and prior, all in z."""
+    """Log posterior with its gradient, and the information of likelihood (Fisher) and prior, all in z.
+
+    That of the prior has what an end of it adds that the likelihood pushes towards: the second derivative of theta(z).
+    """
 
     log_posterior: Float[Tensor, " batch"]
     gradient: Float[Tensor, "batch parameter"]
@@ -125,7 +128,8 @@ class Target:
         log_posterior = self.prior.log_density(z) + self._log_likelihood(deviance)
         score = _diagonal(self.prior.log_density)
         information = information * stretch[:, :, None] * stretch[:, None]
-        return Slope(log_posterior, gradient * stretch + score(z), information, -_diagonal(score)(z))
+        bend = (-gradient * _diagonal(self.stretch)(z)).clamp(min=0)
+        return Slope(log_posterior, gradient * stretch + score(z), information, bend - _diagonal(score)(z))
 
     def push(self, z: Float[Tensor, " parameter"], term: Term) -> Float[Tensor, "repeat parameter"]:
         """How the gradient at `z` moves in repetitions of the average of a term and of its derivatives."""

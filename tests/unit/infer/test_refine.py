@@ -8,7 +8,7 @@ import torch
 from sqwirrel.infer.refine import STEPS, Optimum, basins, refine
 from sqwirrel.infer.target import Slope, Target
 from sqwirrel.model.prior import Fixed, Normal, Prior, Uniform
-from tests.unit.infer.toy import GaussianProblem, Toy, noise, spectrum
+from tests.unit.infer.toy import GaussianProblem, Toy, linear, noise, spectrum
 
 PROBLEM = GaussianProblem()
 
@@ -171,3 +171,22 @@ def test_unstable_starts_and_few_steps() -> None:
         assert optima[0].log_posterior > -torch.inf, steps
         assert optima[2].log_posterior > -torch.inf, steps
         assert (optima[1].log_posterior == -torch.inf) == (steps == 0)
+
+
+def test_a_parameter_that_is_pushed_to_the_end_of_its_prior_does_not_hold_up_the_others() -> None:
+    """a wants to be 3, 200 standard deviations beyond its prior, and is correlated with b and c."""
+    experiment, A = linear(("a", "b", "c"))
+    prior = Prior(a=Uniform(0, 1), b=Normal(0, 1), c=Normal(0, 1), scale=Fixed(1), background=Fixed(0))
+    y = A @ torch.tensor([3.0, 0.5, 0.3]).double() + 2.0 * A.sum(1)
+    target, steps = Target.of(experiment, prior, spectrum(experiment, y, 0.05)), []
+    (best,) = refine(target, torch.tensor([[0.5, 0.0, 0.0]]).double(), progress=lambda done, _: steps.append(done))
+    theta = prior.constrain(best.z[None])[0]
+    assert 0.99 < float(theta[0]) < 1
+    A, rest = A / 0.05, (y - A[:, 0]) / 0.05
+    others = torch.linalg.solve(A[:, 1:].T @ A[:, 1:] + torch.eye(2), A[:, 1:].T @ rest)
+    assert torch.allclose(theta[1:], others, atol=1e-3)
+    assert len(steps) < 20
+    # The curvature of the posterior itself, of which the information alone knows little here.
+    ends = target.slope(best.z + 1e-3 * torch.tensor([[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]).double()).gradient[:, 0]
+    assert float(best.precision[0, 0]) == pytest.approx(-float(ends.diff()) / 2e-3, rel=0.05)
+    assert float(best.information[0, 0]) < 0.2 * float(best.precision[0, 0])
