@@ -1,6 +1,6 @@
 """Whether networks that tell the PCSMO models apart look where physics says that these differ.
 
-    python -m benchmarks.attribution --json FILE [--quick] [--folder DIR] [--frames 100]
+    python -m benchmarks.attribution --json FILE [--quick] [--folder DIR] [--frames 20] [--slow 10]
 
 DIR is the folder of `benchmarks.pcsmo_discrimination`, whose simulations and networks are used (made if they are not
 there). Held-out frames of Goodenough and of the dimer model, 20 000 magnetic counts, background .2 of their mean. The
@@ -9,8 +9,9 @@ other model, constants, twins, widths, scales and backgrounds free, from the nea
 learnt from (kept in DIR; half a minute a frame). Maps of each method are compared with it over the 60 tiles
 (six incident energies, ten windows): rank correlation and overlap of the five largest, means over frames and their
 errors; the same for networks with random weights (mean and largest; not for occlusion) and for one that learnt labels
-drawn at random; areas under deletion and insertion curves, beside random order. For the measured frame, the tiles that
-speak most for Goodenough.
+drawn at random; areas under deletion and insertion curves, beside random order; the expected log likelihood ratios of
+whole frames against those best fits: they say what any method could tell, and go with the counts. For the measured
+frame, the tiles that speak most for Goodenough.
 """
 
 import argparse
@@ -87,6 +88,7 @@ def run(folder: Path, sizes: dict[str, int], asked_of: dict[str, int], quick: bo
         "labels at random": {m: _agreement(_maps(wrong, few, m), few.physics) for m in METHODS[:3]},
         "kinship": {method: _kinship(jury, method, asked_of["slow"]) for method in METHODS[:3]},
         "physics": _tops(frame.physics.mean(0)),
+        "log_ratio": sorted(frame.physics.sum((1, 2)).tolist()),
         "measured": _on_measured(jury.committee.members, jury.contest.pairs[PAIR[0]].image(data)),
         "record": json.loads(record.to_json()),
     }
