@@ -123,8 +123,8 @@ def looked(result: Result) -> str:
     ratios = result["log_ratio"]
     least, middle = ratios[0], ratios[len(ratios) // 2]
     said = (
-        f"{result['frames']} held-out frames of Goodenough and dimer; 60 tiles of E_i and energy. Expected log likelihood "
-        f"ratio against the best fit of the other model, at 20 000 counts: {number(least)} at least, median "
+        f"{result['frames']} held-out frames of Goodenough and dimer; 60 tiles of E_i and energy. Expected log "
+        f"likelihood ratio against the best fit of the other model, at 20 000 counts: {number(least)} at least, median "
         f"{number(middle)}."
     )
     on_frame = "Tiles that speak most for Goodenough on the measured frame, and their share of all that does:"
