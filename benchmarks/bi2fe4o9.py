@@ -77,6 +77,8 @@ FREEDOM, DISCREPANCY = 4.0, 0.08
 percentile): spin waves that were fitted to a single map alone describe it to 4 to 8 %, by far not to counting errors.
 Both are assumptions, which set the widths of the intervals.
 """
+QUICKLY = Settings(screen=16, starts=1, draws=60, rounds=1)
+SETTINGS = Settings(screen=192, starts=6, draws=3000, rounds=6)
 SAMPLES, CELL = 12, 0.2
 """Quadrature points a cell of |Q| (1/angstrom); the best fit is averaged over a hundred times as many."""
 FITTED, UNSEEN, QUICK = ("ei25", "ei38", "ei120"), ("ei62",), ("ei62",)
@@ -105,7 +107,7 @@ def run(labels: Sequence[str], quick: bool) -> dict[str, Any]:
     whole = simulator(every)
     data = {label: each for label, each in every.items() if label in (*labels, "in20")}
     joint = Joint({label: whole.experiments[label] for label in data}, shared=whole.shared)
-    settings = Settings(screen=16, starts=1, draws=60, rounds=1) if quick else Settings(screen=192, starts=6, draws=600)
+    settings = QUICKLY if quick else SETTINGS
     guesses = tuple({"K": PUBLISHED["le"]["K"], **each} for each in PUBLISHED.values())
     settings = replace(settings, guesses=guesses[:1] if quick else guesses)
     posterior = infer(joint, prior(joint, data), data, settings, progress=tell)
