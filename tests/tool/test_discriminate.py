@@ -5,6 +5,9 @@ import sys
 
 import pytest
 
+import sqwirrel
+from sqwirrel.config.verbs import jury_in
+
 RIVALS = """
 [rivals.weaker]
 model = "fm_chain"
@@ -124,6 +127,16 @@ def test_networks_are_the_second_answer(run, refused, rivals) -> None:
     assert "networks" in result.stdout.splitlines()[0]
     said = json.loads((rivals / "chain-verdict" / "verdict.json").read_text())
     assert said["networks"]["probability"]["fm_chain"] > 0.5
+    assert "networks: fm_chain" in result.stdout
+    assert len(said["networks"]["log_odds_of_best_by_member"]["weaker"]) == 2
+    jury = jury_in(rivals / "networks")
+    assert jury.contest.names == ("fm_chain", "weaker")
+    opinion = jury.opinion(sqwirrel.read(rivals / "measured" / "spectrum.h5"))
+    assert opinion.mapping()["probability"] == said["networks"]["probability"]
+    with pytest.raises(
+        sqwirrel.InputError, match=r"holds no config\.toml; give a folder that sqwirrel train of rivals"
+    ):
+        jury_in(rivals)
     assert said["networks"]["likelier"] > 0.01
     assert -1 <= said["networks"]["agreement"][""] <= 1
     assert (rivals / "chain-verdict" / "networks.png").is_file()
