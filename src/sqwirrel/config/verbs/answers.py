@@ -17,10 +17,10 @@ from sqwirrel.model import library
 from sqwirrel.observe import Experiment, Joint, PeakExperiment
 from sqwirrel.observe.views.build import TRUER
 from sqwirrel.record import Record, short_names
-from sqwirrel.report import page
 from sqwirrel.report.bonds import Bonds
 from sqwirrel.report.bonds import look as list_bonds
 from sqwirrel.report.order import Orders, look
+from sqwirrel.report.pages import answer as page
 from sqwirrel.report.result import PeakResult, Result
 from sqwirrel.spectra import Peaks, Spectrum, is_peaks, read, read_peaks, write
 from sqwirrel.whole import put_text
