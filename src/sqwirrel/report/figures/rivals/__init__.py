@@ -1,0 +1,5 @@
+"""Rivals beside each other: their best fits and what each leaves of the data."""
+
+from sqwirrel.report.figures.rivals.fits import rival_fits
+
+__all__ = ["rival_fits"]
