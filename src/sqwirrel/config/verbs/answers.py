@@ -88,7 +88,7 @@ def report_into(folder: Path) -> Path:
     posterior = store.load(folder / POSTERIOR)
     config = load(folder / CONFIG)
     work = study(config, kept(folder, config))
-    return page.write(folder, *_results(work, posterior, _truth(config)))
+    return page.write(folder, *results_of(work, posterior))
 
 
 def look_into(file: Path) -> Spectrum | Peaks:
@@ -122,8 +122,12 @@ def _number(text: str) -> float | str:
         return text
 
 
-def _results(work: Study, posterior: Posterior, truth: Truth) -> list[Result | PeakResult]:
+def results_of(work: Study, posterior: Posterior) -> list[Result | PeakResult]:
     """What the report shows of each measurement."""
+    return _results(work, posterior, _truth(work.config))
+
+
+def _results(work: Study, posterior: Posterior, truth: Truth) -> list[Result | PeakResult]:
     return [_result(work, posterior, truth, label, data) for label, data in by_label(work.data).items()]
 
 

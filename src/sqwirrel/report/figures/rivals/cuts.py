@@ -13,10 +13,15 @@ from torch import Tensor
 from sqwirrel.report.axes import across
 from sqwirrel.report.figures.grid import Slices, has_map
 from sqwirrel.report.figures.style import UNMEASURED
-from sqwirrel.spectra import Measurement
+from sqwirrel.spectra import Measurement, QGrid, QPoints
 
 Picture = np.ma.MaskedArray[Any, Any]
 Colours = tuple[Colormap, Normalize]
+
+
+def is_map(measurement: Measurement) -> bool:
+    """Whether it has two axes or more: not single points, nor a line through a grid."""
+    return not isinstance(measurement.points, QGrid | QPoints) or has_map(measurement)
 
 
 @dataclass(frozen=True, eq=False)
