@@ -64,8 +64,7 @@ def html(decision: Decision) -> str:
     sections = (
         section("rivals", "Evidence", wide(_rivals(decision)) + note(ABOUT_RIVALS)),
         _networks(decision),
-        pictures("maps", "Where the evidence is decided", _ratios(decision), ABOUT_RATIO),
-        _heard(decision),
+        _where(decision),
         pictures("fits", "Best fits beside the data", _fits(decision), ABOUT_FITS),
         pictures("lines", "Best fits beside points and peaks", _lines(decision), ABOUT_LINES),
         section("parameters", "Parameters", wide(_parameters(said)) + note("Fixed values are in brackets.")),
@@ -116,7 +115,7 @@ def _networks(decision: Decision) -> str:
     strange = {"all scores": opinion.likelier, **opinion.scores}
     scores = table(
         ["strange by", "simulated spectra<br>at least as strange"],
-        [("", [escape(name), f"{100 * share:.2g} %"]) for name, share in strange.items()],
+        [("", [escape(name), f"{_percent(share)} %"]) for name, share in strange.items()],
     )
     apart = opinion.disagreement
     said = "" if apart is None else f" Its members disagree by {apart:.2f} nats (mutual information; 0 if they agree)."
@@ -124,29 +123,25 @@ def _networks(decision: Decision) -> str:
     return section("networks", "What networks say", words + wide(odds) + wide(scores) + note(ABOUT_NETWORKS))
 
 
-def _ratios(decision: Decision) -> list[str]:
-    verdict = decision.verdict
+def _where(decision: Decision) -> str:
+    """Where the evidence is decided, beside where networks find it, and whether to believe that."""
+    verdict, heard, parts = decision.verdict, decision.heard, []
     second = verdict.ranked[1]
     title, factor, maps = f"{verdict.best} − {second}", verdict.log_bayes(second)[0], verdict.ratio(second)
-    return [
-        _named(label, image(figures.ratio_map(spectrum, maps[label], title, factor), "Log likelihood ratio"))
-        for label, spectrum in _mapped(decision).items()
-    ]
-
-
-def _heard(decision: Decision) -> str:
-    """Where networks find what speaks for the best, and whether to believe that."""
-    heard = decision.heard
-    if heard is None:
+    for label, spectrum in _mapped(decision).items():
+        shown = image(figures.ratio_map(spectrum, maps[label], title, factor), "Log likelihood ratio of each bin")
+        if heard is not None:
+            shown += image(heard_map(spectrum, heard, label), "What networks find in each bin")
+        parts.append(_named(label, shown))
+    if not parts:
         return ""
-    drawn = [
-        _named(label, image(heard_map(spectrum, heard, label), "What networks find in each bin"))
-        for label, spectrum in _mapped(decision).items()
-    ]
-    trust = "Do not read this map: " + "; ".join(heard.doubts) if heard.doubts else "Nothing speaks against this map"
+    drawn = f'<div class="side">{"".join(parts)}</div>{note(ABOUT_RATIO)}'
+    if heard is None:
+        return section("where", "Where it is decided", drawn)
+    doubts = "Do not read the map of the networks: " + "; ".join(heard.doubts)
+    trust = doubts if heard.doubts else "Nothing speaks against the map of the networks"
     words = f'<p class="{"doubt" if heard.doubts else "trust"}">{typeset(escape(trust))}.</p>'
-    maps = f'<div class="maps">{"".join(drawn)}</div>'
-    return section("heard", "Where networks find it", words + maps + wide(_trust(decision)) + note(ABOUT_HEARD))
+    return section("where", "Where it is decided", drawn + words + wide(_trust(heard)) + note(ABOUT_HEARD))
 
 
 def heard_map(spectrum: Spectrum, heard: Heard, label: str) -> Figure:
@@ -160,9 +155,8 @@ def _mapped(decision: Decision) -> dict[str, Spectrum]:
     return {label: each for label, each in spectra.items() if is_map(each.measurement)}
 
 
-def _trust(decision: Decision) -> str:
-    heard = decision.heard
-    assert heard is not None
+def _trust(heard: Heard) -> str:
+    """Rank correlations, beside those that chance makes."""
     far, near = (f"{min(each):.2f} to {max(each):.2f}" for each in (heard.chance_evidence, heard.chance_members))
     labels = heard.by_label.items() if len(heard.by_label) > 1 else ()
     rows = [
@@ -231,6 +225,10 @@ def _recorded(decision: Decision) -> Content:
         "seeds": dict(of.seeds),
         "seconds": seconds,
     }
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}" if share > 0.1 else f"{100 * share:.2g}"
 
 
 def _named(label: str, shown: str) -> str:

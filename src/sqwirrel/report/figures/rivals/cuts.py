@@ -48,7 +48,7 @@ class Cuts:
             return cls(slices.names, edges, labels, ((), ()), held, lambda values: slices.cut(values, valid))
         axis = across(measurement)
         edges, labels = (axis.edges.numpy(), measurement.energy.numpy()), (axis.label, "energy (meV)")
-        masked, names = ~valid.numpy(), tuple(name.replace(" ", "\n") for name in axis.names)
+        masked, names = ~valid.numpy(), tuple("\n".join(map(_short, name.split())) for name in axis.names)
         return cls([""], edges, labels, (axis.ticks, names), "", lambda x: [np.ma.masked_array(x.numpy(), masked)])
 
     def draw(self, axes: Axes, picture: Picture, colours: Colours) -> Any:
@@ -57,3 +57,8 @@ class Cuts:
         if self.ticks[0]:
             axes.set_xticks(*self.ticks)
         return axes.pcolormesh(*self.edges, picture.T, cmap=colours[0], norm=colours[1], rasterized=True)
+
+
+def _short(coordinate: str) -> str:
+    """To two decimals: there is no room for more below a small panel."""
+    return f"{round(float(coordinate), 2) + 0.0:g}"
