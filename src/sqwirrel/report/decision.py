@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqwirrel.explain.networks import Heard
-from sqwirrel.infer.verdict import Verdict
+from sqwirrel.infer.verdict import CONTRADICTS, Verdict
 from sqwirrel.record import Record
 from sqwirrel.report.content import parameter_rows
 from sqwirrel.report.result import AnyResult, Result, Whole
@@ -43,8 +43,8 @@ def headline(verdict: Verdict) -> str:
     """One or two sentences: which rival, by how much, and what networks say; or why that cannot be said."""
     best, second = verdict.ranked[:2]
     heard = "" if verdict.opinion is None else f" {_networks(verdict)}"
-    if verdict.undecided:
-        return f"Undecided: {verdict.undecided}.{heard}"
+    if why := verdict.undecided:
+        return f"Undecided: {why}.{'' if 'networks' in why else heard}"
     value, error = verdict.log_bayes(second)
     failed = sum(not check.passed for check in verdict.posteriors[best].checks)
     doubt = f", though {failed} checks of its fit failed" * bool(failed)
@@ -52,9 +52,10 @@ def headline(verdict: Verdict) -> str:
 
 
 def _networks(verdict: Verdict) -> str:
-    assert verdict.opinion is not None
-    same = "the same" if verdict.opinion.best == verdict.best else "otherwise"
-    return f"Networks say {same}: {verdict.opinion.answer}."
+    opinion = verdict.opinion
+    assert opinion is not None
+    word = "say the same" if opinion.best == verdict.best else "say otherwise"
+    return f"Networks {word if opinion.probability[opinion.best] >= CONTRADICTS else 'do not say'}: {opinion.answer}."
 
 
 def mapping(verdict: Verdict, heard: Heard | None = None) -> dict[str, Any]:

@@ -34,11 +34,12 @@ from sqwirrel.whole import put_text
 ABOUT_RIVALS = """Log evidence: the logarithm of the mean likelihood of the stable draws of a prior, with its numerical
 error; the log Bayes factor is the difference of two, 4.6 for odds of 100 : 1. Scatter: how many errors, by how windows
 of bins differ, the log likelihood ratio is from zero. Probability: if one of these models is right. Stable: the share
-of the prior that the order is a minimum of the energy for. Deviance is per bin, near 1 for a model that describes the
+of the prior for which the order is a minimum of the energy. Deviance is per bin, near 1 for a model that describes the
 data. Each model has a report of its own behind its name."""
 ABOUT_NETWORKS = """Networks answer for all spectra of the priors at once and know less than an evidence: odds of a few
 nats beside a log Bayes factor of hundreds are usual. Strange: the share of simulated spectra that are at least as
-unlike the others, by the worst of some scores and corrected for their number; below 1 % the networks are not asked."""
+unlike the others, by the worst of some scores and corrected for their number; below 1 % their
+answer does not count."""
 ABOUT_RATIO = """The difference of the log likelihoods of the two best, bin by bin, each at its best fit. Red speaks for
 the first, blue for the second; the log Bayes factor also has what priors charge."""
 ABOUT_HEARD = """Log odds that each bin adds to the decision of the networks, the mean of all of them (class activation:
@@ -108,8 +109,9 @@ def _networks(decision: Decision) -> str:
     others = opinion.ranked[1:]
     whole = [plain(opinion.log_odds(opinion.best, name)) for name in others]
     rows = [("", ["all together", plain(opinion.probability[opinion.best]), *whole])]
-    for k, each in enumerate(zip(*(opinion.by_member(opinion.best, name) for name in others), strict=True), 1):
-        rows.append(("", [f"network {k}", "", *map(plain, each)]))
+    members = list(zip(*(opinion.by_member(opinion.best, name) for name in others), strict=True))
+    if len(members) > 1:
+        rows += [("", [f"network {k}", "", *map(plain, each)]) for k, each in enumerate(members, 1)]
     best = escape(opinion.best)
     odds = table(["", f"probability<br>of {best}", *(f"log odds to<br>{escape(x)} (nats)" for x in others)], rows)
     strange = {"all scores": opinion.likelier, **opinion.scores}
