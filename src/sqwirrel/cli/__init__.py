@@ -126,9 +126,7 @@ def report(
 ) -> None:
     """The report of a folder that infer or discriminate has left, made again."""
     with screen.complaints(), screen.drawing(folder):
-        with screen.progress() as tell:
-            page = report_again(folder, tell)
-        screen.say(f"report: {page}")
+        screen.say(f"report: {report_again(folder)}")
 
 
 @app.command(epilog="Example: sqwirrel advise examples/rb2mnf4.toml --out demo/advice")

@@ -1,13 +1,13 @@
 """The verb that decides: which of several models made the data of a config."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeGuard
 
-from sqwirrel.config.build import Study
+from sqwirrel.config.build import Study, model, study
 from sqwirrel.config.sections import Config
-from sqwirrel.config.several import by_label
+from sqwirrel.config.several import by_label, kept
 from sqwirrel.config.toml import dumps, load
 from sqwirrel.config.verbs.answers import CONFIG, POSTERIOR, RECORD, infer_into, report_into, results_of
 from sqwirrel.config.verbs.contending import jury_of
@@ -37,7 +37,7 @@ def discriminate_into(folder: Path, config: Config, progress: Progress) -> tuple
     several spectra), fits.png, with networks also networks.png.
     """
     works = contenders(config)
-    odds = checked(list(works), {name: config.rivals[name].odds if name in config.rivals else 1.0 for name in works})
+    odds = checked(list(works), _odds(config, works))
     jury, posteriors = jury_of(config, works), {}
     for name, work in works.items():
         with named(name):
@@ -45,27 +45,48 @@ def discriminate_into(folder: Path, config: Config, progress: Progress) -> tuple
                 folder / name, work, lambda *told, who=name: progress(f"{who}: {told[0]}", *told[1:])
             )
     progress("weighing the evidence", 0, 1)
-    rivals = {name: Hypothesis(work.simulator, work.prior) for name, work in works.items()}
-    verdict = judged(rivals, posteriors, next(iter(works.values())).data, odds, jury)
-    found = _heard(jury, verdict, works)
     record = Record.start(seeds={"infer": config.infer.seed}, files=config.files)
+    decision = _decision(works, posteriors, odds, jury, record)
     put_text(folder / CONFIG, dumps(config, folder))
     put_text(folder / RECORD, record.to_json())
-    put_text(folder / VERDICT, json.dumps(mapping(verdict, found), indent=1, allow_nan=False) + "\n")
-    results = {name: tuple(results_of(work, posteriors[name])) for name, work in works.items()}
-    return verdict, lambda: _drawn(folder, Decision(verdict, results, record, found))
+    said = mapping(decision.verdict, decision.heard)
+    put_text(folder / VERDICT, json.dumps(said, indent=1, allow_nan=False) + "\n")
+    return decision.verdict, lambda: _drawn(folder, decision)
 
 
-def report_again(folder: Path, progress: Progress) -> Path:
-    """Writes the report of a folder that `infer` or `discriminate` left, again."""
+def report_again(folder: Path) -> Path:
+    """Writes the report of a folder that `infer` or `discriminate` left, again, from what is there."""
     if not (folder / VERDICT).is_file():
         return report_into(folder)
-    if not (folder / CONFIG).is_file():
-        raise InputError(f"'{folder}' holds no {CONFIG}; give a folder that sqwirrel discriminate has left")
-    config = load(folder / CONFIG)
-    if gone := [name for name in contenders(config) if not (folder / name / POSTERIOR).is_file()]:
-        raise InputError(f"'{folder}' holds no answer of {', '.join(gone)}; run sqwirrel discriminate again")
-    return discriminate_into(folder, config, progress)[1]()
+    if not all((folder / name).is_file() for name in (CONFIG, RECORD)):
+        raise InputError(f"'{folder}' lacks {CONFIG} or {RECORD}; run sqwirrel discriminate again")
+    config, works, posteriors = load(folder / CONFIG), {}, {}
+    for name in (model(config).name, *config.rivals):
+        inner = folder / name
+        if not all((inner / each).is_file() for each in (CONFIG, POSTERIOR)):
+            raise InputError(f"'{folder}' holds no answer of {name}; run sqwirrel discriminate again")
+        own = load(inner / CONFIG)
+        works[name], posteriors[name] = study(own, kept(inner, own)), store.load(inner / POSTERIOR)
+    record = Record.from_json((folder / RECORD).read_text(encoding="utf-8"))
+    return _drawn(folder, _decision(works, posteriors, _odds(config, works), jury_of(config, works), record))
+
+
+def _odds(config: Config, works: Iterable[str]) -> dict[str, float]:
+    return {name: config.rivals[name].odds if name in config.rivals else 1.0 for name in works}
+
+
+def _decision(
+    works: Mapping[str, Study],
+    posteriors: Mapping[str, Posterior],
+    odds: Mapping[str, float],
+    jury: Jury | None,
+    record: Record,
+) -> Decision:
+    """The verdict on rivals that were inferred, and what its page shows."""
+    rivals = {name: Hypothesis(work.simulator, work.prior) for name, work in works.items()}
+    verdict = judged(rivals, posteriors, next(iter(works.values())).data, odds, jury)
+    results = {name: tuple(results_of(work, posteriors[name])) for name, work in works.items()}
+    return Decision(verdict, results, record, _heard(jury, verdict, works))
 
 
 def _heard(jury: Jury | None, verdict: Verdict, works: Mapping[str, Study]) -> Heard | None:
