@@ -1,9 +1,13 @@
 """The verb that decides between models: rivals of a config, a folder for each, a verdict."""
 
 import json
+import re
 import sys
 
 import pytest
+
+import sqwirrel
+from sqwirrel.config.verbs import jury_in
 
 RIVALS = """
 [rivals.weaker]
@@ -30,11 +34,12 @@ def test_a_verdict_is_printed_kept_and_drawn(run, refused, rivals) -> None:
     result = run("discriminate", "chain.toml")
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["log", "fm_chain", "weaker", "decided:", "answers:"]
+    assert [line.split()[0] for line in lines] == ["log", "fm_chain", "weaker", "decided:", "report:"]
     assert lines[3].startswith("decided: fm_chain")
     folder = rivals / "chain-verdict"
     kept = {path.name for path in folder.iterdir()}
-    assert kept == {"config.toml", "record.json", "verdict.json", "verdict.png", "fm_chain", "weaker"}
+    left = {"config.toml", "record.json", "verdict.json", "verdict.png", "fits.png", "report.html"}
+    assert kept == left | {"fm_chain", "weaker"}
     assert (folder / "weaker" / "report.html").is_file()
     said = json.loads((folder / "verdict.json").read_text())
     assert said["decided"] == said["best"] == "fm_chain"
@@ -48,6 +53,16 @@ def test_a_verdict_is_printed_kept_and_drawn(run, refused, rivals) -> None:
     assert again.exit_code == 0, again.output
     assert again.stdout.splitlines()[:3] == lines[:3]
     assert (folder / "weaker" / "posterior.h5").stat().st_mtime_ns == before, "a finished rival is not inferred again"
+
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    (folder / "report.html").unlink()
+    (rivals / "measured" / "spectrum.h5").unlink()  # what is in the folder is enough
+    assert run("report", folder.name).stdout == "report: chain-verdict/report.html\n"
+    drawn = (folder / "report.html").read_text(encoding="utf-8")
+    assert re.sub(r"time</dt><dd>[^<]*", "", drawn) == re.sub(r"time</dt><dd>[^<]*", "", page)
+    (folder / "weaker" / "posterior.h5").unlink()
+    words = refused("report", folder.name)
+    assert words == "'chain-verdict' holds no answer of weaker; run sqwirrel discriminate again"
 
 
 @pytest.mark.usefixtures("rivals")
@@ -124,9 +139,25 @@ def test_networks_are_the_second_answer(run, refused, rivals) -> None:
     assert "networks" in result.stdout.splitlines()[0]
     said = json.loads((rivals / "chain-verdict" / "verdict.json").read_text())
     assert said["networks"]["probability"]["fm_chain"] > 0.5
+    assert "networks: fm_chain" in result.stdout
+    assert len(said["networks"]["log_odds_of_best_by_member"]["weaker"]) == 2
+    jury = jury_in(rivals / "networks")
+    assert jury.contest.names == ("fm_chain", "weaker")
+    opinion = jury.opinion(sqwirrel.read(rivals / "measured" / "spectrum.h5"))
+    assert opinion.mapping()["probability"] == said["networks"]["probability"]
+    with pytest.raises(
+        sqwirrel.InputError, match=r"holds no config\.toml; give a folder that sqwirrel train of rivals"
+    ):
+        jury_in(rivals)
     assert said["networks"]["likelier"] > 0.01
     assert -1 <= said["networks"]["agreement"][""] <= 1
     assert (rivals / "chain-verdict" / "networks.png").is_file()
+    trust = said["networks"]["trust"]
+    assert trust["for"] == "fm_chain"
+    assert len(trust["random_with_evidence"]) == len(trust["random_with_map"]) == 8
+    page = (rivals / "chain-verdict" / "report.html").read_text(encoding="utf-8")
+    assert '<section id="networks">' in page
+    assert "the map of the networks" in page
 
     words = refused("discriminate", "chain.toml", *asked, "--set", "rivals.weaker.prior.J.uniform=[-0.8, -0.2]")
     assert "was trained with another prior (J: -0.9 to -0.2 meV, now -0.8 to -0.2 meV) of 'weaker'" in words

@@ -20,7 +20,7 @@ from sqwirrel.config.verbs import (
     find_order,
     infer_into,
     look_into,
-    report_into,
+    report_again,
     simulate_into,
     train_into,
 )
@@ -121,10 +121,12 @@ def check(config: ConfigFile, changes: Changes = None, out: Folder = None) -> No
 
 
 @app.command(epilog="Example: sqwirrel report demo/result")
-def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that infer has left.")]) -> None:
-    """The report of a folder that infer has left, made again."""
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that infer or discriminate has left.")],
+) -> None:
+    """The report of a folder that infer or discriminate has left, made again."""
     with screen.complaints(), screen.drawing(folder):
-        screen.say(f"report: {report_into(folder)}")
+        screen.say(f"report: {report_again(folder)}")
 
 
 @app.command(epilog="Example: sqwirrel advise examples/rb2mnf4.toml --out demo/advice")
@@ -142,9 +144,11 @@ def discriminate(config: ConfigFile, changes: Changes = None, out: Folder = None
     folder = out or Path(f"{config.stem}-verdict")
     with screen.complaints(folder, resumes=True):
         with screen.progress() as tell:
-            verdict = discriminate_into(folder, load(config, changes or ()), tell)
+            verdict, draw = discriminate_into(folder, load(config, changes or ()), tell)
         screen.say(str(verdict))
-        screen.say(f"answers: {folder}")
+        with screen.drawing(folder):
+            page = draw()
+        screen.say(f"report: {page}")
     raise typer.Exit(1 if verdict.undecided else 0)
 
 

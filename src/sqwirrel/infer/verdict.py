@@ -143,10 +143,7 @@ class Verdict:
         other = self.opinion.best
         if self.opinion.probability[other] < CONTRADICTS:
             return ""  # networks do not say
-        return (
-            f"two answers contradict each other: the evidence says {self.best}, networks say {other} with probability "
-            f"{self.opinion.probability[other]:.2g}"
-        )
+        return f"two answers contradict each other: the evidence says {self.best}, networks say {self.opinion.answer}"
 
     def _apart_in_words(self, name: str) -> str:
         apart = self.apart(name)

@@ -1,7 +1,7 @@
 """Result: what a report is made of, and the predictions that its figures show."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -109,7 +109,12 @@ class Result:
     @cached_property
     def residual(self) -> Float[Tensor, "point energy"]:
         """(data - model) over the standard deviation that the likelihood expects; 0 where not measured."""
-        return self._on_map(self._counting.residual(self.expected[self.valid], self.observed))
+        return self.left_of(self.spectrum.intensity)
+
+    def left_of(self, values: Float[Tensor, "point energy"]) -> Float[Tensor, "point energy"]:
+        """`residual`, if these values had been measured."""
+        observed = replace(self.observed, intensity=values[self.valid])
+        return self._on_map(self._counting.residual(self.expected[self.valid], observed))
 
     @property
     def normal_residual(self) -> Float[Tensor, "point energy"]:

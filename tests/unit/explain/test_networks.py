@@ -14,12 +14,13 @@ from sqwirrel.lattice import Lattice
 from sqwirrel.learn.pairs import Pairs, simulations
 from sqwirrel.learn.rivals import Classifier, Committee, Contest
 from sqwirrel.learn.rivals.embedding import PooledEmbedding
+from sqwirrel.learn.strange import Familiar, Jury
 from sqwirrel.learn.train import Effort, train
 from sqwirrel.model import library
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, GaussianResolution, Instrument, Poisson
 from sqwirrel.seeds import stream
-from sqwirrel.spectra import Measurement, QGrid, QPath, QPoints
+from sqwirrel.spectra import Measurement, QGrid, QPath, QPoints, Spectrum
 
 CHAIN = library.load("fm_chain")
 NUISANCES = {"fwhm": {"uniform": [0.5, 0.8]}, "scale": {"loguniform": [15, 50]}, "background": {"uniform": [0.2, 0.6]}}
@@ -132,6 +133,52 @@ def test_networks_that_learnt_the_same_agree_and_those_that_learnt_nothing_do_no
     assert float(same.min()) > 0.4  # those of two trained apart
     for stranger in (nothing, explained.untrained(network, 20), explained.untrained(network, 21)):
         assert float(explained.kinship((network, stranger), strong[:6], 0, 1, "cam").mean()) < 0.35
+
+
+def jury_of(contest, *members) -> Jury:
+    """Nobody asks this one what is strange."""
+    return Jury(Committee(list(members)), contest, Familiar({}, torch.zeros(1, 0).double()))
+
+
+def test_what_a_jury_finds_comes_with_how_far_to_trust_it(network, contest, expected) -> None:
+    spectrum = EXPERIMENT.sample(EXPERIMENT.pack(J=-1.6, fwhm=0.65, scale=27, background=0.4), 2)
+    tiles, rivals = tiles_of(network), ("strong", "weak")
+    alone = explained.heard(jury_of(contest, network), spectrum, rivals, {"": expected}, {"": tiles})
+    x = contest.pairs["strong"].image(spectrum)
+    assert torch.allclose(alone.maps[""].sum(), Contrast(network, 0, 1)(x)[0], atol=1e-4)
+    assert alone.members is None
+    assert alone.evidence == explained.rank_correlation(alone.maps[""], expected, tiles) == alone.by_label[""]
+    assert len(alone.chance_evidence) == len(alone.chance_members) == 8
+    assert len(alone.doubts) == (alone.evidence <= max(map(abs, alone.chance_evidence)))
+    right = explained.heard(jury_of(contest, network, network), spectrum, rivals, alone.maps, {"": tiles})
+    assert (right.evidence, right.members) == (pytest.approx(1), pytest.approx(1))
+    assert right.doubts == []
+
+    noise = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1)).double()
+    apart = explained.heard(
+        jury_of(contest, network, explained.untrained(network, 5)), spectrum, rivals, {"": noise}, {"": tiles}
+    )
+    assert apart.members < 0.7
+    assert apart.doubts[0].startswith("it agrees with where the evidence is decided no better than random networks may")
+    assert apart.mapping()["trust"]["doubts"] == apart.doubts
+    with pytest.raises(InputError, match="the networks see the measurement '', of which no ratio is given"):
+        explained.heard(jury_of(contest, network), spectrum, rivals, {}, {})
+
+
+def test_windows_without_a_measured_bin_do_not_count(network, contest, expected) -> None:
+    """Both maps are 0 there: that is no agreement."""
+    valid = torch.ones(expected.shape, dtype=torch.bool)
+    valid[:, 9:] = False
+    spectrum = EXPERIMENT.sample(EXPERIMENT.pack(J=-1.6, fwhm=0.65, scale=27, background=0.4), 2)
+    some = Spectrum.from_arrays(spectrum.intensity, spectrum.error, spectrum.measurement, valid=valid, is_counts=True)
+    seen = Contest.of({name: Pairs(each.simulations, some) for name, each in contest.pairs.items()})
+    tiles, ratio = tiles_of(network), torch.where(valid, expected, 0.0)
+    found = explained.heard(jury_of(seen, network), some, ("strong", "weak"), {"": ratio}, {"": tiles})
+    near, far = (each[:, :9] for each in (found.maps[""], tiles))
+    assert found.evidence == pytest.approx(
+        explained.rank_correlation(near, ratio[:, :9], far.unique(return_inverse=True)[1])
+    )
+    assert found.evidence != pytest.approx(found.by_label[""], abs=1e-6)
 
 
 def test_labels_drawn_at_random_leave_the_images(contest) -> None:

@@ -11,7 +11,7 @@ from sqwirrel.infer.target import Target
 from sqwirrel.model import library
 from sqwirrel.model.prior import Fixed, Prior, Uniform
 from sqwirrel.observe import Experiment, Instrument, Poisson
-from sqwirrel.report import page
+from sqwirrel.report.pages import answer as page
 from sqwirrel.report.result import Result
 from sqwirrel.spectra import Measurement, QPoints, Spectrum
 

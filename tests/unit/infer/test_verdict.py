@@ -183,4 +183,20 @@ def test_networks_are_heard_where_they_say_something(verdict: Verdict, p: float,
     opinion = Opinion({"narrow": p, "far": 1 - p}, 0.1, likelier, {"features": likelier})
     found = Verdict(posteriors, evidence, dict.fromkeys(evidence, 1.0), opinion)
     assert found.undecided.startswith(words) if words else found.undecided == ""
-    assert "networks: a simulated spectrum is as strange with probability" in str(found)
+    assert "; a simulated spectrum is as strange with probability" in str(found)
+
+
+def test_odds_are_said_in_nats_where_probabilities_are_next_to_one() -> None:
+    """.9999 and 1.0000 may be 4 or 400 nats; what members say is given with both ends."""
+    logs = [{"one": -math.exp(-far), "two": -far, "three": -far - 3} for far in (9.0, 30.0)]
+    mean = {name: sum(math.exp(each[name]) for each in logs) / 2 for name in logs[0]}
+    opinion = Opinion(mean, 0.1, 0.5, {}, tuple(logs))
+    assert opinion.answer == "one, log odds to two 9.7 nats (9.0 to 30.0 by member)"
+    assert opinion.by_member("one", "three") == pytest.approx((12, 33), abs=1e-3)
+    assert opinion.mapping()["log_odds_of_best"]["two"] == pytest.approx(9 + math.log(2), abs=1e-3)
+    unsure = tuple({"one": math.log(p), "two": math.log(1 - p)} for p in (0.9, 0.7))
+    assert (
+        Opinion({"one": 0.8, "two": 0.2}, 0.1, 0.5, {}, unsure).answer
+        == "one with probability 0.8 (0.7 to 0.9 by member)"
+    )
+    assert Opinion({"one": 1.0, "two": 0.0}, None, 0.5, {}).answer == "one, log odds to two 690.8 nats"

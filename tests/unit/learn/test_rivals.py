@@ -8,13 +8,14 @@ import torch
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
-from sqwirrel.learn.pairs import Pairs, simulations
-from sqwirrel.learn.rivals import Classifier, Committee, Contest, Labelled
+from sqwirrel.learn.pairs import Pairs, Simulations, simulations
+from sqwirrel.learn.rivals import Classifier, Committee, Contest, Labelled, load_committee, save_committee
 from sqwirrel.learn.rivals.embedding import MEDIAN, PooledEmbedding, pictures
 from sqwirrel.learn.train import Effort, train
 from sqwirrel.model import library
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, GaussianResolution, Instrument, Poisson
+from sqwirrel.record import Record
 from sqwirrel.seeds import stream
 from sqwirrel.spectra import Measurement, QGrid, QPath, QPoints
 
@@ -203,3 +204,30 @@ def test_unfair_contests_are_refused() -> None:
         Contest.of({"one": one, "other": pairs_of(-1.4, -0.6, 2, scale={"loguniform": [10, 100]})})
     with pytest.raises(InputError, match="lie on other bins"):
         Contest.of({"one": one, "other": pairs_of(-1.4, -0.6, 2, chain(energies=12))})
+
+
+def nothing_of(low, high, seed, experiment=EXPERIMENT):
+    """Pairs that only say what they would be of."""
+    prior = Prior.from_mapping({"J": {"uniform": [low, high]}, **NUISANCES})
+    return Pairs(Simulations.none(experiment, prior, seed))
+
+
+def test_a_committee_is_kept_and_only_given_to_the_same_rivals(tmp_path, contest, committee) -> None:
+    save_committee(tmp_path, committee, contest, Record.start())
+    rivals = {"strong": nothing_of(-1.8, -1.0, 1), "weak": nothing_of(-1.4, -0.6, 2)}
+    known, again = load_committee(tmp_path, rivals)
+    x = unseen().x
+    assert torch.equal(known.logs(x), committee.logs(x))
+    assert torch.equal(again.batch(9, 1, "x").x, contest.batch(9, 1, "x").x)
+    assert not any(each.requires_grad for each in known.parameters())
+    with pytest.raises(
+        InputError, match=r"tells \['strong', 'weak'\] apart, not \['weak', 'strong'\]; train one for these"
+    ):
+        load_committee(tmp_path, dict(reversed(rivals.items())))
+    with pytest.raises(InputError, match=r"another prior \(J: .*\) of 'weak'; train one for these"):
+        load_committee(tmp_path, rivals | {"weak": nothing_of(-1.2, -0.6, 2)})
+    with pytest.raises(InputError, match=r"was trained with .* of 'strong'; train one for these"):
+        load_committee(tmp_path, {"strong": nothing_of(-1.8, -1.0, 1, chain(17)), "weak": rivals["weak"]})
+    (tmp_path / "weights.safetensors").unlink()
+    with pytest.raises(InputError, match=r"weights\.safetensors is missing"):
+        load_committee(tmp_path, rivals)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from sqwirrel.infer import Check
-from sqwirrel.report import page
 from sqwirrel.report.content import content
+from sqwirrel.report.pages import answer as page
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch.func loads it
 SECTIONS = ["measured", "parameters", "checks", "maps", "cuts", "corner", "basins", "record", "papers"]

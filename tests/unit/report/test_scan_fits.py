@@ -15,8 +15,9 @@ from sqwirrel.infer import Settings, infer
 from sqwirrel.model import library
 from sqwirrel.model.prior import Fixed, Prior, Uniform
 from sqwirrel.observe import Experiment, Instrument, Poisson
-from sqwirrel.report import figures, page
+from sqwirrel.report import figures
 from sqwirrel.report.figures.style import BAND
+from sqwirrel.report.pages import answer as page
 from sqwirrel.report.result import Result
 from sqwirrel.spectra import Measurement, QGrid, QPoints
 

@@ -11,7 +11,7 @@ from sqwirrel.model.prior import LogUniform, Prior
 from sqwirrel.observe import Joint, PeakExperiment
 from sqwirrel.report import figures
 from sqwirrel.report.content import content, in_check_words
-from sqwirrel.report.page import html
+from sqwirrel.report.pages.answer import html
 from sqwirrel.report.result import PeakResult, Result, Whole
 from sqwirrel.spectra import Peaks
 

@@ -17,10 +17,10 @@ from sqwirrel.model import library
 from sqwirrel.observe import Experiment, Joint, PeakExperiment
 from sqwirrel.observe.views.build import TRUER
 from sqwirrel.record import Record, short_names
-from sqwirrel.report import page
 from sqwirrel.report.bonds import Bonds
 from sqwirrel.report.bonds import look as list_bonds
 from sqwirrel.report.order import Orders, look
+from sqwirrel.report.pages import answer as page
 from sqwirrel.report.result import PeakResult, Result
 from sqwirrel.spectra import Peaks, Spectrum, is_peaks, read, read_peaks, write
 from sqwirrel.whole import put_text
@@ -88,7 +88,7 @@ def report_into(folder: Path) -> Path:
     posterior = store.load(folder / POSTERIOR)
     config = load(folder / CONFIG)
     work = study(config, kept(folder, config))
-    return page.write(folder, *_results(work, posterior, _truth(config)))
+    return page.write(folder, *results_of(work, posterior))
 
 
 def look_into(file: Path) -> Spectrum | Peaks:
@@ -122,8 +122,12 @@ def _number(text: str) -> float | str:
         return text
 
 
-def _results(work: Study, posterior: Posterior, truth: Truth) -> list[Result | PeakResult]:
+def results_of(work: Study, posterior: Posterior) -> list[Result | PeakResult]:
     """What the report shows of each measurement."""
+    return _results(work, posterior, _truth(work.config))
+
+
+def _results(work: Study, posterior: Posterior, truth: Truth) -> list[Result | PeakResult]:
     return [_result(work, posterior, truth, label, data) for label, data in by_label(work.data).items()]
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from sqwirrel.config.build import Study
 from sqwirrel.config.prior import of_the_data
 from sqwirrel.config.sections import Config
-from sqwirrel.config.toml import dumps
+from sqwirrel.config.toml import dumps, load
 from sqwirrel.config.verbs.studies import contenders, learnt, to_simulate
 from sqwirrel.errors import InputError
 from sqwirrel.learn.pairs import Pairs, simulations
-from sqwirrel.learn.rivals import Classifier, Committee, Contest, kept
+from sqwirrel.learn.rivals import Classifier, Committee, Contest, kept, save_committee
 from sqwirrel.learn.strange import Jury
 from sqwirrel.learn.train import Effort, History, held_rows, train
 from sqwirrel.record import Record
@@ -19,6 +19,7 @@ from sqwirrel.seeds import stream
 from sqwirrel.whole import put_text
 
 Progress = Callable[[str, int, int], None]
+CONFIG = "config.toml"
 log = logging.getLogger("sqwirrel")
 
 
@@ -35,7 +36,7 @@ def train_rivals_into(folder: Path, config: Config, progress: Progress) -> list[
     else:
         kept.begin(folder, rivals, settings)
         whole = config.model_copy(update={"prior": next(iter(works.values())).config.prior})
-        put_text(folder / "config.toml", dumps(whole, folder))
+        put_text(folder / CONFIG, dumps(whole, folder))
         put_text(folder / "record.json", record.to_json())
     for name, work in works.items():
         if read_off := of_the_data({**config.prior, **_own(config, name)}, learnt(work)):
@@ -56,7 +57,7 @@ def train_rivals_into(folder: Path, config: Config, progress: Progress) -> list[
     committee = Committee(members)
     if not kept.is_finished(folder):
         seconds = sum(each.seconds for each in histories)
-        kept.save(folder, committee, contest, record.with_seconds(train=seconds))
+        save_committee(folder, committee, contest, record.with_seconds(train=seconds))
     _say_how_right(committee, contest, section.seed)
     return histories
 
@@ -81,16 +82,16 @@ def jury_of(config: Config, works: Mapping[str, Study]) -> Jury | None:
     """The networks that [discriminate] names, for the data and the rivals of a config. Nothing is written to them."""
     if config.discriminate.estimator is None:
         return None
-    folder = Path(config.discriminate.estimator)
-    rivals = {name: to_simulate(work) for name, work in works.items()}
-    found = {}
-    for name, made in kept.made(folder, rivals).items():
-        work, where = works[name], folder / "simulations" / name
-        found[name] = Pairs(
-            simulations(learnt(work), work.prior, made.rows, made.seed, where, keep=False), rivals[name].like
-        )
-    contest = Contest.of(found)
-    return Jury.of(kept.load(folder, contest), contest)
+    return Jury.load(Path(config.discriminate.estimator), {name: to_simulate(work) for name, work in works.items()})
+
+
+def jury_in(folder: Path | str) -> Jury:
+    """The networks that sqwirrel train of a config with rivals left in a folder, for that config and its data."""
+    folder = Path(folder)
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"'{folder}' holds no {CONFIG}; give a folder that sqwirrel train of rivals has left")
+    works = contenders(load(folder / CONFIG))
+    return Jury.load(folder, {name: to_simulate(work) for name, work in works.items()})
 
 
 def _simulated(folder: Path, name: str, work: Study, progress: Progress) -> Pairs:

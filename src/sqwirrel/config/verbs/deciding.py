@@ -1,41 +1,43 @@
 """The verb that decides: which of several models made the data of a config."""
 
 import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
-from torch import Tensor
-
-from sqwirrel.config.build import Study
+from sqwirrel.config.build import Study, model, study
 from sqwirrel.config.sections import Config
-from sqwirrel.config.several import by_label
-from sqwirrel.config.toml import dumps
-from sqwirrel.config.verbs.answers import CONFIG, POSTERIOR, RECORD, infer_into
+from sqwirrel.config.several import by_label, kept
+from sqwirrel.config.toml import dumps, load
+from sqwirrel.config.verbs.answers import CONFIG, POSTERIOR, RECORD, infer_into, report_into, results_of
 from sqwirrel.config.verbs.contending import jury_of
 from sqwirrel.config.verbs.studies import checksum, contenders, named
 from sqwirrel.errors import InputError
-from sqwirrel.explain.networks import rank_correlation, spoken
+from sqwirrel.explain.networks import Heard, heard
 from sqwirrel.infer import Posterior, store
 from sqwirrel.infer.terms import spectra_of
 from sqwirrel.infer.verdict import Hypothesis, Verdict, checked, judged
+from sqwirrel.learn.strange import Jury
 from sqwirrel.record import Record
 from sqwirrel.report import figures
-from sqwirrel.report.content import parameter_rows
-from sqwirrel.report.figures import networks
+from sqwirrel.report.decision import Decision, mapping
+from sqwirrel.report.figures.rivals import is_map, rival_fits
+from sqwirrel.report.pages.verdict import heard_map, write
 from sqwirrel.spectra import Peaks, QPoints, Spectrum
 from sqwirrel.whole import put_text
 
 Progress = Callable[[str, int, int], None]
+VERDICT = "verdict.json"
 
 
-def discriminate_into(folder: Path, config: Config, progress: Progress) -> Verdict:
-    """Infers every rival in a folder of its own, which an interrupted run is gone on with; leaves verdict.json and
-    verdict.png (verdict-NAME.png of several spectra), with networks also networks.png.
+def discriminate_into(folder: Path, config: Config, progress: Progress) -> tuple[Verdict, Callable[[], Path]]:
+    """Infers every rival in a folder of its own, which an interrupted run is gone on with; leaves verdict.json.
+
+    Returned with the verdict is what draws its report, report.html, and its pictures: verdict.png (verdict-NAME.png of
+    several spectra), fits.png, with networks also networks.png.
     """
     works = contenders(config)
-    odds = checked(list(works), {name: config.rivals[name].odds if name in config.rivals else 1.0 for name in works})
+    odds = checked(list(works), _odds(config, works))
     jury, posteriors = jury_of(config, works), {}
     for name, work in works.items():
         with named(name):
@@ -43,63 +45,57 @@ def discriminate_into(folder: Path, config: Config, progress: Progress) -> Verdi
                 folder / name, work, lambda *told, who=name: progress(f"{who}: {told[0]}", *told[1:])
             )
     progress("weighing the evidence", 0, 1)
+    record = Record.start(seeds={"infer": config.infer.seed}, files=config.files)
+    decision = _decision(works, posteriors, odds, jury, record)
+    put_text(folder / CONFIG, dumps(config, folder))
+    put_text(folder / RECORD, record.to_json())
+    said = mapping(decision.verdict, decision.heard)
+    put_text(folder / VERDICT, json.dumps(said, indent=1, allow_nan=False) + "\n")
+    return decision.verdict, lambda: _drawn(folder, decision)
+
+
+def report_again(folder: Path) -> Path:
+    """Writes the report of a folder that `infer` or `discriminate` left, again, from what is there."""
+    if not (folder / VERDICT).is_file():
+        return report_into(folder)
+    if not all((folder / name).is_file() for name in (CONFIG, RECORD)):
+        raise InputError(f"'{folder}' lacks {CONFIG} or {RECORD}; run sqwirrel discriminate again")
+    config, works, posteriors = load(folder / CONFIG), {}, {}
+    for name in (model(config).name, *config.rivals):
+        inner = folder / name
+        if not all((inner / each).is_file() for each in (CONFIG, POSTERIOR)):
+            raise InputError(f"'{folder}' holds no answer of {name}; run sqwirrel discriminate again")
+        own = load(inner / CONFIG)
+        works[name], posteriors[name] = study(own, kept(inner, own)), store.load(inner / POSTERIOR)
+    record = Record.from_json((folder / RECORD).read_text(encoding="utf-8"))
+    return _drawn(folder, _decision(works, posteriors, _odds(config, works), jury_of(config, works), record))
+
+
+def _odds(config: Config, works: Iterable[str]) -> dict[str, float]:
+    return {name: config.rivals[name].odds if name in config.rivals else 1.0 for name in works}
+
+
+def _decision(
+    works: Mapping[str, Study],
+    posteriors: Mapping[str, Posterior],
+    odds: Mapping[str, float],
+    jury: Jury | None,
+    record: Record,
+) -> Decision:
+    """The verdict on rivals that were inferred, and what its page shows."""
     rivals = {name: Hypothesis(work.simulator, work.prior) for name, work in works.items()}
     verdict = judged(rivals, posteriors, next(iter(works.values())).data, odds, jury)
-    put_text(folder / CONFIG, dumps(config, folder))
-    seeds = {"infer": config.infer.seed}
-    put_text(folder / RECORD, Record.start(seeds=seeds, files=config.files).to_json())
+    results = {name: tuple(results_of(work, posteriors[name])) for name, work in works.items()}
+    return Decision(verdict, results, record, _heard(jury, verdict, works))
+
+
+def _heard(jury: Jury | None, verdict: Verdict, works: Mapping[str, Study]) -> Heard | None:
+    """What networks find for the best rival against the next, where they see pictures."""
     one, other = verdict.ranked[:2]
-    data = {label: each for label, each in by_label(works[one].data).items() if _has_map(each)}
-    said = mapping(verdict)
-    _draw(folder, verdict, data)
-    if jury is not None and data:
-        found = spoken(jury, spectra_of(works[one].data), one, other)
-        said["networks"]["agreement"] = _agreement(verdict, {label: found[label] for label in data})
-        _draw_networks(folder, found, data, (one, other))
-    put_text(folder / "verdict.json", json.dumps(said, indent=1, allow_nan=False) + "\n")
-    return verdict
-
-
-def _agreement(verdict: Verdict, found: Mapping[str, Tensor]) -> dict[str, float]:
-    """Rank correlation, window by window, of what networks point at with where the evidence is decided."""
-    second = verdict.ranked[1]
-    ratio, windows = verdict.ratio(second), verdict.evidence[second].windows
-    return {label: rank_correlation(each, ratio[label], windows[label]) for label, each in found.items()}
-
-
-def mapping(verdict: Verdict) -> dict[str, Any]:
-    """The verdict as one object."""
-    best = verdict.best
-    return {
-        "decided": None if verdict.undecided else best,
-        "undecided": verdict.undecided,
-        "best": best,
-        "rivals": {name: _row(verdict, name) for name in verdict.ranked},
-        **({} if verdict.opinion is None else {"networks": verdict.opinion.mapping()}),
-    }
-
-
-def _row(verdict: Verdict, name: str) -> dict[str, Any]:
-    evidence, posterior = verdict.evidence[name], verdict.posteriors[name]
-    against = {} if name == verdict.best else _against(verdict, name)
-    return {
-        "probability": verdict.probability[name],
-        "log_evidence": {"value": evidence.log, "error": evidence.error},
-        **against,
-        "odds": verdict.odds[name],
-        "stable_share_of_prior": evidence.stable,
-        "deviance_per_bin": posterior.deviance_per_bin,
-        "abstains": posterior.abstains,
-        "failed_checks": [check.name for check in posterior.checks if not check.passed],
-        "parameters": parameter_rows(posterior),
-    }
-
-
-def _against(verdict: Verdict, name: str) -> dict[str, Any]:
-    value, error = verdict.log_bayes(name)
-    apart = verdict.apart(name)
-    known = apart if math.isfinite(apart) else None
-    return {"log_bayes_factor_of_best": {"value": value, "error": error}, "errors_by_scatter_of_windows": known}
+    data = works[one].data
+    if jury is None or not any(_has_map(each) for each in by_label(data).values()):
+        return None
+    return heard(jury, spectra_of(data), (one, other), verdict.ratio(other), verdict.evidence[other].windows)
 
 
 def _inferred(folder: Path, work: Study, progress: Progress) -> Posterior:
@@ -131,22 +127,22 @@ def _has_map(data: Spectrum | Peaks) -> TypeGuard[Spectrum]:
     return isinstance(data, Spectrum) and not isinstance(data.measurement.points, QPoints)
 
 
-def _draw(folder: Path, verdict: Verdict, data: Mapping[str, Spectrum]) -> None:
-    """Where the best is better than the next, on the bins of every spectrum that has a map."""
+def _drawn(folder: Path, decision: Decision) -> Path:
+    """The page, and its pictures of every spectrum that has a map."""
+    verdict, found = decision.verdict, decision.heard
     second = verdict.ranked[1]
     title, factor = f"{verdict.best} − {second}", verdict.log_bayes(second)[0]
     for label, values in verdict.ratio(second).items():
-        if label in data:
-            figures.save(figures.ratio_map(data[label], values, title, factor), folder / _picture("verdict", label))
-
-
-def _draw_networks(
-    folder: Path, found: Mapping[str, Tensor], data: Mapping[str, Spectrum], rivals: tuple[str, str]
-) -> None:
-    """Where networks find what speaks for the best against the next."""
-    for label, spectrum in data.items():
-        picture = networks.attribution_map(spectrum, found[label], *rivals, "class activation")
-        figures.save(picture, folder / _picture("networks", label))
+        results = decision.spectra[label]
+        spectrum = results[second].spectrum
+        if not _has_map(spectrum):
+            continue
+        figures.save(figures.ratio_map(spectrum, values, title, factor), folder / _picture("verdict", label))
+        if is_map(spectrum.measurement):
+            figures.save(rival_fits(results), folder / _picture("fits", label))
+        if found is not None:
+            figures.save(heard_map(spectrum, found, label), folder / _picture("networks", label))
+    return write(folder, decision)
 
 
 def _picture(name: str, label: str) -> str:

@@ -16,7 +16,7 @@ from sqwirrel.explain.networks.features import (
     most_active,
 )
 from sqwirrel.explain.networks.places import tiles, untrained
-from sqwirrel.explain.networks.spoken import spoken
+from sqwirrel.explain.networks.spoken import Heard, heard, spoken
 from sqwirrel.explain.networks.trust import (
     Curve,
     Mislabelled,
@@ -37,6 +37,7 @@ __all__ = [
     "Contrast",
     "Curve",
     "Health",
+    "Heard",
     "Mislabelled",
     "Unit",
     "activations",
@@ -50,6 +51,7 @@ __all__ = [
     "first_filters",
     "from_mean",
     "health",
+    "heard",
     "insertion",
     "kinship",
     "maximised",

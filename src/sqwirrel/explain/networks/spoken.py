@@ -1,22 +1,153 @@
-"""spoken(): what speaks for a rival in measured data, by the networks of a jury, on the bins of each measurement."""
+"""What speaks for a rival in measured data, by the networks of a jury, on the bins of each measurement; and how far to
+trust it: against the evidence, between members, and against networks with random weights.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
 
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
+from sqwirrel.errors import InputError
 from sqwirrel.explain.networks.attribution import attribution
-from sqwirrel.learn.parts import Like, apart
+from sqwirrel.explain.networks.places import measured, untrained
+from sqwirrel.explain.networks.trust import rank_correlation
+from sqwirrel.learn.embed import Image
+from sqwirrel.learn.parts import Like, apart, in_a_row
 from sqwirrel.learn.rivals import Classifier
 from sqwirrel.learn.strange import Jury
+
+CHANCE = 8
+"""Committees with random weights that say what chance does."""
+
+Maps = Mapping[str, Float[Tensor, "point energy"]]
+Windows = Mapping[str, Int[Tensor, "point energy"]]
 
 
 def spoken(
     jury: Jury, data: Like, one: str, other: str, method: str = "cam"
 ) -> dict[str, Float32[Tensor, "point energy"]]:
     """Log odds per bin of rival `one` against `other`, the mean of all members, by the labels of the measurements."""
-    pairs, names = next(iter(jury.contest.pairs.values())), jury.contest.names
-    x, rivals = pairs.image(data), (names.index(one), names.index(other))
-    members = [member for member in jury.committee.members if isinstance(member, Classifier)]
-    mean = torch.stack([attribution(member, x, *rivals, method)[0] for member in members]).mean(0)
-    pieces = zip(pairs.parts, apart(mean, pairs.measurements), strict=True)
-    return {part.label: piece for part, piece in pieces}
+    x, rivals = _asked(jury, data, one, other)
+    return _by_label(jury, _maps(_members(jury), x, rivals, method).mean(0))
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What a jury finds for rival `one` against `other`: `maps`, log odds per bin by the labels of the measurements,
+    the mean of all members; and rank correlations of sums over windows of bins, of all measurements together.
+
+    `evidence`: of the map with where the evidence is decided, `by_label` the same for each measurement. `members`:
+    between members, the mean of all pairs, None of a single one. `chance_evidence`, `chance_members`: of committees
+    with random weights, with where the evidence is decided, and with the map.
+    """
+
+    one: str
+    other: str
+    maps: Maps
+    evidence: float
+    by_label: Mapping[str, float]
+    members: float | None
+    chance_evidence: tuple[float, ...]
+    chance_members: tuple[float, ...]
+
+    @cached_property
+    def doubts(self) -> list[str]:
+        """Why not to read the map; empty if nothing speaks against it."""
+        found, far = [], max(map(abs, self.chance_evidence))
+        if not self.evidence > far:
+            found.append(
+                f"it agrees with where the evidence is decided no better than random networks may "
+                f"({self.evidence:.2f}, of which chance reaches {far:.2f})"
+            )
+        reach = max(map(abs, self.chance_members))
+        if self.members is not None and not self.members > reach:
+            found.append(
+                f"its members agree no better than with random networks ({self.members:.2f}, of which chance reaches "
+                f"{reach:.2f})"
+            )
+        return found
+
+    def mapping(self) -> dict[str, object]:
+        """Plain words and numbers."""
+        return {
+            "agreement": dict(self.by_label),
+            "trust": {
+                "for": self.one,
+                "against": self.other,
+                "with_evidence": self.evidence,
+                "between_members": self.members,
+                "random_with_evidence": list(self.chance_evidence),
+                "random_with_map": list(self.chance_members),
+                "doubts": self.doubts,
+            },
+        }
+
+
+def heard(jury: Jury, data: Like, rivals: tuple[str, str], ratio: Maps, windows: Windows) -> Heard:
+    """What a jury finds for the first rival against the second, and how far to trust it; `ratio` is the log likelihood
+    ratio of their best fits in every bin, `windows` the numbers of the windows, both by the labels of the measurements.
+    """
+    if missing := [label for label in _labels(jury) if label not in ratio or label not in windows]:
+        raise InputError(f"the networks see the measurement '{missing[0]}', of which no ratio is given")
+    one, other = rivals
+    x, numbers = _asked(jury, data, one, other)
+    members, tiles = _members(jury), _tiles(jury, x, windows)
+    physics = in_a_row([ratio[label] for label in _labels(jury)])
+    each = _maps(members, x, numbers)
+    mean, found = each.mean(0), _by_label(jury, each.mean(0))
+    chance = [_maps([untrained(one, _seed(k, n)) for n, one in enumerate(members)], x, numbers) for k in range(CHANCE)]
+    pairs = [rank_correlation(one, other, tiles) for one, other in combinations(each, 2)]
+    return Heard(
+        one,
+        other,
+        found,
+        rank_correlation(mean, physics, tiles),
+        {label: rank_correlation(found[label], ratio[label], windows[label]) for label in found},
+        sum(pairs) / len(pairs) if pairs else None,
+        tuple(rank_correlation(random.mean(0), physics, tiles) for random in chance),
+        tuple(rank_correlation(random.mean(0), mean, tiles) for random in chance),
+    )
+
+
+def _seed(k: int, member: int) -> int:
+    return 1000 * (member + 1) + k
+
+
+def _asked(jury: Jury, data: Like, one: str, other: str) -> tuple[Image, tuple[int, int]]:
+    names = jury.contest.names
+    return next(iter(jury.contest.pairs.values())).image(data), (names.index(one), names.index(other))
+
+
+def _members(jury: Jury) -> list[Classifier]:
+    return [member for member in jury.committee.members if isinstance(member, Classifier)]
+
+
+def _maps(
+    members: Sequence[Classifier], x: Image, rivals: tuple[int, int], method: str = "cam"
+) -> Float32[Tensor, "member point energy"]:
+    return torch.stack([attribution(member, x, *rivals, method)[0] for member in members])
+
+
+def _labels(jury: Jury) -> list[str]:
+    return [part.label for part in next(iter(jury.contest.pairs.values())).parts]
+
+
+def _by_label(jury: Jury, mean: Float32[Tensor, "point energy"]) -> dict[str, Float32[Tensor, "point energy"]]:
+    pairs = next(iter(jury.contest.pairs.values()))
+    return dict(zip(_labels(jury), apart(mean, pairs.measurements), strict=True))
+
+
+def _tiles(jury: Jury, x: Image, windows: Windows) -> Int[Tensor, "point energy"]:
+    """Numbers of the windows of all measurements in an image, without those in which nothing was measured."""
+    parts, first = [], 0
+    for label in _labels(jury):
+        parts.append(windows[label] + first)
+        first = int(parts[-1].max()) + 1
+    tiles, valid = in_a_row(parts), measured(x)[0]
+    found = torch.full_like(tiles, -1)
+    found[valid] = torch.unique(tiles[valid], return_inverse=True)[1]
+    return found

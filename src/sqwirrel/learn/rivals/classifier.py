@@ -172,9 +172,13 @@ class Committee(nn.Module):
         self.members = nn.ModuleList(members)
 
     @torch.no_grad()
+    def logs(self, x: Image) -> Float[Tensor, "member batch rival"]:
+        """Logarithms of the probabilities by every member: exact where a probability is next to 0 or 1."""
+        return torch.stack([member(x).double().log_softmax(1) for member in self.members])
+
     def each(self, x: Image) -> Float[Tensor, "member batch rival"]:
         """Probabilities by every member."""
-        return torch.stack([member(x).double().softmax(1) for member in self.members])
+        return self.logs(x).exp()
 
     def probability(self, x: Image) -> Float[Tensor, "batch rival"]:
         """The mean of all."""

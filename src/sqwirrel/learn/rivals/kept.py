@@ -1,4 +1,7 @@
-"""Committees on disk: weights (safetensors) and, beside them, what every rival was (JSON). No code runs on loading."""
+"""Committees on disk: weights (safetensors) and, beside them, what every rival was (JSON). No code runs on loading.
+
+A folder also has the simulations that were learnt from, in simulations/NAME; those that lack are made again.
+"""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +11,7 @@ from pathlib import Path
 from sqwirrel.errors import InputError
 from sqwirrel.learn.checkpoint import BEGUN, fill, json_in, purpose_of, put_weights, weights_in
 from sqwirrel.learn.kept.purpose import Purpose
-from sqwirrel.learn.pairs import Pairs
+from sqwirrel.learn.pairs import Pairs, simulations
 from sqwirrel.learn.rivals.classifier import Classifier, Committee
 from sqwirrel.learn.rivals.contest import Contest
 from sqwirrel.record import Record
@@ -20,7 +23,7 @@ Contenders = Mapping[str, Pairs]
 
 
 @dataclass(frozen=True)
-class Made:
+class _Made:
     """Number and seed of the simulations of a rival."""
 
     rows: int
@@ -53,7 +56,7 @@ def is_finished(folder: Path) -> bool:
     return all((folder / name).is_file() for name in (KNOWN, "weights.safetensors"))
 
 
-def save(folder: Path, committee: Committee, contest: Contest, record: Record) -> None:
+def save_committee(folder: Path, committee: Committee, contest: Contest, record: Record) -> None:
     """Writes weights.safetensors and committee.json; each appears whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     put_weights(folder, committee)
@@ -62,7 +65,26 @@ def save(folder: Path, committee: Committee, contest: Contest, record: Record) -
     put_text(folder / KNOWN, json.dumps({**told, "record": json.loads(record.to_json())}, indent=1) + "\n")
 
 
-def made(folder: Path, rivals: Contenders) -> dict[str, Made]:
+def load_committee(folder: Path, rivals: Contenders) -> tuple[Committee, Contest]:
+    """The committee that `save_committee`, or sqwirrel train, left in a folder, and the contest that it learnt from.
+
+    `rivals` are pairs of each by name, made of simulations or of none (`Simulations.none`). InputError if the committee
+    is for other rivals, priors, bins, errors or ways to count. It is to be used, not to be trained.
+    """
+    found = {}
+    for name, made in _made(folder, rivals).items():
+        each, where = rivals[name], folder / "simulations" / name
+        kept = simulations(each.simulations.simulator, each.prior, made.rows, made.seed, where, keep=False)
+        found[name] = Pairs(kept, each.like)
+    contest = Contest.of(found)
+    told = json_in(folder / KNOWN)
+    members = told["members"] if isinstance(told, dict) else 1
+    empty = Committee([Classifier.empty(contest) for _ in range(members)])
+    fill(empty, weights_in(folder), folder)
+    return empty.requires_grad_(requires_grad=False), contest
+
+
+def _made(folder: Path, rivals: Contenders) -> dict[str, _Made]:
     """What the committee in a folder learnt from; one for other rivals is refused."""
     told = json_in(folder / KNOWN)
     if not isinstance(told, dict):
@@ -72,18 +94,9 @@ def made(folder: Path, rivals: Contenders) -> dict[str, Made]:
         )
     _check(folder, told, rivals)
     try:
-        return {name: Made(int(each["rows"]), int(each["seed"])) for name, each in told["simulations"].items()}
+        return {name: _Made(int(each["rows"]), int(each["seed"])) for name, each in told["simulations"].items()}
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"the committee in {folder} is damaged ({error}); train it again") from None
-
-
-def load(folder: Path, contest: Contest) -> Committee:
-    """The committee that `save` wrote; to be used, not to be trained."""
-    told = json_in(folder / KNOWN)
-    members = told["members"] if isinstance(told, dict) else 1
-    empty = Committee([Classifier.empty(contest) for _ in range(members)])
-    fill(empty, weights_in(folder), folder)
-    return empty.requires_grad_(requires_grad=False)
 
 
 def _purposes(rivals: Contenders) -> dict[str, object]:

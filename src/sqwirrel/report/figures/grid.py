@@ -42,6 +42,44 @@ class Side:
         return words.replace("-", "−")
 
 
+@dataclass(frozen=True, eq=False)
+class Slices:
+    """How a grid is cut into pictures along two of its axes, `sides`: the places of the others that are shown, their
+    `names`, and what of the others stands still.
+    """
+
+    sides: tuple[Side, Side]
+    names: list[str]
+    held: list[str]
+    shape: tuple[int, ...]
+    order: tuple[int, ...]
+    places: list[tuple[int, ...]]
+
+    @classmethod
+    def of(cls, measurement: Measurement, valid: Bool[Tensor, "point energy"]) -> "Slices":
+        """Those of a grid that `has_map`: at most `MOST`, in which something was measured."""
+        points = measurement.points
+        assert isinstance(points, QGrid)
+        sides, shape = all_sides(measurement, points), _shape(measurement, points)
+        wide = _wide(shape)
+        shown = wide if 3 in wide and len(wide) == 2 else wide[:2]
+        rest = [n for n in range(4) if n not in shown]
+        laid = valid.numpy().reshape(shape).transpose(*rest, *shown)
+        places = _chosen(laid.reshape(-1, *(shape[n] for n in shown)), [shape[n] for n in rest])
+        names = [
+            "\n".join(sides[n].window(k) for n, k in zip(rest, place, strict=True) if shape[n] > 1) for place in places
+        ]
+        pair = (sides[shown[0]], sides[shown[1]])
+        return cls(pair, names, _held(sides, rest, points), tuple(shape), (*rest, *shown), places)
+
+    def cut(
+        self, values: Float[Tensor, "point energy"], valid: Bool[Tensor, "point energy"]
+    ) -> list[np.ma.MaskedArray[Any, Any]]:
+        """The pictures of some values, masked where nothing was measured."""
+        laid, used = (each.numpy().reshape(self.shape).transpose(self.order) for each in (values, valid))
+        return [np.ma.masked_array(laid[place], ~used[place]) for place in self.places]
+
+
 def has_map(measurement: Measurement) -> bool:
     """Whether a grid has two axes at least with more than one bin."""
     return isinstance(measurement.points, QGrid) and len(_wide(_shape(measurement, measurement.points))) > 1
@@ -57,20 +95,9 @@ def maps(
     label: str,
 ) -> Figure:
     """One map, or slices side by side, of values on a grid that `has_map`."""
-    points = measurement.points
-    assert isinstance(points, QGrid)
-    sides, shape = all_sides(measurement, points), _shape(measurement, points)
-    wide = _wide(shape)
-    shown = wide if 3 in wide and len(wide) == 2 else wide[:2]
-    rest = [n for n in range(4) if n not in shown]
-    ordered = (each.numpy().reshape(shape).transpose(*rest, *shown) for each in (values, valid))
-    held = np.ma.masked_array(next(ordered), ~next(ordered))
-    ends = [shape[n] for n in shown]
-    tiles = _chosen(~np.ma.getmaskarray(held).reshape(-1, *ends), [shape[n] for n in rest])
-    names = ["\n".join(sides[n].window(k) for n, k in zip(rest, place, strict=True) if shape[n] > 1) for place in tiles]
-    pair = (sides[shown[0]], sides[shown[1]])
-    title = _title(title, _held(sides, rest, points))
-    return _slices([held[place] for place in tiles], names, pair, title, (*colours, label))
+    slices = Slices.of(measurement, valid)
+    said = _title(title, slices.held)
+    return _slices(slices.cut(values, valid), slices.names, slices.sides, said, (*colours, label))
 
 
 @mpl.rc_context(STYLE)

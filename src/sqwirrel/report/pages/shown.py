@@ -1,14 +1,10 @@
 """The figures of a page: of each measurement data, model, residuals and cuts, or peaks against their modes."""
 
-import base64
-import io
 from collections.abc import Sequence
 from html import escape
 
-import matplotlib as mpl
-from matplotlib.figure import Figure
-
 from sqwirrel.report import figures
+from sqwirrel.report.pages.markup import image, pictures
 from sqwirrel.report.result import DRAWS, AnyResult, PeakResult, Result
 
 ABOUT_MAPS = """One pair of axes for all; data and model share their colours, from the 1st to the 99th percentile. Grey
@@ -38,31 +34,11 @@ def sections(results: Sequence[AnyResult]) -> str:
     fits = [_under(each, image(figure, "Data and model")) for each, figure in lines.items()]
     modes = [_under(each, image(figures.peak_fit(each), "Peaks measured and of the model")) for each in peaks]
     return (
-        _section("maps", "Data, model and residuals", maps, ABOUT_MAPS)
-        + _section("cuts", "Energy cuts", cuts, ABOUT_CUTS)
-        + _section("lines", "Data and model", fits, ABOUT_LINES)
-        + _section("peaks", "Peaks", modes, ABOUT_PEAKS)
+        pictures("maps", "Data, model and residuals", maps, ABOUT_MAPS)
+        + pictures("cuts", "Energy cuts", cuts, ABOUT_CUTS)
+        + pictures("lines", "Data and model", fits, ABOUT_LINES)
+        + pictures("peaks", "Peaks", modes, ABOUT_PEAKS)
     )
-
-
-def image(figure: Figure, words: str) -> str:
-    """A figure inside the page; its lines and letters stay sharp, its maps are pixels."""
-    buffer = io.BytesIO()
-    with mpl.rc_context(figures.STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<figure><img alt="{escape(words)}" src="data:image/svg+xml;base64,{data}"></figure>'
-
-
-def note(text: str) -> str:
-    """A remark below a figure or a table."""
-    return f'<p class="note">{escape(text)}</p>'
-
-
-def _section(name: str, title: str, parts: Sequence[str], about: str) -> str:
-    if not parts:
-        return ""
-    return f'<section id="{name}"><h2>{title}</h2><div class="{name}">{"".join(parts)}</div>{note(about)}</section>\n'
 
 
 def _under(result: AnyResult, shown: str) -> str:
