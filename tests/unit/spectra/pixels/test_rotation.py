@@ -299,3 +299,20 @@ def test_a_mounting_that_cannot_be_is_refused(u, v, more, message):
     with pytest.raises(InputError) as caught:
         Goniometer(CUBE, u, v, **more)
     assert str(caught.value).startswith(message)
+
+
+def test_damaged_files_are_refused_in_words(tmp_path):
+    """Bytes changed at random, or the end cut off: a spectrum or one sentence, never a traceback."""
+    content, generator = scans.save(tmp_path / "a").read_bytes(), np.random.default_rng(7)
+    path, refused = tmp_path / "b.nxspe", []
+    for _ in range(200):
+        damaged = bytearray(content)
+        for place in generator.integers(0, len(content), generator.integers(1, 20)):
+            damaged[place] = generator.integers(0, 256)
+        path.write_bytes(damaged[: generator.integers(1, len(content)) if generator.random() < 0.2 else None])
+        try:
+            read_rotation([path], MOUNTED, WIDE, [-2, 10], psi=[0.0])
+        except InputError as error:
+            refused.append(str(error))
+    assert 40 < len(refused) < 200
+    assert [words for words in refused if "b.nxspe" not in words and "1 files" not in words] == []
