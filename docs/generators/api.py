@@ -6,6 +6,8 @@ from importlib import import_module
 import sqwirrel
 
 MODULES = (
+    ("What was measured", "sqwirrel.spectra.pixels"),
+    ("", "sqwirrel.spectra.readers.rotation"),
     ("What might be true", "sqwirrel.model.library"),
     ("", "sqwirrel.model.spin"),
     ("", "sqwirrel.model.crystal"),

@@ -15,6 +15,8 @@ from sqwirrel.errors import InputError
 
 LARGEST = 6 * 2**23
 """Bytes of one array as float64: 6 million bins, four times what the largest cut that is fitted has."""
+MOST_PIXELS = 5 * 10**7
+"""Numbers of an array that is read some rows at a time: 50 000 detectors at 1000 energies; a few seconds."""
 LONGEST = 2**24
 """Bytes of one text file, unpacked; as words or numbers it takes up to twenty times its own size."""
 LONGEST_JSON = 2**22
@@ -53,6 +55,15 @@ def check_count(numbers: int, what: str, path: Path) -> None:
         raise InputError(
             f"{path.name} says that '{what}' has {numbers} numbers; at most {LARGEST // 8} are read. Make a smaller "
             "cut, or fetch the file again if it should not be so large"
+        )
+
+
+def check_pixels(numbers: int, what: str, path: Path) -> None:
+    """Refuses an array of so many numbers that is read some rows at a time."""
+    if not 0 <= numbers <= MOST_PIXELS:
+        raise InputError(
+            f"{path.name} says that '{what}' has {numbers} numbers; at most {MOST_PIXELS} are read. Merge detectors or "
+            "energies, or fetch the file again if it should not be so large"
         )
 
 

@@ -72,7 +72,7 @@ INFER = {
     ),
     "unknown key": (
         'model = "mnf2"\n[measurement]\nfil = "ok.h5"\n',
-        "c.toml: [measurement] has the unknown key 'fil'; known are file, shells, path, energy, temperature, field, incident_energy, rebin, trim, exclude, despike, twins; did you mean 'file'?",
+        "c.toml: [measurement] has the unknown key 'fil'; known are file, shells, path, crystal, energy, temperature, field, incident_energy, rebin, trim, exclude, despike, twins; did you mean 'file'?",
     ),
     "unknown key deep down": (
         HEAD + '[instrument.resolution]\nkind = "polynomial"\nordr = 1\n',
@@ -148,7 +148,7 @@ INFER = {
     "a share of one": (HEAD + '[share]\nnuisances = ["fwhm"]\n', "c.toml: [share] is for several measurements"),
     "unknown key of one of several": (
         'model = "mnf2"\n[measurements.a]\nfil = "ok.h5"\n',
-        "c.toml: [measurements.a] has the unknown key 'fil'; known are file, shells, path, energy, temperature,",
+        "c.toml: [measurements.a] has the unknown key 'fil'; known are file, shells, path, crystal, energy, temperature,",
     ),
     "unknown kind of measurement": (
         'model = "mnf2"\n[measurements.a]\nkind = "peak"\n',

@@ -460,6 +460,19 @@ def test_constant_widths_of_a_crystal(tmp_path):
         study(config(tmp_path, RAW + kind.format(0)))
 
 
+def test_widths_in_q_that_are_a_parameter(tmp_path):
+    counts(tmp_path, QPath(PLACE, [[1, 0, 0], [2, 0, 0]], [[0, 0, 0]] * 3))
+    kind = '[instrument]\nresolution = {{ kind = "widths", q_fwhm = [{}, 0, 0], fwhm = 0.5, q_scale = true }}\n'
+    work = study(config(tmp_path, RAW + kind.format(0.1)))
+    assert work.config.prior["q_fwhm_scale"] == {"uniform": [0.5, 2.0]}
+    assert work.experiment.names.index("q_fwhm_scale") + 1 == work.experiment.names.index("fwhm_scale")
+    assert load_again(tmp_path, work).config == work.config
+    fixed = study(config(tmp_path, RAW + kind.format(0.1) + "[prior]\nq_fwhm_scale = 1.3\n"))
+    assert fixed.prior.fixed["q_fwhm_scale"] == 1.3
+    with pytest.raises(InputError, match="q_scale is a factor on the widths along h, k and l, and all of q_fwhm are 0"):
+        config(tmp_path, RAW + kind.format(0))
+
+
 def load_again(folder, work):
     (folder / "again.toml").write_text(dumps(work.config, folder))
     return study(load(folder / "again.toml"))

@@ -52,7 +52,10 @@ def list_() -> None:
 @app.command(epilog="Example: sqwirrel show demo/measured/spectrum.h5 --out map.png")
 def show(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A spectrum, or a table of peaks, in any format that is known.")
+        Path,
+        typer.Argument(
+            metavar="FILE", help="A spectrum or a table of peaks in any format that is known, or CONFIG.toml: its data."
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="PNG", help="Picture to draw; by default FILE.png here.")
@@ -60,8 +63,8 @@ def show(
 ) -> None:
     """What a file of a spectrum or of peaks holds, in numbers and as a picture."""
     with screen.complaints():
-        found, picture = look_into(file), out or Path(f"{file.stem}.png")
-        screen.print_found(file, found)
+        (found, more), picture = look_into(file), out or Path(f"{file.stem}.png")
+        screen.print_found(file, found, more)
         figures.save(figures.picture(found, file.name), picture)
         screen.say(f"picture: {picture}")
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -143,9 +143,9 @@ def print_json(posterior: Posterior) -> None:
     typer.echo(json.dumps(answer(posterior), indent=2, allow_nan=False))
 
 
-def print_found(file: Path, found: Spectrum | Peaks) -> None:
-    """What was understood of a spectrum or of a table of peaks."""
-    said = described_peaks(found) if isinstance(found, Peaks) else described(found)
+def print_found(file: Path, found: Spectrum | Peaks, more: Mapping[str, object] | None = None) -> None:
+    """What was understood of a spectrum or of a table of peaks, and what more is known of it."""
+    said = {**(described_peaks(found) if isinstance(found, Peaks) else described(found)), **(more or {})}
     _print_table(("", str(file)), [(name.replace("_", " "), _in_words(name, value)) for name, value in said.items()])
 
 

@@ -1,10 +1,12 @@
-"""Sections that say where: energy bins, shells and paths of a measurement, and candidates for the next one."""
+"""Sections that say where: energy bins, shells, paths and grids of a measurement, and candidates for the next one."""
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import AfterValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor
 
 from sqwirrel.config.quantity import Energy, Wavenumber
@@ -12,7 +14,7 @@ from sqwirrel.config.table import Section
 from sqwirrel.errors import InputError
 from sqwirrel.infer.advise import Speeds
 from sqwirrel.lattice import Lattice
-from sqwirrel.spectra import QPath, QShells
+from sqwirrel.spectra import Goniometer, QGrid, QPath, QShells
 
 Vector = tuple[float, float, float]
 
@@ -64,6 +66,72 @@ class Path(Section):
 
 def _leg(start: Tensor, stop: Tensor, steps: int) -> Tensor:
     return start + (stop - start) * torch.arange(steps, dtype=torch.float64)[:, None] / steps
+
+
+MOST_EDGES = 10**6
+"""Of one axis; a grid has at most six million bins."""
+
+
+def _stepped(numbers: tuple[float, ...]) -> tuple[float, ...]:
+    """Edges from [lo, hi], [from, step, to] or the edges themselves."""
+    if len(numbers) != 3:
+        return numbers
+    start, step, stop = numbers
+    count = (stop - start) / step if step else 0.0
+    if not 0.5 < count < MOST_EDGES or abs(count - round(count)) > 1e-6 * count:
+        raise InputError(
+            f"expected [lo, hi], [from, step, to] with a whole number of steps between the outer edges, or at least "
+            f"four edges, got {list(numbers)}"
+        )
+    return tuple(torch.linspace(start, stop, round(count) + 1, dtype=torch.float64).tolist())
+
+
+def _binned(numbers: Sequence[float]) -> Sequence[float]:
+    """The numbers, if they are edges."""
+    edges = _stepped(tuple(numbers))
+    if len(edges) < 2 or not all(a < b for a, b in pairwise(edges)):
+        raise InputError(f"expected [lo, hi], [from, step, to], or ascending edges, got {list(numbers)}")
+    return numbers
+
+
+Range = Annotated[float, Field(allow_inf_nan=False)]
+Bins = Annotated[tuple[Range, ...], AfterValidator(_binned)]
+
+
+class CrystalBins(Section):
+    """Files of detector pixels (NXSPE) of a crystal, one for each angle psi, put on a grid in (h, k, l) and energy.
+
+    `u` (rlu of `lattice`: angstrom, degrees) lies along k_i at psi = 0 and `v` in the horizontal plane; a positive psi
+    turns the crystal anticlockwise seen from above. `dpsi`, `gl`, `gs` and `omega` (degrees) are corrections as in
+    Horace; `psi`, one for each file, stands in place of those in the files. Bins along each of the three `axes`, from
+    `origin` on, and of `energy` (meV) are [lo, hi], integrated over, or [from, step, to] or all edges.
+    """
+
+    lattice: tuple[float, float, float, float, float, float]
+    u: Vector
+    v: Vector
+    psi: tuple[Range, ...] | None = None
+    dpsi: Range = 0.0
+    gl: Range = 0.0
+    gs: Range = 0.0
+    omega: Range = 0.0
+    axes: tuple[Vector, Vector, Vector] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    origin: Vector = (0.0, 0.0, 0.0)
+    bins: tuple[Bins, Bins, Bins]
+    energy: Annotated[tuple[Energy, ...], AfterValidator(_binned)]
+
+    def goniometer(self) -> Goniometer:
+        """How the crystal is mounted."""
+        angles = {name: getattr(self, name) for name in ("dpsi", "gl", "gs", "omega")}
+        return Goniometer(Lattice(*self.lattice), self.u, self.v, **angles)
+
+    def grid(self) -> QGrid:
+        """The bins in (h, k, l)."""
+        return QGrid(Lattice(*self.lattice), self.axes, [_stepped(each) for each in self.bins], self.origin)
+
+    def edges(self) -> Float[Tensor, " edge"]:
+        """Edges of the bins in energy, meV."""
+        return torch.tensor(_stepped(self.energy), dtype=torch.float64)
 
 
 class Plane(Section):

@@ -136,6 +136,7 @@ def _from_data(experiment: Part, spectrum: Spectrum) -> dict[str, Entry]:
         "fwhm": width,
         "fwhm_0": width,
         "fwhm_scale": {"uniform": [0.5, 2.0]},
+        "q_fwhm_scale": {"uniform": [0.5, 2.0]},
         "tail": {"uniform": [0.0, 0.6]},
         "tail_length": {"uniform": [_rounded(bin_width), _rounded(span / 2)], "unit": "meV"},
         "multiple": {"uniform": [0.0, 1.0]},

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
 from sqwirrel.config.instrument import InstrumentSection
-from sqwirrel.config.places import Advise, EnergyBins, Path, Shells, Vector
+from sqwirrel.config.places import Advise, CrystalBins, EnergyBins, Path, Shells, Vector
 from sqwirrel.config.quantity import Energy, Temperature
 from sqwirrel.config.quantity import Field as Tesla
 from sqwirrel.config.table import Section, fitting
@@ -35,7 +35,8 @@ def _pair_or_bins(value: object) -> object:
 class Measurement(Section):
     """What was measured: a file and the part of it to use, or (to simulate) shells or a path, and energy bins.
 
-    Several files, or a pattern like "scans/*.dat", are scans of one sample and set-up, which are joined. `twins` are
+    Several files, or a pattern like "scans/*.dat", are scans of one sample and set-up, which are joined, or, with
+    `crystal`, the angles of a rotation scan, whose pixels are put on one grid. `twins` are
     rotations (Cartesian, x along a, y in the plane of a and b) that take the crystal to its twins or domains, each with
     a parameter `twin_2`, `twin_3`, ...: its weight relative to the crystal as it is. `despike` leaves out single bins
     far above all round them.
@@ -44,6 +45,7 @@ class Measurement(Section):
     file: str | list[str] | None = None
     shells: Shells | None = None
     path: Path | None = None
+    crystal: CrystalBins | None = None
     energy: Annotated[tuple[Energy, Energy] | EnergyBins | None, BeforeValidator(_pair_or_bins)] = None
     temperature: Temperature | None = None
     field: tuple[Tesla, Tesla, Tesla] | None = None

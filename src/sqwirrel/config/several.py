@@ -20,8 +20,19 @@ from sqwirrel.lattice import Lattice
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe import EllipsoidResolution, Experiment, Joint, PeakExperiment, TemplateBackground
 from sqwirrel.observe.joint import Part
+from sqwirrel.spectra import (
+    Binned,
+    Peaks,
+    QShells,
+    Spectrum,
+    join,
+    read,
+    read_peaks,
+    read_rotation,
+    write,
+    write_peaks,
+)
 from sqwirrel.spectra import Measurement as Where
-from sqwirrel.spectra import Peaks, QShells, Spectrum, join, read, read_peaks, write, write_peaks
 from sqwirrel.spectra.readers.beside import known
 from sqwirrel.units import E_PER_K2
 
@@ -143,15 +154,35 @@ def spectrum_of(section: Measurement) -> Spectrum:
         raise InputError("[measurement] lacks the key 'file'; to simulate without one use the verb simulate")
     if section.shells or section.path:
         raise InputError("[measurement] has a file, so its bins are known; leave out shells and path")
-    files = section.files
-    spectrum = read(files[0], section.incident_energy) if len(files) == 1 else join(_scans(section))
+    return prepared(section, _whole(section))
+
+
+def _whole(section: Measurement) -> Spectrum:
+    """All that the files hold."""
+    if section.crystal is not None:
+        return binned_of(section).spectrum
+    return read(section.files[0], section.incident_energy) if len(section.files) == 1 else join(_scans(section))
+
+
+def binned_of(section: Measurement) -> Binned:
+    """The pixels in the files of a rotation scan, on the grid of a section."""
+    crystal = section.crystal
+    if crystal is None or not section.named:
+        raise InputError("[measurement] needs a file and a table crystal; together they make a grid of a rotation scan")
+    if section.incident_energy is not None:
+        raise InputError("[measurement] incident_energy is that of the files of a rotation scan; leave it out")
+    return read_rotation(section.files, crystal.goniometer(), crystal.grid(), crystal.edges(), psi=crystal.psi)
+
+
+def prepared(section: Measurement, spectrum: Spectrum) -> Spectrum:
+    """A spectrum under the conditions that a section states, and the part of it to use."""
     told = {"temperature": section.temperature, "incident_energy": section.incident_energy, "field": section.field}
     stated: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
     spectrum = Spectrum(spectrum.data, replace(spectrum.measurement, **stated))
     check_kinematics(spectrum.measurement.incident_energy, section.energy)
-    prepared = section.prepare(spectrum)
-    check_reach(prepared)
-    return prepared
+    part = section.prepare(spectrum)
+    check_reach(part)
+    return part
 
 
 def _scans(section: Measurement) -> list[Spectrum]:

@@ -15,15 +15,16 @@ from torch import Tensor, nn
 from sqwirrel.errors import InputError
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.counting import Observed
+from sqwirrel.observe.covariance.resolution import Q_SCALE
 from sqwirrel.observe.instrument import SCALE, Instrument
 from sqwirrel.observe.resolution import sharpest, widest
 from sqwirrel.observe.smearing import Smearing, ellipsoids_of, exposure
 from sqwirrel.observe.views.build import REPEATS, Control, Scene
 from sqwirrel.observe.views.lines import fine_grid
+from sqwirrel.observe.views.stretched import Stretched
 from sqwirrel.observe.views.view import View, Viewer, is_sharp, orientations, slopes
 from sqwirrel.seeds import stream
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
-from sqwirrel.simulate.looks.standing import Standing
 from sqwirrel.simulate.stability import stability, why_unstable
 from sqwirrel.spectra import Measurement, QShells, Spectrum
 from sqwirrel.spectra.points import Numbers, as_tensor
@@ -92,14 +93,16 @@ class Experiment(nn.Module):
         self.samples, self.cell, self.seed = samples, cell, seed
         self.twins = None if twins is None else as_tensor(twins)
         powder = isinstance(measurement.points, QShells)
-        self.modelled = (*model.names, *(f"twin_{k}" for k in range(2, len(orientations(self.twins)) + 1)))
+        twins_named = (f"twin_{k}" for k in range(2, len(orientations(self.twins)) + 1))
+        self.modelled = (*model.names, *twins_named, *((Q_SCALE,) if instrument.stretched else ()))
         self.names = (*self.modelled, *instrument.names(powder=powder))
         ellipsoids = ellipsoids_of(instrument, measurement)
         broad = widest(instrument.resolution, measurement.range)
         self.register_buffer("line", fine_grid(measurement.energy, ellipsoids and ellipsoids.range, *broad))
         width = sharpest(instrument.resolution, self.line)
         samples = 1 if is_sharp(measurement) and ellipsoids is None else samples  # all points of a bin are the same one
-        self.scene = Scene(model, measurement, self.twins, ellipsoids, samples, cell, width, shared)
+        stretch = None if instrument.stretched else 1.0
+        self.scene = Scene(model, measurement, self.twins, ellipsoids, samples, cell, width, shared, stretch)
         view = self.scene.view(self.line, seed)
         self.view: Viewer = view
         self.smear = Smearing(measurement, instrument, view.sampling, self.line, ellipsoids)
@@ -120,13 +123,12 @@ class Experiment(nn.Module):
     @property
     def amplitudes(self) -> Amplitudes | None:
         """What experiments on the same crystal can share: the modes that a beam looks at. None where there is none."""
-        solver = self.view.solvers[0] if isinstance(self.view, View) else None
-        return solver.amplitudes if isinstance(solver, Standing) else None
+        return self.view.amplitudes if isinstance(self.view, View | Stretched) else None
 
     @property
     def is_emulated(self) -> bool:
         """Whether something else than the model lays the modes out."""
-        return not isinstance(self.view, View)
+        return not isinstance(self.view, View | Stretched)
 
     def pack(self, **values: float) -> Float[Tensor, "1 parameter"]:
         """Parameters in the order of `names`; those of the model not given take their published default."""
@@ -178,13 +180,9 @@ class Experiment(nn.Module):
         n, better = len(self.modelled), copy.copy(self)
         better.control, at, sloped = None, theta[:, :n], spread is not None
         sets = self.scene.dense(at, self.line, self.seed, sloped=sloped, more=more)
-        here, rise, _ = better._slopes(at)
-        better.control = Control(
-            at[0],
-            torch.full((n,), torch.inf, dtype=theta.dtype) if spread is None else TRUST * spread[:n],
-            sets.value.mean(0) - here[0],
-            sets.slope.mean(0) - rise[:, 0] if sloped and self.view.exact else torch.zeros_like(rise[:, 0]),
-        )
+        reach = torch.full((n,), torch.inf, dtype=theta.dtype) if spread is None else TRUST * spread[:n]
+        laid = better._slopes(at)
+        better.control = self.scene.control(sets, at, laid, reach, sloped=sloped, exact=self.view.exact)
         with torch.no_grad():
             change, rise = ((part - part.mean(0)) / (REPEATS - 1) ** 0.5 for part in (sets.value, sets.slope))
             scatter, rise = self._along(change, rise.movedim(1, 0), theta[:, n:], torch.zeros_like(self.templates))

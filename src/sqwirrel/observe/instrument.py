@@ -40,6 +40,11 @@ class Instrument:
         return (*self.resolution.names, *width, *multiple, SCALE, *self.background.names)
 
     @property
+    def stretched(self) -> bool:
+        """Whether widths in q of a crystal are a parameter, which acts on the points and not after them."""
+        return isinstance(self.resolution, EllipsoidResolution) and self.resolution.q_scale
+
+    @property
     def units(self) -> dict[str, str]:
         """Unit of each nuisance parameter; empty for numbers and for intensities in the spectrum's own unit."""
         return {SCALE: "", MULTIPLE: "", **self.q_width.units, **self.resolution.units, **self.background.units}

@@ -3,10 +3,11 @@
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from sqwirrel.config.quantity import Energy
 from sqwirrel.config.table import Section
+from sqwirrel.errors import InputError
 from sqwirrel.observe import (
     CovarianceTable,
     EllipsoidResolution,
@@ -74,14 +75,17 @@ class ChopperWidth(Section):
 
 
 class CovarianceWidth(Section):
-    """The resolution in (h, k, E) or (h, k, l, E) of a table of covariances, times fwhm_scale in energy."""
+    """The resolution in (h, k, E) or (h, k, l, E) of a table of covariances, times fwhm_scale in energy. With `q_scale`
+    widths in q are those of the table times the parameter q_fwhm_scale.
+    """
 
     kind: Literal["covariance"]
     file: str
+    q_scale: bool = False
 
     def build(self) -> EllipsoidResolution:
         """The resolution."""
-        return EllipsoidResolution(read_covariance(self.file))
+        return EllipsoidResolution(read_covariance(self.file), q_scale=self.q_scale)
 
 
 class SpectrometerWidth(Section):
@@ -89,20 +93,22 @@ class SpectrometerWidth(Section):
     parameter fwhm_scale in energy.
 
     `sample_mosaic` (horizontal, vertical; minutes of arc) takes the place of that in the file. Points where one of the
-    Bragg peaks `bragg` (h, k, l) may be seen, in its tail or by accident, are left out.
+    Bragg peaks `bragg` (h, k, l) may be seen, in its tail or by accident, are left out. With `q_scale` widths in q are
+    those of the spectrometer times the parameter q_fwhm_scale.
     """
 
     kind: Literal["spectrometer"]
     file: str
     sample_mosaic: tuple[float, float] | None = None
     bragg: tuple[tuple[float, float, float], ...] = ()
+    q_scale: bool = False
 
     def build(self) -> EllipsoidResolution:
         """The resolution."""
         source = read_spectrometer(self.file)
         if self.sample_mosaic is not None:
             source = source.with_mosaic(self.sample_mosaic)
-        return EllipsoidResolution(source, self.bragg)
+        return EllipsoidResolution(source, self.bragg, self.q_scale)
 
 
 Core = GaussianResolution | PolynomialResolution | TableResolution
@@ -119,18 +125,26 @@ SHARP = 1e-6
 
 class ConstantWidths(Section):
     """The same resolution everywhere, of a crystal: full widths at half maximum along h, k and l, `q_fwhm` (rlu; 0 is
-    sharp), and in energy, `fwhm` (meV) times the parameter fwhm_scale.
+    sharp), and in energy, `fwhm` (meV) times the parameter fwhm_scale. With `q_scale` the former are times the
+    parameter q_fwhm_scale.
     """
 
     kind: Literal["widths"]
     q_fwhm: tuple[PositiveOrZero, PositiveOrZero, PositiveOrZero]
     fwhm: Annotated[Energy, Field(gt=0)]
+    q_scale: bool = False
+
+    @model_validator(mode="after")
+    def _stretches_something(self) -> "ConstantWidths":
+        if self.q_scale and not any(self.q_fwhm):
+            raise InputError("q_scale is a factor on the widths along h, k and l, and all of q_fwhm are 0")
+        return self
 
     def build(self) -> EllipsoidResolution:
         """The resolution."""
         seen = self.q_fwhm if self.q_fwhm[2] else self.q_fwhm[:2]
         sd = SIGMA * np.array([*np.maximum(seen, SHARP), self.fwhm])
-        return EllipsoidResolution(CovarianceTable(np.zeros((1, len(sd))), np.diag(sd**2)[None]))
+        return EllipsoidResolution(CovarianceTable(np.zeros((1, len(sd))), np.diag(sd**2)[None]), q_scale=self.q_scale)
 
 
 Width = (

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqwirrel.config.build import Study, measured, model, noiseless, parameters, planned, study
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import Config
-from sqwirrel.config.several import by_label, experiment, keep, kept, out_of_reach
+from sqwirrel.config.several import binned_of, by_label, experiment, keep, kept, out_of_reach, prepared, spectrum_of
 from sqwirrel.config.toml import dumps, load
 from sqwirrel.config.verbs.learning import proposal_of
 from sqwirrel.errors import InputError
@@ -28,6 +28,7 @@ from sqwirrel.whole import put_text
 Truth = Mapping[str, float]
 POINTS = 1000
 """Seed of the quadrature points of a simulation: none of them serves an inference of it, too."""
+PIXELS = ("pixels_in_a_bin_at_least", "pixels_in_a_bin_median", "pixels_in_a_bin_at_most")
 SPECTRUM, POSTERIOR, TRUTH, CONFIG, RECORD = "spectrum.h5", "posterior.h5", "truth.json", "config.toml", "record.json"
 
 
@@ -91,9 +92,15 @@ def report_into(folder: Path) -> Path:
     return page.write(folder, *results_of(work, posterior))
 
 
-def look_into(file: Path) -> Spectrum | Peaks:
-    """The spectrum or the peaks in a file."""
-    return read_peaks(file) if is_peaks(file) else read(file)
+def look_into(file: Path) -> tuple[Spectrum | Peaks, Mapping[str, object]]:
+    """The spectrum or the peaks in a file, or the spectrum of a config as it is fitted, and what more is known."""
+    if file.suffix != ".toml":
+        return read_peaks(file) if is_peaks(file) else read(file), {}
+    section = load(file).one
+    if section.crystal is None:
+        return spectrum_of(section), {}
+    binned = binned_of(section)
+    return prepared(section, binned.spectrum), dict(zip(PIXELS, binned.spread, strict=True))
 
 
 def find_order(name: str, changes: Iterable[str] = ()) -> Orders:

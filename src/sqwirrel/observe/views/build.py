@@ -1,6 +1,6 @@
 """Which view a measurement needs, and averages over many more points."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -12,6 +12,7 @@ from sqwirrel.observe.views.beam import passing, standing
 from sqwirrel.observe.views.blur import Ellipsoids
 from sqwirrel.observe.views.lines import Blur, deposit
 from sqwirrel.observe.views.sampling import Sampling, drawn, sampling
+from sqwirrel.observe.views.stretched import Stretched
 from sqwirrel.observe.views.view import MARGIN, View, kept, orientations, shell_sampling, slopes, waves
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.spectra import Measurement, QGrid, QShells
@@ -22,6 +23,8 @@ TRUER = 4
 """That multiple for simulations: an inference, which begins with 1, goes on where its own average is too rough."""
 SET_BYTES, POINT_BYTES, PAIR_BYTES = 4_000_000_000, 200, 48
 """What a set of points may hold, about: for each point, and for each pair of its bosons."""
+SMALL_STEP, LARGE_STEP = 1e-3, 0.2
+"""Share of widths in q over which differences are made, where points lie where they are, and where on a mesh."""
 SPARSER = 2
 """Derivatives come from this many times fewer, concentrated points, as often."""
 
@@ -62,7 +65,8 @@ class Scene:
     """A model under the conditions of a measurement, twins (Cartesian rotations), a resolution in (q, E) if known.
 
     `samples` quadrature points a cell of at least `cell` (1/angstrom) or a bin of a crystal; `fwhm` (meV) is the least
-    width in energy that will be put on, `shared` are amplitudes that other measurements of the same crystal use.
+    width in energy that will be put on, `shared` are amplitudes that other measurements of the same crystal use. Widths
+    in q are those of the ellipsoids times `stretch`, or, if that is None, times the last parameter.
     """
 
     model: SpinModel
@@ -73,11 +77,35 @@ class Scene:
     cell: float
     fwhm: float
     shared: Amplitudes | None = None
+    stretch: float | None = 1.0
 
-    def view(self, line: Float[Tensor, " line"], seed: int) -> View:
+    def view(self, line: Float[Tensor, " line"], seed: int) -> View | Stretched:
         """Modes on cells and lines, from the points of `seed`."""
-        where, blur = self._points(seed)
-        return self._view(where, blur, line)
+        if self.stretch is not None:
+            return self._view(*self._points(seed), line)
+        base = self._stretched(1.0, line, seed)
+        kept = replace(self, shared=base.amplitudes or self.shared)
+        return Stretched(base, lambda by: kept._stretched(by, line, seed), self._step)
+
+    @property
+    def _step(self) -> float:
+        """Relative step of differences along widths in q: points in a beam are rounded to a mesh."""
+        return SMALL_STEP if self._stands_free else LARGE_STEP
+
+    def _dense_along(self, theta: Tensor, line: Tensor, seed: int, *, sloped: bool, more: int) -> Dense:
+        """The same, where widths in q are the last parameter: differences of sets of the same random numbers."""
+        by, theta = float(theta[0, -1]), theta[:, :-1]
+        found = replace(self, stretch=by).dense(theta, line, seed, sloped=sloped, more=more)
+        along = torch.zeros_like(found.value)
+        if sloped:
+            ends = (replace(self, stretch=by * (1 + way)) for way in (self._step, -self._step))
+            above, below = (each.dense(theta, line, seed, sloped=False, more=more).value for each in ends)
+            along = (above - below) / (2 * self._step * by)
+        return found._replace(slope=torch.cat((found.slope, along[:, None]), dim=1))
+
+    def _stretched(self, by: float, line: Tensor, seed: int) -> View:
+        fixed = replace(self, stretch=by)
+        return fixed._view(*fixed._points(seed), line)
 
     def dense(
         self, theta: Float[Tensor, "1 parameter"], line: Tensor, seed: int, *, sloped: bool, more: int = 1
@@ -85,6 +113,8 @@ class Scene:
         """Averages at `theta` over sets of `more` x `DENSER` x `samples` points a cell, as long as these do not hold
         more than `SET_BYTES`; derivatives of few of them.
         """
+        if self.stretch is None:
+            return self._dense_along(theta, line, seed, sloped=sloped, more=more)
         if more > 1:
             each = POINT_BYTES + PAIR_BYTES * (2 * len(self.model.positions)) ** 2
             more = max(1, min(more, SET_BYTES // (each * len(self._points(seed, DENSER)[0].q))))
@@ -98,13 +128,36 @@ class Scene:
             if denser == 1:
                 how = shell_sampling(self.model, self.measurement, self.samples, self.cell, seed)
             return how, None
-        return drawn(self.measurement, self.model.lattice, samples, seed, self.ellipsoids)
+        stretch = 1.0 if self.stretch is None else self.stretch
+        return drawn(self.measurement, self.model.lattice, samples, seed, self.ellipsoids, stretch)
 
     @property
     def _stands_free(self) -> bool:
         """Whether q does not depend on energy."""
         points = self.measurement.points
         return not (isinstance(points, QGrid) and points.beam is not None)
+
+    def control(
+        self,
+        sets: Dense,
+        at: Float[Tensor, "1 parameter"],
+        laid: tuple[Tensor, Tensor, Tensor],
+        reach: Float[Tensor, " parameter"],
+        *,
+        sloped: bool,
+        exact: bool,
+    ) -> Control:
+        """What the sets add to what a view has `laid` out at `at`: value, derivatives if `sloped`, stability.
+
+        Sets of points that are looked at have no derivatives but that along widths in q.
+        """
+        here, rise, _ = laid
+        steeper = sets.slope.mean(0) - rise[:, 0]
+        known = torch.zeros(len(steeper), dtype=torch.bool)
+        if sloped:
+            known[:] = exact
+            known[-1] |= self.stretch is None
+        return Control(at[0], reach, sets.value.mean(0) - here[0], torch.where(known[:, None, None], steeper, 0.0))
 
     def _view(self, where: Sampling, blur: Blur | None, line: Tensor, *, keep: bool = True) -> View:
         turns = orientations(self.twins)

@@ -64,10 +64,17 @@ def sampling(
 
 
 def drawn(
-    measurement: Measurement, lattice: Lattice, samples: int, seed: int, ellipsoids: Ellipsoids | None = None
+    measurement: Measurement,
+    lattice: Lattice,
+    samples: int,
+    seed: int,
+    ellipsoids: Ellipsoids | None = None,
+    stretch: float = 1.0,
 ) -> tuple[Sampling, Blur | None]:
     """Points spread over the box of each bin (rlu of `lattice`), and over the resolution in q if there is one.
 
+    The latter is stretched by a factor along all q: how likely points are, and how energies go with them, is then that
+    of the points of the resolution itself (`Ellipsoids.draw`), as (q / stretch, E) has its law.
     The cells are the `places` of the measurement.
     """
     where, points = places(measurement), measurement.points
@@ -80,7 +87,7 @@ def drawn(
         shift = torch.rand(n, 1, 1, generator=stream(seed, "tilt"), dtype=torch.float64)
         even = (torch.arange(samples, dtype=torch.float64)[:, None] + shift) / samples
         away, blur = ellipsoids.draw(torch.special.ndtri(torch.cat((even, u[..., 3:]), -1).clamp(TAIL, 1 - TAIL)))
-        q = q + away
+        q = q + stretch * away
     turn = same_cell(points.lattice, lattice)
     return Sampling(q.flatten(0, 1) @ turn, *_equal(n, samples), None), blur
 

@@ -13,6 +13,8 @@ from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.views.lines import BEYOND, Blur, deposit, deposit_slopes
 from sqwirrel.observe.views.sampling import Sampling, concentrate, sampling, turned
 from sqwirrel.simulate import SpinWaves
+from sqwirrel.simulate.looks.amplitudes import Amplitudes
+from sqwirrel.simulate.looks.standing import Standing
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.spectra import Measurement, QShells
 
@@ -79,6 +81,12 @@ class View(nn.Module):
         self.blurred = blur is not None
         for name, tensor in (blur._asdict() if blur is not None else {}).items():
             self.register_buffer(name, tensor)
+
+    @property
+    def amplitudes(self) -> Amplitudes | None:
+        """The modes that a beam looks at, for other views of the same crystal; None where there are none."""
+        solver = self.solvers[0]
+        return solver.amplitudes if isinstance(solver, Standing) else None
 
     @property
     def bytes_per_row(self) -> int:

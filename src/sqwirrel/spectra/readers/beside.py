@@ -9,6 +9,7 @@
     ranges = { "[0,0,L]" = [-0.1, 0.1] }         # what was integrated over, rlu; for "energy" in meV
     beam = [0, 0, 1]                             # along k_i of a crystal that stood still, in place of that range
     empty_bins = "measured"                      # or "unmeasured": bins in which a file counts no event
+    psi = 30.0                                   # degrees, of one file of a crystal that was turned
 
 A reader asks for what it needs and does not find; what the file says itself is never replaced.
 """
@@ -44,6 +45,7 @@ class Known:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     beam: tuple[float, float, float] | None = None
     empty_bins: str | None = None
+    psi: float | None = None
 
     def asks(self, what: str, example: str) -> InputError:
         """The complaint that the file does not hold `what`, with the line that would tell it."""
@@ -54,6 +56,15 @@ class Known:
         if self.lattice is None:
             raise self.asks("the lattice", EXAMPLES["lattice"])
         return self.lattice
+
+    def needed_psi(self) -> float:
+        """The angle of the crystal; asks for it."""
+        if self.psi is None:
+            raise InputError(
+                f"{self.name} does not hold psi, the angle of the crystal (degrees); write psi = 30.0 into "
+                f"{self.name}.toml beside it, or psi = [...], one for each file, into [measurement.crystal] of a config"
+            )
+        return self.psi
 
     def needed_energy(self, kind: str) -> float:
         """The incident energy, of a file that is `kind`; asks for it."""
@@ -150,4 +161,5 @@ _READ: Mapping[str, Any] = {
     "ranges": _ranges,
     "beam": _vector,
     "empty_bins": _empty,
+    "psi": _number,
 }

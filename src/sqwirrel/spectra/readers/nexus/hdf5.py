@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
-from sqwirrel.limits import check_count
+from sqwirrel.limits import check_count, check_pixels
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
@@ -50,6 +50,15 @@ def _leads_out(name: str, path: Path) -> InputError:
 
 def dataset(group: h5py.Group, name: str, path: Path) -> h5py.Dataset | None:
     """What is held at `name`, if it is a dataset of a size that is read; refuses one that leads out of the file."""
+    held = _held(group, name, path)
+    if held is not None:
+        check_count(held.size or 0, name, path)
+        check_count((held.size or 0) * held.dtype.itemsize // 8, name, path)
+    return held
+
+
+def _held(group: h5py.Group, name: str, path: Path) -> h5py.Dataset | None:
+    """A dataset of any size that lies in the file, in chunks of a size that is read."""
     try:
         held = group.get(name)
         if not isinstance(held, h5py.Dataset):
@@ -59,19 +68,30 @@ def dataset(group: h5py.Group, name: str, path: Path) -> h5py.Dataset | None:
         raise InputError(f"'{name}' of {path.name} has a type that is not known ({error})") from None
     if held.external or held.is_virtual:
         raise _leads_out(name, path)
-    check_count(held.size or 0, name, path)
-    check_count(max((held.size or 0) * held.dtype.itemsize, chunk) // 8, name, path)
+    check_count(chunk // 8, name, path)
     return held
 
 
 def array(group: h5py.Group, name: str, path: Path) -> Float64[np.ndarray, "..."]:
     """The numbers at `name`; refuses a file that lacks them."""
-    held = dataset(group, name, path)
+    return np.asarray(_numeric(dataset(group, name, path), group, name, path)[()], dtype=np.float64)
+
+
+def rows(group: h5py.Group, name: str, path: Path) -> h5py.Dataset:
+    """The dataset of two axes at `name`, too large perhaps to be read at once, for some rows at a time."""
+    held = _numeric(_held(group, name, path), group, name, path)
+    check_pixels(held.size, name, path)
+    if held.ndim != 2:
+        raise _not_flat(held.shape, name, path)
+    return held
+
+
+def _numeric(held: h5py.Dataset | None, group: h5py.Group, name: str, path: Path) -> h5py.Dataset:
     if held is None:
         raise InputError(f"{path.name} has no '{name}' in '{group.name}', which its format requires")
     if held.dtype.kind not in "iufb" or held.size is None:
         raise InputError(f"'{name}' of {path.name} does not hold numbers")
-    return np.asarray(held[()], dtype=np.float64)
+    return held
 
 
 def column(group: h5py.Group, name: str, path: Path) -> Float64[np.ndarray, " number"]:
@@ -83,8 +103,12 @@ def map_of(group: h5py.Group, name: str, path: Path) -> Float64[np.ndarray, "row
     """The numbers at `name`, which must have two axes."""
     values = array(group, name, path)
     if values.ndim != 2:
-        raise InputError(f"'{name}' of {path.name} has the shape {values.shape}; expected two axes")
+        raise _not_flat(values.shape, name, path)
     return values
+
+
+def _not_flat(shape: tuple[int, ...], name: str, path: Path) -> InputError:
+    return InputError(f"'{name}' of {path.name} has the shape {shape}; expected two axes")
 
 
 def number(group: h5py.Group, name: str, path: Path) -> float:

@@ -1,0 +1,64 @@
+"""A rotation scan of a crystal: files of detector pixels, one for each angle psi, and the grid that they fill.
+
+Files are read one after the other, each of them some detectors at a time: memory holds the grid and a block.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sqwirrel.errors import InputError
+from sqwirrel.limits import check_file
+from sqwirrel.spectra.grid import QGrid
+from sqwirrel.spectra.pixels import Binned, Binning, Goniometer
+from sqwirrel.spectra.points import Numbers, as_tensor
+from sqwirrel.spectra.readers.beside import known
+from sqwirrel.spectra.readers.nexus import nxspe
+
+
+def read_rotation(
+    paths: Sequence[Path | str],
+    goniometer: Goniometer,
+    grid: QGrid,
+    energy: Numbers,
+    *,
+    psi: Sequence[float] | None = None,
+    temperature: float | None = None,
+) -> Binned:
+    """The spectrum of a crystal from NXSPE files of its detectors, on a `grid` and bins of `energy` (edges, meV).
+
+    The lattice of the `grid` is that of the `goniometer`. Each value is the mean of the pixels (detector and energy
+    bin) whose centre lies in the bin, its error sqrt(sum e^2) / N; bins without a pixel are unmeasured. `psi` (degrees)
+    stands in place of those in the files, one a file; a file without one is refused, unless its angle is told beside
+    it (`beside`). The incident energy of the spectrum is the mean of those of the files, which each is binned with.
+    """
+    files = [Path(path) for path in paths]
+    if not files:
+        raise InputError("there is no file to bin; give at least one")
+    if psi is not None and len(psi) != len(files):
+        raise InputError(f"there are {len(files)} files and {len(psi)} angles psi; give one angle for each file")
+    if not torch.allclose(grid.lattice.reciprocal, goniometer.lattice.reciprocal, rtol=1e-9):
+        raise InputError("the grid and the goniometer have different lattices; give both the same one")
+    _check_no_twins(files)
+    binning = Binning(grid, as_tensor(energy))
+    for number, path in enumerate(files):
+        check_file(path)
+        with nxspe.run(path) as run:
+            given = run.psi if psi is None else psi[number]
+            angle = known(path).needed_psi() if given is None else given
+            if not np.isfinite(angle):
+                raise InputError(f"{path.name}: psi is {angle} degrees; it must be finite")
+            with np.errstate(all="ignore"):  # damage makes any number of any other
+                binning.add(run, goniometer.to_rlu(angle))
+    return binning.result(temperature)
+
+
+def _check_no_twins(files: Sequence[Path]) -> None:
+    """Refuses a file that is there twice: its pixels would weigh double."""
+    seen: set[Path] = set()
+    for path in files:
+        if path.resolve() in seen:
+            raise InputError(f"{path.name} is given twice; leave out one of them")
+        seen.add(path.resolve())
