@@ -37,7 +37,7 @@ class Rival:
         folder.mkdir(parents=True, exist_ok=True)
         found = []
         for k, frame in enumerate(expected):
-            if not (file := folder / f"{k}.safetensors").exists():
+            if not (file := folder / f"{k}-in-{steps}.safetensors").exists():
                 both = {"expected": frame, "fitted": self.fit(frame, steps)}
                 put(file, lambda part, both=both: save_file(both, part))  # type: ignore[misc]
             kept = load_file(file)

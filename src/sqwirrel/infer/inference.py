@@ -119,6 +119,7 @@ def _posterior(simulator: Simulator, fine: Fine, weighted: Weighted, known: list
         basins=reported,
         checks=tuple(checks),
         log_evidence=weighted.log_evidence,
+        log_evidence_error=weighted.log_evidence_error,
         deviance_per_bin=per_bin,
         seconds=record.seconds["infer"],
         record=record.with_papers(*papers, *PAPERS),

@@ -63,7 +63,8 @@ class Posterior:
     the mean square residual of those that modes explain). `anchor` are parameters and spread that the averages were
     anchored with, `finer` how many times more points than usual they have, by measurement; `simulator` has these
     averages, None after loading. `widening` is how many times larger the residuals of the data make each error than
-    counting does (the sandwich of H. White, Econometrica 50, 1 (1982)).
+    counting does (the sandwich of H. White, Econometrica 50, 1 (1982)). `log_evidence_error` is that of the draws
+    that it is from, 0 in files of earlier versions.
     """
 
     names: tuple[str, ...]
@@ -82,6 +83,7 @@ class Posterior:
     widening: Float[Tensor, " parameter"]
     simulator: Simulator | None = None
     finer: Mapping[str, int] = field(default_factory=dict)
+    log_evidence_error: float = 0.0
 
     def sample(self, n: int, seed: int) -> Float[Tensor, "n parameter"]:
         """Equally weighted draws (with replacement)."""

@@ -20,7 +20,7 @@ from sqwirrel.whole import put
 
 FORMAT = "sqwirrel posterior"
 VERSION = 3
-SCALARS = ("log_evidence", "deviance_per_bin", "seconds")
+SCALARS = ("log_evidence", "log_evidence_error", "deviance_per_bin", "seconds")
 STRINGS = ("names", "units", "priors")
 TENSORS = ("draws", "log_weight", "limit", "anchor", "widening")
 
@@ -82,7 +82,7 @@ def _read(file: h5py.File, path: Path) -> Posterior:
         )
     fields: dict[str, Any] = {name: _words(file[name]) for name in STRINGS}
     fields |= {name: torch.from_numpy(file[name][()]) for name in TENSORS}
-    fields |= {name: float(file.attrs[name]) for name in SCALARS}
+    fields |= {name: float(file.attrs[name]) for name in SCALARS if name in file.attrs or name != SCALARS[1]}
     fields |= {"basins": _basins(file["basins"]), "checks": _checks(file["checks"])}
     finer = json.loads(file["finer"].asstr()[()]) if "finer" in file else {}
     return Posterior(**fields, finer=finer, record=Record.from_json(file["record"].asstr()[()]))

@@ -221,7 +221,8 @@ def _same_rivals(jury: Jury | None, names: list[str]) -> None:
 def _evidence(rival: Hypothesis, posterior: Posterior, data: Data) -> Evidence:
     share = _stable(rival, data, posterior.record.seeds.get("infer", 0))
     weight, n = posterior.log_weight.exp(), len(posterior.draws)
-    error = math.sqrt(max(0.0, float((weight**2).sum()) - 1 / n + (1 - share) / (share * STABLE)))
+    drawn = max(posterior.log_evidence_error**2, float((weight**2).sum()) - 1 / n)
+    error = math.sqrt(max(0.0, drawn + (1 - share) / (share * STABLE)))
     passed = {check.name for check in posterior.checks if check.passed}
     trusted = passed.issuperset(TRUST) and share * STABLE >= FEWEST
     target = fitted(rival, posterior, data)

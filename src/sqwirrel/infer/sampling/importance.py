@@ -77,12 +77,15 @@ class StudentMixture:
 
 @dataclass(frozen=True, eq=False)
 class Weighted:
-    """Draws (unconstrained coordinates) with normalised log weights, the log evidence, and how far to trust them."""
+    """Draws (unconstrained coordinates) with normalised log weights, the log evidence with its error, and how far to
+    trust them.
+    """
 
     z: Float[Tensor, "draw parameter"]
     log_weight: Float[Tensor, " draw"]
     log_evidence: float
     pareto_k: float
+    log_evidence_error: float = 0.0
     remembered: float | None = None
     """If the draws were moved: their correlation with where they began."""
 
@@ -230,8 +233,23 @@ def _weigh(z: Tensor, value: Tensor, mixtures: list[StudentMixture], sizes: list
     proposal = torch.logsumexp(torch.stack([m.log_prob(z) for m in mixtures]) + share.log()[:, None], dim=0)
     raw = value - proposal
     smoothed, k = pareto_smooth(raw)
-    total = torch.logsumexp(smoothed, dim=0)
-    return Weighted(z, smoothed - total, float(total) - math.log(len(raw)), k)
+    evidence, error = _evidence(z, value, mixtures, sizes)
+    return Weighted(z, smoothed - torch.logsumexp(smoothed, dim=0), evidence, k, error)
+
+
+def _evidence(z: Tensor, value: Tensor, mixtures: list[StudentMixture], sizes: list[int]) -> tuple[float, float]:
+    """Log evidence and its error, from the last round that was not cut short, under its own law.
+
+    The draws of a round have taught later ones where they lie, so that the weights of all, whose moments are right,
+    have too small a mean: by .3 to .9 with 22 parameters and five rounds of 300 draws (the last, by less than .1).
+    """
+    last = len(sizes) - 1 - (len(sizes) > 1 and sizes[-1] < min(FEWEST, sizes[0]))
+    begin = sum(sizes[:last])
+    mine = slice(begin, begin + sizes[last])
+    log_weight, _ = pareto_smooth(value[mine] - mixtures[last].log_prob(z[mine]))
+    total, m = torch.logsumexp(log_weight, dim=0), sizes[last]
+    share = float(torch.exp(2 * (log_weight - total)).sum())
+    return float(total) - math.log(m), math.sqrt(max(0.0, share - 1 / m))
 
 
 def pareto_smooth(log_weight: Float[Tensor, " draw"]) -> tuple[Float[Tensor, " draw"], float]:
