@@ -121,7 +121,7 @@ INFER = {
     ),
     "flat exclusion": (
         HEAD + "exclude = [1, 2]\n",
-        "c.toml: [measurement] exclude: expected a list, like [[1, 2]], got 1",
+        "c.toml: [measurement] exclude: expected a list in [ ], got 1",
     ),
     "missing section": ('model = "mnf2"\n', "c.toml: the config lacks the key 'measurement'"),
     "outside the data": (
@@ -156,7 +156,7 @@ INFER = {
     ),
     "a lattice of two numbers": (
         'model = "mnf2"\n[measurements.a]\nkind = "peaks"\nfile = "p.csv"\nlattice = [1, 2]\n',
-        "c.toml: [measurements.a] lattice: too few numbers, got [1, 2]",
+        "c.toml: [measurements.a] lattice: too few values, got [1, 2]",
     ),
     "a bad name": (
         'model = "mnf2"\n[measurements."6 K"]\nfile = "ok.h5"\n',

@@ -124,7 +124,7 @@ def _sentence(error: ValidationError) -> str:
         case "extra_forbidden":
             return f"{head} has the unknown key '{where[-1]}'; {_known(section, where[-1])}"
         case "missing" if isinstance(first["loc"][-1], int):
-            return f"{head} {where[-1]}: too few numbers, got {list(first['input'])}"
+            return f"{head} {where[-1]}: too few values, got {list(first['input'])}"
         case "missing":
             return f"{head} lacks the key '{where[-1]}'"
         case "value_error":
@@ -132,7 +132,7 @@ def _sentence(error: ValidationError) -> str:
         case "union_tag_not_found" | "union_tag_invalid":
             return f"[{'.'.join(where)}] needs kind = one of {_kinds(section, where)}"
         case "tuple_type" | "list_type":
-            return f"{head} {where[-1]}: expected a list, like [[1, 2]], got {first['input']!r}"
+            return f"{head} {where[-1]}: expected a list in [ ], got {first['input']!r}"
         case _:
             return f"{head} {where[-1]} = {first['input']!r}: {first['msg'][:1].lower()}{first['msg'][1:]}"
 

@@ -139,7 +139,8 @@ class Posterior:
     @property
     def abstains(self) -> str:
         """Why no answer is given: the data are unlike anything the model makes. Empty where there is an answer."""
-        return "; ".join(check.meaning for check in self.checks if not check.passed and check.name.startswith(UNLIKE))
+        unlike = (check for check in self.checks if not check.passed and check.name.startswith(UNLIKE))
+        return "; ".join(f"{check.meaning}: it is {check.value:.3g}" for check in unlike)
 
     @property
     def passed(self) -> bool:

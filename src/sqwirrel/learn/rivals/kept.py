@@ -65,13 +65,13 @@ def save_committee(folder: Path, committee: Committee, contest: Contest, record:
     put_text(folder / KNOWN, json.dumps({**told, "record": json.loads(record.to_json())}, indent=1) + "\n")
 
 
-def load_committee(folder: Path, rivals: Contenders) -> tuple[Committee, Contest]:
+def load_committee(folder: Path | str, rivals: Contenders) -> tuple[Committee, Contest]:
     """The committee that `save_committee`, or sqwirrel train, left in a folder, and the contest that it learnt from.
 
     `rivals` are pairs of each by name, made of simulations or of none (`Simulations.none`). InputError if the committee
     is for other rivals, priors, bins, errors or ways to count. It is to be used, not to be trained.
     """
-    found = {}
+    folder, found = Path(folder), {}
     for name, made in _made(folder, rivals).items():
         each, where = rivals[name], folder / "simulations" / name
         kept = simulations(each.simulations.simulator, each.prior, made.rows, made.seed, where, keep=False)
@@ -90,7 +90,7 @@ def _made(folder: Path, rivals: Contenders) -> dict[str, _Made]:
     if not isinstance(told, dict):
         raise InputError(
             f"{folder} holds no committee: {KNOWN} is missing or damaged; train one on a config with rivals by "
-            "sqwirrel train (the path is relative to the folder of the config)"
+            "sqwirrel train (a path in a config is relative to its folder)"
         )
     _check(folder, told, rivals)
     try:

@@ -20,15 +20,15 @@ def _measured(said: Content) -> str:
     sha = f" <br><small>SHA-256 <code>{said['sha256']}</code></small>" if said["sha256"] else ""
     file = f"{escape(said['file'])}{sha}"
     if "peaks" in said:
-        return definitions({"file": file, **_measured_peaks(said), "taken from the file": escape(_used(said["used"]))})
+        return definitions({"file": file, **_measured_peaks(said), "as told": escape(_used(said["used"]))})
     rows = {
         "file": file,
         "kind": f"{said['kind']}, {_size(said)}; {said['intensity']}",
         "where": _where(said),
-        "energy transfer": f"{plain(said['energy_range'][0])} to {plain(said['energy_range'][1])} meV",
+        "energy transfer": "{:.5g} to {:.5g} meV".format(*said["energy_range"]),
         "conditions": _conditions(said),
         "bins": _bins(said),
-        "taken from the file": escape(_used(said["used"])),
+        "as told": escape(_used(said["used"])),
     }
     return definitions(rows)
 
