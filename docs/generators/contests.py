@@ -120,11 +120,9 @@ def looked(result: Result) -> str:
         (name.replace("_", " "), "; ".join(each[:5]))
         for name, each in {"physics, held-out frames": result["physics"], **result["measured"]}.items()
     ]
-    said = (
-        f"{result['frames']} held-out frames of Goodenough and dimer; 60 tiles of E_i and energy. {_physical(result)}"
-    )
+    said = f"{result['frames']} held-out frames of Goodenough and dimer; 60 tiles of E_i and energy."
     on_frame = "Tiles that speak most for Goodenough on the measured frame, and their share of all that does:"
-    return f"{said}\n\n{table(heads, rows)}\n\n{on_frame}\n\n{table(('method', 'tiles'), tops)}"
+    return f"{said} {_physical(result)}\n\n{table(heads, rows)}\n\n{on_frame}\n\n{table(('method', 'tiles'), tops)}"
 
 
 def _physical(result: Result) -> str:
@@ -133,6 +131,6 @@ def _physical(result: Result) -> str:
         return "Made when the physical map was against the nearest simulation of the other model, not its best fit."
     ratios = result["log_ratio"]
     return (
-        f"Expected log likelihood ratio against the best fit of the other model, at 20 000 counts: {number(ratios[0])} at "
-        f"least, median {number(ratios[len(ratios) // 2])}."
+        "Expected log likelihood ratio against the best fit of the other model, at 20 000 counts: "
+        f"{number(ratios[0])} at least, median {number(ratios[len(ratios) // 2])}."
     )
