@@ -135,11 +135,9 @@ def _where(decision: Decision) -> str:
         if heard is not None:
             shown += image(heard_map(spectrum, heard, label), "What networks find in each bin")
         parts.append(_named(label, shown))
-    if not parts:
-        return ""
-    drawn = f'<div class="side">{"".join(parts)}</div>{note(ABOUT_RATIO)}'
+    drawn = f'<div class="side">{"".join(parts)}</div>{note(ABOUT_RATIO)}' if parts else ""
     if heard is None:
-        return section("where", "Where it is decided", drawn)
+        return section("where", "Where it is decided", drawn) if drawn else ""
     doubts = "Do not read the map of the networks: " + "; ".join(heard.doubts)
     trust = doubts if heard.doubts else "Nothing speaks against the map of the networks"
     words = f'<p class="{"doubt" if heard.doubts else "trust"}">{typeset(escape(trust))}.</p>'
