@@ -110,6 +110,13 @@ def test_a_map_that_chance_would_draw_is_not_to_be_read(good: Result) -> None:
     assert "(0.35, of which chance reaches 0.40)" in words
 
 
+def test_a_single_network_has_no_others_to_agree_with(good: Result) -> None:
+    alone = replace(heard_of(good), members=None, chance_members=())
+    words = words_of(html(decision_of(good, verdict_of(good, opinion=opinion_of(0.97)), alone)))
+    assert "this map 0.80 – random weights, 2 committees −0.30 to 0.40 – " in words
+    assert "Nothing speaks against the map of the networks." in words
+
+
 def test_without_networks_nothing_is_said_of_them(good: Result) -> None:
     text = html(decision_of(good, verdict_of(good, gap=1.0)))
     assert 'class="verdict failed"' in text
@@ -121,7 +128,7 @@ def test_the_same_as_data(good: Result) -> None:
     said = mapping(verdict_of(good, opinion=opinion_of(0.97)), heard_of(good))
     assert said["decided"] == "chain"
     assert said["networks"]["agreement"] == {"": 0.8}
-    assert said["networks"]["trust"]["random_with_map"] == [0.1, -0.5]
+    assert said["networks"]["trust"]["random_between_members"] == [0.1, -0.5]
     assert said["networks"]["log_odds_of_best_by_member"]["weak"] == pytest.approx([3.476, 2.944], abs=1e-3)
     assert "networks" not in mapping(verdict_of(good))
 

@@ -157,7 +157,8 @@ def _mapped(decision: Decision) -> dict[str, Spectrum]:
 
 def _trust(heard: Heard) -> str:
     """Rank correlations, beside those that chance makes."""
-    far, near = (f"{min(each):.2f} to {max(each):.2f}" for each in (heard.chance_evidence, heard.chance_members))
+    chance = (heard.chance_evidence, heard.chance_members)
+    far, near = (f"{min(each):.2f} to {max(each):.2f}" if each else "–" for each in chance)
     labels = heard.by_label.items() if len(heard.by_label) > 1 else ()
     rows = [
         ["this map", f"{heard.evidence:.2f}", "–" if heard.members is None else f"{heard.members:.2f}"],
@@ -167,7 +168,7 @@ def _trust(heard: Heard) -> str:
     heads = [
         "rank correlation",
         "with where the<br>evidence is decided",
-        "between networks;<br>of random ones with the map",
+        "between networks<br>of one committee",
     ]
     return table(heads, [("", row) for row in rows])
 
