@@ -154,7 +154,7 @@ def test_networks_are_the_second_answer(run, refused, rivals) -> None:
     assert (rivals / "chain-verdict" / "networks.png").is_file()
     trust = said["networks"]["trust"]
     assert trust["for"] == "fm_chain"
-    assert len(trust["random_with_evidence"]) == len(trust["random_with_map"]) == 8
+    assert len(trust["random_with_evidence"]) == len(trust["random_between_members"]) == 8
     page = (rivals / "chain-verdict" / "report.html").read_text(encoding="utf-8")
     assert '<section id="networks">' in page
     assert "the map of the networks" in page

@@ -119,7 +119,11 @@ class Result:
     @property
     def normal_residual(self) -> Float[Tensor, "point energy"]:
         """`residual` as a normal law would have it: what the search for misfit averages."""
-        return self._on_map(self._counting.as_normal(self.residual[self.valid]))
+        return self.as_normal(self.residual)
+
+    def as_normal(self, residual: Float[Tensor, "point energy"]) -> Float[Tensor, "point energy"]:
+        """Residuals in standard deviations of the likelihood as a normal law would have them; 0 where not measured."""
+        return self._on_map(self._counting.as_normal(residual[self.valid]))
 
     @cached_property
     def information(self) -> Float[Tensor, "parameter parameter"]:

@@ -8,7 +8,7 @@ import torch
 from sqwirrel.errors import InputError
 from sqwirrel.explain import expected_ratio
 from sqwirrel.explain import networks as explained
-from sqwirrel.explain.networks import Contrast, Unit, attribution
+from sqwirrel.explain.networks import Contrast, Heard, Unit, attribution, spoken
 from sqwirrel.explain.networks.places import Seen, averaged, blurred, usual
 from sqwirrel.lattice import Lattice
 from sqwirrel.learn.pairs import Pairs, simulations
@@ -148,8 +148,7 @@ def test_what_a_jury_finds_comes_with_how_far_to_trust_it(network, contest, expe
     assert torch.allclose(alone.maps[""].sum(), Contrast(network, 0, 1)(x)[0], atol=1e-4)
     assert alone.members is None
     assert alone.evidence == explained.rank_correlation(alone.maps[""], expected, tiles) == alone.by_label[""]
-    assert len(alone.chance_evidence) == len(alone.chance_members) == 8
-    assert len(alone.doubts) == (alone.evidence <= max(map(abs, alone.chance_evidence)))
+    assert (len(alone.chance_evidence), alone.chance_members) == (8, ())
     right = explained.heard(jury_of(contest, network, network), spectrum, rivals, alone.maps, {"": tiles})
     assert (right.evidence, right.members) == (pytest.approx(1), pytest.approx(1))
     assert right.doubts == []
@@ -159,10 +158,41 @@ def test_what_a_jury_finds_comes_with_how_far_to_trust_it(network, contest, expe
         jury_of(contest, network, explained.untrained(network, 5)), spectrum, rivals, {"": noise}, {"": tiles}
     )
     assert apart.members < 0.7
+    assert len(apart.chance_members) == 8
     assert apart.doubts[0].startswith("it agrees with where the evidence is decided no better than random networks may")
     assert apart.mapping()["trust"]["doubts"] == apart.doubts
     with pytest.raises(InputError, match="the networks see the measurement '', of which no ratio is given"):
         explained.heard(jury_of(contest, network), spectrum, rivals, {}, {})
+
+
+def test_members_are_held_against_members_of_random_committees(network, contest, expected, monkeypatch) -> None:
+    """Random networks that all say one thing agree wholly, whatever those that were trained say."""
+    same = explained.untrained(network, 5)
+    monkeypatch.setattr(spoken, "untrained", lambda *_: same)
+    spectrum = EXPERIMENT.sample(EXPERIMENT.pack(J=-1.6, fwhm=0.65, scale=27, background=0.4), 2)
+    jury, maps, windows = jury_of(contest, network, same), {"": expected}, {"": tiles_of(network)}
+    found = explained.heard(jury, spectrum, ("strong", "weak"), maps, windows)
+    assert found.members < 0.9
+    assert found.chance_members == pytest.approx([1.0] * 8)
+    assert found.doubts[-1].startswith("its members agree no better than random networks may")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "members", "doubts"),
+    [
+        (0.41, 0.63, []),
+        (0.39, 0.63, ["0.39, of which chance reaches 0.40"]),
+        (-0.9, None, ["-0.90, of which chance reaches 0.40"]),
+        (0.41, 0.62, ["0.62, of which chance reaches 0.62"]),
+        (0.4, -0.7, ["0.40, of which chance reaches 0.40", "-0.70, of which chance reaches 0.62"]),
+    ],
+)
+def test_a_map_is_doubted_if_chance_reaches_it(evidence, members, doubts) -> None:
+    """Of either sign."""
+    chance = () if members is None else (0.62, -0.1)
+    found = Heard("strong", "weak", {}, evidence, {}, members, (0.2, -0.4), chance).doubts
+    assert len(found) == len(doubts)
+    assert all(words in each for words, each in zip(doubts, found, strict=True))
 
 
 def test_windows_without_a_measured_bin_do_not_count(network, contest, expected) -> None:
@@ -178,7 +208,7 @@ def test_windows_without_a_measured_bin_do_not_count(network, contest, expected)
     assert found.evidence == pytest.approx(
         explained.rank_correlation(near, ratio[:, :9], far.unique(return_inverse=True)[1])
     )
-    assert found.evidence != pytest.approx(found.by_label[""], abs=1e-6)
+    assert found.by_label[""] == pytest.approx(found.evidence)
 
 
 def test_labels_drawn_at_random_leave_the_images(contest) -> None:

@@ -8,11 +8,11 @@ import torch
 
 from sqwirrel.infer import Basin
 from sqwirrel.model import library
-from sqwirrel.observe import Experiment, Instrument, Poisson
+from sqwirrel.observe import Experiment, Instrument, Poisson, Robust
 from sqwirrel.report.figures.rivals import is_map, rival_fits
 from sqwirrel.report.figures.rivals.fits import averaged
 from sqwirrel.report.result import Result
-from sqwirrel.spectra import Measurement, QGrid, QPoints, Spectrum
+from sqwirrel.spectra import Measurement, QGrid, QPath, QPoints, Spectrum
 
 CHAIN = library.load("fm_chain")
 
@@ -62,6 +62,24 @@ def test_what_the_second_would_leave_is_what_it_leaves_of_data_without_noise(goo
     expected = fitted(good, -0.9, spectrum=clean).residual
     assert torch.allclose(wrong.left_of(right.expected), expected)
     assert float(expected.abs().max()) > 3
+
+
+def test_averaged_residuals_of_robust_data_have_the_unit_that_is_stated(good: Result) -> None:
+    """Pure noise of Student's t law with four degrees of freedom has a variance of 2, not of 1."""
+    q = torch.zeros(60, 3).double()
+    q[:, 0] = torch.linspace(0.1, 0.9, 60)
+    where = Measurement(QPath(CHAIN.lattice, q, torch.zeros(3, 3)), torch.linspace(0.5, 5, 201).double(), 5.0)
+    experiment = Experiment(CHAIN, where, Instrument(counting=Robust(4.0)), samples=1)
+    theta = experiment.pack(J=-1.0, fwhm=0.4, scale=50.0, background=2.0)
+    clean = Spectrum.from_arrays(experiment(theta)[0], torch.ones(where.shape).double(), where)
+    spectrum = experiment.sample(theta, seed=3, like=clean)
+    right, wrong = (fitted(good, J, experiment, spectrum) for J in (-1.0, -0.99))
+    panels = rival_fits({"chain": right, "weak": wrong}).axes[:9]
+    assert float(right.residual.std()) == pytest.approx(2**0.5, rel=0.1)
+    assert panels[7].get_title(loc="left") == "data − chain, averaged"
+    assert float(drawn(panels[7]).std()) == pytest.approx(1, abs=0.15)
+    expected = averaged(where, wrong.as_normal(wrong.left_of(right.expected)), spectrum.valid)
+    assert np.allclose(drawn(panels[6]).reshape(where.shape[::-1]).T, expected)
 
 
 @pytest.mark.parametrize(("windows", "rows", "columns"), [(10, 9, 10), (12, 18, 6)], ids=["a band", "two bands"])

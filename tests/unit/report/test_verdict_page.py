@@ -6,17 +6,21 @@ from dataclasses import replace
 import pytest
 import torch
 
+from sqwirrel.config.build import Study
+from sqwirrel.config.sections import Config
+from sqwirrel.config.verbs import deciding
 from sqwirrel.explain.networks import Heard
 from sqwirrel.infer.checks.misfit import window_of
 from sqwirrel.infer.verdict import Evidence, Verdict
-from sqwirrel.learn.strange import Opinion
+from sqwirrel.learn.rivals import Committee, Contest
+from sqwirrel.learn.strange import Familiar, Jury, Opinion
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Instrument, Poisson
 from sqwirrel.record import Record
 from sqwirrel.report.decision import Decision, headline, mapping
 from sqwirrel.report.pages.verdict import html, write
 from sqwirrel.report.result import Result
-from sqwirrel.spectra import Measurement, QPoints
+from sqwirrel.spectra import Measurement, QGrid, QPoints
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch.func loads it
 
@@ -106,6 +110,13 @@ def test_a_map_that_chance_would_draw_is_not_to_be_read(good: Result) -> None:
     assert "(0.35, of which chance reaches 0.40)" in words
 
 
+def test_a_single_network_has_no_others_to_agree_with(good: Result) -> None:
+    alone = replace(heard_of(good), members=None, chance_members=())
+    words = words_of(html(decision_of(good, verdict_of(good, opinion=opinion_of(0.97)), alone)))
+    assert "this map 0.80 – random weights, 2 committees −0.30 to 0.40 – " in words
+    assert "Nothing speaks against the map of the networks." in words
+
+
 def test_without_networks_nothing_is_said_of_them(good: Result) -> None:
     text = html(decision_of(good, verdict_of(good, gap=1.0)))
     assert 'class="verdict failed"' in text
@@ -117,7 +128,7 @@ def test_the_same_as_data(good: Result) -> None:
     said = mapping(verdict_of(good, opinion=opinion_of(0.97)), heard_of(good))
     assert said["decided"] == "chain"
     assert said["networks"]["agreement"] == {"": 0.8}
-    assert said["networks"]["trust"]["random_with_map"] == [0.1, -0.5]
+    assert said["networks"]["trust"]["random_between_members"] == [0.1, -0.5]
     assert said["networks"]["log_odds_of_best_by_member"]["weak"] == pytest.approx([3.476, 2.944], abs=1e-3)
     assert "networks" not in mapping(verdict_of(good))
 
@@ -137,3 +148,34 @@ def test_scans_are_shown_rival_by_rival(good: Result) -> None:
     assert "<h3>weak</h3>" in text
     assert 'id="fits"' not in text
     assert 'id="where"' not in text
+
+
+def line_of(good: Result) -> Result:
+    """The same measured along a line through a grid."""
+    edges = [torch.linspace(0, 1, n + 1).double() for n in (8, 1, 1)]
+    points = QGrid(good.experiment.model.lattice, torch.eye(3), edges)
+    measurement = Measurement(points, torch.tensor([1.0, 2.0]).double(), 5.0)
+    experiment = Experiment(good.experiment.model, measurement, Instrument(counting=Poisson()), samples=1)
+    spectrum = experiment.sample(experiment.pack(J=-1.0, fwhm=0.4, scale=50.0, background=2.0), seed=3)
+    posterior = replace(good.posterior, simulator=experiment)
+    return replace(good, experiment=experiment, spectrum=spectrum, posterior=posterior)
+
+
+def test_a_line_through_a_grid_has_no_pictures_of_a_map_and_no_network_is_asked_for_one(good: Result, tmp_path) -> None:
+    line = line_of(good)
+    verdict = verdict_of(line)
+    decision = Decision(verdict, dict.fromkeys(verdict.evidence, (line,)), Record.start())
+    deciding._drawn(tmp_path, decision)
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    nobody = Jury(Committee([]), Contest({}), Familiar({}, torch.zeros(1, 0).double()))
+    work = Study(Config.model_construct(), line.spectrum, line.experiment, line.prior)
+    works = dict.fromkeys(verdict.evidence, work)
+    assert deciding._heard(nobody, verdict, works) is None
+
+
+def test_doubts_are_said_without_a_map_too(good: Result) -> None:
+    line = line_of(good)
+    verdict = verdict_of(line, opinion=opinion_of(0.97))
+    text = html(Decision(verdict, dict.fromkeys(verdict.evidence, (line,)), Record.start(), heard_of(line, 0.35)))
+    assert "Do not read the map of the networks: it agrees with where the evidence is decided" in words_of(text)
+    assert "Red speaks for the first" not in words_of(text)

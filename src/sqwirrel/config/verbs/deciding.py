@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TypeGuard
 
 from sqwirrel.config.build import Study, model, study
 from sqwirrel.config.sections import Config
@@ -23,7 +22,7 @@ from sqwirrel.report import figures
 from sqwirrel.report.decision import Decision, mapping
 from sqwirrel.report.figures.rivals import is_map, rival_fits
 from sqwirrel.report.pages.verdict import heard_map, write
-from sqwirrel.spectra import Peaks, QPoints, Spectrum
+from sqwirrel.spectra import Spectrum
 from sqwirrel.whole import put_text
 
 Progress = Callable[[str, int, int], None]
@@ -90,10 +89,11 @@ def _decision(
 
 
 def _heard(jury: Jury | None, verdict: Verdict, works: Mapping[str, Study]) -> Heard | None:
-    """What networks find for the best rival against the next, where they see pictures."""
+    """What networks find for the best rival against the next, where one of the spectra is a map."""
     one, other = verdict.ranked[:2]
     data = works[one].data
-    if jury is None or not any(_has_map(each) for each in by_label(data).values()):
+    spectra = [each for each in by_label(data).values() if isinstance(each, Spectrum)]
+    if jury is None or not any(is_map(each.measurement) for each in spectra):
         return None
     return heard(jury, spectra_of(data), (one, other), verdict.ratio(other), verdict.evidence[other].windows)
 
@@ -123,23 +123,18 @@ def _is_complete(posterior: Posterior) -> bool:
     return all(check.passed for check in posterior.checks if check.name == "complete")
 
 
-def _has_map(data: Spectrum | Peaks) -> TypeGuard[Spectrum]:
-    return isinstance(data, Spectrum) and not isinstance(data.measurement.points, QPoints)
-
-
 def _drawn(folder: Path, decision: Decision) -> Path:
-    """The page, and its pictures of every spectrum that has a map."""
+    """The page, and its pictures of every spectrum that is a map."""
     verdict, found = decision.verdict, decision.heard
     second = verdict.ranked[1]
     title, factor = f"{verdict.best} − {second}", verdict.log_bayes(second)[0]
     for label, values in verdict.ratio(second).items():
         results = decision.spectra[label]
         spectrum = results[second].spectrum
-        if not _has_map(spectrum):
+        if not is_map(spectrum.measurement):
             continue
         figures.save(figures.ratio_map(spectrum, values, title, factor), folder / _picture("verdict", label))
-        if is_map(spectrum.measurement):
-            figures.save(rival_fits(results), folder / _picture("fits", label))
+        figures.save(rival_fits(results), folder / _picture("fits", label))
         if found is not None:
             figures.save(heard_map(spectrum, found, label), folder / _picture("networks", label))
     return write(folder, decision)

@@ -16,7 +16,7 @@ from sqwirrel.explain.networks.features import (
     most_active,
 )
 from sqwirrel.explain.networks.places import tiles, untrained
-from sqwirrel.explain.networks.spoken import Heard, heard, spoken
+from sqwirrel.explain.networks.spoken import Heard, heard
 from sqwirrel.explain.networks.trust import (
     Curve,
     Mislabelled,
@@ -57,7 +57,6 @@ __all__ = [
     "maximised",
     "most_active",
     "rank_correlation",
-    "spoken",
     "tile_sums",
     "tiles",
     "top_overlap",

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from statistics import fmean
 
 import torch
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Bool, Float, Float32, Int, Shaped
 from torch import Tensor
 
 from sqwirrel.errors import InputError
@@ -27,22 +28,14 @@ Maps = Mapping[str, Float[Tensor, "point energy"]]
 Windows = Mapping[str, Int[Tensor, "point energy"]]
 
 
-def spoken(
-    jury: Jury, data: Like, one: str, other: str, method: str = "cam"
-) -> dict[str, Float32[Tensor, "point energy"]]:
-    """Log odds per bin of rival `one` against `other`, the mean of all members, by the labels of the measurements."""
-    x, rivals = _asked(jury, data, one, other)
-    return _by_label(jury, _maps(_members(jury), x, rivals, method).mean(0))
-
-
 @dataclass(frozen=True, eq=False)
 class Heard:
     """What a jury finds for rival `one` against `other`: `maps`, log odds per bin by the labels of the measurements,
     the mean of all members; and rank correlations of sums over windows of bins, of all measurements together.
 
     `evidence`: of the map with where the evidence is decided, `by_label` the same for each measurement. `members`:
-    between members, the mean of all pairs, None of a single one. `chance_evidence`, `chance_members`: of committees
-    with random weights, with where the evidence is decided, and with the map.
+    between members, the mean of all pairs, None of a single one. `chance_evidence`, `chance_members`: the same two of
+    committees with random weights, as many members each; none of the second of a single one.
     """
 
     one: str
@@ -63,10 +56,10 @@ class Heard:
                 f"it agrees with where the evidence is decided no better than random networks may "
                 f"({self.evidence:.2f}, of which chance reaches {far:.2f})"
             )
-        reach = max(map(abs, self.chance_members))
+        reach = max(map(abs, self.chance_members), default=0.0)
         if self.members is not None and not self.members > reach:
             found.append(
-                f"its members agree no better than with random networks ({self.members:.2f}, of which chance reaches "
+                f"its members agree no better than random networks may ({self.members:.2f}, of which chance reaches "
                 f"{reach:.2f})"
             )
         return found
@@ -81,7 +74,7 @@ class Heard:
                 "with_evidence": self.evidence,
                 "between_members": self.members,
                 "random_with_evidence": list(self.chance_evidence),
-                "random_with_map": list(self.chance_members),
+                "random_between_members": list(self.chance_members),
                 "doubts": self.doubts,
             },
         }
@@ -95,22 +88,26 @@ def heard(jury: Jury, data: Like, rivals: tuple[str, str], ratio: Maps, windows:
         raise InputError(f"the networks see the measurement '{missing[0]}', of which no ratio is given")
     one, other = rivals
     x, numbers = _asked(jury, data, one, other)
-    members, tiles = _members(jury), _tiles(jury, x, windows)
-    physics = in_a_row([ratio[label] for label in _labels(jury)])
+    members, physics = _members(jury), in_a_row([ratio[label] for label in _labels(jury)])
+    tiles, by_label = _tiles(jury, x, windows)
     each = _maps(members, x, numbers)
-    mean, found = each.mean(0), _by_label(jury, each.mean(0))
+    found = _by_label(jury, each.mean(0))
     chance = [_maps([untrained(one, _seed(k, n)) for n, one in enumerate(members)], x, numbers) for k in range(CHANCE)]
-    pairs = [rank_correlation(one, other, tiles) for one, other in combinations(each, 2)]
     return Heard(
         one,
         other,
         found,
-        rank_correlation(mean, physics, tiles),
-        {label: rank_correlation(found[label], ratio[label], windows[label]) for label in found},
-        sum(pairs) / len(pairs) if pairs else None,
+        rank_correlation(each.mean(0), physics, tiles),
+        {label: rank_correlation(found[label], ratio[label], by_label[label]) for label in found},
+        _between(each, tiles) if len(each) > 1 else None,
         tuple(rank_correlation(random.mean(0), physics, tiles) for random in chance),
-        tuple(rank_correlation(random.mean(0), mean, tiles) for random in chance),
+        tuple(_between(random, tiles) for random in chance if len(random) > 1),
     )
+
+
+def _between(maps: Float[Tensor, "member point energy"], tiles: Int[Tensor, "point energy"]) -> float:
+    """The mean rank correlation of all pairs of two maps or more."""
+    return fmean(rank_correlation(one, other, tiles) for one, other in combinations(maps, 2))
 
 
 def _seed(k: int, member: int) -> int:
@@ -126,28 +123,34 @@ def _members(jury: Jury) -> list[Classifier]:
     return [member for member in jury.committee.members if isinstance(member, Classifier)]
 
 
-def _maps(
-    members: Sequence[Classifier], x: Image, rivals: tuple[int, int], method: str = "cam"
-) -> Float32[Tensor, "member point energy"]:
-    return torch.stack([attribution(member, x, *rivals, method)[0] for member in members])
+def _maps(members: Sequence[Classifier], x: Image, rivals: tuple[int, int]) -> Float32[Tensor, "member point energy"]:
+    return torch.stack([attribution(member, x, *rivals)[0] for member in members])
 
 
 def _labels(jury: Jury) -> list[str]:
     return [part.label for part in next(iter(jury.contest.pairs.values())).parts]
 
 
-def _by_label(jury: Jury, mean: Float32[Tensor, "point energy"]) -> dict[str, Float32[Tensor, "point energy"]]:
+def _by_label(jury: Jury, row: Shaped[Tensor, "point energy"]) -> dict[str, Shaped[Tensor, "_point _energy"]]:
     pairs = next(iter(jury.contest.pairs.values()))
-    return dict(zip(_labels(jury), apart(mean, pairs.measurements), strict=True))
+    return dict(zip(_labels(jury), apart(row, pairs.measurements), strict=True))
 
 
-def _tiles(jury: Jury, x: Image, windows: Windows) -> Int[Tensor, "point energy"]:
-    """Numbers of the windows of all measurements in an image, without those in which nothing was measured."""
+def _tiles(jury: Jury, x: Image, windows: Windows) -> tuple[Int[Tensor, "point energy"], Windows]:
+    """Numbers of the windows of all measurements in an image, and of each measurement by itself, without those in
+    which nothing was measured.
+    """
     parts, first = [], 0
     for label in _labels(jury):
         parts.append(windows[label] + first)
         first = int(parts[-1].max()) + 1
-    tiles, valid = in_a_row(parts), measured(x)[0]
-    found = torch.full_like(tiles, -1)
-    found[valid] = torch.unique(tiles[valid], return_inverse=True)[1]
+    valid = measured(x)[0]
+    by_label = {label: _numbered(windows[label], each) for label, each in _by_label(jury, valid).items()}
+    return _numbered(in_a_row(parts), valid), by_label
+
+
+def _numbered(windows: Int[Tensor, "point energy"], valid: Bool[Tensor, "point energy"]) -> Int[Tensor, "point energy"]:
+    """Numbers without gaps of the windows that have a valid bin; -1 of the other bins."""
+    found = torch.full_like(windows, -1)
+    found[valid] = torch.unique(windows[valid], return_inverse=True)[1]
     return found

@@ -135,11 +135,9 @@ def _where(decision: Decision) -> str:
         if heard is not None:
             shown += image(heard_map(spectrum, heard, label), "What networks find in each bin")
         parts.append(_named(label, shown))
-    if not parts:
-        return ""
-    drawn = f'<div class="side">{"".join(parts)}</div>{note(ABOUT_RATIO)}'
+    drawn = f'<div class="side">{"".join(parts)}</div>{note(ABOUT_RATIO)}' if parts else ""
     if heard is None:
-        return section("where", "Where it is decided", drawn)
+        return section("where", "Where it is decided", drawn) if drawn else ""
     doubts = "Do not read the map of the networks: " + "; ".join(heard.doubts)
     trust = doubts if heard.doubts else "Nothing speaks against the map of the networks"
     words = f'<p class="{"doubt" if heard.doubts else "trust"}">{typeset(escape(trust))}.</p>'
@@ -159,7 +157,8 @@ def _mapped(decision: Decision) -> dict[str, Spectrum]:
 
 def _trust(heard: Heard) -> str:
     """Rank correlations, beside those that chance makes."""
-    far, near = (f"{min(each):.2f} to {max(each):.2f}" for each in (heard.chance_evidence, heard.chance_members))
+    chance = (heard.chance_evidence, heard.chance_members)
+    far, near = (f"{min(each):.2f} to {max(each):.2f}" if each else "–" for each in chance)
     labels = heard.by_label.items() if len(heard.by_label) > 1 else ()
     rows = [
         ["this map", f"{heard.evidence:.2f}", "–" if heard.members is None else f"{heard.members:.2f}"],
@@ -169,7 +168,7 @@ def _trust(heard: Heard) -> str:
     heads = [
         "rank correlation",
         "with where the<br>evidence is decided",
-        "between networks;<br>of random ones with the map",
+        "between networks<br>of one committee",
     ]
     return table(heads, [("", row) for row in rows])
 

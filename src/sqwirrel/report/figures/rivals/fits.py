@@ -51,7 +51,7 @@ def rival_fits(results: Mapping[str, Result]) -> Figure:
     first = next(iter(results.values()))
     cuts = Cuts.of(first.spectrum.measurement, first.valid)
     rows = _layers(results)
-    rows = [*rows, _averaged(first, rows[1])]
+    rows = [*rows, _averaged(results, rows[1])]
     return _single(cuts, rows) if len(cuts.names) == 1 else _sliced(cuts, rows)
 
 
@@ -70,10 +70,14 @@ def _layers(results: Mapping[str, Result]) -> list[list[Layer]]:
     ]
 
 
-def _averaged(first: Result, row: Sequence[Layer]) -> list[Layer]:
-    """Residuals averaged over windows, in which a misfit below the noise is seen."""
+def _averaged(results: Mapping[str, Result], row: Sequence[Layer]) -> list[Layer]:
+    """Residuals averaged over windows, in which a misfit below the noise is seen: as a normal law would have them, so
+    that those of robust data have the unit that is stated.
+    """
+    first, *others = results.values()
     measurement, valid = first.spectrum.measurement, first.valid
-    values = [averaged(measurement, each.values, valid) for each in row]
+    whose = (others[0], *results.values())
+    values = [averaged(measurement, of.as_normal(each.values), valid) for of, each in zip(whose, row, strict=True)]
     top = max(MANY, *(float(each[valid].abs().quantile(0.995)) for each in values[1:]))
     colours = (mpl.colormaps["RdBu_r"], Normalize(-top, top))
     label = f"standard deviations of the mean\nof {WINDOW[0]} × {WINDOW[1]} bins"
