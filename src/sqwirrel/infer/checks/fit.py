@@ -97,12 +97,14 @@ def _worst(term: PeaksTerm, stray: Float[Tensor, " peak"]) -> str:
 
 
 def smoothed(
-    residual: Float[Tensor, "*plane row column"], valid: Bool[Tensor, "*plane row column"]
+    residual: Float[Tensor, "*plane row column"],
+    valid: Bool[Tensor, "*plane row column"],
+    window: tuple[int, int] = WINDOW,
 ) -> Float[Tensor, "*plane row column"]:
-    """Mean residual of the `WINDOW` round each valid bin, in standard deviations of that mean; 0 elsewhere."""
-    kernel = torch.ones(1, 1, *WINDOW, dtype=residual.dtype)
+    """Mean residual of the window round each valid bin, in standard deviations of that mean; 0 elsewhere."""
+    kernel = torch.ones(1, 1, *window, dtype=residual.dtype)
     pair = torch.stack((residual * valid, valid.to(residual.dtype)))
-    flat, reach = pair.flatten(0, -3)[:, None], [n // 2 for n in WINDOW]
+    flat, reach = pair.flatten(0, -3)[:, None], [n // 2 for n in window]
     total, count = torch.nn.functional.conv2d(flat, kernel, padding=reach).view_as(pair)
     return torch.where(valid, total / count.clamp(min=1).sqrt(), 0.0)
 

@@ -40,6 +40,9 @@ ABOUT_NETWORKS = """Networks answer for all spectra of the priors at once and kn
 nats beside a log Bayes factor of hundreds are usual. Strange: the share of simulated spectra that are at least as
 unlike the others, by the worst of some scores and corrected for their number; below 1 % their
 answer does not count."""
+PARAMETERS = """Fixed values are in brackets. Where a factor stands behind, misfit makes the error so many times
+larger than counting does."""
+WIDER = 1.05
 ABOUT_RATIO = """The difference of the log likelihoods of the two best, bin by bin, each at its best fit. Red speaks for
 the first, blue for the second; the log Bayes factor also has what priors charge."""
 ABOUT_HEARD = """Log odds that each bin adds to the decision of the networks, the mean of all of them (class activation:
@@ -68,7 +71,7 @@ def html(decision: Decision) -> str:
         _where(decision),
         pictures("fits", "Best fits beside the data", _fits(decision), ABOUT_FITS),
         pictures("lines", "Best fits beside points and peaks", _lines(decision), ABOUT_LINES),
-        section("parameters", "Parameters", wide(_parameters(said)) + note("Fixed values are in brackets.")),
+        section("parameters", "Parameters", wide(_parameters(said)) + note(PARAMETERS)),
         section("measured", "What was measured", every(best["measured"])),
         section("record", "Where this comes from", record(_recorded(decision))),
         section("papers", "Papers to cite", papers(dict.fromkeys(p for each in said.values() for p in each["papers"]))),
@@ -211,7 +214,8 @@ def _parameters(said: Mapping[str, Content]) -> str:
 
 def _value(row: Content | None, fixed: float | None) -> str:
     if row is not None:
-        return escape(in_words(row)["value"])
+        wider = row["widening"] or 1.0
+        return escape(in_words(row)["value"]) + (f" × {wider:.1f}" if wider >= WIDER else "")
     return "–" if fixed is None else f"({fixed:g})"
 
 

@@ -31,6 +31,8 @@ SIGMA, MANY = 4.0, 5.0
 """Ends of the colours of residuals, and the least of those that are averaged, standard deviations."""
 SINGLE, SLICE = (2.75, 2.35), (1.2, 1.2)
 """Width and height of a panel."""
+PART = 8
+"""Averages are over this part of an axis, or less."""
 LETTERS = 15
 """Letters of a name that stand beside a small panel."""
 
@@ -80,8 +82,16 @@ def _averaged(results: Mapping[str, Result], row: Sequence[Layer]) -> list[Layer
     values = [averaged(measurement, of.as_normal(each.values), valid) for of, each in zip(whose, row, strict=True)]
     top = max(MANY, *(float(each[valid].abs().quantile(0.995)) for each in values[1:]))
     colours = (mpl.colormaps["RdBu_r"], Normalize(-top, top))
-    label = f"standard deviations of the mean\nof {WINDOW[0]} × {WINDOW[1]} bins"
+    rows, columns = window_for(measurement)
+    label = f"standard deviations of the mean\nof {rows} × {columns} bins (across × up)"
     return [Layer(f"{layer.name}, averaged", each, colours, label) for layer, each in zip(row, values, strict=True)]
+
+
+def window_for(measurement: Measurement) -> tuple[int, int]:
+    """The window of the checks, or an odd number of bins up to an eighth of an axis, so that averages show where."""
+    sides = zip(WINDOW, measurement.planes.shape[1:], strict=True)
+    rows, columns = (min(most, 2 * (side // (2 * PART)) + 1) for most, side in sides)
+    return rows, columns
 
 
 def averaged(
@@ -89,7 +99,7 @@ def averaged(
 ) -> Float[Tensor, "point energy"]:
     """The mean over a window round each bin, in its standard deviations, on the planes of a measurement."""
     planes, found = measurement.planes, torch.zeros(residual.numel(), dtype=residual.dtype)
-    found[planes.flatten()] = smoothed(residual.take(planes), valid.take(planes)).flatten()
+    found[planes.flatten()] = smoothed(residual.take(planes), valid.take(planes), window_for(measurement)).flatten()
     return found.reshape(residual.shape)
 
 
