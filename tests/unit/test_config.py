@@ -12,6 +12,7 @@ from sqwirrel.config.build import measured as measured_of
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import InferSection
 from sqwirrel.config.several import check_reach
+from sqwirrel.config.table import fitting
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings
 from sqwirrel.lattice import Lattice
@@ -552,3 +553,9 @@ def test_scans_that_counted_nothing_are_left_out_of_a_pattern_with_a_note(tmp_pa
     for named in ('["s1.dat", "s2.dat"]', '"s2.dat"', '["s2.dat", "s*.dat"]', '"s[2].dat"'):
         with pytest.raises(InputError, match=r"s2\.dat counted nothing"):
             measured_of(config(tmp_path, text.format(named)))
+
+
+def test_a_pattern_counts(tmp_path: Path) -> None:
+    for name in ("run10.csv", "run2.csv", "a9.csv", "run1.csv"):
+        (tmp_path / name).touch()
+    assert [each.name for each in fitting(str(tmp_path / "*.csv"))] == ["a9.csv", "run1.csv", "run2.csv", "run10.csv"]

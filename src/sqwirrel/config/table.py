@@ -1,5 +1,6 @@
 """What tables of a config file have in common."""
 
+import re
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -14,12 +15,18 @@ class Section(BaseModel):
 
 
 def fitting(name: str) -> list[Path]:
-    """The files that a pattern fits, or the one file of that name."""
+    """The files that a pattern fits, in the order of their names (run2 before run10), or the one file of that name."""
     path = Path(name)
     if path.exists() or not any(sign in name for sign in "*?["):
         return [path]
     home = Path(path.anchor)
-    found = sorted(each for each in home.glob(str(path.relative_to(home))) if each.is_file())
+    found = sorted((each for each in home.glob(str(path.relative_to(home))) if each.is_file()), key=_counted)
     if not found:
         raise InputError(f"[measurement] file = '{name}' fits no file; check the pattern")
     return found
+
+
+def _counted(path: Path) -> list[tuple[int, str]]:
+    """A name in pieces, in which numbers are compared as such."""
+    pieces = re.split(r"(\d+)", str(path))
+    return [(int(each) if each.isdecimal() else 0, each) for each in pieces]
