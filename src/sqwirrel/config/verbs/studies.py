@@ -54,7 +54,7 @@ def _rivalling(config: Config, rival: Rival, known: Mapping[str, Any], own: set[
 def checksum(work: Study, *, data: bool = False) -> str:
     """Checksum of the numbers that a rival is inferred from; of the `data` alone."""
     numbers = [
-        [each.intensity, each.error, each.valid, each.measurement.energy, each.measurement.temperature]
+        [each.intensity, *each.noise, each.valid, each.measurement.energy, each.measurement.temperature]
         if isinstance(each, Spectrum)
         else [each.q, each.energy, each.error]
         for each in by_label(work.data).values()
