@@ -63,7 +63,7 @@ def model(config: Config) -> SpinModel:
 
 def measured(config: Config) -> Spectrum:
     """The only spectrum of a config, prepared."""
-    return spectrum_of(config.one)
+    return spectrum_of(config.one, config.instrument)
 
 
 def planned(config: Config) -> Measurement:

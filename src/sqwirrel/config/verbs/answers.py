@@ -29,6 +29,7 @@ Truth = Mapping[str, float]
 POINTS = 1000
 """Seed of the quadrature points of a simulation: none of them serves an inference of it, too."""
 PIXELS = ("pixels_in_a_bin_at_least", "pixels_in_a_bin_median", "pixels_in_a_bin_at_most")
+SCALED: Mapping[bool | None, str] = {True: "yes", False: "no", None: "not in the files"}
 SPECTRUM, POSTERIOR, TRUTH, CONFIG, RECORD = "spectrum.h5", "posterior.h5", "truth.json", "config.toml", "record.json"
 
 
@@ -96,11 +97,13 @@ def look_into(file: Path) -> tuple[Spectrum | Peaks, Mapping[str, object]]:
     """The spectrum or the peaks in a file, or the spectrum of a config as it is fitted, and what more is known."""
     if file.suffix != ".toml":
         return read_peaks(file) if is_peaks(file) else read(file), {}
-    section = load(file).one
+    config = load(file)
+    section = config.one
     if section.crystal is None:
-        return spectrum_of(section), {}
+        return spectrum_of(section, config.instrument), {}
     binned = binned_of(section)
-    return prepared(section, binned.spectrum), dict(zip(PIXELS, binned.spread, strict=True))
+    more = {**dict(zip(PIXELS, binned.spread, strict=True)), "multiplied_by_ki_over_kf": SCALED[binned.is_scaled]}
+    return prepared(section, binned.spectrum), more
 
 
 def find_order(name: str, changes: Iterable[str] = ()) -> Orders:
