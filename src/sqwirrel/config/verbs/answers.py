@@ -12,7 +12,7 @@ from sqwirrel.config.several import binned_of, by_label, experiment, keep, kept,
 from sqwirrel.config.toml import dumps, load
 from sqwirrel.config.verbs.learning import proposal_of
 from sqwirrel.errors import InputError
-from sqwirrel.infer import Posterior, infer, store
+from sqwirrel.infer import Data, Posterior, infer, store
 from sqwirrel.model import library
 from sqwirrel.observe import Experiment, Joint, PeakExperiment
 from sqwirrel.observe.views.build import TRUER
@@ -56,13 +56,14 @@ def simulate_into(folder: Path, config: Config) -> Spectrum:
 
 
 def infer_into(
-    folder: Path, config: Config, progress: Callable[[str, int, int], None]
+    folder: Path, config: Config, progress: Callable[[str, int, int], None], data: Data | None = None
 ) -> tuple[Posterior, Callable[[], Path]]:
     """Infers and leaves spectrum.h5 (NAME.h5 of several) before the work begins, and posterior.h5 after it.
 
-    Returned with the answer is what draws its report, report.html and report.json.
+    Returned with the answer is what draws its report, report.html and report.json. `data` stand for the prepared files
+    where those were read already.
     """
-    work = study(config)
+    work = study(config, data)
     truth, proposal = _truth(config), proposal_of(work)
     _make(folder)
     keep(folder, work.data)
