@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import sqwirrel
+from sqwirrel.config import several
 from sqwirrel.config.verbs import jury_in
 
 RIVALS = """
@@ -30,9 +31,12 @@ def rivals(run, configs):
     return config.parent
 
 
-def test_a_verdict_is_printed_kept_and_drawn(run, refused, rivals) -> None:
+def test_a_verdict_is_printed_kept_and_drawn(run, refused, rivals, monkeypatch) -> None:
+    files, reading = [], several.read
+    monkeypatch.setattr(several, "read", lambda *args: files.append(args[0]) or reading(*args))
     result = run("discriminate", "chain.toml")
     assert result.exit_code == 0, result.output
+    assert len(files) == 1, "the data are read once, for all rivals"
     lines = result.stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["log", "fm_chain", "weaker", "decided:", "report:"]
     assert lines[3].startswith("decided: fm_chain")

@@ -69,7 +69,13 @@ def config(scan, tmp_path):
 def test_what_is_shown(run, config, tmp_path):
     result = run("show", config(), "--out", "c.png")
     assert result.exit_code == 0, result.output
-    for line in (r"bins +20 x 20", r"incident energy +14 meV", r"temperature +5 K", r"pixels in a bin median +\d+"):
+    for line in (
+        r"bins +20 x 20",
+        r"incident energy +14 meV",
+        r"temperature +5 K",
+        r"pixels in a bin median +\d+",
+        r"multiplied by ki over kf +yes",
+    ):
         assert re.search(line, result.stdout), (line, result.stdout)
     assert (tmp_path / "c.png").stat().st_size > 1000
 
@@ -109,3 +115,32 @@ def test_an_answer(run, config, tmp_path):
 )  # fmt: skip
 def test_what_is_refused(old, new, sentence, refused, config):
     assert refused("show", config((old, new))).startswith(sentence)
+
+
+HOLDS = (
+    "[instrument] flux_factor = true says that the data hold k_f / k_i, but the files of [measurement] say that it was "
+    "taken out (ki_over_kf_scaling = 1); write flux_factor = false"
+)
+HAS_NOT = (
+    "the files of [measurement] say that their values were not multiplied by k_i / k_f (ki_over_kf_scaling = 0); write "
+    "flux_factor = true into [instrument]"
+)
+
+
+@pytest.mark.parametrize(("said", "factor", "sentence"), [(1, "true", HOLDS), (0, "false", HAS_NOT)])
+def test_files_that_deny_the_flux_factor_are_refused(said, factor, sentence, refused, run, tmp_path):
+    save(tmp_path / "run.nxspe", **{"NXSPE_info/ki_over_kf_scaling": np.array([said])})
+    text = CONFIG.replace("[-0.5, 0.05, 0.5]", "[-9, 9]").replace("run*", "run")
+    (tmp_path / "c.toml").write_text(text)
+    change = ("--set", f"instrument.flux_factor={factor}")
+    assert refused("infer", "c.toml", *change) == sentence
+    assert refused("simulate", "c.toml", *change) == sentence
+    several = text.replace("[measurement", "[measurements.x").replace(
+        "[instrument]", f"[measurements.x.instrument]\nflux_factor = {factor}"
+    )
+    (tmp_path / "d.toml").write_text(several)
+    there = sentence.replace("[measurement]", "[measurements.x]").replace("[instrument]", "[measurements.x.instrument]")
+    assert refused("infer", "d.toml") == there
+    shown = run("show", "c.toml")
+    assert shown.exit_code == 0, shown.output
+    assert re.search(rf"multiplied by ki over kf +{'yes' if said else 'no'}", shown.stdout)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -62,7 +63,7 @@ def model(config: Config) -> SpinModel:
 
 def measured(config: Config) -> Spectrum:
     """The only spectrum of a config, prepared."""
-    return spectrum_of(config.one)
+    return spectrum_of(config.one, config.instrument)
 
 
 def planned(config: Config) -> Measurement:
@@ -99,8 +100,9 @@ def noiseless(simulator: Experiment, theta: torch.Tensor, like: Spectrum | None)
         raise InputError(simulator.why_unstable(theta))
     is_counts = simulator.instrument.counting.is_poisson
     error = like.error if like is not None else expected[0].clamp(min=0).sqrt() * is_counts
-    valid = None if like is None else like.valid
-    return Spectrum.from_arrays(expected[0], error, simulator.measurement, valid=valid, is_counts=is_counts)
+    valid, pixels = (None, None) if like is None else (like.valid, like.pixels)
+    how: dict[str, Any] = {"valid": valid, "is_counts": is_counts, "pixels": pixels}
+    return Spectrum.from_arrays(expected[0], error, simulator.measurement, **how)
 
 
 def _values(given: Mapping[str, object], simulator: Experiment) -> dict[str, float]:

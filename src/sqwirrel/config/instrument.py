@@ -167,6 +167,21 @@ class InstrumentSection(Section):
         left = {name: InstrumentSection.model_fields[name].default for name in idle}
         return self.model_copy(update=known | left)
 
+    def check_flux(self, *, is_scaled: bool | None) -> None:
+        """Refuses files that say that their values were multiplied by k_i / k_f (`is_scaled`), or that they were not,
+        where `flux_factor` denies it.
+        """
+        if is_scaled and self.flux_factor:
+            raise InputError(
+                "[instrument] flux_factor = true says that the data hold k_f / k_i, but the files of [measurement] say "
+                "that it was taken out (ki_over_kf_scaling = 1); write flux_factor = false"
+            )
+        if is_scaled is False and not self.flux_factor:
+            raise InputError(
+                "the files of [measurement] say that their values were not multiplied by k_i / k_f (ki_over_kf_scaling "
+                "= 0); write flux_factor = true into [instrument]"
+            )
+
     def build(self, prepared: Reader) -> Instrument:
         """The instrument; `prepared` reads a file that its background may name."""
         counting, q_width = self.counting or GaussianNoise(), self.q_width or MomentumWidth()

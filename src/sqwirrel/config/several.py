@@ -46,7 +46,7 @@ OTHER = "a folder of results holds other data than its config says; run sqwirrel
 
 def data_of(config: Config, model: SpinModel) -> Data:
     """What was measured, prepared as the config says."""
-    found = {label: _measured(part, model, label) for label, part in _parts(config).items()}
+    found = {label: _measured(config, part, model, label) for label, part in _parts(config).items()}
     return found if config.measurements else found[""]
 
 
@@ -148,19 +148,24 @@ def kept(folder: Path, config: Config) -> Data:
     return found if config.measurements else found[""]
 
 
-def spectrum_of(section: Measurement) -> Spectrum:
-    """The spectrum in the file (joined from the files) of a section: conditions as stated there, the part to use."""
+def spectrum_of(section: Measurement, instrument: InstrumentSection) -> Spectrum:
+    """The spectrum in the file (joined from the files) of a section: conditions as stated there, the part to use.
+
+    Files that say what `flux_factor` of the `instrument` denies are refused.
+    """
     if not section.named:
         raise InputError("[measurement] lacks the key 'file'; to simulate without one use the verb simulate")
     if section.shells or section.path:
         raise InputError("[measurement] has a file, so its bins are known; leave out shells and path")
-    return prepared(section, _whole(section))
+    return prepared(section, _whole(section, instrument))
 
 
-def _whole(section: Measurement) -> Spectrum:
+def _whole(section: Measurement, instrument: InstrumentSection) -> Spectrum:
     """All that the files hold."""
     if section.crystal is not None:
-        return binned_of(section).spectrum
+        binned = binned_of(section)
+        instrument.check_flux(is_scaled=binned.is_scaled)
+        return binned.spectrum
     return read(section.files[0], section.incident_energy) if len(section.files) == 1 else join(_scans(section))
 
 
@@ -171,7 +176,8 @@ def binned_of(section: Measurement) -> Binned:
         raise InputError("[measurement] needs a file and a table crystal; together they make a grid of a rotation scan")
     if section.incident_energy is not None:
         raise InputError("[measurement] incident_energy is that of the files of a rotation scan; leave it out")
-    return read_rotation(section.files, crystal.goniometer(), crystal.grid(), crystal.edges(), psi=crystal.psi)
+    told: dict[str, Any] = {"psi": crystal.psi, "temperature": section.temperature}
+    return read_rotation(section.files, crystal.goniometer(), crystal.grid(), crystal.edges(), **told)
 
 
 def prepared(section: Measurement, spectrum: Spectrum) -> Spectrum:
@@ -258,10 +264,17 @@ def _parts(config: Config) -> Mapping[str, Measurement | PeaksEntry]:
     return config.parts
 
 
-def _measured(section: Measurement | PeaksEntry, model: SpinModel, label: str) -> Kept:
+def _measured(config: Config, section: Measurement | PeaksEntry, model: SpinModel, label: str) -> Kept:
     """The data of a section."""
     with _named(label):
-        return _peaks(section, model) if isinstance(section, PeaksEntry) else spectrum_of(section)
+        if isinstance(section, PeaksEntry):
+            return _peaks(section, model)
+        return spectrum_of(section, _instrument(config, section))
+
+
+def _instrument(config: Config, section: Measurement) -> InstrumentSection:
+    """What stands before the detectors of a section."""
+    return section.instrument if isinstance(section, SpectrumEntry) else config.instrument
 
 
 def _peaks(section: PeaksEntry, model: SpinModel) -> Peaks:
@@ -282,6 +295,5 @@ def _experiment(config: Config, part: Measurement | PeaksEntry, model: SpinModel
         case PeaksEntry(), Peaks():
             return PeakExperiment(model, data, extra=part.extra_width, q_error=part.q_error)
         case Measurement(), Spectrum():
-            instrument = part.instrument if isinstance(part, SpectrumEntry) else config.instrument
-            return experiment(instrument, model, data.measurement, part)
+            return experiment(_instrument(config, part), model, data.measurement, part)
     raise InputError(OTHER)

@@ -137,7 +137,8 @@ class Gaussian:
     that bin counted. Once an expectation is known, the variance follows it within the window: it is the mean times
     (expected + level) / mean of (expected + level) over the same neighbours. The level, at least 0, is what was
     subtracted in reduction, found from how errors grow with the expectation. The variance is at least floor^2; `floor`
-    is in units of the spectrum, by default a tenth of the median error of the bins that claim one.
+    is in units of the spectrum, by default a tenth of the median error of the bins that claim one. Where bins are means
+    of known numbers of pixels, all this holds for the error^2 of a pixel, over the bin's own number in the end.
     """
 
     floor: float | None = None
@@ -153,11 +154,13 @@ class Gaussian:
         if not bool(spectrum.error[spectrum.valid].any()):
             raise InputError("this spectrum has no errors; Gaussian counting needs one standard deviation per bin")
         planes = spectrum.measurement.planes
-        valid, claimed = spectrum.valid.take(planes), (spectrum.error**2).take(planes)
+        pixels = 1.0 if spectrum.pixels is None else spectrum.pixels.take(planes)
+        valid, claimed = spectrum.valid.take(planes), (spectrum.error**2).take(planes) * pixels
         variance = _neighbours(claimed, valid)
         if expected is not None:
             variance = variance * _contrast(expected.clamp(min=0).take(planes), claimed, variance, valid)
-        variance = torch.empty_like(spectrum.error).put_(planes, variance.clamp(min=self.smallest(spectrum) ** 2))
+        variance = (variance / pixels).clamp(min=self.smallest(spectrum) ** 2)
+        variance = torch.empty_like(spectrum.error).put_(planes, variance)
         return Observed(spectrum.intensity[spectrum.valid], variance[spectrum.valid], spectrum.valid)
 
     def smallest(self, spectrum: Spectrum) -> float:

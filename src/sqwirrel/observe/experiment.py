@@ -6,7 +6,7 @@ after it.
 """
 
 import copy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -295,4 +295,5 @@ def _noisy(expected: Tensor, experiment: Experiment, seed: torch.Generator, like
     drawn[valid] = counting.sample(mean, observed, seed)
     error = torch.zeros_like(expected)
     error[valid] = drawn[valid].sqrt() if counting.is_poisson else observed.variance.sqrt()
-    return Spectrum.from_arrays(drawn, error, experiment.measurement, valid=valid, is_counts=counting.is_poisson)
+    how: dict[str, Any] = {"valid": valid, "is_counts": counting.is_poisson, "pixels": like and like.pixels}
+    return Spectrum.from_arrays(drawn, error, experiment.measurement, **how)

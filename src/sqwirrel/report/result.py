@@ -102,9 +102,8 @@ class Result:
     def as_weighed(self) -> Spectrum:
         """The spectrum with `error` in place of its own errors."""
         measured = self.spectrum
-        return Spectrum.from_arrays(
-            measured.intensity, self.error, measured.measurement, valid=self.valid, is_counts=measured.is_counts
-        )
+        how: dict[str, Any] = {"valid": self.valid, "is_counts": measured.is_counts, "pixels": measured.pixels}
+        return Spectrum.from_arrays(measured.intensity, self.error, measured.measurement, **how)
 
     @cached_property
     def residual(self) -> Float[Tensor, "point energy"]:

@@ -6,6 +6,7 @@ first carries the mask "unmeasured", the second the value 0 and is valid.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipp as sc
@@ -21,6 +22,9 @@ from sqwirrel.spectra.points import QShells, merge_edges
 from sqwirrel.spectra.rebin import merge_bins
 
 UNMEASURED = "unmeasured"
+PIXELS = "pixels"
+MOST = 2.0**53
+"""Pixels that a bin may have: what a number counts without rounding."""
 COVERED = {True: 1.0, False: 0.75}
 """Share of a merged bin that must have been measured, of counts and of reduced data."""
 
@@ -28,7 +32,8 @@ COVERED = {True: 1.0, False: 0.75}
 @dataclass(frozen=True, eq=False)
 class Spectrum:
     """`data` has dims ("Q" or "point", "energy"), always variances and the mask "unmeasured"; its unit is `counts`
-    for raw counts and `one` (arbitrary) for reduced data. NaN and infinity are taken for unmeasured.
+    for raw counts and `one` (arbitrary) for reduced data. NaN and infinity are taken for unmeasured. A coordinate
+    "pixels" says of how many detector pixels each bin is the mean, where that is known; counts are no means.
     """
 
     data: sc.DataArray
@@ -47,8 +52,11 @@ class Spectrum:
         *,
         valid: Bool[Tensor, "point energy"] | None = None,
         is_counts: bool = False,
+        pixels: Float64[Tensor, "point energy"] | None = None,
     ) -> "Spectrum":
-        """A spectrum from bare tensors; `error` is one standard deviation, `valid` defaults to all that is finite."""
+        """A spectrum from bare tensors; `error` is one standard deviation, `valid` defaults to all that is finite, and
+        `pixels` says of how many detector pixels each bin is the mean.
+        """
         dims = [measurement.points.dim, "energy"]
         if not intensity.shape == error.shape == measurement.shape:
             raise InputError(
@@ -61,6 +69,8 @@ class Spectrum:
         data = sc.DataArray(sc.array(dims=dims, values=values, variances=variances, unit=unit))
         if valid is not None:
             data.masks[UNMEASURED] = sc.array(dims=dims, values=~valid.cpu().numpy())
+        if pixels is not None:
+            data.coords[PIXELS] = sc.array(dims=dims, values=pixels.cpu().numpy())
         return cls(data, measurement)
 
     @property
@@ -77,6 +87,19 @@ class Spectrum:
     def valid(self) -> Bool[Tensor, "point energy"]:
         """True where the bin was measured."""
         return torch.from_numpy(~self.data.masks[UNMEASURED].values)
+
+    @property
+    def pixels(self) -> Float64[Tensor, "point energy"] | None:
+        """Of how many detector pixels each bin is the mean, 1 where it was not measured; None if that is not known.
+
+        What bins are merged has the number with which error^2 stays in proportion to 1 / pixels.
+        """
+        return torch.from_numpy(self.data.coords[PIXELS].values) if PIXELS in self.data.coords else None
+
+    @property
+    def noise(self) -> tuple[Float64[Tensor, "point energy"], ...]:
+        """All that says how bins scatter: errors, and pixels where their numbers are known."""
+        return (self.error,) if self.pixels is None else (self.error, self.pixels)
 
     @property
     def is_counts(self) -> bool:
@@ -162,16 +185,16 @@ class Spectrum:
             points=self.measurement.points.merge(q),
             energy=merge_edges(self.measurement.energy, energy),
         )
-        total = self.is_counts and not mean
-        data, variances, valid = merge_bins(
-            self.data.values,
-            self.data.variances,
-            self.valid.numpy(),
-            factors=(q, energy),
-            is_counts=total,
-            least=0.0 if mean else COVERED[self.is_counts],
-        )
-        return Spectrum(_data_array(data, variances, valid, self.data.dims, self.is_counts), measurement)
+        values, valid = self.data.values, self.valid.numpy()
+        least = 0.0 if mean else COVERED[self.is_counts]
+        how: dict[str, Any] = {"factors": (q, energy), "is_counts": self.is_counts and not mean, "least": least}
+        data, variances, covered = merge_bins(values, self.data.variances, valid, **how)
+        merged = _data_array(data, variances, covered, self.data.dims, self.is_counts)
+        if self.pixels is not None:
+            _, share, _ = merge_bins(values, 1 / self.pixels.numpy(), valid, **how)
+            number = np.divide(1.0, share, out=np.ones_like(share), where=covered)
+            merged.coords[PIXELS] = sc.array(dims=self.data.dims, values=number)
+        return Spectrum(merged, measurement)
 
 
 def _data_array(
@@ -209,7 +232,17 @@ def _normalised(data: sc.DataArray, measurement: Measurement) -> sc.DataArray:
     elif variable.dtype != sc.DType.float64:
         variable = variable.to(dtype="float64")
     masks = {UNMEASURED: sc.array(dims=dims, values=~valid)}
-    return sc.DataArray(variable, coords=_coords(measurement), masks=masks)
+    return sc.DataArray(variable, coords=_coords(measurement) | _pixels(data, valid), masks=masks)
+
+
+def _pixels(data: sc.DataArray, valid: np.ndarray) -> dict[str, sc.Variable]:
+    """The numbers of pixels, of reduced data that have them."""
+    if PIXELS not in data.coords or data.unit == sc.units.counts:
+        return {}
+    number = np.where(valid, _broadcast(data.coords[PIXELS], data).values, 1.0)
+    if not ((number > 0) & (number < MOST)).all():
+        raise InputError("some measured bins are the mean of no pixel, or of more than 9e15; each needs at least one")
+    return {PIXELS: sc.array(dims=data.dims, values=number)}
 
 
 def _broadcast(mask: sc.Variable, data: sc.DataArray) -> sc.Variable:

@@ -153,6 +153,38 @@ def test_variance_follows_an_expectation_that_changes_within_the_window(subtract
     assert float((blind.mean(0) / (expected[0] + subtracted) - 1).abs().max()) > 0.3
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_bins_of_few_pixels_have_the_variance_of_their_own_number(known: bool) -> None:
+    """Means of 3 to 300 pixels, each counted: variance and deviance are right at every number, if it is known."""
+    generator = torch.Generator().manual_seed(4)
+    pixels = (3 * 100 ** torch.rand(60, 200, generator=generator, dtype=torch.float64)).round()
+    expected = 5 + 3 * torch.sin(torch.arange(200) / 7).double().expand(60, -1)
+    counts = torch.poisson(expected * pixels, generator=generator)
+    where = spectrum(counts, counts).measurement
+    how = {"pixels": pixels} if known else {}
+    data = Spectrum.from_arrays(counts / pixels, counts.sqrt() / pixels, where, **how)
+    rare, often = pixels < pixels.quantile(0.1), pixels > pixels.quantile(0.9)
+    for told in (None, expected):
+        variance = Gaussian().observe(data, told).variance.reshape(60, 200)
+        ratio = variance * pixels / expected
+        deviance = (data.intensity - expected) ** 2 / variance
+        found = [float(each[which].mean()) for each in (ratio, deviance) for which in (rare, often)]
+        if known:
+            assert found == pytest.approx([1, 1, 1, 1], abs=0.1)  # 1200 bins: 4 % of a mean deviance is one sigma
+            assert told is None or float((ratio - 1).abs().max()) < 0.2
+        else:
+            assert found[2] > 2
+            assert found[3] < 0.5
+
+
+def test_one_number_of_pixels_for_all_bins_changes_nothing() -> None:
+    values, error = reduced()
+    data, expected = spectrum(values, error), values.abs() + 1
+    alike = Spectrum.from_arrays(values, error, data.measurement, pixels=torch.full_like(values, 8.0))
+    for told in (None, expected):
+        assert torch.equal(Gaussian().observe(alike, told).variance, Gaussian().observe(data, told).variance)
+
+
 def test_errors_that_do_not_grow_with_the_signal_stay_as_they_are() -> None:
     values, _ = reduced()
     data, expected = spectrum(values, torch.full_like(values, 0.7)), values.abs() + 1

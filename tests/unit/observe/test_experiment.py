@@ -283,10 +283,13 @@ def test_reduced_data_scatter_like_the_ones_given() -> None:
     with pytest.raises(InputError, match="needs the errors of a measured spectrum"):
         experiment.sample(theta, 1)
     valid = torch.rand(MAP.shape, generator=torch.Generator().manual_seed(1)) > 0.2
-    like = Spectrum.from_arrays(*torch.full((2, *MAP.shape), 3.0, dtype=torch.float64), MAP, valid=valid)
+    pixels = torch.full(MAP.shape, 7.0, dtype=torch.float64)
+    like = Spectrum.from_arrays(*torch.full((2, *MAP.shape), 3.0, dtype=torch.float64), MAP, valid=valid, pixels=pixels)
     drawn = experiment.sample(theta, 1, like)
     assert torch.equal(drawn.valid, valid)
     assert torch.allclose(drawn.error[valid], torch.full_like(drawn.error[valid], 3))
+    assert drawn.pixels is not None
+    assert bool((drawn.pixels[valid] == 7).all())
     away = (drawn.intensity - experiment(theta)[0])[valid] / 3
     assert float(away.var()) == pytest.approx(1, abs=5 * (2 / int(valid.sum())) ** 0.5)
 

@@ -175,3 +175,37 @@ def test_scatter_does_not_see_what_is_not_valid():
     error = hole.with_errors_from_scatter().error[hole.valid]
     assert float(error.median()) == pytest.approx(3, rel=0.15)
     assert float(error.max()) < 9
+
+
+PIXELS = matrix([[3.0, 100.0, 6.0, 1.0], [1.0, 2.0, 2.0, 9.0]])
+
+
+def pixelled(pixels=PIXELS, **how):
+    """Bins whose squared errors are 4 over their numbers of pixels."""
+    return Spectrum.from_arrays(0 * pixels, 2 / pixels.sqrt(), measurement(*pixels.shape), pixels=pixels, **how)
+
+
+def test_pixels_stay_with_their_bins():
+    view = pixelled()
+    assert torch.equal(view.pixels, PIXELS)
+    assert torch.equal(view.slice_energy(1, 3).pixels, PIXELS[:, 1:3])
+    hit = PIXELS == 100
+    for part in (view.without(hit), pixelled(valid=~hit)):
+        assert torch.equal(part.pixels, torch.where(hit, 1.0, PIXELS))
+    assert view.exclude(0, 1).trim(0).pixels[1, 3] == 9
+    assert spectrum().pixels is None
+    assert [len(each.noise) for each in (spectrum(), view)] == [1, 2]
+
+
+def test_merged_bins_have_the_pixels_that_their_errors_tell():
+    for factors in ({"energy": 2}, {"q": 2}, {"q": 2, "energy": 3}):
+        merged = pixelled(valid=PIXELS != 9).rebin(**factors)
+        assert float(merged.pixels.max()) > 1
+        np.testing.assert_allclose((merged.error**2 * merged.pixels)[merged.valid], 4, rtol=1e-12)
+
+
+def test_numbers_of_pixels_are_at_least_one_and_of_reduced_data():
+    for bad in (0.0, -1.0, NAN, float("inf")):
+        with pytest.raises(InputError, match="are the mean of no pixel"):
+            Spectrum.from_arrays(PIXELS, PIXELS, measurement(2, 4), pixels=torch.where(PIXELS == 9, bad, PIXELS))
+    assert pixelled(is_counts=True).pixels is None

@@ -12,7 +12,7 @@ from sqwirrel.config.several import binned_of, by_label, experiment, keep, kept,
 from sqwirrel.config.toml import dumps, load
 from sqwirrel.config.verbs.learning import proposal_of
 from sqwirrel.errors import InputError
-from sqwirrel.infer import Posterior, infer, store
+from sqwirrel.infer import Data, Posterior, infer, store
 from sqwirrel.model import library
 from sqwirrel.observe import Experiment, Joint, PeakExperiment
 from sqwirrel.observe.views.build import TRUER
@@ -29,6 +29,7 @@ Truth = Mapping[str, float]
 POINTS = 1000
 """Seed of the quadrature points of a simulation: none of them serves an inference of it, too."""
 PIXELS = ("pixels_in_a_bin_at_least", "pixels_in_a_bin_median", "pixels_in_a_bin_at_most")
+SCALED: Mapping[bool | None, str] = {True: "yes", False: "no", None: "not in the files"}
 SPECTRUM, POSTERIOR, TRUTH, CONFIG, RECORD = "spectrum.h5", "posterior.h5", "truth.json", "config.toml", "record.json"
 
 
@@ -55,13 +56,14 @@ def simulate_into(folder: Path, config: Config) -> Spectrum:
 
 
 def infer_into(
-    folder: Path, config: Config, progress: Callable[[str, int, int], None]
+    folder: Path, config: Config, progress: Callable[[str, int, int], None], data: Data | None = None
 ) -> tuple[Posterior, Callable[[], Path]]:
     """Infers and leaves spectrum.h5 (NAME.h5 of several) before the work begins, and posterior.h5 after it.
 
-    Returned with the answer is what draws its report, report.html and report.json.
+    Returned with the answer is what draws its report, report.html and report.json. `data` stand for the prepared files
+    where those were read already.
     """
-    work = study(config)
+    work = study(config, data)
     truth, proposal = _truth(config), proposal_of(work)
     _make(folder)
     keep(folder, work.data)
@@ -96,11 +98,13 @@ def look_into(file: Path) -> tuple[Spectrum | Peaks, Mapping[str, object]]:
     """The spectrum or the peaks in a file, or the spectrum of a config as it is fitted, and what more is known."""
     if file.suffix != ".toml":
         return read_peaks(file) if is_peaks(file) else read(file), {}
-    section = load(file).one
+    config = load(file)
+    section = config.one
     if section.crystal is None:
-        return spectrum_of(section), {}
+        return spectrum_of(section, config.instrument), {}
     binned = binned_of(section)
-    return prepared(section, binned.spectrum), dict(zip(PIXELS, binned.spread, strict=True))
+    more = {**dict(zip(PIXELS, binned.spread, strict=True)), "multiplied_by_ki_over_kf": SCALED[binned.is_scaled]}
+    return prepared(section, binned.spectrum), more
 
 
 def find_order(name: str, changes: Iterable[str] = ()) -> Orders:

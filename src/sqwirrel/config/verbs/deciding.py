@@ -112,7 +112,7 @@ def _inferred(folder: Path, work: Study, progress: Progress) -> Posterior:
             return known
     folder.mkdir(parents=True, exist_ok=True)
     put_text(inputs, checksum(work))
-    posterior, draw = infer_into(folder, work.config, progress)
+    posterior, draw = infer_into(folder, work.config, progress, work.data)
     if not _is_complete(posterior):
         raise KeyboardInterrupt
     draw()

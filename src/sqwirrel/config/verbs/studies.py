@@ -12,7 +12,7 @@ from sqwirrel.learn.kept.purpose import digest
 from sqwirrel.learn.pairs import Pairs, Simulations
 from sqwirrel.learn.parts import Learnt, Like, experiments_of, parts_of
 from sqwirrel.observe import PeakExperiment
-from sqwirrel.spectra import Spectrum
+from sqwirrel.spectra import Peaks, Spectrum
 
 ALONE: Mapping[str, Any] = {"rivals": {}, "discriminate": Discriminate()}
 """What a rival's own config does not have."""
@@ -22,6 +22,7 @@ def contenders(config: Config) -> dict[str, Study]:
     """Each model with the data: that of the config itself, under its name, then its rivals.
 
     What is suggested, or read off the data, for names of the first model that a rival has, too, holds for the rival.
+    Files are read once, but those of peaks, whose lattice may be that of the model.
     """
     if not config.rivals:
         raise InputError('the config lacks rivals: give at least one, like [rivals.other] with model = "..."')
@@ -32,9 +33,10 @@ def contenders(config: Config) -> dict[str, Study]:
             model(config.model_copy(update={"model": rival.model}))  # what is wrong with it is said first
     first = study(config.model_copy(update=ALONE))
     own, found = {each for one in parts(first.simulator) for each in one.names}, {name: first}
+    data = None if any(isinstance(each, Peaks) for each in by_label(first.data).values()) else first.data
     for label, rival in config.rivals.items():
         with named(label):
-            found[label] = study(_rivalling(config, rival, first.config.prior, own))
+            found[label] = study(_rivalling(config, rival, first.config.prior, own), data)
             if checksum(found[label], data=True) != checksum(first, data=True):
                 raise InputError("the data depend on the model (a lattice?); state what they need in the config")
     return found
@@ -54,7 +56,7 @@ def _rivalling(config: Config, rival: Rival, known: Mapping[str, Any], own: set[
 def checksum(work: Study, *, data: bool = False) -> str:
     """Checksum of the numbers that a rival is inferred from; of the `data` alone."""
     numbers = [
-        [each.intensity, each.error, each.valid, each.measurement.energy, each.measurement.temperature]
+        [each.intensity, *each.noise, each.valid, each.measurement.energy, each.measurement.temperature]
         if isinstance(each, Spectrum)
         else [each.q, each.energy, each.error]
         for each in by_label(work.data).values()

@@ -161,7 +161,7 @@ def check(
     if n < 1:
         raise InputError(f"a check needs at least one simulated measurement, got n = {n}")
     settings = settings or Settings()
-    seen = digest([experiment.instrument.counting, None if like is None else [like.valid, like.error]])
+    seen = digest([experiment.instrument.counting, None if like is None else [like.valid, *like.noise]])
     where = json.dumps({**Purpose.of(experiment, prior).conditions, "noise": seen})
     _same(folder, seed, f"{settings}\n{prior!r}\n{truth!r}\n{'with' if proposal else 'without'} a network\n{where}\n")
     known = _kept(folder, seed)

@@ -32,10 +32,14 @@ SAME = 0.005
 
 @dataclass(frozen=True, eq=False)
 class Binned:
-    """A spectrum on a grid, and of how many pixels each of its bins is the mean."""
+    """A spectrum on a grid, and of how many pixels each of its bins is the mean.
+
+    `is_scaled` says whether the files hold values that were multiplied by k_i / k_f, None if they do not say.
+    """
 
     spectrum: Spectrum
     pixels: Int64[Tensor, "point energy"]
+    is_scaled: bool | None = None
 
     @property
     def spread(self) -> tuple[int, int, int]:
@@ -91,7 +95,8 @@ class Binning:
         incident = float(np.mean([energy for _, energy, _ in self._told]))
         measurement = Measurement(self._grid, self.measurement.energy, temperature, incident_energy=incident)
         values, errors, pixels = (torch.from_numpy(each.reshape(shape)) for each in (mean, error, self._number.copy()))
-        return Binned(Spectrum.from_arrays(values, errors, measurement, valid=pixels > 0), pixels)
+        spectrum = Spectrum.from_arrays(values, errors, measurement, valid=pixels > 0, pixels=pixels.double())
+        return Binned(spectrum, pixels, self._told[0][2])
 
     def _place(self, run: Run) -> Int64[np.ndarray, " energy"]:
         """The energy bin of each energy of a run; -1 where it lies outside, or no neutron has so much to lose."""

@@ -14,7 +14,7 @@ from sqwirrel.limits import check_file
 from sqwirrel.spectra.grid import QGrid
 from sqwirrel.spectra.pixels import Binned, Binning, Goniometer
 from sqwirrel.spectra.points import Numbers, as_tensor
-from sqwirrel.spectra.readers.beside import known
+from sqwirrel.spectra.readers.beside import Known, known
 from sqwirrel.spectra.readers.nexus import nxspe
 
 
@@ -32,7 +32,8 @@ def read_rotation(
     The lattice of the `grid` is that of the `goniometer`. Each value is the mean of the pixels (detector and energy
     bin) whose centre lies in the bin, its error sqrt(sum e^2) / N; bins without a pixel are unmeasured. `psi` (degrees)
     stands in place of those in the files, one a file; a file without one is refused, unless its angle is told beside
-    it (`beside`). The incident energy of the spectrum is the mean of those of the files, which each is binned with.
+    it (`beside`). So may be the `temperature` (K), of one file or more: the same of all, unless it is given here. The
+    incident energy of the spectrum is the mean of those of the files, which each is binned with.
     """
     files = [Path(path) for path in paths]
     if not files:
@@ -42,17 +43,39 @@ def read_rotation(
     if not torch.allclose(grid.lattice.reciprocal, goniometer.lattice.reciprocal, rtol=1e-9):
         raise InputError("the grid and the goniometer have different lattices; give both the same one")
     _check_no_twins(files)
-    binning = Binning(grid, as_tensor(energy))
+    binning, told = Binning(grid, as_tensor(energy)), [_told(path) for path in files]
+    if temperature is None:
+        temperature = _temperature(told)
     for number, path in enumerate(files):
-        check_file(path)
         with nxspe.run(path) as run:
             given = run.psi if psi is None else psi[number]
-            angle = known(path).needed_psi() if given is None else given
+            angle = told[number].needed_psi() if given is None else given
             if not np.isfinite(angle):
                 raise InputError(f"{path.name}: psi is {angle} degrees; it must be finite")
             with np.errstate(all="ignore"):  # damage makes any number of any other
                 binning.add(run, goniometer.to_rlu(angle))
     return binning.result(temperature)
+
+
+def _told(path: Path) -> Known:
+    """What is written beside a file, if that is there."""
+    check_file(path)
+    return known(path)
+
+
+def _temperature(told: Sequence[Known]) -> float | None:
+    """The temperature that is written beside files, K; refuses two of them."""
+    names: dict[float, str] = {}
+    for each in told:
+        if each.temperature is not None:
+            names.setdefault(each.temperature, each.name)
+    if len(names) > 1:
+        one, two = list(names)[:2]
+        raise InputError(
+            f"{names[one]}.toml says {one:g} K and {names[two]}.toml {two:g} K; give files of one temperature, or say "
+            "which to take: temperature in [measurement] of a config"
+        )
+    return next(iter(names), None)
 
 
 def _check_no_twins(files: Sequence[Path]) -> None:

@@ -143,7 +143,9 @@ def test_what_is_written_is_read_back(scan, tmp_path):
     binned = read_rotation(scan[0], MOUNTED, QGrid(CUBE, torch.eye(3), [[-2, 0, 2], [-2, 1, 2], [-1, 1]]), [0, 5, 20])
     write(tmp_path / "a.h5", binned.spectrum)
     again = read(tmp_path / "a.h5")
-    for name in ("intensity", "error", "valid"):
+    assert torch.equal(binned.spectrum.pixels, binned.pixels.clamp(min=1).double())
+    assert int(binned.pixels.max()) > 1
+    for name in ("intensity", "error", "valid", "pixels"):
         np.testing.assert_array_equal(getattr(again, name), getattr(binned.spectrum, name))
     assert again.measurement.same_bins(binned.spectrum.measurement)
     assert again.measurement.incident_energy == EI
@@ -207,6 +209,30 @@ def test_psi_is_taken_from_the_file_or_told(tmp_path):
         read_rotation([bare], MOUNTED, grid, [-2, 10])
     (tmp_path / "b.nxspe.toml").write_text("psi = 10.0\n")
     assert torch.equal(read_rotation([bare], MOUNTED, grid, [-2, 10]).pixels, whole)
+
+
+@pytest.mark.parametrize(("said", "scaled"), [([1], True), ([0], False), (None, None)])
+def test_whether_values_were_multiplied_is_kept(said, scaled, tmp_path):
+    said = None if said is None else np.array(said)
+    path = scans.save(tmp_path / "a.nxspe", **{"NXSPE_info/ki_over_kf_scaling": said})
+    assert read_rotation([path], MOUNTED, WIDE, [-2, 10]).is_scaled is scaled
+
+
+def test_what_is_written_beside_any_file_is_heard(tmp_path):
+    files = [scans.save(tmp_path / f"{name}.nxspe") for name in "abc"]
+    binned = lambda **more: read_rotation(files, MOUNTED, WIDE, [-2, 10], **more).spectrum.measurement  # noqa: E731
+    assert binned().temperature is None
+    (tmp_path / "b.nxspe.toml").write_text("temperature = 7.0\n")
+    assert binned().temperature == 7
+    (tmp_path / "c.nxspe.toml").write_text("temperature = 7\n")
+    assert binned().temperature == 7
+    (tmp_path / "c.nxspe.toml").write_text("temperature = 9.0\n")
+    with pytest.raises(InputError, match=r"^b.nxspe.toml says 7 K and c.nxspe.toml 9 K; give files of one temperature"):
+        binned()
+    assert binned(temperature=8.0).temperature == 8
+    (tmp_path / "c.nxspe.toml").write_text("heat = 7.0\n")
+    with pytest.raises(InputError, match=r"^c.nxspe.toml has the key 'heat'; expected some of"):
+        binned()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Our own HDF5: the DataArray as scipp writes it, and the measurement beside it. What is written is read back exactly.
 
-Root attributes: format = "sqwirrel spectrum", version = 1. The rest of the root is scipp's; group `measurement` holds
+Root attributes: format = "sqwirrel spectrum", version = 1. The rest of the root is scipp's, with the coordinate
+`pixels` where it is known of how many each bin is the mean; group `measurement` holds
 `field` (T), `energy` (meV, edges), the conditions of `CONDITIONS` that are known (`exposure` with the attribute `unit`
 where that is known), and `edges` (1/angstrom) for shells.
 A crystal has `cell` (angstrom, degrees) and `vectors` (angstrom), and `q`, `box` (rlu) for a path, `axes`, `edges_1` to
@@ -22,7 +23,7 @@ from sqwirrel.spectra.grid import Beam, QGrid
 from sqwirrel.spectra.measurement import Measurement, Points
 from sqwirrel.spectra.points import QPath, QPoints, QShells
 from sqwirrel.spectra.readers.nexus.hdf5 import array, attribute, integer, is_hdf5, number, opened, text
-from sqwirrel.spectra.spectrum import UNMEASURED, Spectrum
+from sqwirrel.spectra.spectrum import PIXELS, UNMEASURED, Spectrum
 
 FORMAT = "sqwirrel spectrum"
 VERSION = 1
@@ -50,18 +51,27 @@ def read(path: Path) -> Spectrum:
 
 
 def _data(file: h5py.File, measurement: Measurement, path: Path) -> sc.DataArray:
-    """Values, variances, masks and unit; scipp's own loader would read all that a file holds, and believe its sizes."""
+    """Values, variances, masks, pixels and unit; scipp's own loader would read all that a file holds, and believe its
+    sizes.
+    """
     dims = [measurement.points.dim, "energy"]
-    masks = file.get("masks")
-    names = [f"masks/{name}/values" for name in masks] if isinstance(masks, h5py.Group) else []
-    values, variances, *masked = (array(file, name, path) for name in ("data/values", "data/variances", *names))
-    if any(each.shape != measurement.shape for each in (values, variances, *masked)):
+    held = (_held(file, "masks"), [name for name in _held(file, "coords") if name.endswith(f"_{PIXELS}/values")])
+    masked, number = ([array(file, name, path) for name in names] for names in held)
+    values, variances = (array(file, name, path) for name in ("data/values", "data/variances"))
+    if any(each.shape != measurement.shape for each in (values, variances, *masked, *number)):
         raise InputError(f"{path.name} has data of another shape than its measurement, {measurement.shape}")
     unmeasured = np.logical_or.reduce([each != 0 for each in masked]) if masked else np.zeros(values.shape, bool)
     unit = attribute(file["data/values"], "unit")  # (version, factor, powers by name), as scipp writes it
     is_counts = isinstance(unit, np.void) and "counts" in str(unit.dtype)
     data = sc.array(dims=dims, values=values, variances=variances, unit="counts" if is_counts else "one")
-    return sc.DataArray(data, masks={UNMEASURED: sc.array(dims=dims, values=unmeasured)})
+    coords = {PIXELS: sc.array(dims=dims, values=number[0])} if number else {}
+    return sc.DataArray(data, coords=coords, masks={UNMEASURED: sc.array(dims=dims, values=unmeasured)})
+
+
+def _held(file: h5py.File, kind: str) -> list[str]:
+    """Where the values of every mask, or of every coordinate, are."""
+    group = file.get(kind)
+    return [f"{kind}/{name}/values" for name in group] if isinstance(group, h5py.Group) else []
 
 
 def write(path: Path, spectrum: Spectrum) -> None:
