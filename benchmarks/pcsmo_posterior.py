@@ -27,9 +27,9 @@ from sqwirrel.learn.proposal import Proposal
 from sqwirrel.learn.train import Effort, train
 from sqwirrel.record import Record
 
-HELD_OUT = 20261146
+HELD_OUT = 20261150
 """Seed of the spectra that are judged. Those of 20261125 and 20261130 were looked at while sampling was mended;
-20261132 served for a result before."""
+20261132 and 20261146 served for results before."""
 SETTINGS = Settings(screen=128, starts=4, draws=600, rounds=2)
 QUICK, FULL = {"rows": 256, "steps": 30, "spectra": 2}, {"rows": 8000, "steps": 2000}
 

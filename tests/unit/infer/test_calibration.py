@@ -39,6 +39,7 @@ def test_infer_is_calibrated_on_a_chain(calibration) -> None:
         assert share == pytest.approx(0.9, abs=0.15)
     assert all(0.6 < rho < 1.4 for rho in calibration.rho)
     assert 0.5 < calibration.R < 1.7
+    assert calibration.R_expected == pytest.approx(1, abs=0.1)
     assert min(calibration.even.values()) > 1e-3
     assert calibration.share("right") == 1.0
     assert calibration.share("missed") == 0.0
@@ -49,6 +50,18 @@ def test_a_table_says_what_was_found(calibration) -> None:
     assert "rho" in text
     assert "40 simulated measurements" in text
     assert calibration.mapping()["n"] == 40
+
+
+def test_errors_are_measured_in_the_parameters_own_units() -> None:
+    """In coordinates without bounds, an error from the end of a prior on counts for too little, or too much."""
+    end = Prior.from_mapping({"J": {"uniform": [-2.0, -1.9999]}, "scale": {"uniform": [50.0, 60.0]}})
+    found = check(experiment(), PRIOR, 3, seed=2, settings=SETTINGS, truth=end)
+    for trial in found.trials:
+        away = torch.tensor(trial.error) / torch.tensor(trial.limit)
+        assert 2 * trial.square >= float(away.square().max()) * (1 - 1e-9)
+        assert trial.square == pytest.approx(float(away.square().mean()), rel=0.1)  # J and scale hardly correlate
+        assert 0 < trial.expected < 1  # the prior cuts off half of the spectrum's own width
+    assert found.R_expected < 0.9
 
 
 def shrunk(trial: Trial, factor: float) -> Trial:

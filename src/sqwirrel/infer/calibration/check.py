@@ -43,8 +43,9 @@ class Trial:
 
     `rank` is the share of the posterior below the truth, `tarp` the share of draws that lie nearer to a random place
     than the truth does, `error` median less truth, `limit` the Cramer-Rao limit at the truth, `square` the error in the
-    metric of the Fisher information, over the number of parameters, `excess` 2 (log L at its best - at the truth).
-    `right` says whether the best basin is that of the truth, `missed` whether the truth's is better and was not found.
+    metric of the parameters' Fisher information, over their number, `expected` what the posterior's own covariance
+    makes of that, `excess` 2 (log L at its best - at the truth). `right` says whether the best basin is that of the
+    truth, `missed` whether the truth's is better and was not found.
     """
 
     seed: int
@@ -54,6 +55,7 @@ class Trial:
     error: list[float]
     limit: list[float]
     square: float
+    expected: float
     excess: float
     right: bool
     missed: bool
@@ -87,6 +89,11 @@ class Calibration:
         return float(torch.tensor([trial.square for trial in self.trials]).mean())
 
     @property
+    def R_expected(self) -> float:  # noqa: N802
+        """R if errors are what posteriors say: below 1 by what the prior tells."""
+        return float(torch.tensor([trial.expected for trial in self.trials]).mean())
+
+    @property
     def even(self) -> dict[str, float]:
         """Probabilities that ranks, TARP and 2 Delta log L are as uneven by chance (Kolmogorov-Smirnov)."""
         ranks = torch.tensor([trial.rank for trial in self.trials]).T.tolist()
@@ -109,6 +116,7 @@ class Calibration:
             "names": list(self.names),
             "rho": self.rho,
             "R": self.R,
+            "R_expected": self.R_expected,
             "coverage": {f"{100 * level:g}": self.coverage(level) for level in LEVELS},
             "even": self.even,
             "right_basin": self.share("right"),
@@ -133,8 +141,9 @@ class Calibration:
             (
                 head,
                 *rows,
-                f"{len(self.trials)} simulated measurements (90 % is known to {noise:.1f}); R = {self.R:.3f}; right "
-                f"basin {100 * self.share('right'):.1f} %, missed {100 * self.share('missed'):.1f} %",
+                f"{len(self.trials)} simulated measurements (90 % is known to {noise:.1f}); R = {self.R:.3f}, expected "
+                f"from the posteriors {self.R_expected:.3f}; right basin {100 * self.share('right'):.1f} %, missed "
+                f"{100 * self.share('missed'):.1f} %",
             )
         )
 
@@ -184,13 +193,14 @@ def judged(posterior: Posterior, target: Target, truth: Float[Tensor, " paramete
     z0 = target.prior.unconstrain(truth[None])
     z, weight = target.prior.unconstrain(posterior.draws), posterior.log_weight.exp()
     slope = target.slope(z0)
-    information, stretch = slope.information[0], target.stretch(z0)[0]
-    covariance = torch.linalg.pinv(information, hermitian=True)
+    stretch = target.stretch(z0)[0]
+    information = slope.information[0] / stretch / stretch[:, None]
+    bound = torch.linalg.pinv(slope.information[0], hermitian=True).diagonal().sqrt() * stretch
     oracle, found = (refine(target, theta[None])[0] for theta in (truth, posterior.basins[0].theta))
     away = replace(oracle, z=target.prior.unconstrain(posterior.basins[0].theta[None])[0])
     right = found.distance(oracle) < SAME and oracle.distance(away) < FAR
     missed = not right and oracle.log_posterior > found.log_posterior + 0.5
-    median = target.prior.unconstrain(posterior.median[None]) - z0
+    error, spread = posterior.median - truth, torch.cov(posterior.draws.T, aweights=weight, correction=0)
     place = torch.randn(z0.shape, generator=stream(seed, f"tarp {k}"), dtype=z0.dtype)
     nearer = ((z - place) ** 2).sum(1) < ((z0 - place) ** 2).sum()
     top = float(target.log_posterior(oracle.z[None]) - target.prior.log_density(oracle.z[None]))
@@ -200,9 +210,10 @@ def judged(posterior: Posterior, target: Target, truth: Float[Tensor, " paramete
         truth=truth.tolist(),
         rank=(weight[:, None] * (posterior.draws < truth)).sum(0).tolist(),
         tarp=float(weight[nearer].sum()),
-        error=(posterior.median - truth).tolist(),
-        limit=(covariance.diagonal().sqrt() * stretch).tolist(),
-        square=float((median @ information @ median.T).squeeze() / len(truth)),
+        error=error.tolist(),
+        limit=bound.tolist(),
+        square=float(error @ information @ error) / len(truth),
+        expected=float((information * spread).sum()) / len(truth),
         excess=2 * (top - here),
         right=right,
         missed=missed,
