@@ -18,11 +18,18 @@ def trials(result: Result) -> str:
     ]
     failed = ", ".join(f"{name} {count}" for name, count in result["failed_checks"].items()) or "none"
     said = (
-        f"{result['n']} simulated maps that nothing was tuned on; R = {result['R']:.3f}, wrong basin "
+        f"{result['n']} simulated maps that nothing was tuned on; {whole(result)}wrong basin "
         f"{100 * result['wrong_basin']:.1f} %, effective draws {100 * result['ess']:.0f} %, median "
         f"{number(result['seconds'])} s on {result['threads']} core. Failed checks, of all maps: {failed}."
     )
     return f"{said}\n\n{table(('parameter', 'rho', *(f'in {level} %' for level in levels)), rows)}"
+
+
+def whole(result: Result) -> str:
+    """R and what posteriors expect of it; nothing for results from before, when R was measured in other coordinates."""
+    if "R_expected" not in result:
+        return ""
+    return f"R = {result['R']:.3f} (the posteriors expect {result['R_expected']:.3f}), "
 
 
 def draw_trials(result: Result, axes: Axes) -> None:
@@ -41,33 +48,54 @@ def draw_trials(result: Result, axes: Axes) -> None:
 
 def thinned(result: Result) -> str:
     """A row for each level of counts."""
-    heads = ("counts", "right basin", "rho J, J'", "limit, meV", "90 % intervals hold, J, J'", "seconds")
+    heads = (
+        "counts round",
+        "counts",
+        "right basin",
+        "rho J, J'",
+        "limit, meV",
+        "90 % intervals hold, J, J'",
+        "widened",
+        "seconds",
+    )
     rows = [
         (
+            law,
             f"{row['counts']}",
             f"{100 * row['right_basin']:.1f} %",
             ", ".join(number(x) for x in row["rho"]),
             ", ".join(number(x) for x in row["limit"].values()),
-            ", ".join(f"{100 * x:.1f} %" for x in row["coverage_90"]),
+            *(shares(row[name]) for name in ("coverage_90", "coverage_90_widened")),
             number(row["seconds"]),
         )
-        for row in result["levels"]
+        for law, level in (("the data", "levels"), ("the model", "control"))
+        for row in result[level]
     ]
-    whole, n = result["whole"], result["levels"][0]["redraws"]
+    whole, n, control = result["whole"], result["levels"][0]["redraws"], result["control"][0]["redraws"]
     said = (
-        f"{n} redraws a level, against the answer of the whole data with the same model (J = {whole['J1']:.2f}, J' = "
-        f"{whole['J2']:.2f} meV; {result['remark']}). The published network ends in a wrong basin up to 12 000 counts."
+        f"{n} redraws a level round the measured intensities, {control} round those of the model, against the answer "
+        f"of the whole data with the same model (J = {whole['J1']:.2f}, J' = {whole['J2']:.2f} meV; "
+        f"{result['remark']}). The model is not quite what was measured: of many counts so drawn, 90 % intervals as "
+        f"wide as the likelihood should hold {shares(result['expected'])}; widened ones have the scatter of the "
+        "residuals (`Posterior.widened`). The published network ends in a wrong basin up to 12 000 counts."
     )
     return f"{said}\n\n{table(heads, rows)}"
+
+
+def shares(every: list[float]) -> str:
+    """In per cent."""
+    return ", ".join(f"{100 * x:.1f} %" for x in every)
 
 
 def draw_thinned(result: Result, axes: Axes) -> None:
     """Root mean square error against counts, and the limit."""
     counts = [row["counts"] for row in result["levels"]]
     for name, colour, label in (("J1", "#2166ac", "J"), ("J2", "#b2182b", "J'")):
-        axes.loglog(counts, [row["rmse"][name] for row in result["levels"]], "o", color=colour, label=label)
+        found = [row["rmse"][name] for row in result["levels"]]
+        noise = [x / (2 * row["redraws"]) ** 0.5 for x, row in zip(found, result["levels"], strict=True)]
+        axes.errorbar(counts, found, noise, fmt="o", ms=3, capsize=2, color=colour, label=label)
         axes.loglog(counts, [row["limit"][name] for row in result["levels"]], "-", lw=0.8, color=colour)
-    axes.set(xlabel="counts", ylabel="error (points) and its limit (lines), meV")
+    axes.set(xscale="log", yscale="log", xlabel="counts", ylabel="error (points) and its limit (lines), meV")
     for axis, ticks in ((axes.xaxis, counts), (axes.yaxis, (0.15, 0.2, 0.3, 0.5, 0.7, 1.0))):
         axis.set_ticks(ticks, [f"{each:g}" for each in ticks])
         axis.set_ticks([], minor=True)

@@ -5,9 +5,11 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from generators.calibrated import whole
 from generators.tables import number, table
 
 Result = dict[str, Any]
+MARKERS = "osv^D<>"
 COLOURS = {"infer": "#2166ac", "flow": "#b2182b", "ensemble": "#1b7837"}
 
 
@@ -31,7 +33,7 @@ def tables(result: Result) -> str:
     said = (
         f"{result['n']} simulated spectra that nothing was tuned on; {result['simulations']} training simulations, "
         f"{result['training_minutes']:.1f} minutes of training, median {number(result['seconds'])} s from spectrum to "
-        f"posterior. R = {result['R']:.3f}; wrong basin {100 * result['wrong_basin']:.2f} %, effective draws "
+        f"posterior. {whole(result)}wrong basin {100 * result['wrong_basin']:.2f} %, effective draws "
         f"{100 * result['ess']:.0f} %. Failed checks, of all spectra: {failed}. Simulated at the "
         f"literature's J1 = 0.657, J2 = 0.006 meV (a published network: 0.676, 0.014): {answers} meV."
     )
@@ -111,12 +113,14 @@ def _covered(each: Result, levels: list[str], k: int) -> list[str]:
 
 
 def draw(result: Result, axes: Axes) -> None:
-    """Coverage less its level, every parameter a line."""
+    """Coverage less its level, every parameter a line with its own marker."""
     levels = [float(level) for level in result["coverage"]]
+    for k, name in enumerate(result["names"]):
+        axes.plot([], [], MARKERS[k], ms=3, color="#333333", label=name)
     for name, each in {"infer": result, **result["methods"]}.items():
         for k in range(len(result["names"]) if "coverage" in each else 0):
             away = [100 * each["coverage"][f"{level:g}"][k] - level for level in levels]
-            axes.plot(levels, away, "o-", ms=3, lw=0.8, color=COLOURS[name], label=name if k == 0 else None)
+            axes.plot(levels, away, f"{MARKERS[k]}-", ms=3, lw=0.8, color=COLOURS[name], label=name if k == 0 else None)
     axes.axhline(0, color="#333333", lw=0.6)
     axes.set(xlabel="interval (%)", ylabel="truths inside, less interval (points)")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -103,7 +103,13 @@ def look_into(file: Path) -> tuple[Spectrum | Peaks, Mapping[str, object]]:
     if section.crystal is None:
         return spectrum_of(section, config.instrument), {}
     binned = binned_of(section)
-    more = {**dict(zip(PIXELS, binned.spread, strict=True)), "multiplied_by_ki_over_kf": SCALED[binned.is_scaled]}
+    more = {
+        "files": len(binned.psi),
+        "psi": f"{min(binned.psi):g} to {max(binned.psi):g} degrees",
+        "along_the_beam_at_psi_0": f"u = {list(section.crystal.u)}, v = {list(section.crystal.v)} in the plane",
+        **dict(zip(PIXELS, binned.spread, strict=True)),
+        "multiplied_by_ki_over_kf": SCALED[binned.is_scaled],
+    }
     return prepared(section, binned.spectrum), more
 
 

@@ -34,12 +34,14 @@ SAME = 0.005
 class Binned:
     """A spectrum on a grid, and of how many pixels each of its bins is the mean.
 
-    `is_scaled` says whether the files hold values that were multiplied by k_i / k_f, None if they do not say.
+    `is_scaled` says whether the files hold values that were multiplied by k_i / k_f, None if they do not say. `psi` are
+    the angles that the files were binned with, degrees.
     """
 
     spectrum: Spectrum
     pixels: Int64[Tensor, "point energy"]
     is_scaled: bool | None = None
+    psi: tuple[float, ...] = ()
 
     @property
     def spread(self) -> tuple[int, int, int]:

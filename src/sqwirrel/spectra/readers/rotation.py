@@ -3,7 +3,9 @@
 Files are read one after the other, each of them some detectors at a time: memory holds the grid and a block.
 """
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,9 @@ from sqwirrel.spectra.pixels import Binned, Binning, Goniometer
 from sqwirrel.spectra.points import Numbers, as_tensor
 from sqwirrel.spectra.readers.beside import Known, known
 from sqwirrel.spectra.readers.nexus import nxspe
+
+ALIKE = 0.01
+"""Degrees by which psi may differ from that of a file before it is said."""
 
 
 def read_rotation(
@@ -46,6 +51,7 @@ def read_rotation(
     binning, told = Binning(grid, as_tensor(energy)), [_told(path) for path in files]
     if temperature is None:
         temperature = _temperature(told)
+    angles, written = [], []
     for number, path in enumerate(files):
         with nxspe.run(path) as run:
             given = run.psi if psi is None else psi[number]
@@ -54,7 +60,21 @@ def read_rotation(
                 raise InputError(f"{path.name}: psi is {angle} degrees; it must be finite")
             with np.errstate(all="ignore"):  # damage makes any number of any other
                 binning.add(run, goniometer.to_rlu(angle))
-    return binning.result(temperature)
+            angles.append(float(angle))
+            written.append(run.psi)
+    _say_replaced(files, angles, written)
+    return replace(binning.result(temperature), psi=tuple(angles))
+
+
+def _say_replaced(files: Sequence[Path], angles: Sequence[float], written: Sequence[float | None]) -> None:
+    """A note if angles given are not those of the files."""
+    away = [0.0 if own is None else abs(angle - own) for angle, own in zip(angles, written, strict=True)]
+    if (most := max(away)) > ALIKE:
+        name = files[away.index(most)].name
+        logging.getLogger("sqwirrel").warning(
+            "the angles psi given stand in place of those of %d files; the most, %g degrees in place of %g, in %s",
+            sum(each > ALIKE for each in away), angles[away.index(most)], written[away.index(most)], name,
+        )  # fmt: skip
 
 
 def _told(path: Path) -> Known:

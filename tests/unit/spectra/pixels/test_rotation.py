@@ -139,6 +139,18 @@ def test_bins_hold_means_errors_and_numbers_of_their_pixels(at_once, scan, monke
     assert not binned.spectrum.is_counts
 
 
+def test_angles_that_replace_those_of_files_are_said(scan, caplog):
+    grid = QGrid(CUBE, torch.eye(3), [[-2, 0, 2], [-2, 1, 2], [-1, 1]])
+    own = read_rotation(scan[0], MOUNTED, grid, [0, 5, 20]).psi
+    assert not caplog.records
+    assert read_rotation(scan[0], MOUNTED, grid, [0, 5, 20], psi=[own[0] - 2, *own[1:]]).psi[0] == own[0] - 2
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"the angles psi given stand in place of those of 1 files; the most, {own[0] - 2:g} degrees in place of "
+        f"{own[0]:g}, in {scan[0][0].name}"
+    )
+
+
 def test_what_is_written_is_read_back(scan, tmp_path):
     binned = read_rotation(scan[0], MOUNTED, QGrid(CUBE, torch.eye(3), [[-2, 0, 2], [-2, 1, 2], [-1, 1]]), [0, 5, 20])
     write(tmp_path / "a.h5", binned.spectrum)
