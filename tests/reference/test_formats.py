@@ -9,7 +9,7 @@ import torch
 
 from sqwirrel.errors import InputError
 from sqwirrel.spectra import QGrid, QShells, read
-from sqwirrel.spectra.readers.text.spe import _angles
+from sqwirrel.spectra.readers.text.spe import Held, _detectors
 
 CRYSTAL = 'lattice = [5, 5, 5, 90, 90, 90]\nranges = { "[H,-H,0]" = [-0.1, 0.1], "[0,0,L]" = [-0.1, 0.1] }\n'
 NAMED = 'axes = ["[H,H,0]", "energy"]\n'
@@ -212,7 +212,9 @@ def test_angles_of_phx_and_par_of_one_instrument_agree(measured):
     }
     par, phx = (np.array([line.split() for line in lines[end]], dtype=float) for end in ("par", "phx"))
     source = measured("formats/MAPS_A1_and_A2_first_pack.phx").with_suffix(".spe")
-    two_theta, width = _angles(source, 1024)
+    nothing = np.zeros((1024, 1))
+    two_theta, width, azimuth = _detectors(Held([], nothing, nothing), source)
     np.testing.assert_allclose(two_theta, par[:, 1], atol=1e-3)
+    np.testing.assert_allclose(azimuth, -par[:, 2], atol=1e-3)
     np.testing.assert_allclose(width, np.degrees(2 * np.arctan(par[:, 3] / 2 / par[:, 0])), rtol=2e-3)
     np.testing.assert_allclose(width, phx[:, 4], rtol=1e-12)

@@ -112,7 +112,7 @@ def test_an_answer(run, config, tmp_path):
         ("u = [1, 0, 0]", "u = [1, 0, 0]\npsi = [1, 2]", "there are 31 files and 2 angles psi; give one angle for each file"),
         ("u = [1, 0, 0]", "u = [1, 0, 0]\nphi = 1", "c.toml: [measurement.crystal] has the unknown key 'phi'; known are lattice, u, v, psi"),
         ("u = [1, 0, 0]", "u = [1, 0, 0]\naxes = [[1, 0, 0], [2, 0, 0], [0, 0, 1]]", "the axes of a grid must be three independent (h, k, l)"),
-        ("temperature = 5", "incident_energy = 14", "[measurement] incident_energy is that of the files of a rotation scan; leave it out"),
+        ("temperature = 5", "incident_energy = 14", "run00.nxspe holds the incident energy that it was reduced with; leave out incident_energy"),
         ('file = "run*.nxspe"', "", "[measurement] needs a file and a table crystal"),
     ],
 )  # fmt: skip

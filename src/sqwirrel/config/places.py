@@ -99,7 +99,7 @@ Bins = Annotated[tuple[Range, ...], AfterValidator(_binned)]
 
 
 class CrystalBins(Section):
-    """Files of detector pixels (NXSPE) of a crystal, one for each angle psi, put on a grid in (h, k, l) and energy.
+    """Files of detector pixels (NXSPE, .spe) of a crystal, one for each psi, put on a grid in (h, k, l) and energy.
 
     `u` (rlu of `lattice`: angstrom, degrees) lies along k_i at psi = 0 and `v` in the horizontal plane; a positive psi
     turns the crystal anticlockwise seen from above. `dpsi`, `gl`, `gs` and `omega` (degrees) are corrections as in

@@ -174,9 +174,8 @@ def binned_of(section: Measurement) -> Binned:
     crystal = section.crystal
     if crystal is None or not section.named:
         raise InputError("[measurement] needs a file and a table crystal; together they make a grid of a rotation scan")
-    if section.incident_energy is not None:
-        raise InputError("[measurement] incident_energy is that of the files of a rotation scan; leave it out")
-    told: dict[str, Any] = {"psi": crystal.psi, "temperature": section.temperature}
+    told = {name: getattr(section, name) for name in ("temperature", "incident_energy")}
+    told["psi"] = crystal.psi
     return read_rotation(section.files, crystal.goniometer(), crystal.grid(), crystal.edges(), **told)
 
 

@@ -5,6 +5,7 @@ Files are read one after the other, each of them some detectors at a time: memor
 
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +15,11 @@ import torch
 from sqwirrel.errors import InputError
 from sqwirrel.limits import check_file
 from sqwirrel.spectra.grid import QGrid
-from sqwirrel.spectra.pixels import Binned, Binning, Goniometer
+from sqwirrel.spectra.pixels import Binned, Binning, Goniometer, Run
 from sqwirrel.spectra.points import Numbers, as_tensor
 from sqwirrel.spectra.readers.beside import Known, known
 from sqwirrel.spectra.readers.nexus import nxspe
+from sqwirrel.spectra.readers.text import spe
 
 ALIKE = 0.01
 """Degrees by which psi may differ from that of a file before it is said."""
@@ -31,8 +33,11 @@ def read_rotation(
     *,
     psi: Sequence[float] | None = None,
     temperature: float | None = None,
+    incident_energy: float | None = None,
 ) -> Binned:
-    """The spectrum of a crystal from NXSPE files of its detectors, on a `grid` and bins of `energy` (edges, meV).
+    """The spectrum of a crystal from files of its detectors, on a `grid` and bins of `energy` (edges, meV).
+
+    They are NXSPE, or .spe with the .par or .phx beside, which need `psi` and `incident_energy` (meV).
 
     The lattice of the `grid` is that of the `goniometer`. Each value is the mean of the pixels (detector and energy
     bin) whose centre lies in the bin, its error sqrt(sum e^2) / N; bins without a pixel are unmeasured. `psi` (degrees)
@@ -48,12 +53,12 @@ def read_rotation(
     if not torch.allclose(grid.lattice.reciprocal, goniometer.lattice.reciprocal, rtol=1e-9):
         raise InputError("the grid and the goniometer have different lattices; give both the same one")
     _check_no_twins(files)
-    binning, told = Binning(grid, as_tensor(energy)), [_told(path) for path in files]
+    binning, told = Binning(grid, as_tensor(energy)), [_told(path, incident_energy) for path in files]
     if temperature is None:
         temperature = _temperature(told)
     angles, written = [], []
     for number, path in enumerate(files):
-        with nxspe.run(path) as run:
+        with _opened(path, told[number], incident_energy) as run:
             given = run.psi if psi is None else psi[number]
             angle = told[number].needed_psi() if given is None else given
             if not np.isfinite(angle):
@@ -77,10 +82,19 @@ def _say_replaced(files: Sequence[Path], angles: Sequence[float], written: Seque
         )  # fmt: skip
 
 
-def _told(path: Path) -> Known:
+def _told(path: Path, incident_energy: float | None) -> Known:
     """What is written beside a file, if that is there."""
     check_file(path)
-    return known(path)
+    return known(path, incident_energy)
+
+
+def _opened(path: Path, told: Known, incident_energy: float | None) -> AbstractContextManager[Run]:
+    """The detectors in a file, of either format."""
+    if spe.sniff(path):
+        return nullcontext(spe.run(path, told))
+    if incident_energy is not None and nxspe.sniff(path):
+        raise InputError(f"{path.name} holds the incident energy that it was reduced with; leave out incident_energy")
+    return nxspe.run(path)
 
 
 def _temperature(told: Sequence[Known]) -> float | None:

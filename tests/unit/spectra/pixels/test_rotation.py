@@ -151,6 +151,52 @@ def test_angles_that_replace_those_of_files_are_said(scan, caplog):
     )
 
 
+def spe(path):
+    """The .spe file of an NXSPE file, with ten characters a number, and rows of its detectors for .phx and .par."""
+    with h5py.File(path) as file:
+        data = {name: file[f"run/data/{name}"][()] for name in ("data", "error", "energy", "polar", "azimuthal")}
+    count, energies = data["data"].shape
+    lines = lambda row: ["".join(f"{x:10.3E}" for x in row[k : k + 8]) for k in range(0, len(row), 8)]  # noqa: E731
+    text = [f"{count:8d}{energies:8d}", "### Phi Grid", *lines(np.zeros(count + 1))]
+    text += ["### Energy Grid", *lines(data["energy"])]
+    for values, errors in zip(np.nan_to_num(data["data"], nan=-1e30), data["error"], strict=True):
+        text += ["### S(Phi,w)", *lines(values), "### Errors", *lines(errors)]
+    path.with_suffix(".spe").write_text("\n".join(text) + "\n")
+    angles = list(zip(data["polar"], data["azimuthal"], strict=True))
+    phx = [f"10 0 {polar:.6f} {azimuth:.6f} 0.3 0.2 {n}" for n, (polar, azimuth) in enumerate(angles)]
+    par = [f"6.0 {polar:.6f} {-azimuth:.6f} 0.025 0.017 {n}" for n, (polar, azimuth) in enumerate(angles)]
+    return path.with_suffix(".spe"), {"phx": phx, "par": par}
+
+
+@pytest.mark.parametrize("end", ["phx", "par"])
+def test_text_files_hold_what_nexus_files_do(end, scan, tmp_path):
+    grid, energy = QGrid(CUBE, torch.eye(3), [[-2, -1, 0, 1, 2], [-2, 0, 2], [-1, 1]]), np.array([0, 9.5, 20])
+    nexus = read_rotation(scan[0], MOUNTED, grid, energy)
+    texts, detectors = zip(*(spe(path) for path in scan[0]), strict=True)
+    (tmp_path / f"bank.{end}").write_text("\n".join(["83", *detectors[0][end]]) + "\n")
+    same = read_rotation(texts, MOUNTED, grid, energy, psi=nexus.psi, incident_energy=EI)
+    assert torch.equal(same.pixels, nexus.pixels)
+    np.testing.assert_allclose(same.spectrum.intensity, nexus.spectrum.intensity, rtol=2e-4)
+    np.testing.assert_allclose(same.spectrum.error, nexus.spectrum.error, rtol=2e-4)
+    assert same.is_scaled is None
+    with pytest.raises(InputError, match=r"run0.spe does not hold psi, the angle of the crystal"):
+        read_rotation(texts, MOUNTED, grid, energy, incident_energy=EI)
+    with pytest.raises(InputError, match=r"run0.spe is a .spe file, which holds no incident energy"):
+        read_rotation(texts, MOUNTED, grid, energy, psi=nexus.psi)
+
+
+def test_a_detector_at_a_negative_angle_is_on_the_other_side(scan, tmp_path):
+    grid, energy = QGrid(CUBE, torch.eye(3), [[-3, -1, 0, 1, 3], [-3, 0, 3], [-2, 0, 2]]), np.array([0, 9.5, 20])
+    path, detectors = spe(scan[0][0])
+    rows = [row.split() for row in detectors["phx"]]
+    there = [f"10 0 -{row[2]} {float(row[3]) + 180} 0.3 0.2 1" for row in rows]
+    found = []
+    for lines in (detectors["phx"], there):
+        (tmp_path / "bank.phx").write_text("\n".join(["83", *lines]) + "\n")
+        found.append(read_rotation([path], MOUNTED, grid, energy, psi=[1.0], incident_energy=EI))
+    assert torch.equal(found[0].pixels, found[1].pixels)
+
+
 def test_what_is_written_is_read_back(scan, tmp_path):
     binned = read_rotation(scan[0], MOUNTED, QGrid(CUBE, torch.eye(3), [[-2, 0, 2], [-2, 1, 2], [-1, 1]]), [0, 5, 20])
     write(tmp_path / "a.h5", binned.spectrum)
@@ -250,7 +296,7 @@ def test_what_is_written_beside_any_file_is_heard(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"definition": None}, "b.nxspe is not an NXSPE file; a scan of angles"),
+        ({"definition": None}, "b.nxspe is not an NXSPE file, nor a .spe file; a scan of angles"),
         ({"data/azimuthal": None}, "b.nxspe has no 'data/azimuthal' in '/run'"),
         ({"data/azimuthal": np.zeros(2)}, "b.nxspe holds data of shape (3, 4), errors (3, 4), 3 polar and 2 azimuthal angles"),
         ({"data/azimuthal": np.array([0, np.nan, 0])}, "b.nxspe: some scattering angles do not lie between 0 and 180"),

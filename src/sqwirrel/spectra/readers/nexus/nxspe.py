@@ -51,7 +51,8 @@ def run(path: Path) -> Iterator[Run]:
         entry = _entry(file, path)
         if entry is None:
             raise InputError(
-                f"{path.name} is not an NXSPE file; a scan of angles of a crystal is made of those, one an angle"
+                f"{path.name} is not an NXSPE file, nor a .spe file; a scan of angles of a crystal is made of those, "
+                "one an angle"
             )
         values, errors = rows(entry, "data/data", path), rows(entry, "data/error", path)
         polar, azimuth = column(entry, "data/polar", path), column(entry, "data/azimuthal", path)

@@ -2,20 +2,23 @@
 
 A line with the numbers of detectors and of energy bins; `### Phi Grid`, `### Energy Grid` (bin edges, meV), then for
 each detector `### S(Phi,w)` and `### Errors` (one standard deviation), in eight columns of ten characters. Masked
-detectors hold -1e30 or NaN. The Phi grid is a dummy: scattering angles come from `.phx` (columns 3 and 5: angle and
-its width, degrees) or `.par` (columns 1, 2, 4: distance (m), angle (degrees), width (m)) of the same name, or the only
-one in the folder. The file holds no incident energy. (MSlice and Horace manuals: "File formats".)
+detectors hold -1e30 or NaN. The Phi grid is a dummy: scattering angles come from `.phx` (columns 3, 4, 5: angle,
+azimuth, width of the angle, degrees) or `.par` (columns 1 to 4: distance (m), angle, azimuth of the opposite sign
+(degrees), width (m)) of the same name, or the only one in the folder. The file holds no incident energy, and no angle
+of the crystal. (MSlice and Horace manuals: "File formats".)
 
 DAVE names the axes instead (`### [H,H,0]`, `### E (meV)`), gives bin centres and one 0 more, and masks with -1e20.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 
 from sqwirrel.errors import InputError
 from sqwirrel.limits import head, text_lines
+from sqwirrel.spectra.pixels import Run
 from sqwirrel.spectra.readers import cut as cuts
 from sqwirrel.spectra.readers.beside import Known
 from sqwirrel.spectra.readers.cut import Axis, Cut
@@ -29,6 +32,22 @@ Section = tuple[str, list[str]]
 """A title and the lines below it."""
 
 
+class Detectors(NamedTuple):
+    """Scattering angle, its width, and azimuth of each, degrees; 90 is above the beam."""
+
+    two_theta: Float64[np.ndarray, " detector"]
+    width: Float64[np.ndarray, " detector"]
+    azimuth: Float64[np.ndarray, " detector"]
+
+
+class Held(NamedTuple):
+    """The sections of a file, and its values and errors."""
+
+    sections: list[Section]
+    values: Float64[np.ndarray, "detector energy"]
+    errors: Float64[np.ndarray, "detector energy"]
+
+
 def sniff(path: Path) -> bool:
     """Whether the file starts with two numbers and a title after ###."""
     first = head(path)[:2]
@@ -37,6 +56,35 @@ def sniff(path: Path) -> bool:
 
 def read(path: Path, known: Known) -> Spectrum:
     """The |Q|, energy map of the detectors, or the cut that DAVE wrote."""
+    held = _held(path)
+    if not _are_detectors(held):
+        return cuts.to_spectrum(_named(*held, path), known)
+    energy, incident_energy, seen = _energy(held, path), known.needed_energy("a .spe file"), _detectors(held, path)
+    valid = measured(held.values, held.errors)
+    return to_spectrum(Rings(seen.two_theta, seen.width, energy, incident_energy, held.values, held.errors, valid))
+
+
+def run(path: Path, known: Known) -> Run:
+    """The detectors one by one, at one angle of a crystal."""
+    held = _held(path)
+    if not _are_detectors(held):
+        raise InputError(f"{path.name} is a cut that was made of detectors already; read it alone")
+    values, errors, seen = held.values, held.errors, _detectors(held, path)
+    valid, incident_energy = measured(values, errors), known.needed_energy("a .spe file")
+    return Run(
+        path.name,
+        incident_energy,
+        None,
+        None,
+        _energy(held, path),
+        seen.two_theta,
+        seen.azimuth,
+        len(values),
+        lambda start, stop: (values[start:stop], errors[start:stop], valid[start:stop]),
+    )
+
+
+def _held(path: Path) -> Held:
     lines = text_lines(path)
     detectors, energies = whole(floats(lines[0]), "detectors and energies", path)
     sections = _sections(lines[1:])
@@ -45,13 +93,16 @@ def read(path: Path, known: Known) -> Spectrum:
             f"{path.name} says that it has {detectors} detectors and {energies} energies, but has {len(sections)} "
             f"sections; expected {2 + 2 * detectors}. Fetch a complete copy"
         )
-    values, errors = (_stack(sections[start::2], energies, path) for start in (2, 3))
-    if "phi" not in sections[0][0].lower():
-        return cuts.to_spectrum(_named(sections, values, errors, path), known)
-    energy = block(sections[1][1], energies + 1, sections[1][0], path)
-    incident_energy = known.needed_energy("a .spe file")
-    two_theta, width = _angles(path, detectors)
-    return to_spectrum(Rings(two_theta, width, energy, incident_energy, values, errors, measured(values, errors)))
+    return Held(sections, *(_stack(sections[start::2], energies, path) for start in (2, 3)))
+
+
+def _are_detectors(held: Held) -> bool:
+    return "phi" in held.sections[0][0].lower()
+
+
+def _energy(held: Held, path: Path) -> Float64[np.ndarray, " edge"]:
+    title, lines = held.sections[1]
+    return block(lines, held.values.shape[1] + 1, title, path)
 
 
 def _sections(lines: list[str]) -> list[Section]:
@@ -75,9 +126,9 @@ def _named(sections: list[Section], values: Array, errors: Array, path: Path) ->
     return Cut(tuple(axes), values, errors, measured(values, errors))
 
 
-def _angles(path: Path, detectors: int) -> tuple[Array, Array]:
-    """Scattering angle and its width (degrees) of each detector."""
-    source = _beside(path)
+def _detectors(held: Held, path: Path) -> Detectors:
+    """Where each detector is, as the file beside says; on the other side of the beam where its angle is negative."""
+    source, detectors = _beside(path), len(held.values)
     lines = [line for line in text_lines(source) if line.strip()]
     count = whole(floats(lines[0])[:1], "detectors", source)[0] if lines and floats(lines[0]) else -1
     if count != detectors or len(lines) <= detectors:
@@ -85,8 +136,10 @@ def _angles(path: Path, detectors: int) -> tuple[Array, Array]:
     wide = 6 if source.suffix.lower() == ".par" else 7
     table = np.array([row(line, wide, "detectors", source) for line in lines[1 : detectors + 1]])
     if wide == 7:
-        return np.abs(table[:, 2]), table[:, 4]
-    return np.abs(table[:, 1]), np.degrees(2 * np.arctan(table[:, 3] / 2 / table[:, 0]))
+        angle, azimuth, width = table[:, 2], table[:, 3], table[:, 4]
+    else:
+        angle, azimuth, width = table[:, 1], -table[:, 2], np.degrees(2 * np.arctan(table[:, 3] / 2 / table[:, 0]))
+    return Detectors(np.abs(angle), width, np.where(angle < 0, (azimuth + 180) % 360, azimuth))
 
 
 def _beside(path: Path) -> Path:
