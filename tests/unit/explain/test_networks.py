@@ -190,9 +190,15 @@ def test_members_are_held_against_members_of_random_committees(network, contest,
 def test_a_map_is_doubted_if_chance_reaches_it(evidence, members, doubts) -> None:
     """Of either sign."""
     chance = () if members is None else (0.62, -0.1)
-    found = Heard("strong", "weak", {}, evidence, {}, members, (0.2, -0.4), chance).doubts
+    found = Heard("strong", "weak", {}, evidence, {}, members, (0.2, -0.4), chance, 6).doubts
     assert len(found) == len(doubts)
     assert all(words in each for words, each in zip(doubts, found, strict=True))
+
+
+def test_a_rank_correlation_of_few_windows_is_doubted() -> None:
+    """Two windows have a correlation of 1 or -1 whatever they hold."""
+    found = Heard("strong", "weak", {}, 1.0, {}, 1.0, (0.2, -0.4), (0.1,), 2).doubts
+    assert found == ["the data have 2 windows, too few for a rank correlation, which needs 6"]
 
 
 def test_windows_without_a_measured_bin_do_not_count(network, contest, expected) -> None:

@@ -43,7 +43,7 @@ def verdict_of(good: Result, gap: float = 60.0, opinion: Opinion | None = None) 
 
 def heard_of(good: Result, evidence: float = 0.8) -> Heard:
     values = torch.linspace(-0.1, 0.2, good.valid.numel()).reshape(good.valid.shape)
-    return Heard("chain", "weak", {"": values}, evidence, {"": evidence}, 0.7, (-0.3, 0.4), (0.1, -0.5))
+    return Heard("chain", "weak", {"": values}, evidence, {"": evidence}, 0.7, (-0.3, 0.4), (0.1, -0.5), 12)
 
 
 def decision_of(good: Result, verdict: Verdict, heard: Heard | None = None) -> Decision:

@@ -21,8 +21,8 @@ from sqwirrel.learn.parts import Like, apart, in_a_row
 from sqwirrel.learn.rivals import Classifier
 from sqwirrel.learn.strange import Jury
 
-CHANCE = 8
-"""Committees with random weights that say what chance does."""
+CHANCE, FEW = 8, 6
+"""Committees with random weights that say what chance does; rank correlations of fewer windows say nothing."""
 
 Maps = Mapping[str, Float[Tensor, "point energy"]]
 Windows = Mapping[str, Int[Tensor, "point energy"]]
@@ -35,7 +35,8 @@ class Heard:
 
     `evidence`: of the map with where the evidence is decided, `by_label` the same for each measurement. `members`:
     between members, the mean of all pairs, None of a single one. `chance_evidence`, `chance_members`: the same two of
-    committees with random weights, as many members each; none of the second of a single one.
+    committees with random weights, as many members each; none of the second of a single one. `windows` is how many
+    windows have a measured bin.
     """
 
     one: str
@@ -46,11 +47,14 @@ class Heard:
     members: float | None
     chance_evidence: tuple[float, ...]
     chance_members: tuple[float, ...]
+    windows: int
 
     @cached_property
     def doubts(self) -> list[str]:
         """Why not to read the map; empty if nothing speaks against it."""
         found, far = [], max(map(abs, self.chance_evidence))
+        if self.windows < FEW:
+            found.append(f"the data have {self.windows} windows, too few for a rank correlation, which needs {FEW}")
         if not self.evidence > far:
             found.append(
                 f"it agrees with where the evidence is decided no better than random networks may "
@@ -75,6 +79,7 @@ class Heard:
                 "between_members": self.members,
                 "random_with_evidence": list(self.chance_evidence),
                 "random_between_members": list(self.chance_members),
+                "windows": self.windows,
                 "doubts": self.doubts,
             },
         }
@@ -102,6 +107,7 @@ def heard(jury: Jury, data: Like, rivals: tuple[str, str], ratio: Maps, windows:
         _between(each, tiles) if len(each) > 1 else None,
         tuple(rank_correlation(random.mean(0), physics, tiles) for random in chance),
         tuple(_between(random, tiles) for random in chance if len(random) > 1),
+        int(tiles.max()) + 1,
     )
 
 
