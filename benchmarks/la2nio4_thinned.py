@@ -2,7 +2,7 @@
 
     python -m benchmarks.la2nio4_thinned --json FILE [--quick] [--folder DIR] [--redraws 400]
 
-Counts are Poisson draws round the measured intensities from 60 to 140 meV, 217 points by 20 energies, background
+Counts are Poisson draws round the measured intensities from 60 to 140 meV, 217 points by 21 energies, background
 included, scaled to totals of 800 to 16 000. The model is taken at the centres of the bins, widths and background are
 free, the prior is J1 20 to 75 and J2 -30 to 10 meV, without any network. Judged against the answer for the whole data
 with the same model: right basins, errors over the Cramer-Rao limit, coverage of 90 % intervals, and of intervals that

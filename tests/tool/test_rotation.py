@@ -74,8 +74,8 @@ def test_what_is_shown(run, config, tmp_path):
         r"incident energy +14 meV",
         r"temperature +5 K",
         r"files +31",
-        r"psi +-60 to 60 degrees",
-        r"along the beam at psi 0 +u = \[1.0, 0.0, 0.0\], v = \[0.0, 1.0, 0.0\] in the plane",
+        r"psi +-60 degrees in run00.nxspe to 60 degrees in",
+        r"mounted +u = \(1, 0, 0\) along the beam at psi = 0, v = \(0, 1,",
         r"pixels in a bin median +\d+",
         r"multiplied by ki over kf +yes",
     ):

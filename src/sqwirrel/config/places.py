@@ -122,8 +122,17 @@ class CrystalBins(Section):
 
     def goniometer(self) -> Goniometer:
         """How the crystal is mounted."""
-        angles = {name: getattr(self, name) for name in ("dpsi", "gl", "gs", "omega")}
-        return Goniometer(Lattice(*self.lattice), self.u, self.v, **angles)
+        return Goniometer(Lattice(*self.lattice), self.u, self.v, **self._arcs)
+
+    @property
+    def words(self) -> str:
+        """The same, for people."""
+        arcs = "".join(f", {name} = {angle:g}" for name, angle in self._arcs.items() if angle)
+        return f"u = {_hkl(self.u)} along the beam at psi = 0, v = {_hkl(self.v)} in the plane{arcs}"
+
+    @property
+    def _arcs(self) -> dict[str, float]:
+        return {name: getattr(self, name) for name in ("dpsi", "gl", "gs", "omega")}
 
     def grid(self) -> QGrid:
         """The bins in (h, k, l)."""
@@ -132,6 +141,10 @@ class CrystalBins(Section):
     def edges(self) -> Float[Tensor, " edge"]:
         """Edges of the bins in energy, meV."""
         return torch.tensor(_stepped(self.energy), dtype=torch.float64)
+
+
+def _hkl(vector: Vector) -> str:
+    return f"({', '.join(f'{each:g}' for each in vector)})"
 
 
 class Plane(Section):

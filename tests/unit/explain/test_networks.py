@@ -195,10 +195,18 @@ def test_a_map_is_doubted_if_chance_reaches_it(evidence, members, doubts) -> Non
     assert all(words in each for words, each in zip(doubts, found, strict=True))
 
 
-def test_a_rank_correlation_of_few_windows_is_doubted() -> None:
-    """Two windows have a correlation of 1 or -1 whatever they hold."""
-    found = Heard("strong", "weak", {}, 1.0, {}, 1.0, (0.2, -0.4), (0.1,), 2).doubts
-    assert found == ["the data have 2 windows, too few for a rank correlation, which needs 6"]
+@pytest.mark.parametrize("windows", [4, 5])
+def test_a_rank_correlation_of_few_windows_is_doubted(windows, network, contest, expected) -> None:
+    """A map that agrees wholly with the evidence, in windows of whole columns."""
+    spectrum = EXPERIMENT.sample(EXPERIMENT.pack(J=-1.6, fwhm=0.65, scale=27, background=0.4), 2)
+    columns = torch.arange(expected.shape[1]) * windows // expected.shape[1]
+    tiles, rivals, jury = columns.expand(expected.shape).clone(), ("strong", "weak"), jury_of(contest, network)
+    map_ = explained.heard(jury, spectrum, rivals, {"": expected}, {"": tiles}).maps
+    found = explained.heard(jury, spectrum, rivals, map_, {"": tiles})
+    words = "the data have 4 windows, too few for a rank correlation, which needs 5"
+    assert found.windows == windows
+    assert (words in found.doubts) == (windows == 4)
+    assert list(found.by_label) == ([] if windows == 4 else [""])
 
 
 def test_windows_without_a_measured_bin_do_not_count(network, contest, expected) -> None:

@@ -103,10 +103,11 @@ def look_into(file: Path) -> tuple[Spectrum | Peaks, Mapping[str, object]]:
     if section.crystal is None:
         return spectrum_of(section, config.instrument), {}
     binned = binned_of(section)
+    first, last = (f"{binned.psi[k]:g} degrees in {section.files[k].name}" for k in (0, -1))
     more = {
         "files": len(binned.psi),
-        "psi": f"{min(binned.psi):g} to {max(binned.psi):g} degrees",
-        "along_the_beam_at_psi_0": f"u = {list(section.crystal.u)}, v = {list(section.crystal.v)} in the plane",
+        "psi": f"{first} to {last}",
+        "mounted": section.crystal.words,
         **dict(zip(PIXELS, binned.spread, strict=True)),
         "multiplied_by_ki_over_kf": SCALED[binned.is_scaled],
     }

@@ -21,8 +21,10 @@ from sqwirrel.learn.parts import Like, apart, in_a_row
 from sqwirrel.learn.rivals import Classifier
 from sqwirrel.learn.strange import Jury
 
-CHANCE, FEW = 8, 6
-"""Committees with random weights that say what chance does; rank correlations of fewer windows say nothing."""
+CHANCE, FEW = 8, 5
+"""Committees with random weights that say what chance does; fewest windows of which a rank correlation of 1 has a
+chance below 1 %, one in 5!.
+"""
 
 Maps = Mapping[str, Float[Tensor, "point energy"]]
 Windows = Mapping[str, Int[Tensor, "point energy"]]
@@ -33,10 +35,10 @@ class Heard:
     """What a jury finds for rival `one` against `other`: `maps`, log odds per bin by the labels of the measurements,
     the mean of all members; and rank correlations of sums over windows of bins, of all measurements together.
 
-    `evidence`: of the map with where the evidence is decided, `by_label` the same for each measurement. `members`:
-    between members, the mean of all pairs, None of a single one. `chance_evidence`, `chance_members`: the same two of
-    committees with random weights, as many members each; none of the second of a single one. `windows` is how many
-    windows have a measured bin.
+    `evidence`: of the map with where the evidence is decided, `by_label` the same for each measurement of enough
+    windows. `members`: between members, the mean of all pairs, None of a single one. `chance_evidence`,
+    `chance_members`: the same two of committees with random weights, as many members each; none of the second of a
+    single one. `windows` is how many windows have a measured bin.
     """
 
     one: str
@@ -103,7 +105,11 @@ def heard(jury: Jury, data: Like, rivals: tuple[str, str], ratio: Maps, windows:
         other,
         found,
         rank_correlation(each.mean(0), physics, tiles),
-        {label: rank_correlation(found[label], ratio[label], by_label[label]) for label in found},
+        {
+            label: rank_correlation(found[label], ratio[label], by_label[label])
+            for label in found
+            if int(by_label[label].max()) + 1 >= FEW
+        },
         _between(each, tiles) if len(each) > 1 else None,
         tuple(rank_correlation(random.mean(0), physics, tiles) for random in chance),
         tuple(_between(random, tiles) for random in chance if len(random) > 1),

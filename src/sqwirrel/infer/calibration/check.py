@@ -31,6 +31,8 @@ from sqwirrel.spectra import Spectrum
 from sqwirrel.whole import put_text
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
+KEPT = "square in the parameters' own units"
+"""What trials of earlier versions had not: they are refused."""
 SAME, FAR = 1.0, 5.0
 """The best basin is the right one if what it is refined to on the experiment's own average is within this distance of
 what the truth is refined to, and itself within this one, in standard deviations per parameter.
@@ -43,9 +45,9 @@ class Trial:
 
     `rank` is the share of the posterior below the truth, `tarp` the share of draws that lie nearer to a random place
     than the truth does, `error` median less truth, `limit` the Cramer-Rao limit at the truth, `square` the error in the
-    metric of the parameters' Fisher information, over their number, `expected` what the posterior's own covariance
-    makes of that, `excess` 2 (log L at its best - at the truth). `right` says whether the best basin is that of the
-    truth, `missed` whether the truth's is better and was not found.
+    metric of the parameters' Fisher information at the truth, over their number, `expected` the mean of that over the
+    posterior in place of the truth, `excess` 2 (log L at its best - at the truth). `right` says whether the best basin
+    is that of the truth, `missed` whether the truth's is better and was not found.
     """
 
     seed: int
@@ -90,7 +92,7 @@ class Calibration:
 
     @property
     def R_expected(self) -> float:  # noqa: N802
-        """R if errors are what posteriors say: below 1 by what the prior tells."""
+        """R if truths were drawn from the posteriors, where the information hardly changes across each of them."""
         return float(torch.tensor([trial.expected for trial in self.trials]).mean())
 
     @property
@@ -172,7 +174,11 @@ def check(
     settings = settings or Settings()
     seen = digest([experiment.instrument.counting, None if like is None else [like.valid, *like.noise]])
     where = json.dumps({**Purpose.of(experiment, prior).conditions, "noise": seen})
-    _same(folder, seed, f"{settings}\n{prior!r}\n{truth!r}\n{'with' if proposal else 'without'} a network\n{where}\n")
+    _same(
+        folder,
+        seed,
+        f"{settings}\n{prior!r}\n{truth!r}\n{'with' if proposal else 'without'} a network\n{where}\n{KEPT}\n",
+    )
     known = _kept(folder, seed)
     averages: Averages | None = None
     for k in range(n):
@@ -192,15 +198,13 @@ def judged(posterior: Posterior, target: Target, truth: Float[Tensor, " paramete
     """What a posterior makes of a measurement whose truth is known."""
     z0 = target.prior.unconstrain(truth[None])
     z, weight = target.prior.unconstrain(posterior.draws), posterior.log_weight.exp()
-    slope = target.slope(z0)
-    stretch = target.stretch(z0)[0]
-    information = slope.information[0] / stretch / stretch[:, None]
-    bound = torch.linalg.pinv(slope.information[0], hermitian=True).diagonal().sqrt() * stretch
+    own, stretch = target.slope(z0).information[0], target.stretch(z0)[0]
+    bound, information = torch.linalg.pinv(own, hermitian=True), own / stretch / stretch[:, None]
     oracle, found = (refine(target, theta[None])[0] for theta in (truth, posterior.basins[0].theta))
     away = replace(oracle, z=target.prior.unconstrain(posterior.basins[0].theta[None])[0])
     right = found.distance(oracle) < SAME and oracle.distance(away) < FAR
     missed = not right and oracle.log_posterior > found.log_posterior + 0.5
-    error, spread = posterior.median - truth, torch.cov(posterior.draws.T, aweights=weight, correction=0)
+    error, off = posterior.median - truth, posterior.draws - posterior.median
     place = torch.randn(z0.shape, generator=stream(seed, f"tarp {k}"), dtype=z0.dtype)
     nearer = ((z - place) ** 2).sum(1) < ((z0 - place) ** 2).sum()
     top = float(target.log_posterior(oracle.z[None]) - target.prior.log_density(oracle.z[None]))
@@ -211,9 +215,9 @@ def judged(posterior: Posterior, target: Target, truth: Float[Tensor, " paramete
         rank=(weight[:, None] * (posterior.draws < truth)).sum(0).tolist(),
         tarp=float(weight[nearer].sum()),
         error=error.tolist(),
-        limit=bound.tolist(),
+        limit=(bound.diagonal().sqrt() * stretch).tolist(),
         square=float(error @ information @ error) / len(truth),
-        expected=float((information * spread).sum()) / len(truth),
+        expected=float(weight @ ((off @ information) * off).sum(1)) / len(truth),
         excess=2 * (top - here),
         right=right,
         missed=missed,

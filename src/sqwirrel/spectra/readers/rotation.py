@@ -73,12 +73,14 @@ def read_rotation(
 
 def _say_replaced(files: Sequence[Path], angles: Sequence[float], written: Sequence[float | None]) -> None:
     """A note if angles given are not those of the files."""
-    away = [0.0 if own is None else abs(angle - own) for angle, own in zip(angles, written, strict=True)]
+    away = [
+        0.0 if own is None else abs((angle - own + 180) % 360 - 180) for angle, own in zip(angles, written, strict=True)
+    ]
     if (most := max(away)) > ALIKE:
         name = files[away.index(most)].name
         logging.getLogger("sqwirrel").warning(
-            "the angles psi given stand in place of those of %d files; the most, %g degrees in place of %g, in %s",
-            sum(each > ALIKE for each in away), angles[away.index(most)], written[away.index(most)], name,
+            "psi as given differs from what %d of %d files hold, by most in %s: %g degrees in place of %g",
+            sum(each > ALIKE for each in away), len(files), name, angles[away.index(most)], written[away.index(most)],
         )  # fmt: skip
 
 

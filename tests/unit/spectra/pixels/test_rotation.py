@@ -146,9 +146,12 @@ def test_angles_that_replace_those_of_files_are_said(scan, caplog):
     assert read_rotation(scan[0], MOUNTED, grid, [0, 5, 20], psi=[own[0] - 2, *own[1:]]).psi[0] == own[0] - 2
     (record,) = caplog.records
     assert record.getMessage() == (
-        f"the angles psi given stand in place of those of 1 files; the most, {own[0] - 2:g} degrees in place of "
-        f"{own[0]:g}, in {scan[0][0].name}"
+        f"psi as given differs from what 1 of 7 files hold, by most in {scan[0][0].name}: {own[0] - 2:g} degrees in "
+        f"place of {own[0]:g}"
     )
+    caplog.clear()
+    read_rotation(scan[0], MOUNTED, grid, [0, 5, 20], psi=[each + 360 for each in own])
+    assert not caplog.records
 
 
 def spe(path):
@@ -183,6 +186,19 @@ def test_text_files_hold_what_nexus_files_do(end, scan, tmp_path):
         read_rotation(texts, MOUNTED, grid, energy, incident_energy=EI)
     with pytest.raises(InputError, match=r"run0.spe is a .spe file, which holds no incident energy"):
         read_rotation(texts, MOUNTED, grid, energy, psi=nexus.psi)
+
+
+def test_detectors_that_two_files_place_on_two_sides_are_refused(scan, tmp_path):
+    grid, (path, detectors) = QGrid(CUBE, torch.eye(3), [[-3, 3], [-3, 3], [-2, 2]]), spe(scan[0][0])
+    same_sign = [
+        " ".join([*row.split()[:2], str(-float(row.split()[2])), "0.025", "0.017"]) for row in detectors["par"]
+    ]
+    for end, lines in (("phx", [row.rsplit(" ", 1)[0] for row in detectors["phx"]]), ("par", detectors["par"])):
+        (tmp_path / f"bank.{end}").write_text("\n".join(["83", *lines]) + "\n")
+    assert read_rotation([path], MOUNTED, grid, [0, 20], psi=[1.0], incident_energy=EI).pixels.sum() > 100
+    (tmp_path / "bank.par").write_text("\n".join(["83", *same_sign]) + "\n")
+    with pytest.raises(InputError, match=r"the \.par and the \.phx beside run0\.spe have detector \d+ at azimuths of"):
+        read_rotation([path], MOUNTED, grid, [0, 20], psi=[1.0], incident_energy=EI)
 
 
 def test_a_detector_at_a_negative_angle_is_on_the_other_side(scan, tmp_path):

@@ -32,6 +32,10 @@ Section = tuple[str, list[str]]
 """A title and the lines below it."""
 
 
+APART = 0.1
+"""Degrees by which two files may place a detector differently."""
+
+
 class Detectors(NamedTuple):
     """Scattering angle, its width, and azimuth of each, degrees; 90 is above the beam."""
 
@@ -65,11 +69,20 @@ def read(path: Path, known: Known) -> Spectrum:
 
 
 def run(path: Path, known: Known) -> Run:
-    """The detectors one by one, at one angle of a crystal."""
+    """The detectors one by one, at one angle of a crystal; where .phx and .par are there, both agree on azimuths."""
     held = _held(path)
     if not _are_detectors(held):
         raise InputError(f"{path.name} is a cut that was made of detectors already; read it alone")
-    values, errors, seen = held.values, held.errors, _detectors(held, path)
+    values, errors, sides = held.values, held.errors, [_table(each, held, path) for each in _beside(path)]
+    seen = sides[-1]
+    away = np.abs((sides[0].azimuth - seen.azimuth + 180) % 360 - 180)
+    if (away > APART).any():
+        worst = int(away.argmax())
+        raise InputError(
+            f"the .par and the .phx beside {path.name} have detector {worst + 1} at azimuths of "
+            f"{sides[0].azimuth[worst]:g} and {seen.azimuth[worst]:g} degrees (.par holds the opposite sign); "
+            "remove the one that is wrong"
+        )
     valid, incident_energy = measured(values, errors), known.needed_energy("a .spe file")
     return Run(
         path.name,
@@ -115,6 +128,11 @@ def _stack(sections: list[Section], count: int, path: Path) -> Float64[np.ndarra
     return np.array([block(lines, count, title, path) for title, lines in sections])
 
 
+def _detectors(held: Held, path: Path) -> Detectors:
+    """Where each detector is, by the .phx, which knows the angular width itself, before the .par."""
+    return _table(_beside(path)[-1], held, path)
+
+
 def _named(sections: list[Section], values: Array, errors: Array, path: Path) -> Cut:
     """The cut along the axes that DAVE named."""
     axes = []
@@ -126,24 +144,25 @@ def _named(sections: list[Section], values: Array, errors: Array, path: Path) ->
     return Cut(tuple(axes), values, errors, measured(values, errors))
 
 
-def _detectors(held: Held, path: Path) -> Detectors:
-    """Where each detector is, as the file beside says; on the other side of the beam where its angle is negative."""
-    source, detectors = _beside(path), len(held.values)
+def _table(source: Path, held: Held, path: Path) -> Detectors:
+    """Where a file says that each detector is; on the other side of the beam where its angle is negative."""
+    detectors = len(held.values)
     lines = [line for line in text_lines(source) if line.strip()]
     count = whole(floats(lines[0])[:1], "detectors", source)[0] if lines and floats(lines[0]) else -1
     if count != detectors or len(lines) <= detectors:
         raise InputError(f"{source.name} holds {count} detectors, but {path.name} has {detectors}; give the right file")
-    wide = 6 if source.suffix.lower() == ".par" else 7
+    is_par = source.suffix.lower() == ".par"
+    wide = (6 if is_par else 7) - (len(lines[1].split()) == (5 if is_par else 6))  # some leave out the number
     table = np.array([row(line, wide, "detectors", source) for line in lines[1 : detectors + 1]])
-    if wide == 7:
+    if not is_par:
         angle, azimuth, width = table[:, 2], table[:, 3], table[:, 4]
     else:
         angle, azimuth, width = table[:, 1], -table[:, 2], np.degrees(2 * np.arctan(table[:, 3] / 2 / table[:, 0]))
     return Detectors(np.abs(angle), width, np.where(angle < 0, (azimuth + 180) % 360, azimuth))
 
 
-def _beside(path: Path) -> Path:
-    """The .phx or .par of the same name, or the only one in the folder."""
+def _beside(path: Path) -> list[Path]:
+    """The .par or .phx of the same name, or the only one in the folder; both, .phx last, if they have one name."""
     nearby = sorted(each for each in path.parent.iterdir() if each.suffix.lower() in (".phx", ".par"))
     same = [each for each in nearby if each.stem == path.stem] or nearby
     if len({each.stem for each in same}) != 1:
@@ -151,4 +170,4 @@ def _beside(path: Path) -> Path:
             f"{path.name} holds no scattering angles, and there are {len(nearby)} .phx and .par files beside it; put "
             f"{path.stem}.phx or {path.stem}.par there"
         )
-    return same[-1]  # .phx sorts behind .par, and knows the angular width itself
+    return same
