@@ -28,8 +28,8 @@ from typing import Any
 import torch
 
 from sqwirrel.infer import Settings, infer
-from sqwirrel.infer.calibration import check
-from sqwirrel.infer.calibration.check import LEVELS, Calibration
+from sqwirrel.infer.calibration import Calibration, check
+from sqwirrel.infer.calibration.trials import LEVELS
 from sqwirrel.learn.cnn import CNN
 from sqwirrel.learn.npe import NPE, Ensemble, Regressor
 from sqwirrel.learn.pairs import Pairs, simulations
@@ -182,8 +182,8 @@ def alone(
 
 
 def rho(error: torch.Tensor, limit: torch.Tensor) -> list[float]:
-    """Root mean square error over the root mean square limit."""
-    ratio: list[float] = ((error**2).mean(0) / (limit**2).mean(0)).sqrt().tolist()
+    """Root mean square of errors over their limits."""
+    ratio: list[float] = ((error / limit) ** 2).mean(0).sqrt().tolist()
     return ratio
 
 

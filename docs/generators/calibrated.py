@@ -29,7 +29,7 @@ def whole(result: Result) -> str:
     """R and what posteriors expect of it; nothing for results from before, when R was measured in other coordinates."""
     if "R_expected" not in result:
         return ""
-    return f"R = {result['R']:.3f} (the posteriors expect {result['R_expected']:.3f}), "
+    return f"R = {result['R']:.3f} ± {result['R_error']:.3f} (the posteriors expect {result['R_expected']:.3f}), "
 
 
 def draw_trials(result: Result, axes: Axes) -> None:

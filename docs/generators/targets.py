@@ -38,7 +38,7 @@ def _rb2mnf4(d: Result) -> Iterable[Row]:
         off <= 0.02,
     )
     if "R_expected" in d:  # results from before were measured in other coordinates
-        said = f"{number(d['R'])}; with the prior, posteriors expect {number(d['R_expected'])}"
+        said = f"{number(d['R'])} ± {d['R_error']:.3f}; with the prior, posteriors expect {number(d['R_expected'])}"
         yield "Rb2MnF4-like: R", "1 ± 0.05", said, abs(d["R"] - 1) <= 0.05
     yield _least("Rb2MnF4-like: right basin", 0.995, d["right_basin"])
     yield _least("Rb2MnF4-like: effective draws", 0.5, d["ess"])

@@ -1,22 +1,17 @@
-"""check(): whether intervals hold and errors are at their limit, on simulated measurements that nobody tuned on.
-
-Ranks: S. Talts et al., arXiv:1804.06788. TARP: P. Lemos, A. Coogan, Y. Hezaveh, L. Perreault-Levasseur, ICML (2023),
-arXiv:2302.03026. Limit: H. Cramer (1946), C. R. Rao (1945).
-"""
+"""check(): whether intervals hold and errors are at their limit, on simulated measurements that nobody tuned on."""
 
 import json
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from scipy.stats import chi2, kstest
 from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.infer.averages import Averages, Settings
+from sqwirrel.infer.calibration.trials import Calibration, Trial
 from sqwirrel.infer.inference import infer
 from sqwirrel.infer.posterior import Posterior
 from sqwirrel.infer.refine import refine
@@ -30,124 +25,12 @@ from sqwirrel.seeds import stream
 from sqwirrel.spectra import Spectrum
 from sqwirrel.whole import put_text
 
-LEVELS = (0.5, 0.68, 0.9, 0.95)
 KEPT = "square in the parameters' own units"
 """What trials of earlier versions had not: they are refused."""
 SAME, FAR = 1.0, 5.0
 """The best basin is the right one if what it is refined to on the experiment's own average is within this distance of
 what the truth is refined to, and itself within this one, in standard deviations per parameter.
 """
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One simulated measurement and what was made of it; rows are of the free parameters.
-
-    `rank` is the share of the posterior below the truth, `tarp` the share of draws that lie nearer to a random place
-    than the truth does, `error` median less truth, `limit` the Cramer-Rao limit at the truth, `square` the error in the
-    metric of the parameters' Fisher information at the truth, over their number, `expected` the mean of that over the
-    posterior in place of the truth, `excess` 2 (log L at its best - at the truth). `right` says whether the best basin
-    is that of the truth, `missed` whether the truth's is better and was not found.
-    """
-
-    seed: int
-    truth: list[float]
-    rank: list[float]
-    tarp: float
-    error: list[float]
-    limit: list[float]
-    square: float
-    expected: float
-    excess: float
-    right: bool
-    missed: bool
-    effective: float
-    draws: int
-    seconds: float
-    failed: list[str]
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What the trials say, all together; `str` is a table."""
-
-    names: tuple[str, ...]
-    trials: tuple[Trial, ...]
-
-    def coverage(self, level: float) -> list[float]:
-        """Share of truths inside the central interval, parameter by parameter."""
-        rank = torch.tensor([trial.rank for trial in self.trials])
-        return ((rank - 0.5).abs() <= level / 2).double().mean(0).tolist()
-
-    @property
-    def rho(self) -> list[float]:
-        """Root mean square error over the root mean square limit: 1 at the limit."""
-        error, limit = (torch.tensor([getattr(t, name) for t in self.trials]) for name in ("error", "limit"))
-        return ((error**2).mean(0) / (limit**2).mean(0)).sqrt().tolist()
-
-    @property
-    def R(self) -> float:  # noqa: N802 (the field's name)
-        """Mean square error of all parameters in the metric of the information: 1 at the limit."""
-        return float(torch.tensor([trial.square for trial in self.trials]).mean())
-
-    @property
-    def R_expected(self) -> float:  # noqa: N802
-        """R if truths were drawn from the posteriors, where the information hardly changes across each of them."""
-        return float(torch.tensor([trial.expected for trial in self.trials]).mean())
-
-    @property
-    def even(self) -> dict[str, float]:
-        """Probabilities that ranks, TARP and 2 Delta log L are as uneven by chance (Kolmogorov-Smirnov)."""
-        ranks = torch.tensor([trial.rank for trial in self.trials]).T.tolist()
-        found = {name: float(kstest(row, "uniform").pvalue) for name, row in zip(self.names, ranks, strict=True)}
-        share = chi2(len(self.names)).cdf([trial.excess for trial in self.trials])
-        return {
-            **found,
-            "tarp": float(kstest([trial.tarp for trial in self.trials], "uniform").pvalue),
-            "likelihood": float(kstest(share, "uniform").pvalue),
-        }
-
-    def share(self, name: str) -> float:
-        """Share of the trials that are `right` or `missed`."""
-        return sum(bool(getattr(trial, name)) for trial in self.trials) / len(self.trials)
-
-    def mapping(self) -> dict[str, object]:
-        """Everything as plain numbers, the trials last."""
-        return {
-            "n": len(self.trials),
-            "names": list(self.names),
-            "rho": self.rho,
-            "R": self.R,
-            "R_expected": self.R_expected,
-            "coverage": {f"{100 * level:g}": self.coverage(level) for level in LEVELS},
-            "even": self.even,
-            "right_basin": self.share("right"),
-            "missed_basin": self.share("missed"),
-            "ess": _median([trial.effective / trial.draws for trial in self.trials]),
-            "seconds": _median([trial.seconds for trial in self.trials]),
-            "failed_checks": _counts(self.trials),
-            "trials": [asdict(trial) for trial in self.trials],
-        }
-
-    def __str__(self) -> str:
-        head = f"{'':>18} {'rho':>6} " + " ".join(f"{100 * level:>5g}%" for level in LEVELS) + "  p(ranks)"
-        cover = [self.coverage(level) for level in LEVELS]
-        rows = [
-            f"{name:>18} {self.rho[k]:6.3f} "
-            + " ".join(f"{100 * each[k]:6.1f}" for each in cover)
-            + f"  {self.even[name]:8.2g}"
-            for k, name in enumerate(self.names)
-        ]
-        noise = 100 * math.sqrt(0.09 / len(self.trials))
-        return "\n".join(
-            (
-                head,
-                *rows,
-                f"{len(self.trials)} simulated measurements (90 % is known to {noise:.1f}); R = {self.R:.3f}, expected "
-                f"from the posteriors {self.R_expected:.3f}; right basin {100 * self.share('right'):.1f} %, missed "
-                f"{100 * self.share('missed'):.1f} %",
-            )
-        )
 
 
 def check(
@@ -215,7 +98,7 @@ def judged(posterior: Posterior, target: Target, truth: Float[Tensor, " paramete
         rank=(weight[:, None] * (posterior.draws < truth)).sum(0).tolist(),
         tarp=float(weight[nearer].sum()),
         error=error.tolist(),
-        limit=(bound.diagonal().sqrt() * stretch).tolist(),
+        limit=(bound.diagonal().sqrt() * stretch).where(own.diagonal() > 0, torch.inf).tolist(),
         square=float(error @ information @ error) / len(truth),
         expected=float(weight @ ((off @ information) * off).sum(1)) / len(truth),
         excess=2 * (top - here),
@@ -289,12 +172,3 @@ def _keep(folder: Path | None, seed: int, trial: Trial) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"trials-{seed}.jsonl").open("a", encoding="utf-8") as out:
         out.write(json.dumps(asdict(trial)) + "\n")
-
-
-def _counts(trials: Sequence[Trial]) -> dict[str, int]:
-    every = [name for trial in trials for name in trial.failed]
-    return {name: every.count(name) for name in sorted(set(every))}
-
-
-def _median(values: list[float]) -> float:
-    return float(torch.tensor(values).median())

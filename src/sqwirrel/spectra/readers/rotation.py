@@ -48,6 +48,8 @@ def read_rotation(
     files = [Path(path) for path in paths]
     if not files:
         raise InputError("there is no file to bin; give at least one")
+    if tables := [path.name for path in files if path.suffix.lower() in (".par", ".phx")]:
+        raise InputError(f"{tables[0]} is a table of detectors and no run; name the runs alone, like *.spe")
     if psi is not None and len(psi) != len(files):
         raise InputError(f"there are {len(files)} files and {len(psi)} angles psi; give one angle for each file")
     if not torch.allclose(grid.lattice.reciprocal, goniometer.lattice.reciprocal, rtol=1e-9):
@@ -66,7 +68,7 @@ def read_rotation(
             with np.errstate(all="ignore"):  # damage makes any number of any other
                 binning.add(run, goniometer.to_rlu(angle))
             angles.append(float(angle))
-            written.append(run.psi)
+            written.append(told[number].psi if run.psi is None else run.psi)
     _say_replaced(files, angles, written)
     return replace(binning.result(temperature), psi=tuple(angles))
 
@@ -79,7 +81,7 @@ def _say_replaced(files: Sequence[Path], angles: Sequence[float], written: Seque
     if (most := max(away)) > ALIKE:
         name = files[away.index(most)].name
         logging.getLogger("sqwirrel").warning(
-            "psi as given differs from what %d of %d files hold, by most in %s: %g degrees in place of %g",
+            "psi as given differs from what %d of %d files say, by most in %s: %g degrees in place of %g",
             sum(each > ALIKE for each in away), len(files), name, angles[away.index(most)], written[away.index(most)],
         )  # fmt: skip
 
@@ -95,7 +97,10 @@ def _opened(path: Path, told: Known, incident_energy: float | None) -> AbstractC
     if spe.sniff(path):
         return nullcontext(spe.run(path, told))
     if incident_energy is not None and nxspe.sniff(path):
-        raise InputError(f"{path.name} holds the incident energy that it was reduced with; leave out incident_energy")
+        raise InputError(
+            f"{path.name} holds the incident energy that it was reduced with; leave out incident_energy, and write it "
+            "into FILE.spe.toml beside each file that holds none"
+        )
     return nxspe.run(path)
 
 

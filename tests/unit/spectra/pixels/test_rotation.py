@@ -1,5 +1,7 @@
 """A rotation scan: what is known of (h, k, l) lands there, sums are right, bad files get one sentence."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 from sqwirrel.spectra import Beam, Goniometer, QGrid, read, read_rotation, write
 from sqwirrel.spectra.pixels import binning
+from sqwirrel.spectra.readers.text.spe import _columns
 from tests import rotation as scans
 
 CUBE = Lattice(scans.SIDE, scans.SIDE, scans.SIDE)
@@ -146,7 +149,7 @@ def test_angles_that_replace_those_of_files_are_said(scan, caplog):
     assert read_rotation(scan[0], MOUNTED, grid, [0, 5, 20], psi=[own[0] - 2, *own[1:]]).psi[0] == own[0] - 2
     (record,) = caplog.records
     assert record.getMessage() == (
-        f"psi as given differs from what 1 of 7 files hold, by most in {scan[0][0].name}: {own[0] - 2:g} degrees in "
+        f"psi as given differs from what 1 of 7 files say, by most in {scan[0][0].name}: {own[0] - 2:g} degrees in "
         f"place of {own[0]:g}"
     )
     caplog.clear()
@@ -199,6 +202,44 @@ def test_detectors_that_two_files_place_on_two_sides_are_refused(scan, tmp_path)
     (tmp_path / "bank.par").write_text("\n".join(["83", *same_sign]) + "\n")
     with pytest.raises(InputError, match=r"the \.par and the \.phx beside run0\.spe have detector \d+ at azimuths of"):
         read_rotation([path], MOUNTED, grid, [0, 20], psi=[1.0], incident_energy=EI)
+
+
+def test_tables_of_detectors_are_read_with_or_without_numbers_and_spaces(scan, tmp_path):
+    grid, (path, detectors) = QGrid(CUBE, torch.eye(3), [[-3, 0, 3], [-3, 0, 3], [-2, 2]]), spe(scan[0][0])
+    texts = {"all.phx": detectors["phx"], "few.phx": [row.rsplit(" ", 1)[0] for row in detectors["phx"]]}
+    texts |= {"all.par": detectors["par"], "few.par": [row.rsplit(" ", 1)[0] for row in detectors["par"]]}
+    found = {}
+    for name, lines in texts.items():
+        (tmp_path / name).write_text("\n".join(["83", *lines]) + "\n")
+        found[name] = read_rotation([path], MOUNTED, grid, [0, 20], psi=[1.0], incident_energy=EI).pixels
+        (tmp_path / name).unlink()
+    assert all(torch.equal(each, found["all.phx"]) for each in found.values())
+    for name, lines, words in (
+        ("a.phx", texts["all.par"], "as in a .par"),
+        ("a.par", texts["few.phx"], "as in a .phx"),
+    ):
+        (tmp_path / name).write_text("\n".join(["83", *lines]) + "\n")
+        with pytest.raises(InputError, match=words):
+            read_rotation([path], MOUNTED, grid, [0, 20], psi=[1.0], incident_energy=EI)
+        (tmp_path / name).unlink()
+    with pytest.raises(InputError, match=r"a\.par is a table of detectors and no run"):
+        read_rotation([path, tmp_path / "a.par"], MOUNTED, grid, [0, 20])
+
+
+def test_columns_without_spaces_are_told_by_their_width():
+    line = "    6.0233    5.8669-159.33470    0.0254    0.0168         1"
+    assert [_columns(text, 6, Path("a.par")) for text in (line, line[:50])] == [6, 5]
+    assert _columns("   10     0     5.8669    59.3347     0.2416     0.1598        1", 7, Path("a.phx")) == 7
+
+
+def test_an_incident_energy_that_neutrons_lost_more_than_is_refused(scan, tmp_path):
+    path, detectors = spe(scan[0][0])
+    (tmp_path / "bank.phx").write_text("\n".join(["83", *detectors["phx"]]) + "\n")
+    words = r"run0\.spe has measured bins from 33 meV on, which a neutron of 30 meV cannot lose; check incident_energy"
+    with pytest.raises(InputError, match=words):
+        read_rotation([path], MOUNTED, WIDE, [0, 20], psi=[1.0], incident_energy=30.0)
+    with pytest.raises(InputError, match=words):
+        read(path, incident_energy=30.0)
 
 
 def test_a_detector_at_a_negative_angle_is_on_the_other_side(scan, tmp_path):

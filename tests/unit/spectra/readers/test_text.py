@@ -113,7 +113,9 @@ def test_the_angles_are_asked_for(beside):
     beside.with_suffix(".phx").rename(beside.with_name("b.phx"))
     assert read(beside, incident_energy=20.0).valid.any()  # the only one in the folder
     beside.with_name("c.par").write_text(par())
-    with pytest.raises(InputError, match=r"there are 2 \.phx and \.par files beside it; put a\.phx or a\.par there"):
+    with pytest.raises(
+        InputError, match=r"there are 2 \.phx and \.par files beside it \(b\.phx, c\.par\); put one there"
+    ):
         read(beside, incident_energy=20.0)
     beside.with_suffix(".phx").write_text(phx().replace("3\n", "4\n", 1))
     with pytest.raises(InputError, match=r"a\.phx holds 4 detectors, but a\.spe has 3; give the right file"):

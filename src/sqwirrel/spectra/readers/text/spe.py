@@ -10,11 +10,12 @@ of the crystal. (MSlice and Horace manuals: "File formats".)
 DAVE names the axes instead (`### [H,H,0]`, `### E (meV)`), gives bin centres and one 0 more, and masks with -1e20.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from sqwirrel.errors import InputError
 from sqwirrel.limits import head, text_lines
@@ -63,8 +64,8 @@ def read(path: Path, known: Known) -> Spectrum:
     held = _held(path)
     if not _are_detectors(held):
         return cuts.to_spectrum(_named(*held, path), known)
-    energy, incident_energy, seen = _energy(held, path), known.needed_energy("a .spe file"), _detectors(held, path)
-    valid = measured(held.values, held.errors)
+    energy, valid, seen = _energy(held, path), measured(held.values, held.errors), _detectors(held, path)
+    incident_energy = _incident(energy, valid, known)
     return to_spectrum(Rings(seen.two_theta, seen.width, energy, incident_energy, held.values, held.errors, valid))
 
 
@@ -83,13 +84,13 @@ def run(path: Path, known: Known) -> Run:
             f"{sides[0].azimuth[worst]:g} and {seen.azimuth[worst]:g} degrees (.par holds the opposite sign); "
             "remove the one that is wrong"
         )
-    valid, incident_energy = measured(values, errors), known.needed_energy("a .spe file")
+    valid, energy = measured(values, errors), _energy(held, path)
     return Run(
         path.name,
-        incident_energy,
+        _incident(energy, valid, known),
         None,
         None,
-        _energy(held, path),
+        energy,
         seen.two_theta,
         seen.azimuth,
         len(values),
@@ -107,6 +108,18 @@ def _held(path: Path) -> Held:
             f"sections; expected {2 + 2 * detectors}. Fetch a complete copy"
         )
     return Held(sections, *(_stack(sections[start::2], energies, path) for start in (2, 3)))
+
+
+def _incident(energy: Array, valid: Bool[np.ndarray, "detector energy"], known: Known) -> float:
+    """The incident energy, told beside the file; refuses one that neutrons have lost more than."""
+    incident_energy = known.needed_energy("a .spe file")
+    most = float(energy[:-1][valid.any(0)].max(initial=-np.inf))
+    if most >= incident_energy:
+        raise InputError(
+            f"{known.name} has measured bins from {most:g} meV on, which a neutron of {incident_energy:g} meV cannot "
+            "lose; check incident_energy"
+        )
+    return incident_energy
 
 
 def _are_detectors(held: Held) -> bool:
@@ -152,8 +165,13 @@ def _table(source: Path, held: Held, path: Path) -> Detectors:
     if count != detectors or len(lines) <= detectors:
         raise InputError(f"{source.name} holds {count} detectors, but {path.name} has {detectors}; give the right file")
     is_par = source.suffix.lower() == ".par"
-    wide = (6 if is_par else 7) - (len(lines[1].split()) == (5 if is_par else 6))  # some leave out the number
+    wide = _columns(lines[1], 6 if is_par else 7, source)
     table = np.array([row(line, wide, "detectors", source) for line in lines[1 : detectors + 1]])
+    if not table[:, 1].any() if is_par else wide == 6 and table[:, 1].any():
+        raise InputError(
+            f"{source.name} has {wide} columns, the second of which is {'' if is_par else 'not '}zero everywhere, as "
+            f"in a {'.phx' if is_par else '.par'}; name it by what it is"
+        )
     if not is_par:
         angle, azimuth, width = table[:, 2], table[:, 3], table[:, 4]
     else:
@@ -161,13 +179,23 @@ def _table(source: Path, held: Held, path: Path) -> Detectors:
     return Detectors(np.abs(angle), width, np.where(angle < 0, (azimuth + 180) % 360, azimuth))
 
 
+def _columns(line: str, most: int, source: Path) -> int:
+    """How many columns a table of detectors has: the last, their numbers, may be missing."""
+    for count in sorted((most, most - 1), key=lambda n: n != len(line.split())):
+        with suppress(InputError):
+            return len(row(line, count, "detectors", source))
+    return most
+
+
 def _beside(path: Path) -> list[Path]:
     """The .par or .phx of the same name, or the only one in the folder; both, .phx last, if they have one name."""
     nearby = sorted(each for each in path.parent.iterdir() if each.suffix.lower() in (".phx", ".par"))
     same = [each for each in nearby if each.stem == path.stem] or nearby
     if len({each.stem for each in same}) != 1:
+        found = f"there are {len(nearby)} .phx and .par files beside it"
+        named = f" ({', '.join(each.name for each in nearby[:4])})" if nearby else ""
         raise InputError(
-            f"{path.name} holds no scattering angles, and there are {len(nearby)} .phx and .par files beside it; put "
-            f"{path.stem}.phx or {path.stem}.par there"
+            f"{path.name} holds no scattering angles, and {found}{named}; put one there, of any name, or of its own: "
+            f"{path.stem}.phx"
         )
     return same
