@@ -139,8 +139,15 @@ class Posterior:
     @property
     def abstains(self) -> str:
         """Why no answer is given: the data are unlike anything the model makes. Empty where there is an answer."""
-        unlike = (check for check in self.checks if not check.passed and check.name.startswith(UNLIKE))
-        return "; ".join(f"{check.meaning}: it is {check.value:.3g}" for check in unlike)
+        unlike = [
+            (each, each.name[len(base) + 1 :])
+            for each in self.checks
+            for base in UNLIKE
+            if not each.passed and each.name.startswith(base)
+        ]
+        return "; ".join(
+            f"{each.meaning}: it is {each.value:.3g}" + (f" ({label})" if label else "") for each, label in unlike
+        )
 
     @property
     def passed(self) -> bool:
