@@ -77,8 +77,8 @@ def thinned(result: Result) -> str:
     said = (
         f"{n} redraws a level round the measured intensities, {control} round those of the model, against the answer "
         f"of the whole data with the same model (J = {best['J1']:.2f}, J' = {best['J2']:.2f} meV; "
-        f"{result['remark']}). A share of 90 % is known to {90 / (n / 9 * 100) ** 0.5:.1f} points, of the model's to "
-        f"{90 / (control / 9 * 100) ** 0.5:.1f}. The model is not quite what was measured: to first order, of many "
+        f"{result['remark']}). A share of 90 % is known to {30 / n**0.5:.1f} points, of the model's to "
+        f"{30 / control**0.5:.1f}. The model is not quite what was measured: to first order, of many "
         f"counts round the data, 90 % intervals as wide as the likelihood hold {shares(result['expected'])}. Widened "
         "ones have the scatter of the residuals (`Posterior.widened`). "
         "The published network ends in a wrong basin up to 12 000 counts."
