@@ -9,6 +9,13 @@ from generators.tables import number, table
 Result = dict[str, Any]
 MARKS = {"le": "#b2182b", "beauvois": "#1b7837", "beauvois_exchanged": "#762a83", "median": "#2166ac"}
 
+WORDS = {
+    "le": "Le et al.",
+    "beauvois": "Beauvois et al.",
+    "beauvois_exchanged": "the same, J44 and Jc exchanged",
+    "median": "median of the posterior",
+}
+
 
 def tables(result: Result) -> str:
     """Answer beside the published sets, and how far each of them lies from each measurement."""
@@ -75,10 +82,11 @@ def draw(result: Result, axes: Axes) -> None:
     labels = list(result["deviance"])
     for name, colour in MARKS.items():
         each = [result["deviance"][label][name] / result["bins"][label] for label in labels]
-        axes.plot(each, "o", color=colour, label=name.replace("_", ", "))
-    axes.set_xticks(range(len(labels)), labels)
+        axes.plot(each, "o", color=colour, label=WORDS[name])
+    said = [f"map,\n{label[2:]} meV" if label.startswith("ei") else "peaks,\nIN20" for label in labels]
+    axes.set_xticks(range(len(labels)), said)
     axes.set(ylabel="deviance per bin or peak, nuisances fitted", yscale="log")
     ticks = (0.4, 0.6, 1, 2, 4, 6)
     axes.set_yticks(ticks, [f"{each:g}" for each in ticks])
     axes.set_yticks([], minor=True)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, fontsize=7)
