@@ -112,7 +112,7 @@ def train(config: ConfigFile, changes: Changes = None, out: Folder = None) -> No
         screen.say(f"network: {folder}")
 
 
-@app.command(epilog="Example, after make demo: sqwirrel check examples/rb2mnf4.toml --out checked --set check.n=200")
+@app.command(epilog="Example: sqwirrel check examples/rb2mnf4.toml --out checked --set check.n=200 (after make demo)")
 def check(config: ConfigFile, changes: Changes = None, out: Folder = None) -> None:
     """Whether intervals hold: simulated measurements like this one with known truths, each of them inferred."""
     folder = out or Path(f"{config.stem}-check")
