@@ -50,7 +50,8 @@ from sqwirrel.infer.refine import refine
 from sqwirrel.infer.screen import profile
 from sqwirrel.infer.target import Target
 from sqwirrel.model import library
-from sqwirrel.model.prior import Fixed, Prior
+from sqwirrel.model.laws import Fixed
+from sqwirrel.model.prior import Prior
 from sqwirrel.observe import AngularQWidth, Experiment, Instrument, Joint, PeakExperiment, Robust
 from sqwirrel.record import Record
 from sqwirrel.simulate import SpinWaves

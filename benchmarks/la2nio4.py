@@ -28,7 +28,8 @@ from sqwirrel.infer.refine import Optimum, refine
 from sqwirrel.infer.target import Target
 from sqwirrel.lattice import Lattice
 from sqwirrel.model import library
-from sqwirrel.model.prior import Fixed, LogUniform, Prior, Uniform
+from sqwirrel.model.laws import Fixed, LogUniform, Uniform
+from sqwirrel.model.prior import Prior
 from sqwirrel.observe import (
     CovarianceTable,
     EllipsoidResolution,

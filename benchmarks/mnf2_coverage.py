@@ -30,7 +30,8 @@ from sqwirrel.config import load, study
 from sqwirrel.infer import Settings, infer
 from sqwirrel.infer.averages import Averages
 from sqwirrel.infer.target import Target
-from sqwirrel.model.prior import Prior, Uniform
+from sqwirrel.model.laws import Uniform
+from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment
 from sqwirrel.record import Record
 from sqwirrel.seeds import stream

@@ -22,7 +22,8 @@ from sqwirrel.learn.pairs import Pairs, Simulations, simulations
 from sqwirrel.learn.parts import apart, measurements_of
 from sqwirrel.learn.rivals import Contest
 from sqwirrel.model import library
-from sqwirrel.model.prior import Fixed, Prior
+from sqwirrel.model.laws import Fixed
+from sqwirrel.model.prior import Prior
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe import (
     EllipsoidResolution,

@@ -6,7 +6,8 @@ from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior, Settings, infer
 from sqwirrel.lattice import Lattice
 from sqwirrel.model import library
-from sqwirrel.model.prior import Fixed, LogUniform, Normal, Prior, Uniform
+from sqwirrel.model.laws import Fixed, LogUniform, Normal, Uniform
+from sqwirrel.model.prior import Prior
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe import (
     AngularQWidth,

@@ -15,7 +15,8 @@ from torch import Tensor
 from sqwirrel.infer import Settings, infer
 from sqwirrel.infer.averages import Averages
 from sqwirrel.model import library
-from sqwirrel.model.prior import Prior, Uniform
+from sqwirrel.model.laws import Uniform
+from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Gaussian, Instrument, Poisson
 from sqwirrel.observe.counting import Counting
 from sqwirrel.spectra import Measurement, QPath, Spectrum

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from sqwirrel.infer import Settings, infer
 from sqwirrel.model import library
-from sqwirrel.model.prior import Fixed, LogUniform, Prior, Uniform
+from sqwirrel.model.laws import Fixed, LogUniform, Uniform
+from sqwirrel.model.prior import Prior
 from sqwirrel.observe import PeakExperiment
 from sqwirrel.spectra import Peaks
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sqwirrel.model.coordinates import INSIDE, SHARP
-from sqwirrel.model.prior import Distribution, LogUniform, Normal, Prior, Uniform
+from sqwirrel.model.laws import INSIDE, SHARP, Distribution, LogUniform, Normal, Uniform
+from sqwirrel.model.prior import Prior
 
 KINDS = [Uniform(-1, 2), Uniform(1e-3, 2e-3), LogUniform(0.1, 10), LogUniform(1, 1e6), Normal(1, 0.5)]
 SIZES = st.floats(1e-3, 1e3)
@@ -92,3 +92,15 @@ def test_a_prior_treats_its_columns_one_by_one() -> None:
     assert torch.allclose(prior.constrain(z), theta, rtol=1e-5)
     total = sum(each.log_density(z[:, k]) for k, each in enumerate(KINDS))
     assert torch.allclose(prior.log_density(z), total)
+
+
+@pytest.mark.parametrize("each", KINDS, ids=str)
+def test_standard_coordinates_invert_and_have_mean_zero_and_unit_variance(each: Distribution) -> None:
+    x = each.sample(50_000, torch.Generator().manual_seed(5))
+    y = each.standard(x)
+    assert torch.allclose(each.from_standard(y), x, rtol=1e-9)
+    # 50 000 draws: 0.0045 for the mean, at most 0.0063 for the standard deviation.
+    assert float(y.mean()) == pytest.approx(0, abs=4 * 0.0045)
+    assert float(y.std()) == pytest.approx(1, abs=4 * 0.0063)
+    stretch = torch.func.grad(lambda y: each.from_standard(y).sum())(y)
+    assert torch.allclose(each.log_standard(y), each.log_prob(x) + stretch.log(), atol=1e-8)

@@ -16,7 +16,7 @@ from sqwirrel.config.table import fitting
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings
 from sqwirrel.lattice import Lattice
-from sqwirrel.model.prior import LogUniform, Uniform
+from sqwirrel.model.laws import LogUniform, Uniform
 from sqwirrel.observe import (
     ConstantBackground,
     ElasticBackground,

@@ -19,7 +19,8 @@ from sqwirrel.config.quantity import quantity
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Data, Simulator
 from sqwirrel.learn.parts import Learnt, parts_of
-from sqwirrel.model.prior import KINDS, Distribution, Fixed, Prior
+from sqwirrel.model.laws import Distribution, Fixed
+from sqwirrel.model.prior import KINDS, Prior
 from sqwirrel.observe import Experiment, Joint, SmoothBackground, TemplateBackground
 from sqwirrel.observe.background import ELASTIC, MEASURED
 from sqwirrel.observe.joint import Part

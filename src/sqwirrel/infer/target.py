@@ -98,6 +98,10 @@ class Target:
         """Log likelihood and log density of the prior."""
         return self.prior.log_density(z) + self._log_likelihood(self.deviance(self.prior.constrain(z)))
 
+    def log_standard(self, y: Float[Tensor, "batch parameter"]) -> Float[Tensor, " batch"]:
+        """The same in the prior's standard coordinates."""
+        return self.prior.log_standard(y) + self._log_likelihood(self.deviance(self.prior.from_standard(y)))
+
     def deviance(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, " batch"]:
         """-2 log likelihood ratio of `theta` to a model that meets all data; inf where unstable."""
         pieces = [self.full(rows) for rows in torch.split(theta, self._together(FEW))]
@@ -126,10 +130,10 @@ class Target:
             gradient[:, there] += rise[:, here]
             information[:, there[:, None], there] += fisher[:, here[:, None], here]
         log_posterior = self.prior.log_density(z) + self._log_likelihood(deviance)
-        score = _diagonal(self.prior.log_density)
+        score = diagonal(self.prior.log_density)
         information = information * stretch[:, :, None] * stretch[:, None]
-        bend = (-gradient * _diagonal(self.stretch)(z)).clamp(min=0)
-        return Slope(log_posterior, gradient * stretch + score(z), information, bend - _diagonal(score)(z))
+        bend = (-gradient * diagonal(self.stretch)(z)).clamp(min=0)
+        return Slope(log_posterior, gradient * stretch + score(z), information, bend - diagonal(score)(z))
 
     def push(self, z: Float[Tensor, " parameter"], term: Term) -> Float[Tensor, "repeat parameter"]:
         """How the gradient at `z` moves in repetitions of the average of a term and of its derivatives."""
@@ -150,7 +154,7 @@ class Target:
 
     def stretch(self, z: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch parameter"]:
         """d theta / d z, parameter by parameter."""
-        return _diagonal(self.prior.constrain)(z)
+        return diagonal(self.prior.constrain)(z)
 
     def why_unstable(self, full: Float[Tensor, "1 full"]) -> str:
         """One sentence: where the assumed order of the first term that is unstable fails."""
@@ -169,6 +173,6 @@ class Target:
         return sum(term.log_normalisation for term in self.terms) - 0.5 * deviance
 
 
-def _diagonal(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+def diagonal(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
     """Derivative of a function that treats rows and parameters separately (summed over what it returns)."""
     return torch.func.grad(lambda x: function(x).sum())

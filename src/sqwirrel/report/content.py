@@ -6,7 +6,7 @@ from typing import Any
 
 from sqwirrel.infer import Basin, Posterior, Summary
 from sqwirrel.lattice import Lattice
-from sqwirrel.model.prior import Distribution, LogUniform, Normal
+from sqwirrel.model.laws import Distribution, LogUniform, Normal
 from sqwirrel.report.axes import corners
 from sqwirrel.report.numbers import interval, plain, with_error
 from sqwirrel.report.result import AnyResult, Result, Whole

@@ -12,7 +12,8 @@ from sqwirrel.infer.refine import refine
 from sqwirrel.infer.target import Target
 from sqwirrel.infer.verdict import Hypothesis
 from sqwirrel.model import library
-from sqwirrel.model.prior import Fixed, LogUniform, Prior, Uniform
+from sqwirrel.model.laws import Fixed, LogUniform, Uniform
+from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Gaussian, Instrument, Poisson
 from sqwirrel.observe.counting import Robust
 from sqwirrel.spectra import Measurement, QPath, Spectrum

@@ -12,7 +12,8 @@ from sqwirrel.infer.averages import Averages
 from sqwirrel.infer.refine import Optimum, refine
 from sqwirrel.infer.target import Target
 from sqwirrel.model import library
-from sqwirrel.model.prior import Prior, Uniform
+from sqwirrel.model.laws import Uniform
+from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Gaussian, Instrument, Poisson
 from sqwirrel.observe.experiment import Anchored, Linearised
 from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum

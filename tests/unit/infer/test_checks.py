@@ -16,7 +16,8 @@ from sqwirrel.infer.sampling.importance import Weighted
 from sqwirrel.infer.target import Target
 from sqwirrel.infer.terms import SpectrumTerm
 from sqwirrel.model import library
-from sqwirrel.model.prior import Fixed, Normal, Prior, Uniform
+from sqwirrel.model.laws import Fixed, Normal, Uniform
+from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Gaussian, Instrument, Poisson, Robust
 from sqwirrel.observe.counting import Counting
 from sqwirrel.observe.experiment import Anchored

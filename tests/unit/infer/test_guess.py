@@ -8,7 +8,8 @@ from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings
 from sqwirrel.infer.averages import _guessed, search
 from sqwirrel.infer.target import Target
-from sqwirrel.model.prior import Fixed, Normal, Prior, Uniform
+from sqwirrel.model.laws import Fixed, Normal, Uniform
+from sqwirrel.model.prior import Prior
 from tests.unit.infer.toy import Toy, noise, spectrum
 
 PLACES = torch.arange(200.0).double()

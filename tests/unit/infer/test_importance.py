@@ -25,10 +25,12 @@ from sqwirrel.infer.sampling.importance import (
     pareto_smooth,
 )
 from sqwirrel.infer.target import Target
-from sqwirrel.model.prior import Fixed, Normal, Prior, Uniform
+from sqwirrel.model.laws import Fixed, Normal, Uniform
+from sqwirrel.model.prior import Prior
 from tests.unit.infer.toy import GaussianProblem, Toy, linear, noise, spectrum
 
 PROBLEM = GaussianProblem()
+FREE = torch.tensor([[-math.inf, math.inf]] * 2).double()
 
 
 def sampled(target: Target, starts: Tensor, draws: int = 4000, **options: object) -> tuple[Weighted, list[Optimum]]:
@@ -156,10 +158,29 @@ def test_a_posterior_cut_off_by_the_prior_is_recovered(bound: str) -> None:
     assert weighted.log_evidence == pytest.approx(evidence, abs=0.1)
 
 
+def test_a_valley_that_leans_on_an_end_is_straight_to_the_proposals() -> None:
+    """a + b is known to .002, a - b to .04, both from 0 to 1, and the truth has a at .99: bent in z, cut off in a."""
+    rows = torch.tensor([[500.0, 500.0], [25.0, -25.0]]).double()
+    experiment = Toy(("a", "b"), lambda theta: theta @ rows.T, 2)
+    prior = Prior(a=Uniform(0, 1), b=Uniform(0, 1), scale=Fixed(1), background=Fixed(0))
+    target = Target.of(experiment, prior, spectrum(experiment, rows @ torch.tensor([0.99, 0.5]).double(), 1.0))
+    found = [sampled(target, torch.tensor([[0.9, 0.4]]).double(), draws=600, seed=seed)[0] for seed in range(20)]
+    assert {len(weighted.z) for weighted in found} == {600}
+    assert min(weighted.effective for weighted in found) > 350
+    assert max(weighted.pareto_k for weighted in found) < 0.7
+    # Along a of the peak, to a part in 400 (b follows within .002): a normal law about .99 of width .02, cut off at 1.
+    law = scipy.stats.truncnorm(-np.inf, 0.5, loc=0.99, scale=0.02 * math.sqrt(1 + 1 / 400))
+    for level in (0.05, 0.5, 0.95):
+        quantiles = [float(weighted_quantile(prior.constrain(w.z), w.log_weight.exp(), level)[0]) for w in found]
+        share = np.mean(law.cdf(quantiles))
+        # 20 runs with at least 350 effective draws each.
+        assert share == pytest.approx(level, abs=4 * (level * (1 - level) / 7000) ** 0.5)
+
+
 def test_student_mixture_is_a_normalised_density() -> None:
     root = torch.tensor([[[1.0, 0.0], [0.5, 0.3]], [[0.4, 0.0], [-0.2, 2.0]]]).double()
     centre = torch.tensor([[0.0, 0.0], [3.0, 1.0]]).double()
-    mixture = StudentMixture(torch.tensor([0.3, 0.7]).double(), centre, root)
+    mixture = StudentMixture(torch.tensor([0.3, 0.7]).double(), centre, root, FREE)
     z = torch.tensor([[0.2, 0.1], [4.0, -2.0], [9.0, 9.0]]).double()
     laws = [
         scipy.stats.multivariate_t(c.numpy(), (r @ r.T).numpy(), df=FREEDOM) for c, r in zip(centre, root, strict=True)
@@ -169,9 +190,22 @@ def test_student_mixture_is_a_normalised_density() -> None:
     assert mixture.log_prob(z).tolist() == pytest.approx(expected.tolist(), rel=1e-6)
 
 
+def test_a_mixture_in_a_box_is_normalised_there_and_stays_inside() -> None:
+    box = torch.tensor([[-0.5, 0.2], [-math.inf, 1.0]]).double()
+    root = torch.tensor([[[1.0, 0.0], [0.5, 0.3]]]).double()
+    mixture = StudentMixture(torch.ones(1).double(), torch.zeros(1, 2).double(), root, box)
+    draws = mixture.sample(2000, torch.Generator().manual_seed(1))
+    assert draws.shape == (2000, 2)
+    assert bool(((draws > box[:, 0]) & (draws < box[:, 1])).all())
+    x, y = torch.linspace(-0.5, 0.2, 141).double(), torch.linspace(-60, 1, 24_401).double()
+    value = mixture.log_prob(torch.cartesian_prod(x, y)).exp().reshape(141, -1)
+    # 8192 draws tell the share inside, here .26, to 2 %.
+    assert float(torch.trapezoid(torch.trapezoid(value, y), x)) == pytest.approx(1, abs=0.06)
+
+
 def test_student_draws_have_the_covariance_of_their_law() -> None:
     root = torch.tensor([[[1.0, 0.0], [0.5, 0.3]]]).double()
-    mixture = StudentMixture(torch.ones(1).double(), torch.tensor([[2.0, -1.0]]).double(), root)
+    mixture = StudentMixture(torch.ones(1).double(), torch.tensor([[2.0, -1.0]]).double(), root, FREE)
     z = mixture.sample(40_000, torch.Generator().manual_seed(3))
     expected = root[0] @ root[0].T * FREEDOM / (FREEDOM - 2)
     # 40 000 draws: 0.5 % of a standard deviation, 0.9 % of a variance.
@@ -269,7 +303,7 @@ def test_seeds_repeat() -> None:
 
 def test_a_component_whose_draws_have_next_to_no_weight_is_kept() -> None:
     """Weights whose squares are zero in double precision."""
-    mixture = StudentMixture(torch.ones(1).double(), torch.zeros(1, 2).double(), torch.eye(2).double()[None])
+    mixture = StudentMixture(torch.ones(1).double(), torch.zeros(1, 2).double(), torch.eye(2).double()[None], FREE)
     share, centre, root = _moments(mixture, 0, torch.rand(50, 2).double(), torch.full((50,), 1e-200).double())
     assert float(share) == pytest.approx(0.02)
     assert torch.equal(centre, mixture.centre[0])

@@ -12,7 +12,8 @@ from sqwirrel.infer import Posterior, Settings, infer
 from sqwirrel.infer.averages import Averages, random_starts
 from sqwirrel.infer.target import Target
 from sqwirrel.model import library
-from sqwirrel.model.prior import Fixed, LogUniform, Prior, Uniform
+from sqwirrel.model.laws import Fixed, LogUniform, Uniform
+from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Instrument, Poisson, TemplateBackground
 from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum
 

@@ -13,7 +13,8 @@ from sqwirrel.infer.screen import profile
 from sqwirrel.infer.target import Target
 from sqwirrel.lattice import Lattice
 from sqwirrel.model import library
-from sqwirrel.model.prior import Fixed, LogUniform, Prior, Uniform
+from sqwirrel.model.laws import Fixed, LogUniform, Uniform
+from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Instrument, Poisson
 from sqwirrel.observe.joint import Joint
 from sqwirrel.observe.peaks import PeakExperiment

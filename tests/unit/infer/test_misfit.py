@@ -8,7 +8,8 @@ from sqwirrel.infer.checks.misfit import ALARM, HELD, boxed, held_check, misfit_
 from sqwirrel.infer.posterior import Basin, Check
 from sqwirrel.infer.refine import Optimum, basins, refine
 from sqwirrel.infer.target import Target
-from sqwirrel.model.prior import Fixed, Normal, Prior
+from sqwirrel.model.laws import Fixed, Normal
+from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Poisson
 from tests.unit.infer.test_posterior import posterior
 from tests.unit.infer.toy import Toy, linear, noise, spectrum

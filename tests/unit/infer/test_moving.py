@@ -10,7 +10,8 @@ from sqwirrel.infer.refine import basins, refine
 from sqwirrel.infer.sampling.importance import Weighted, importance
 from sqwirrel.infer.sampling.moving import CHAINS, FORGOTTEN, moved
 from sqwirrel.infer.target import Target
-from sqwirrel.model.prior import Fixed, Normal, Prior, Uniform
+from sqwirrel.model.laws import Fixed, Normal, Uniform
+from sqwirrel.model.prior import Prior
 from tests.unit.infer.toy import GaussianProblem, Toy, spectrum
 
 

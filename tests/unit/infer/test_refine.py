@@ -7,7 +7,8 @@ import torch
 
 from sqwirrel.infer.refine import STEPS, Optimum, basins, refine
 from sqwirrel.infer.target import Slope, Target
-from sqwirrel.model.prior import Fixed, Normal, Prior, Uniform
+from sqwirrel.model.laws import Fixed, Normal, Uniform
+from sqwirrel.model.prior import Prior
 from tests.unit.infer.toy import GaussianProblem, Toy, linear, noise, spectrum
 
 PROBLEM = GaussianProblem()

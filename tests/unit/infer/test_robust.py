@@ -5,7 +5,8 @@ import torch
 from sqwirrel.infer.refine import refine
 from sqwirrel.infer.target import Target
 from sqwirrel.model import library
-from sqwirrel.model.prior import LogUniform, Prior, Uniform
+from sqwirrel.model.laws import LogUniform, Uniform
+from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Gaussian, GaussianResolution, Instrument, Robust
 from sqwirrel.observe.counting import Counting
 from sqwirrel.spectra import Measurement, QPath, Spectrum

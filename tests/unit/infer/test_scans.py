@@ -9,7 +9,8 @@ from sqwirrel.infer import Settings, infer
 from sqwirrel.infer.checks import fit_checks
 from sqwirrel.infer.target import Target
 from sqwirrel.model import library
-from sqwirrel.model.prior import Fixed, Prior, Uniform
+from sqwirrel.model.laws import Fixed, Uniform
+from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Instrument, Poisson
 from sqwirrel.report.pages import answer as page
 from sqwirrel.report.result import Result

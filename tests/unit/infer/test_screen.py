@@ -8,7 +8,8 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.infer.screen import profile, screen
 from sqwirrel.infer.target import Target
-from sqwirrel.model.prior import Fixed, Normal, Prior, Uniform
+from sqwirrel.model.laws import Fixed, Normal, Uniform
+from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Gaussian, Poisson
 from sqwirrel.spectra import Spectrum
 from tests.unit.infer.toy import Toy, noise, spectrum

@@ -11,7 +11,8 @@ from sqwirrel.infer import Check, Settings
 from sqwirrel.infer.verdict import Evidence, Hypothesis, Verdict, discriminate, judged
 from sqwirrel.learn.strange import Opinion
 from sqwirrel.model import library
-from sqwirrel.model.prior import Fixed, LogUniform, Prior, Uniform
+from sqwirrel.model.laws import Fixed, LogUniform, Uniform
+from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Instrument, Poisson
 from sqwirrel.spectra import Measurement, QPath
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from sqwirrel.infer.target import Target
-from sqwirrel.model.prior import Fixed, Normal, Prior
+from sqwirrel.model.laws import Fixed, Normal
+from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Gaussian, Instrument, Poisson
 from sqwirrel.observe.counting import Counting
 from sqwirrel.observe.experiment import Linearised, Prediction

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from sqwirrel.errors import InputError
-from sqwirrel.model.prior import Fixed, LogUniform, Normal, Prior, Uniform
+from sqwirrel.model.laws import Fixed, LogUniform, Normal, Uniform
+from sqwirrel.model.prior import Prior
 
 PRIOR = Prior(a=Uniform(-1, 2), b=LogUniform(0.1, 10), c=Normal(1, 0.5), d=Fixed(3))
 

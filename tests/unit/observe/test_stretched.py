@@ -9,7 +9,8 @@ import torch
 from sqwirrel.errors import StateError
 from sqwirrel.infer import Settings, infer
 from sqwirrel.lattice import Lattice
-from sqwirrel.model.prior import Fixed, Prior, Uniform
+from sqwirrel.model.laws import Fixed, Uniform
+from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Instrument
 from sqwirrel.observe.covariance.resolution import EllipsoidResolution
 from sqwirrel.observe.covariance.spectrometer import Reflector, Spectrometer

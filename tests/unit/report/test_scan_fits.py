@@ -13,7 +13,8 @@ from matplotlib.colors import same_color
 
 from sqwirrel.infer import Settings, infer
 from sqwirrel.model import library
-from sqwirrel.model.prior import Fixed, Prior, Uniform
+from sqwirrel.model.laws import Fixed, Uniform
+from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Instrument, Poisson
 from sqwirrel.report import figures
 from sqwirrel.report.figures.style import BAND

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from sqwirrel.infer import Check
-from sqwirrel.model.prior import LogUniform, Prior
+from sqwirrel.model.laws import LogUniform
+from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Joint, PeakExperiment
 from sqwirrel.report import figures
 from sqwirrel.report.content import content, in_check_words

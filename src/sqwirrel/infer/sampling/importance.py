@@ -3,11 +3,15 @@
 Draws of several rounds share one weight, posterior / mean proposal of all rounds (Cornuet et al., Scand. J. Stat. 39,
 798 (2012), doi:10.1111/j.1467-9469.2011.00756.x); the largest weights are smoothed by a generalised Pareto law whose
 shape k says whether to trust them: below 0.7 (Vehtari et al., J. Mach. Learn. Res. 25, 72 (2024), arXiv:1507.02646).
+
+Proposals are in the prior's standard coordinates y, cut off where the prior ends: a valley that is straight there and
+leans on an end is bent in the coordinates z without ends, which the search needs.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -15,7 +19,8 @@ from scipy.stats import genpareto
 from torch import Tensor
 
 from sqwirrel.infer.refine import Optimum
-from sqwirrel.infer.target import Target
+from sqwirrel.infer.target import Target, diagonal
+from sqwirrel.model.prior import Prior
 from sqwirrel.seeds import stream
 
 FREEDOM = 6
@@ -42,37 +47,57 @@ WIDER = 2.0
 """Some draws of a posterior of peaks are spread this many times as wide as the information says."""
 FEWEST = 50
 """Draws that an interrupted run must have to be worth keeping."""
+TRIED = 8192
+"""Draws that tell which share of a proposal is inside the prior."""
 BLOCK = 16
 """Draws evaluated together; progress is told, and an interruption felt, between blocks."""
 
 
 @dataclass(frozen=True, eq=False)
 class StudentMixture:
-    """A mixture of multivariate Student-t laws."""
+    """A mixture of multivariate Student-t laws, cut off at the ends of a box."""
 
     share: Float[Tensor, " component"]
     centre: Float[Tensor, "component parameter"]
     root: Float[Tensor, "component parameter parameter"]
     """Lower Cholesky factors of the scale matrices."""
+    box: Float[Tensor, "parameter 2"]
+    """Lowest and highest value of each parameter, infinite where there is none."""
 
     def sample(self, n: int, seed: torch.Generator) -> Float[Tensor, "n parameter"]:
         """`n` independent draws."""
+        draws = self._anywhere(n, seed)
+        while len(draws := draws[self._inside(draws)]) < n:
+            draws = torch.cat((draws, self._anywhere(n, seed)))
+        return draws[:n]
+
+    @cached_property
+    def log_inside(self) -> float:
+        """Log of the share of the laws that is inside the box."""
+        if not bool(self.box.isfinite().any()):
+            return 0.0
+        draws = self._anywhere(TRIED, torch.Generator().manual_seed(0))
+        return math.log(max(1, int(self._inside(draws).sum())) / TRIED)
+
+    def _inside(self, y: Tensor) -> Tensor:
+        return ((y > self.box[:, 0]) & (y < self.box[:, 1])).all(1)
+
+    def _anywhere(self, n: int, seed: torch.Generator) -> Tensor:
         which = torch.multinomial(self.share, n, replacement=True, generator=seed)
         p = self.centre.shape[1]
         normal = torch.randn(n, p + FREEDOM, generator=seed, dtype=self.centre.dtype)
         stretch = (FREEDOM / (normal[:, p:] ** 2).sum(1)).sqrt()
         return self.centre[which] + torch.einsum("nab,nb->na", self.root[which], normal[:, :p]) * stretch[:, None]
 
-    def log_prob(self, z: Float[Tensor, "n parameter"]) -> Float[Tensor, " n"]:
-        """Log density, normalised."""
-        p = z.shape[1]
-        away = (z - self.centre[:, None]).mT
+    def log_prob(self, y: Float[Tensor, "n parameter"]) -> Float[Tensor, " n"]:
+        """Log density inside the box, normalised."""
+        p = y.shape[1]
+        away = (y - self.centre[:, None]).mT
         size2 = (torch.linalg.solve_triangular(self.root, away, upper=False) ** 2).sum(1)
         volume = self.root.diagonal(dim1=-2, dim2=-1).log().sum(-1)[:, None]
         norm = math.lgamma((FREEDOM + p) / 2) - math.lgamma(FREEDOM / 2) - p / 2 * math.log(FREEDOM * math.pi)
-        return torch.logsumexp(
-            self.share.log()[:, None] + norm - volume - (FREEDOM + p) / 2 * torch.log1p(size2 / FREEDOM), dim=0
-        )
+        each = self.share.log()[:, None] + norm - volume - (FREEDOM + p) / 2 * torch.log1p(size2 / FREEDOM)
+        return torch.logsumexp(each, dim=0) - self.log_inside
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,24 +134,25 @@ def importance(
     Up to `MORE` rounds follow while weights have no finite variance or few draws are effective, with kernels round the
     draws for proposals as soon as enough of these carry weight.
     """
-    generator = stream(seed, "importance")
-    guide = _laplace([*basins, *_freed(target, basins), *_widened(target, basins)])
+    generator, prior = stream(seed, "importance"), target.prior
+    straight = [_straight(prior, basin) for basin in basins]
+    guide = _laplace([*straight, *_freed(target, straight), *_widened(target, straight)], prior.box)
     mixtures = [guide]
-    z, value = torch.empty(0, len(target.names), dtype=torch.float64), torch.empty(0, dtype=torch.float64)
+    y, value = torch.empty(0, len(target.names), dtype=torch.float64), torch.empty(0, dtype=torch.float64)
     sizes = [draws // rounds] * (rounds - 1) + [draws - draws // rounds * (rounds - 1)]
     sizes += sizes[-1:] * MORE
     for k, size in enumerate(sizes):
         new = mixtures[-1].sample(size, generator)
         value, stopped = _evaluate(target, new, value, max(draws, sum(sizes[: k + 1])), progress)
-        z = torch.cat((z, new[: len(value) - len(z)]))
-        weighted = _weigh(z, value, mixtures, [*sizes[:k], len(value) - sum(sizes[:k])])
-        good = weighted.pareto_k < FINITE and weighted.effective > FEW * len(z)
+        y = torch.cat((y, new[: len(value) - len(y)]))
+        weighted = _weigh(y, value, mixtures, [*sizes[:k], len(value) - sum(sizes[:k])])
+        good = weighted.pareto_k < FINITE and weighted.effective > FEW * len(y)
         if stopped or (k + 1 >= rounds and (good or k + 1 == len(sizes))):
             break
-        coarse = k + 1 < rounds or weighted.effective < KNOWN * z.shape[1]
+        coarse = k + 1 < rounds or weighted.effective < KNOWN * y.shape[1]
         guide = _adapted(guide, weighted)
         mixtures.append(guide if coarse else _kernels(guide, weighted, generator))
-    return weighted
+    return replace(weighted, z=prior.unconstrain(prior.from_standard(weighted.z)))
 
 
 def _evaluate(
@@ -135,7 +161,7 @@ def _evaluate(
     """`value` with that of `new` appended, block by block; True if interrupted after enough draws to go on with."""
     for part in torch.split(new, BLOCK):
         try:
-            value = torch.cat((value, target.log_posterior(part)))
+            value = torch.cat((value, target.log_standard(part)))
             if progress is not None:
                 progress(len(value), draws)
         except KeyboardInterrupt:
@@ -145,14 +171,29 @@ def _evaluate(
     return value, False
 
 
-def _laplace(basins: list[Optimum]) -> StudentMixture:
+def _straight(prior: Prior, basin: Optimum) -> Optimum:
+    """A basin in standard coordinates: curvature of the likelihood and of the ends that it leans on, and unit variance.
+
+    What the soft ends of z add to the curvature in z, and is none of theirs in y, is taken off.
+    """
+    z = basin.z[None]
+    score = diagonal(prior.log_density)
+    slope = diagonal(lambda z: prior.standard(prior.constrain(z)))(z)[0].clamp(min=1e-100)
+    y = prior.standard(prior.constrain(z))
+    sharp = basin.precision + torch.diag(diagonal(score)(z)[0])
+    precision = sharp / slope / slope[:, None] + torch.eye(len(slope), dtype=slope.dtype)
+    value = basin.log_posterior + float(prior.log_standard(y) - prior.log_density(z))
+    return Optimum(y[0], value, precision, precision, basin.starts)
+
+
+def _laplace(basins: list[Optimum], box: Tensor) -> StudentMixture:
     """One component a basin, with the covariance of its curvature, shared by its approximate evidence."""
     root = torch.stack([_root(basin.covariance) for basin in basins])
     mass = torch.tensor([b.log_posterior for b in basins], dtype=torch.float64) + root.diagonal(
         dim1=-2, dim2=-1
     ).log().sum(-1)
     share = (torch.softmax(mass, dim=0) + 0.05).clamp(min=1e-3)
-    return StudentMixture(share / share.sum(), torch.stack([b.z for b in basins]), root)
+    return StudentMixture(share / share.sum(), torch.stack([b.z for b in basins]), root, box)
 
 
 def _freed(target: Target, basins: list[Optimum]) -> list[Optimum]:
@@ -179,7 +220,7 @@ def _adapted(mixture: StudentMixture, weighted: Weighted) -> StudentMixture:
     weight = weighted.log_weight.exp()
     moved = [_moments(mixture, k, weighted.z[nearest == k], weight[nearest == k]) for k in range(len(mixture.share))]
     share, centre, root = (torch.stack(part) for part in zip(*moved, strict=True))
-    return StudentMixture(share / share.sum(), centre, root)
+    return StudentMixture(share / share.sum(), centre, root, mixture.box)
 
 
 def _kernels(adapted: StudentMixture, weighted: Weighted, generator: torch.Generator) -> StudentMixture:
@@ -191,7 +232,9 @@ def _kernels(adapted: StudentMixture, weighted: Weighted, generator: torch.Gener
     away = (weighted.z[pick] - adapted.centre[:, None]).mT
     near = (torch.linalg.solve_triangular(adapted.root, away, upper=False) ** 2).sum(1).argmin(0)
     centre = torch.lerp(adapted.centre[near], weighted.z[pick], math.sqrt(1 - WIDTH**2))
-    return StudentMixture(torch.full((KERNELS,), 1 / KERNELS).to(centre), centre, WIDTH * adapted.root[near])
+    return StudentMixture(
+        torch.full((KERNELS,), 1 / KERNELS).to(centre), centre, WIDTH * adapted.root[near], adapted.box
+    )
 
 
 def _moments(mixture: StudentMixture, k: int, z: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:

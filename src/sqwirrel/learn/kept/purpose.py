@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from sqwirrel.errors import InputError
-from sqwirrel.model.prior import Fixed, LogUniform, Normal, Prior, Uniform
+from sqwirrel.model.laws import Fixed, LogUniform, Normal, Uniform
+from sqwirrel.model.prior import Prior
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe import Experiment, Joint
 from sqwirrel.observe.smearing import exposure
