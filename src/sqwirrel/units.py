@@ -23,6 +23,12 @@ MU_0 = 16.02176634
 E_PER_K2 = 2.0721248
 """hbar^2 / (2 m_n), meV angstrom^2 (CODATA 2018): a neutron of wavevector k has the energy E_PER_K2 k^2."""
 
+E2_PER_SPRING = 4.1801592805 * 62.4150907446
+"""hbar^2 / u times N/m, meV^2 (CODATA 2018): m u on a spring of K N/m have the energy (E2_PER_SPRING K / m)^1/2."""
+
+RECOIL = 4.1801592805
+"""hbar^2 / u, meV angstrom^2 (CODATA 2018)."""
+
 GAMMA_R0_SQUARED = 290.6116
 """(gamma r_0)^2, mb/sr: gamma = 1.91304273, classical electron radius 2.8179403262 fm (CODATA 2018)."""
 

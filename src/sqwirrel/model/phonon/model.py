@@ -1,0 +1,114 @@
+"""Lattice dynamics of a crystal: atoms, and springs between them whose strengths are the parameters.
+
+    energy = sum_atoms p^2 / 2 m - sum_springs theta_p sum_bonds u_i . M . u_j
+             + what of each atom with itself keeps it as it is if all move alike
+
+Each bond is counted once, theta is in N/m where the matrices are numbers, matrices are Cartesian.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sqwirrel.errors import InputError
+from sqwirrel.lattice import Lattice
+from sqwirrel.model import inputs
+from sqwirrel.model.phonon.nuclei import nucleus
+from sqwirrel.model.phonon.springs import Springs
+from sqwirrel.model.prior import Prior
+
+
+@dataclass(frozen=True, eq=False)
+class Polar:
+    """What long-range electric fields add: Born charges (units of e) and the high-frequency dielectric tensor."""
+
+    charges: Float[Tensor, "atom 3 3"]
+    dielectric: Float[Tensor, "3 3"]
+
+    def __post_init__(self) -> None:
+        """Converts arrays and refuses a medium that does not screen."""
+        object.__setattr__(self, "charges", inputs.floats(self.charges))
+        object.__setattr__(self, "dielectric", inputs.floats(self.dielectric))
+        if not bool((torch.linalg.eigvalsh((self.dielectric + self.dielectric.T) / 2) > 0).all()):
+            raise InputError(f"the dielectric tensor {self.dielectric.tolist()} must have positive eigenvalues")
+
+
+@dataclass(frozen=True, eq=False)
+class PhononModel:
+    """Atoms and springs; linear in its parameters, the strengths of the springs.
+
+    `lattice` is the cell that wavevectors refer to; rows of `primitive` are the cell that repeats, in its vectors;
+    `positions` and the offsets of springs are fractional in that one. `masses` in u, `lengths` (coherent scattering) in
+    fm and `incoherent` cross-sections in barn are those of the elements where they are not given. `prior` is a
+    suggestion for the parameters, N/m.
+    """
+
+    name: str
+    title: str
+    lattice: Lattice
+    positions: Float[Tensor, "atom 3"]
+    elements: tuple[str, ...]
+    springs: tuple[Springs, ...]
+    primitive: Float[Tensor, "3 3"] = field(default_factory=lambda: torch.eye(3, dtype=torch.float64))
+    masses: Float[Tensor, " atom"] = None  # type: ignore[assignment]
+    lengths: Float[Tensor, " atom"] = None  # type: ignore[assignment]
+    incoherent: Float[Tensor, " atom"] = None  # type: ignore[assignment]
+    polar: Polar | None = None
+    defaults: Mapping[str, float] = field(default_factory=dict)
+    papers: tuple[str, ...] = ()
+    prior: Prior = field(default_factory=Prior)
+
+    def __post_init__(self) -> None:
+        """Converts arrays, looks up nuclei, and checks all against each other."""
+        object.__setattr__(self, "positions", inputs.floats(self.positions).reshape(-1, 3))
+        object.__setattr__(self, "primitive", inputs.floats(self.primitive))
+        for key in ("elements", "springs", "papers"):
+            object.__setattr__(self, key, tuple(getattr(self, key)))
+        for key, of in (("masses", "mass"), ("lengths", "length"), ("incoherent", "incoherent")):
+            given = getattr(self, key)
+            found = [getattr(nucleus(each), of) for each in self.elements] if given is None else given
+            object.__setattr__(self, key, inputs.floats(found).expand(len(self.positions)).clone())
+        object.__setattr__(self, "defaults", {name: float(value) for name, value in self.defaults.items()})
+        _check(self)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Parameters in the order of theta: those of the springs, each name once."""
+        return tuple(dict.fromkeys(each.name for each in self.springs))
+
+    @property
+    def cell(self) -> Lattice:
+        """The cell that repeats, in the orientation of the lattice."""
+        return Lattice.from_vectors(self.primitive @ self.lattice.vectors)
+
+    def pack(self, **values: float) -> Float[Tensor, "1 parameter"]:
+        """Parameters in the order of `names`; those not given take the published default."""
+        if unknown := [name for name in values if name not in self.names]:
+            raise InputError(f"model '{self.name}' has parameters {self.names}, got '{unknown[0]}'")
+        known = {**self.defaults, **values}
+        if missing := [name for name in self.names if name not in known]:
+            raise InputError(f"model '{self.name}' has no default for '{missing[0]}': give pack({missing[0]}=...)")
+        return torch.tensor([[float(known[name]) for name in self.names]], dtype=torch.float64)
+
+
+def _check(model: PhononModel) -> None:
+    n = len(model.positions)
+    if len(model.elements) != n:
+        raise InputError(
+            f"model '{model.name}' has {n} positions and {len(model.elements)} elements; give one of each per atom"
+        )
+    if not bool((model.masses > 0).all()):
+        raise InputError(f"model '{model.name}' has the masses {model.masses.tolist()} u; they must be positive")
+    for each in model.springs:
+        ends = torch.cat((each.i, each.j))
+        if bool(((ends < 0) | (ends >= n)).any()):
+            raise InputError(f"'{each.name}' of model '{model.name}' names an atom outside 0 to {n - 1}")
+        if each.on_site is not None and each.on_site.shape != (n, 3, 3):
+            raise InputError(f"'{each.name}' of model '{model.name}' needs on_site of shape ({n}, 3, 3)")
+    if model.polar is not None and model.polar.charges.shape != (n, 3, 3):
+        raise InputError(f"model '{model.name}' needs Born charges of shape ({n}, 3, 3)")
+    if unknown := [name for name in model.defaults if name not in model.names]:
+        raise InputError(f"model '{model.name}' has parameters {model.names}, got a default for '{unknown[0]}'")

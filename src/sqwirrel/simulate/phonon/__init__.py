@@ -1,0 +1,1 @@
+"""Phonons: energies and what neutrons see of them."""

@@ -1,0 +1,66 @@
+"""Dynamical matrices and their solution."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Complex, Float
+from torch import Tensor
+
+from sqwirrel.model.phonon.model import PhononModel
+from sqwirrel.simulate.quadratic.eigen import eigenmodes
+from sqwirrel.units import E2_PER_SPRING
+
+SOFT = 1e-6
+"""A mode is unstable if E^2 is below minus this, relative to the largest: rounding and cut-off sums are above."""
+STILL = 1e-3
+"""No line is below this energy (meV): an acoustic phonon at a Bragg point has none, and an infinite intensity."""
+
+
+class Solved(NamedTuple):
+    """E^2 (meV^2, highest first), amplitudes of what is seen of each mode, and whether no E^2 is negative."""
+
+    square: Float[Tensor, "batch q mode"]
+    amplitude: Complex[Tensor, "batch q mode column"]
+    stable: Bool[Tensor, "batch q"]
+
+
+def basis(model: PhononModel, wave: Float[Tensor, "q 3"]) -> Complex[Tensor, "parameter q component component"]:
+    """The dynamical matrix, meV^2, of each parameter at 1, at Cartesian wavevectors (1/angstrom)."""
+    n, place = len(model.positions), model.positions @ model.cell.vectors
+    found = torch.zeros(len(model.names), len(wave), n, 3, n, 3, dtype=torch.complex128)
+    for each in model.springs:
+        add = found[model.names.index(each.name)]
+        step = each.offset.to(place) @ model.cell.vectors + place[each.j] - place[each.i]
+        phase = torch.exp(1j * (wave @ step.T))
+        for bond, (i, j) in enumerate(zip(each.i.tolist(), each.j.tolist(), strict=True)):
+            pair = phase[:, bond, None, None] * each.matrix[bond]
+            add[:, i, :, j] -= pair
+            add[:, j, :, i] -= pair.mH
+            if each.on_site is None:
+                add[:, i, :, i] += (each.matrix[bond] + each.matrix[bond].T) / 2
+                add[:, j, :, j] += (each.matrix[bond] + each.matrix[bond].T) / 2
+        for i in range(n if each.on_site is not None else 0):
+            add[:, i, :, i] += each.on_site[i]  # type: ignore[index]
+    root = model.masses.sqrt()
+    found = E2_PER_SPRING * found / (root[:, None, None, None] * root[:, None])
+    return found.flatten(-2).flatten(2, 3)
+
+
+def dynamical(
+    basis: Complex[Tensor, "parameter q component component"], theta: Float[Tensor, "batch parameter"]
+) -> Complex[Tensor, "batch q component component"]:
+    """That of every row of parameters."""
+    return torch.complex(
+        torch.einsum("bp,pqij->bqij", theta, basis.real), torch.einsum("bp,pqij->bqij", theta, basis.imag)
+    )
+
+
+def solve(
+    D: Complex[Tensor, "batch q component component"], seen: Complex[Tensor, "#batch #q component column"]
+) -> Solved:
+    """Modes, with first derivatives that are right at degenerate ones (see `quadratic.eigen`)."""
+    shift = 2 * D.detach().abs().sum(-1).amax(-1) + STILL**2  # no eigenvalue is below minus half of that
+    one = torch.eye(D.shape[-1], dtype=D.dtype, device=D.device)
+    square, amplitude, _ = eigenmodes(D + shift[..., None, None] * one, seen, D.shape[-1])
+    square = square - shift[..., None]
+    return Solved(square, amplitude, square[..., -1] > -SOFT * square[..., 0].abs() - STILL**2)
