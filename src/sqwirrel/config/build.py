@@ -16,8 +16,8 @@ from sqwirrel.infer import Data, Simulator
 from sqwirrel.model import library
 from sqwirrel.model.parse import parse
 from sqwirrel.model.prior import Prior
-from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe import Experiment
+from sqwirrel.observe.views.view import Model
 from sqwirrel.spectra import Measurement, Spectrum
 
 
@@ -56,7 +56,7 @@ def study(config: Config, data: Data | None = None) -> Study:
     return Study(config.model_copy(update={"prior": entries}), found, simulator, Prior.from_mapping(entries))
 
 
-def model(config: Config) -> SpinModel:
+def model(config: Config) -> Model:
     """The model that a config names or holds."""
     return library.load(config.model) if isinstance(config.model, str) else parse(config.model)
 

@@ -131,7 +131,7 @@ def _from_data(experiment: Part, spectrum: Spectrum) -> dict[str, Entry]:
     low, high = _percentiles(spectrum)
     bottom, top = experiment.measurement.range
     span, bin_width = _energies(experiment)
-    scale = _rounded(high * span / float(experiment.model.spins.mean()))
+    scale = _rounded(high * span / experiment.model.strength)
     slope, width = _rounded(2 * high / span), {"uniform": [_rounded(bin_width / 5), _rounded(span / 5)], "unit": "meV"}
     ranges: dict[str, Entry] = {
         "fwhm": width,

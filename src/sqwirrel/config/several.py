@@ -20,6 +20,7 @@ from sqwirrel.lattice import Lattice
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe import EllipsoidResolution, Experiment, Joint, PeakExperiment, TemplateBackground
 from sqwirrel.observe.joint import Part
+from sqwirrel.observe.views.view import Model
 from sqwirrel.spectra import (
     Binned,
     Peaks,
@@ -44,7 +45,7 @@ SLACK = 0.02
 OTHER = "a folder of results holds other data than its config says; run sqwirrel infer again"
 
 
-def data_of(config: Config, model: SpinModel) -> Data:
+def data_of(config: Config, model: Model) -> Data:
     """What was measured, prepared as the config says."""
     found = {label: _measured(config, part, model, label) for label, part in _parts(config).items()}
     return found if config.measurements else found[""]
@@ -89,7 +90,7 @@ def _resolved(section: InstrumentSection, data: Kept, common: InstrumentSection 
     return section.of(data.measurement, is_counts=data.is_counts, common=common)
 
 
-def simulator_of(config: Config, model: SpinModel, data: Data) -> Simulator:
+def simulator_of(config: Config, model: Model, data: Data) -> Simulator:
     """What predicts the data."""
     given = by_label(data)
     parts = {label: _experiment(config, part, model, given[label]) for label, part in config.parts.items()}
@@ -101,13 +102,13 @@ def by_label(data: Data) -> Mapping[str, Kept]:
     return data if isinstance(data, Mapping) else {"": data}
 
 
-def parts(simulator: Simulator) -> list[SpinModel]:
+def parts(simulator: Simulator) -> list[Model]:
     """The models of all measurements."""
     return [each.model for each in (simulator.experiments.values() if isinstance(simulator, Joint) else [simulator])]
 
 
 def experiment(
-    section: InstrumentSection, model: SpinModel, measurement: Where, part: Measurement, *, seed: int = 0
+    section: InstrumentSection, model: Model, measurement: Where, part: Measurement, *, seed: int = 0
 ) -> Experiment:
     """The simulator of a measurement as its `part` of the config says, with the quadrature points of `seed`."""
     instrument = section.build(lambda file: part.prepare(read(Path(file), measurement.incident_energy)))
@@ -263,7 +264,7 @@ def _parts(config: Config) -> Mapping[str, Measurement | PeaksEntry]:
     return config.parts
 
 
-def _measured(config: Config, section: Measurement | PeaksEntry, model: SpinModel, label: str) -> Kept:
+def _measured(config: Config, section: Measurement | PeaksEntry, model: Model, label: str) -> Kept:
     """The data of a section."""
     with _named(label):
         if isinstance(section, PeaksEntry):
@@ -276,7 +277,7 @@ def _instrument(config: Config, section: Measurement) -> InstrumentSection:
     return section.instrument if isinstance(section, SpectrumEntry) else config.instrument
 
 
-def _peaks(section: PeaksEntry, model: SpinModel) -> Peaks:
+def _peaks(section: PeaksEntry, model: Model) -> Peaks:
     path = Path(section.file)
     lattice = Lattice(*section.lattice) if section.lattice else known(path).lattice or model.lattice
     return _stated_peaks(section, read_peaks(path, lattice, columns=section.columns, lines=section.lines))
@@ -289,9 +290,9 @@ def _stated_peaks(section: PeaksEntry, peaks: Peaks) -> Peaks:
     return replace(peaks, **stated)
 
 
-def _experiment(config: Config, part: Measurement | PeaksEntry, model: SpinModel, data: Kept) -> Part:
+def _experiment(config: Config, part: Measurement | PeaksEntry, model: Model, data: Kept) -> Part:
     match part, data:
-        case PeaksEntry(), Peaks():
+        case PeaksEntry(), Peaks() if isinstance(model, SpinModel):
             return PeakExperiment(model, data, extra=part.extra_width, q_error=part.q_error)
         case Measurement(), Spectrum():
             return experiment(_instrument(config, part), model, data.measurement, part)

@@ -12,9 +12,11 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.observe import Experiment, Joint
 from sqwirrel.observe.counting import Observed
 from sqwirrel.seeds import stream
+from sqwirrel.simulate.phonon.phonons import Phonons
 from sqwirrel.simulate.spinwave import SpinWaves
 from sqwirrel.spectra import Measurement, Spectrum
 
@@ -156,9 +158,8 @@ def stable_somewhere(simulator: Learnt, theta: Float[Tensor, "row parameter"]) -
         if experiment.is_emulated or bool(experiment.measurement.field.any()):
             continue
         own = theta[:, [simulator.names.index(name) for name in part.names[: len(model.names)]]]
-        solver = SpinWaves(
-            model, torch.rand(SOMEWHERE, 3, generator=stream(0, "somewhere")).double() * SPAN, keep=False
-        )
+        q = torch.rand(SOMEWHERE, 3, generator=stream(0, "somewhere")).double() * SPAN
+        solver = Phonons(model, q) if isinstance(model, PhononModel) else SpinWaves(model, q, keep=False)
         found &= solver(own).stable.all(1)
     return found
 

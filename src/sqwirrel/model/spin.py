@@ -75,6 +75,16 @@ class SpinModel:
         return tuple(dict.fromkeys((*(term.name for term in terms), *scale)))
 
     @property
+    def strength(self) -> float:
+        """What the modes of an ion add up to, about."""
+        return float(self.spins.mean())
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Unit of each parameter."""
+        return dict.fromkeys(self.names, "meV")
+
+    @property
     def cell(self) -> Lattice:
         """The magnetic cell, in the orientation of the chemical one."""
         return Lattice.from_vectors(self.supercell @ self.lattice.vectors)

@@ -13,7 +13,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from sqwirrel.errors import InputError
-from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.counting import Observed
 from sqwirrel.observe.covariance.resolution import Q_SCALE
 from sqwirrel.observe.instrument import SCALE, Instrument
@@ -22,10 +21,10 @@ from sqwirrel.observe.smearing import Smearing, ellipsoids_of, exposure
 from sqwirrel.observe.views.build import REPEATS, Control, Scene
 from sqwirrel.observe.views.lines import fine_grid
 from sqwirrel.observe.views.stretched import Stretched
-from sqwirrel.observe.views.view import View, Viewer, is_sharp, orientations, slopes
+from sqwirrel.observe.views.view import Model, View, Viewer, is_sharp, orientations, slopes
 from sqwirrel.seeds import stream
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
-from sqwirrel.simulate.stability import stability, why_unstable
+from sqwirrel.simulate.stability import reason
 from sqwirrel.spectra import Measurement, QShells, Spectrum
 from sqwirrel.spectra.points import Numbers, as_tensor
 
@@ -76,7 +75,7 @@ class Experiment(nn.Module):
 
     def __init__(
         self,
-        model: SpinModel,
+        model: Model,
         measurement: Measurement,
         instrument: Instrument,
         *,
@@ -112,7 +111,7 @@ class Experiment(nn.Module):
     @property
     def units(self) -> dict[str, str]:
         """Unit of each parameter; empty where it is a number or an intensity in the spectrum's own unit."""
-        known = dict.fromkeys(self.modelled, "") | dict.fromkeys(self.model.names, "meV") | self.instrument.units
+        known = dict.fromkeys(self.modelled, "") | self.model.units | self.instrument.units
         return {name: known[name] for name in self.names}
 
     @property
@@ -222,7 +221,7 @@ class Experiment(nn.Module):
         if not bool(self.view.inside(theta[:, : len(self.modelled)]).all()):
             return "the emulator has not learnt these parameters; narrow the prior to the one it was made with"
         values = theta[:, : len(self.model.names)]
-        return why_unstable(self.model, stability(self.model, values, field=self.measurement.field), at)
+        return reason(self.model, values, field=self.measurement.field, at=at)
 
     def _rows(self) -> int:
         return max(1, ROWS_BYTES // max(self.view.bytes_per_row, self.smear.bytes_per_row))

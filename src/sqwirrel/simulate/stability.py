@@ -6,14 +6,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.simulate import zone
 from sqwirrel.simulate.classical.search import Vector, energy_of, torque
+from sqwirrel.simulate.phonon.phonons import Phonons
 from sqwirrel.simulate.spinwave import SpinWaves
 from sqwirrel.simulate.terms import one_set
 
 NEGATIVE = 1e-7
 """An eigenvalue of H below minus this, relative to the largest element, is no rounding of a Goldstone mode."""
+
+COARSE = 12
+"""Points along each direction of the zone where imaginary phonons are looked for."""
 
 
 class Stability(NamedTuple):
@@ -51,6 +56,36 @@ def stability(model: SpinModel, theta: Float[Tensor, "set parameter"], *, field:
             turning = torque(energy_of(model, theta, field), expansion.directions[0])
     q = zone.to_rlu(x[None], model.supercell)[0]
     return Stability(stationary, stationary and low > -rounding, q, low, turning)
+
+
+def reason(
+    model: SpinModel | PhononModel,
+    theta: Float[Tensor, "set parameter"],
+    *,
+    field: Vector = (0.0, 0.0, 0.0),
+    at: Float[Tensor, "q 3"] | None = None,
+) -> str:
+    """One sentence: why a model is not stable with these parameters, and what to do; `at` as in `why_unstable`."""
+    if isinstance(model, PhononModel):
+        return why_imaginary(model, theta, at)
+    return why_unstable(model, stability(model, theta, field=field), at)
+
+
+def why_imaginary(
+    model: PhononModel, theta: Float[Tensor, "set parameter"], at: Float[Tensor, "q 3"] | None = None
+) -> str:
+    """The same of springs that do not hold a crystal together; looks at a mesh of the zone."""
+    axis = (torch.arange(COARSE, dtype=torch.float64) - COARSE // 2) / COARSE
+    mesh = torch.cartesian_prod(axis, axis, axis) @ torch.linalg.inv(model.primitive).T
+    q = mesh if at is None else torch.cat((mesh, at))
+    with torch.no_grad():
+        softest = Phonons(model, q).energies(theta)[0, :, -1]
+    k = int(softest.argmin())
+    return (
+        f"the springs of model '{model.name}' do not hold the crystal together with these parameters: the softest "
+        f"phonon at q = {_three(q[k])} has the energy {-float(softest[k]):.3g} i meV; change the parameters, or give "
+        "priors that keep springs along the bonds of near neighbours positive"
+    )
 
 
 def why_unstable(model: SpinModel, found: Stability, at: Float[Tensor, "q 3"] | None = None) -> str:

@@ -19,6 +19,7 @@ from sqwirrel.model import inputs
 from sqwirrel.model.phonon.nuclei import nucleus
 from sqwirrel.model.phonon.springs import Springs
 from sqwirrel.model.prior import Prior
+from sqwirrel.units import RECOIL
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +79,17 @@ class PhononModel:
     def names(self) -> tuple[str, ...]:
         """Parameters in the order of theta: those of the springs, each name once."""
         return tuple(dict.fromkeys(each.name for each in self.springs))
+
+    @property
+    def strength(self) -> float:
+        """What the modes of an atom add up to, about: at 3 / A and 20 meV, mb / sr."""
+        return float(10 * RECOIL * 3**2 / (2 * 20) * (self.lengths**2 / self.masses).mean())
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Unit of each parameter; none of a factor on force constants that a program found."""
+        factors = {each.name for each in self.springs if each.on_site is not None}
+        return {name: "" if name in factors else "N/m" for name in self.names}
 
     @property
     def cell(self) -> Lattice:

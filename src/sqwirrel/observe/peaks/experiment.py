@@ -15,7 +15,7 @@ from sqwirrel.observe.views.sampling import same_cell
 from sqwirrel.observe.views.view import slopes
 from sqwirrel.seeds import stream
 from sqwirrel.simulate import SpinWaves
-from sqwirrel.simulate.stability import stability, why_unstable
+from sqwirrel.simulate.stability import reason
 from sqwirrel.spectra.peaks import Peaks
 
 OUTLIERS, EXTRA = "outliers", "peak_width_extra"
@@ -167,7 +167,7 @@ class PeakExperiment(nn.Module):
     def why_unstable(self, theta: Float[Tensor, "1 parameter"], at: Float[Tensor, "q 3"] | None = None) -> str:
         """One sentence: where the assumed order fails."""
         values = theta[:, : len(self.model.names)]
-        return why_unstable(self.model, stability(self.model, values, field=self.peaks.field), at)
+        return reason(self.model, values, field=self.peaks.field, at=at)
 
     def _outliers(self, theta: Tensor) -> Float[Tensor, " batch"]:
         return theta[:, len(self.model.names)]

@@ -7,13 +7,24 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sqwirrel.model.spin import SpinModel
+from sqwirrel.errors import InputError
+from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.observe.views.beam import passing, standing
 from sqwirrel.observe.views.blur import Ellipsoids
 from sqwirrel.observe.views.lines import Blur, deposit
-from sqwirrel.observe.views.sampling import Sampling, drawn, sampling
+from sqwirrel.observe.views.sampling import Sampling, drawn
 from sqwirrel.observe.views.stretched import Stretched
-from sqwirrel.observe.views.view import MARGIN, View, kept, orientations, shell_sampling, slopes, waves
+from sqwirrel.observe.views.view import (
+    MARGIN,
+    Model,
+    View,
+    kept,
+    orientations,
+    powder_sampling,
+    shell_sampling,
+    slopes,
+    waves,
+)
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.spectra import Measurement, QGrid, QShells
 
@@ -69,7 +80,7 @@ class Scene:
     in q are those of the ellipsoids times `stretch`, or, if that is None, times the last parameter.
     """
 
-    model: SpinModel
+    model: Model
     measurement: Measurement
     twins: Float[Tensor, "twin 3 3"] | None
     ellipsoids: Ellipsoids | None
@@ -124,10 +135,8 @@ class Scene:
     def _points(self, seed: int, denser: int = 1) -> tuple[Sampling, Blur | None]:
         points, samples = self.measurement.points, denser * self.samples
         if isinstance(points, QShells) or (self.ellipsoids is None and self._stands_free):
-            how = sampling(self.measurement, self.model.lattice, samples=samples, width=self.cell, seed=seed)
-            if denser == 1:
-                how = shell_sampling(self.model, self.measurement, self.samples, self.cell, seed)
-            return how, None
+            how = shell_sampling if denser == 1 else powder_sampling
+            return how(self.model, self.measurement, samples, self.cell, seed), None
         stretch = 1.0 if self.stretch is None else self.stretch
         return drawn(self.measurement, self.model.lattice, samples, seed, self.ellipsoids, stretch)
 
@@ -165,6 +174,11 @@ class Scene:
             fwhm = self.fwhm if keep else None
             every = [waves(self.model, self.measurement, where, keep=keep, fwhm=fwhm, rotation=turn) for turn in turns]
             return View([*every], where, line, blur)
+        if isinstance(self.model, PhononModel):
+            raise InputError(
+                "phonons of a crystal at wavevectors that depend on energy are not simulated yet; cut the data to a "
+                "grid of fixed wavevectors"
+            )
         window = float(line[0]) - MARGIN, float(line[-1]) + MARGIN
         held = standing(self.model, self.measurement, where, turns, window, self.shared)
         found = held or passing(self.model, self.measurement, where, turns, window)
@@ -193,6 +207,9 @@ class Scene:
         unstable = where.q[~modes.stable[0]]
         if not sloped:
             return value, value.new_zeros(1, theta.shape[1], *value.shape[1:]), unstable
-        few = kept(where, modes, self.measurement, max(1, more * self.samples // SPARSER), seed)
+        n = max(1, more * self.samples // SPARSER)
+        few = kept(where, modes, self.measurement, n, seed)
+        if where.folding is not None:
+            few = powder_sampling(self.model, self.measurement, n, self.cell, seed)
         view = View([waves(self.model, self.measurement, few, keep=False)], few, line)
         return value, view.slopes(theta)[1].movedim(1, 0), unstable

@@ -9,6 +9,7 @@ modes out of thousands of points, and would be noisy where the flat top of the b
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -26,6 +27,8 @@ BINS = 20
 """Energy bins between which `concentrate` shares the points of a cell."""
 SPREAD = 0.3
 """Share of the points that `concentrate` leaves evenly spread, so that no mode is missed."""
+ZONE = 4
+"""A powder whose points share modes has so many times more of them in the zone than another has in a cell."""
 SIMPLE, CELLS_DIFFER = 6, 0.03
 """Cells are one crystal's if rlu convert by multiples of 1 / 6, to this accuracy."""
 TAIL = 1e-6
@@ -34,17 +37,26 @@ PAD = 3
 """Powder cells beyond the measured range on either side, so that smearing has something to bring in."""
 
 
+class Folding(NamedTuple):
+    """Points as q = zone[place] + shift (rlu), shifts being reciprocal lattice vectors of the cell that repeats."""
+
+    zone: Float[Tensor, "zone 3"]
+    place: Int[Tensor, " sample"]
+    shift: Float[Tensor, "sample 3"]
+
+
 @dataclass(frozen=True, eq=False)
 class Sampling:
     """Quadrature points `q` (rlu) with their cell and weight, which sums to one in each cell if the points are even.
 
-    `edges` are the |Q| cell edges of a powder, None for a path.
+    `edges` are the |Q| cell edges of a powder, None for a path; `folding` is how points share modes, if they do.
     """
 
     q: Float[Tensor, "sample 3"]
     cell: Int[Tensor, " sample"]
     weight: Float[Tensor, " sample"]
     edges: Float[Tensor, " edge"] | None
+    folding: Folding | None = None
 
 
 def sampling(
@@ -61,6 +73,42 @@ def sampling(
     if isinstance(measurement.points, QShells):
         return _shells(measurement.points, lattice, samples, width, seed)
     return drawn(measurement, lattice, samples, seed)[0]
+
+
+def folded(
+    points: QShells, lattice: Lattice, primitive: Float[Tensor, "3 3"], *, samples: int, width: float, seed: int
+) -> Sampling:
+    """About `samples` points or more for each |Q| cell, most of which share modes with others.
+
+    `ZONE` x `samples` points spread over the zone, each with all reciprocal lattice vectors of the cell that repeats
+    (rows of `primitive`, in vectors of `lattice`). In a powder each stands for its star. Cells near the origin, where
+    too few of these lie, have points of their own.
+    """
+    if samples < 1:
+        raise InputError(f"samples = {samples}; at least one quadrature point per cell is needed")
+    edges, reciprocal = _cells(points.edges, width), torch.linalg.inv(primitive).T
+    zone = _recurrence(ZONE * samples, 3, 1, seed)[0] @ reciprocal
+    far = float(edges[-1])
+    most = (far * (primitive @ lattice.vectors).norm(dim=1) / (2 * math.pi)).ceil().long() + 1
+    shift = torch.cartesian_prod(*(torch.arange(-int(n), int(n) + 1, dtype=torch.float64) for n in most)) @ reciprocal
+    radius = lattice.to_cartesian(zone[:, None] + shift).norm(dim=-1)
+    cell = torch.bucketize(radius, edges, right=True) - 1
+    volume = 4 / 3 * math.pi * (edges**3).diff() * (primitive @ lattice.vectors).det().abs() / (2 * math.pi) ** 3
+    few = len(zone) * volume < samples
+    place, number = ((radius >= edges[0]) & (radius < far) & ~few[cell.clamp(0, len(few) - 1)]).nonzero().T
+    own = _shells(points, lattice, samples, width, seed)
+    mine = few[own.cell]
+    every = torch.cat((own.cell[mine], cell[place, number]))
+    order = every.argsort(stable=True)
+    start = torch.arange(int(mine.sum()))
+    folding = Folding(
+        torch.cat((own.q[mine], zone)),
+        torch.cat((start, len(start) + place))[order],
+        torch.cat((torch.zeros(len(start), 3, dtype=torch.float64), shift[number]))[order],
+    )
+    count = torch.bincount(every, minlength=len(few))
+    q = folding.zone[folding.place] + folding.shift
+    return Sampling(q, every[order], 1 / count[every[order]].to(q), edges, folding)
 
 
 def drawn(

@@ -9,13 +9,17 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from sqwirrel.errors import InputError
+from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.views.lines import BEYOND, Blur, deposit, deposit_slopes
-from sqwirrel.observe.views.sampling import Sampling, concentrate, sampling, turned
+from sqwirrel.observe.views.sampling import Sampling, concentrate, folded, sampling, turned
 from sqwirrel.simulate import SpinWaves
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.simulate.looks.standing import Standing
 from sqwirrel.simulate.modes import Modes
+from sqwirrel.simulate.phonon.folded import FoldedPhonons
+from sqwirrel.simulate.phonon.phonons import Phonons
+from sqwirrel.simulate.phonon.thermal import ThermalMotion
 from sqwirrel.spectra import Measurement, QShells
 
 CANDIDATES = 16
@@ -24,6 +28,10 @@ MARGIN = 0.5
 """Points are concentrated on modes up to this many meV beyond the bins, or as far as modes count (`BEYOND`)."""
 SMALL = 1e-4
 """Step of a difference, relative to the parameters: looks are in single precision."""
+
+
+Model = SpinModel | PhononModel
+"""What modes are of."""
 
 
 class Laid(NamedTuple):
@@ -120,7 +128,8 @@ class View(nn.Module):
         n, weights = self._weights(theta)
         parts, rises, stable = [], [], torch.ones(len(theta), dtype=torch.bool)
         for solver in self.solvers:
-            modes, rise, steady = slopes(partial(_stacked, solver), theta[:, :n])
+            own = solver.slopes if isinstance(solver, FoldedPhonons) else partial(slopes, partial(_stacked, solver))
+            modes, rise, steady = own(theta[:, :n])
             energy, intensity = modes.unbind(1)
             laid = Modes(energy, intensity, steady), rise, self.weight, self.cells, self.line, self._blur
             part, slope = deposit_slopes(*laid)
@@ -145,8 +154,17 @@ class View(nn.Module):
         return Blur(*(self.get_buffer(name) for name in Blur._fields)) if self.blurred else None
 
 
-def shell_sampling(model: SpinModel, measurement: Measurement, samples: int, cell: float, seed: int) -> Sampling:
-    """Quadrature points, concentrated with the modes of the published parameters where these give a stable order."""
+def powder_sampling(model: Model, measurement: Measurement, samples: int, cell: float, seed: int) -> Sampling:
+    """Quadrature points of |Q| cells: phonons share modes between them, the others are even."""
+    if isinstance(model, PhononModel) and isinstance(points := measurement.points, QShells):
+        return folded(points, model.lattice, model.primitive, samples=samples, width=cell, seed=seed)
+    return sampling(measurement, model.lattice, samples=samples, width=cell, seed=seed)
+
+
+def shell_sampling(model: Model, measurement: Measurement, samples: int, cell: float, seed: int) -> Sampling:
+    """The same, spin waves concentrated with the modes of the published parameters if these give a stable order."""
+    if isinstance(model, PhononModel):
+        return powder_sampling(model, measurement, samples, cell, seed)
     even = partial(sampling, measurement, model.lattice, width=cell, seed=seed)
     if any(name not in model.defaults for name in model.names):
         return even(samples=samples)
@@ -167,15 +185,15 @@ def kept(where: Sampling, modes: Modes, measurement: Measurement, samples: int, 
 
 
 def waves(
-    model: SpinModel,
+    model: Model,
     measurement: Measurement,
     where: Sampling,
     *,
     keep: bool = True,
     fwhm: float | None = None,
     rotation: Float[Tensor, "3 3"] | None = None,
-) -> SpinWaves:
-    """The spin waves at the points, under the conditions of the measurement, as fine as a width `fwhm` (meV) sees.
+) -> SpinWaves | Phonons | FoldedPhonons:
+    """What has modes at the points, under the conditions of the measurement, as fine as a width `fwhm` (meV) sees.
 
     A `rotation` (Cartesian) takes the crystal of the model to that of a twin.
     """
@@ -183,6 +201,12 @@ def waves(
     if rotation is not None and not torch.equal(rotation, torch.eye(3).to(rotation)):
         q = model.lattice.to_rlu(model.lattice.to_cartesian(q) @ rotation)
         field = turned(field, rotation)
+    if isinstance(model, PhononModel):
+        warm = measurement.temperature or 0.0
+        moving = ThermalMotion(model, warm)
+        if where.folding is not None:
+            return FoldedPhonons(model, *where.folding, temperature=warm, thermal=moving)
+        return Phonons(model, q, temperature=warm, thermal=moving)
     return SpinWaves(model, q, temperature=measurement.temperature or 0.0, field=field, keep=keep, fwhm=fwhm)
 
 

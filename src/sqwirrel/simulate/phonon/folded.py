@@ -1,0 +1,235 @@
+"""Phonons at many wavevectors that share a few: modes at q serve every q + G.
+
+In a powder all directions are averaged, so that any q stands for its whole star, and points spread over the zone, each
+taken at all G within reach, are points spread over reciprocal space. Solving is then next to free.
+"""
+
+from typing import Any, no_type_check
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numba import njit
+from torch import Tensor, nn
+
+from sqwirrel.model.phonon.model import PhononModel
+from sqwirrel.simulate.compiled.threads import share
+from sqwirrel.simulate.crosssection import bose
+from sqwirrel.simulate.modes import Modes
+from sqwirrel.simulate.phonon.dynamical import STILL, Solved, basis, dynamical, solve
+from sqwirrel.simulate.phonon.phonons import MB
+from sqwirrel.simulate.phonon.thermal import ThermalMotion
+from sqwirrel.simulate.quadratic.eigen import DEGENERATE
+from sqwirrel.simulate.quadratic.once import first_order
+from sqwirrel.units import RECOIL
+
+CHUNK = 2**22
+"""Amplitudes that are worked on at once where derivatives are asked for."""
+
+
+class FoldedPhonons(nn.Module):
+    """As `Phonons` at wavevectors zone[place] + shift (rlu), where shifts are reciprocal lattice vectors of the cell.
+
+    Modes of one energy are in no certain order, so that derivatives are
+    right where the points of the zone are in general positions.
+    """
+
+    basis: Tensor
+    place: Tensor
+    wave: Tensor
+    turn: Tensor
+
+    def __init__(
+        self,
+        model: PhononModel,
+        zone: Float[Tensor, "zone 3"],
+        place: Int[Tensor, " q"],
+        shift: Float[Tensor, "q 3"],
+        *,
+        temperature: float = 0.0,
+        thermal: ThermalMotion | None = None,
+    ) -> None:
+        super().__init__()
+        self.model, self.names, self.temperature, self.thermal = model, model.names, temperature, thermal
+        at = model.positions @ model.cell.vectors
+        self.register_buffer("place", place)
+        self.register_buffer("wave", model.lattice.to_cartesian(zone[place] + shift))
+        self.register_buffer("turn", torch.exp(1j * (model.lattice.to_cartesian(shift) @ at.T)))
+        self.register_buffer("basis", basis(model, model.lattice.to_cartesian(zone)))
+
+    @property
+    def modes(self) -> int:
+        """Number of modes at each wavevector, those of both signs of energy."""
+        return 2 * self.basis.shape[-1]
+
+    def forward(self, theta: Float[Tensor, "batch parameter"]) -> Modes:
+        """Modes for every row of `theta`; differentiable once, and a compiled loop where gradients are disabled."""
+        found, U = self._solved(theta), None if self.thermal is None else self.thermal(theta)
+        energy = _both(_energy(found.square), -1)
+        factor = self._factor(energy)
+        compiled = not torch.is_grad_enabled() and theta.device.type == "cpu"
+        intensity = (self._looked if compiled else self._summed)(found.amplitude, factor, U)
+        energy, stable = (x.index_select(1, self.place) for x in (energy, found.stable))
+        return Modes(first_order(energy), first_order(intensity), stable)
+
+    @torch.no_grad()
+    def slopes(
+        self, theta: Float[Tensor, "batch parameter"]
+    ) -> tuple[Float[Tensor, "batch 2 q line"], Float[Tensor, "parameter batch 2 q line"], Bool[Tensor, "batch q"]]:
+        """Energies and intensities, their derivatives, and stability, in a compiled loop.
+
+        With h = e_m* dD e_n, dE_m^2 = h_mm and de_m = sum_n h_nm e_n / (E_m^2 - E_n^2).
+        """
+        found = self._solved(theta)
+        A, size = found.amplitude, found.amplitude.shape[-1]
+        h = torch.einsum("bzmi,pzij,bznj->pbzmn", A, self.basis, A.conj())
+        gap = found.square[..., :, None] - found.square[..., None, :]
+        apart = gap.abs() > DEGENERATE * found.square[..., :1, None].abs()
+        mixing = torch.where(apart, h / torch.where(apart, gap, 1.0), 0.0)
+        energy = _energy(found.square)
+        slope = _both(h.diagonal(dim1=-2, dim2=-1).real / (2 * energy), -1)
+        energy = _both(energy, -1)
+        factor = self._factor(energy)
+        steeper = torch.func.grad(lambda E: self._factor(E).sum())(energy) * slope
+        U, rise = self._motion(theta)
+        parts = (A.resolve_conj(), mixing, factor, steeper, self.place, self.wave, self.turn, self._lengths, U, rise)
+        value = self.wave.new_empty(len(theta), 2, len(self.place), 2 * size)
+        along = self.wave.new_empty(len(rise), *value.shape)
+        value[:, 0], along[:, :, 0] = energy[:, self.place], slope[:, :, self.place]
+        arrays = [x.contiguous().numpy() for x in (*parts, value, along)]
+        work = len(theta) * size * size * (1 + len(rise))
+        share(lambda start, stop: _look_slopes(*arrays, start, stop), len(self.place), work)
+        return value, along, found.stable[:, self.place]
+
+    def _solved(self, theta: Tensor) -> Solved:
+        n = self.basis.shape[-1]
+        return solve(dynamical(self.basis, theta), torch.eye(n, dtype=self.basis.dtype)[None, None])
+
+    def _factor(self, energy: Float[Tensor, "batch zone line"]) -> Float[Tensor, "batch zone line"]:
+        """What a line at this energy is strong by, beside its structure factor."""
+        return MB * RECOIL / (2 * len(self.model.positions) * energy.abs()) * bose(energy, self.temperature)
+
+    def _motion(self, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """U of the atoms, and its derivatives."""
+        n = len(self.model.positions)
+        if self.thermal is None:
+            still = self.wave.new_zeros(len(theta), n, 3, 3)
+            return still, still.expand(theta.shape[1], *still.shape)
+
+        def push(tangent: Tensor) -> Any:
+            return torch.func.jvp(self.thermal, (theta,), (tangent.expand_as(theta),))  # type: ignore[arg-type]
+
+        with torch.enable_grad():
+            every = torch.eye(theta.shape[1], dtype=theta.dtype)
+            U, rise = torch.func.vmap(push, out_dims=(None, 0))(every)  # type: ignore[arg-type]
+        return U, rise
+
+    @property
+    def _lengths(self) -> Float[Tensor, " atom"]:
+        return (self.model.lengths / self.model.masses.sqrt()).to(self.wave)
+
+    def _summed(self, amplitude: Tensor, factor: Tensor, U: Tensor | None) -> Float[Tensor, "batch q line"]:
+        """`factor` |sum_i b_i exp(-W_i) Q . e_i exp(i G . r_i) / m_i^1/2|^2, for both signs of energy."""
+        batch, _, size, _ = amplitude.shape
+        parts = []
+        for rows in torch.split(torch.arange(len(self.place)), max(1, CHUNK // (batch * size * size))):
+            wave, seen = self.wave[rows], self._lengths * self.turn[rows]
+            if U is not None:
+                seen = seen * torch.exp(-torch.einsum("qa,bnac,qc->bqn", wave, U, wave) / 2)
+            seen = (seen[..., None] * wave[:, None]).flatten(-2).expand(batch, -1, -1)
+            found = torch.einsum("bqmc,bqc->bqm", amplitude[:, self.place[rows]], seen)
+            strength = found.real**2 + found.imag**2
+            parts.append(torch.cat((strength, strength.flip(-1)), -1) * factor[:, self.place[rows]])
+        return torch.cat(parts, 1)
+
+    def _looked(self, amplitude: Tensor, factor: Tensor, U: Tensor | None) -> Float[Tensor, "batch q line"]:
+        batch, _, size, _ = amplitude.shape
+        still = self.wave.new_zeros(batch, size // 3, 3, 3) if U is None else U
+        found = self.wave.new_empty(batch, len(self.place), 2 * size)
+        parts = (amplitude.resolve_conj(), factor, self.place, self.wave, self.turn, self._lengths, still, found)
+        arrays = [x.contiguous().numpy() for x in parts]
+        share(lambda start, stop: _look(*arrays, start, stop), len(self.place), batch * size * size)
+        return found
+
+
+@njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz"})
+@no_type_check
+def _look(amplitude, factor, place, wave, turn, lengths, U, found, start, stop):
+    """The same at wavevectors `start` to `stop`."""
+    batch, size, atoms = amplitude.shape[0], amplitude.shape[2], len(lengths)
+    seen = np.empty(size, np.complex128)
+    for row in range(batch):
+        for q in range(start, stop):
+            x, y, z = wave[q]
+            for i in range(atoms):
+                damped = turn[q, i] * (lengths[i] * np.exp(-_exponent(U[row, i], x, y, z)))
+                seen[3 * i], seen[3 * i + 1], seen[3 * i + 2] = damped * x, damped * y, damped * z
+            e, own = amplitude[row, place[q]], factor[row, place[q]]
+            for mode in range(size):
+                real, imaginary = 0.0, 0.0
+                for c in range(size):
+                    real += e[mode, c].real * seen[c].real - e[mode, c].imag * seen[c].imag
+                    imaginary += e[mode, c].real * seen[c].imag + e[mode, c].imag * seen[c].real
+                strength = real * real + imaginary * imaginary
+                found[row, q, mode] = strength * own[mode]
+                found[row, q, 2 * size - 1 - mode] = strength * own[2 * size - 1 - mode]
+
+
+@njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz"})
+@no_type_check
+def _look_slopes(amplitude, mixing, factor, steeper, place, wave, turn, lengths, U, rise, value, along, start, stop):
+    """The same, with derivatives: `mixing` of modes, `steeper` of factors, `rise` of U."""
+    batch, size, atoms, count = amplitude.shape[0], amplitude.shape[2], len(lengths), len(rise)
+    whole, part = np.empty(size, np.complex128), np.empty((size, atoms), np.complex128)
+    for row in range(batch):
+        for q in range(start, stop):
+            x, y, z = wave[q]
+            at = place[q]
+            e, own = amplitude[row, at], factor[row, at]
+            whole[:] = 0
+            for i in range(atoms):
+                damped = turn[q, i] * (lengths[i] * np.exp(-_exponent(U[row, i], x, y, z)))
+                for mode in range(size):
+                    part[mode, i] = (e[mode, 3 * i] * x + e[mode, 3 * i + 1] * y + e[mode, 3 * i + 2] * z) * damped
+                    whole[mode] += part[mode, i]
+            for mode in range(size):
+                mirror, a = 2 * size - 1 - mode, whole[mode]
+                strength = a.real * a.real + a.imag * a.imag
+                value[row, 1, q, mode], value[row, 1, q, mirror] = strength * own[mode], strength * own[mirror]
+            for p in range(count):
+                turned, more, moved = mixing[p, row, at], steeper[p, row, at], rise[p, row]
+                _slopes(whole, part, turned, own, more, moved, wave[q], along[p, row, 1, q])
+
+
+@njit(nogil=True, inline="always")
+@no_type_check
+def _slopes(whole, part, turned, factor, steeper, rise, wave, slope):
+    """Derivatives of the intensities at one wavevector along one parameter."""
+    size, atoms = part.shape
+    for mode in range(size):
+        mirror, a, change = 2 * size - 1 - mode, whole[mode], 0j
+        for other in range(size):
+            change += turned[mode, other] * whole[other]
+        for i in range(atoms):
+            change -= part[mode, i] * _exponent(rise[i], wave[0], wave[1], wave[2])
+        strength = a.real * a.real + a.imag * a.imag
+        way = 2 * (a.real * change.real + a.imag * change.imag)
+        slope[mode] = way * factor[mode] + strength * steeper[mode]
+        slope[mirror] = way * factor[mirror] + strength * steeper[mirror]
+
+
+@njit(nogil=True, inline="always")
+@no_type_check
+def _exponent(u, x, y, z):
+    """Q . U . Q / 2."""
+    square = x * x * u[0, 0] + y * y * u[1, 1] + z * z * u[2, 2]
+    return square / 2 + x * y * u[0, 1] + y * z * u[1, 2] + x * z * u[0, 2]
+
+
+def _energy(square: Float[Tensor, "*batch mode"]) -> Float[Tensor, "*batch mode"]:
+    return square.clamp(min=STILL**2).sqrt()
+
+
+def _both(x: Float[Tensor, "*batch mode"], sign: int) -> Float[Tensor, "*batch line"]:
+    """Of modes and of their mirror images."""
+    return torch.cat((x, sign * x.flip(-1)), -1)
