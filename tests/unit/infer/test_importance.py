@@ -17,13 +17,12 @@ from sqwirrel.infer.refine import Optimum, basins, refine
 from sqwirrel.infer.sampling.importance import (
     BLOCK,
     FEWEST,
-    FREEDOM,
-    StudentMixture,
     Weighted,
     _moments,
     importance,
     pareto_smooth,
 )
+from sqwirrel.infer.sampling.mixture import FREEDOM, StudentMixture
 from sqwirrel.infer.target import Target
 from sqwirrel.model.laws import Fixed, Normal, Uniform
 from sqwirrel.model.prior import Prior
