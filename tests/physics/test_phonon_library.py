@@ -11,7 +11,7 @@ from torch import Tensor, float64
 
 from sqwirrel.errors import InputError
 from sqwirrel.model.phonon import library
-from sqwirrel.model.phonon.library import matrices
+from sqwirrel.model.phonon.library import matrices, structures
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.simulate.phonon.dynamical import basis, dynamical
 from sqwirrel.simulate.phonon.phonons import Phonons
@@ -60,7 +60,7 @@ def test_models_have_papers_and_all_their_parameters(name: str) -> None:
 
 
 def place(table: dict[str, object], neighbour: str) -> Tensor:
-    """Where a neighbour is, A, in the axes of the paper; shells of hcp as DeWames, Wolfram and Lehman number them."""
+    """Where a neighbour is, A, in the axes of the paper; shells of hcp in the order of lengths if c / a is ideal."""
     a = float(table["a"])  # type: ignore[arg-type]
     c = float(table.get("c", a))  # type: ignore[arg-type]
     if table["structure"] != "hcp":
@@ -267,3 +267,9 @@ def test_force_constants_that_symmetry_forbids_are_refused() -> None:
         matrices.matrix_of({"xx": 2.0}, along, allowed, "it")
     with pytest.raises(InputError, match="it has 'f_r'; write elements"):
         matrices.matrix_of({"f_r": 2.0}, along, allowed, "it")
+
+
+def test_a_neighbour_without_an_atom_is_refused() -> None:
+    table = {"element": "Na", "structure": "bcc", "a": 4.28, "springs": {"100": {"xx": 1.0, "yy": 1.0}}}
+    with pytest.raises(InputError, match="there is no atom at neighbour '100'"):
+        structures.neighbours_of(table, structures.crystal_of(table))

@@ -2,9 +2,9 @@
 
 Neighbours of cubic and tetragonal lattices are named by their place in half edges of the cell ("110", "133"), those of
 hexagonal close packing by number. Matrices of the former are in the axes of the cell. Those of the latter are in axes
-x (towards the nearest atom of the other layer, within the layer), y (an edge of the cell), z (the sixfold axis),
-as R. E. DeWames, T. Wolfram and G. W. Lehman, Phys. Rev. 138, A717 (1965) and J. C. G. Houmann and R. M. Nicklow,
-Phys. Rev. B 1, 3943 (1970) have them.
+x (towards the nearest atom of the other layer, within the layer), y (an edge of the cell), z (the sixfold axis). These
+axes and numbers are those of the inputs of the DANSE project, not read in the papers; with them sound along c and in
+the plane and Raman-active modes are as measured.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from sqwirrel.errors import InputError
 from sqwirrel.model import symmetry
 from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.phonon.born_von_karman import values_of
@@ -55,11 +56,7 @@ class Neighbour(NamedTuple):
     @property
     def allowed(self) -> Float[Tensor, "basis 3 3"]:
         """Basis of the matrices that symmetry permits on it."""
-        return self.carried(self.orbit.allowed)
-
-    def carried(self, first: Float[Tensor, "*basis 3 3"]) -> Float[Tensor, "*basis 3 3"]:
-        """Its matrix, from that of the first bond of its orbit."""
-        turned = self.rotation @ first @ self.rotation.T
+        turned = self.rotation @ self.orbit.allowed @ self.rotation.T
         return turned.mT if self.backwards else turned
 
     def values(self, matrix: Float[Tensor, "3 3"]) -> dict[str, float]:
@@ -94,7 +91,9 @@ def _find(
 ) -> Neighbour:
     """The bond among those of the orbits: its ends and the cells between them, in one direction or the other."""
     ends = torch.stack((start, start + step))
-    (i, j), cells, _ = symmetry.locate(ends, crystal.positions, crystal.lattice.vectors)
+    (i, j), cells, found = symmetry.locate(ends, crystal.positions, crystal.lattice.vectors)
+    if not bool(found.all()):
+        raise InputError(f"there is no atom at neighbour '{name}'; write its place in half edges of the cell, as '110'")
     forth = [int(i), int(j), *(cells[1] - cells[0]).tolist()]
     back = [int(j), int(i), *(cells[0] - cells[1]).tolist()]
     for orbit in orbits:
