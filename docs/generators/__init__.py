@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from generators import api, cli, config, decisions, news, results, targets, validation
+from generators import api, cli, config, decisions, news, phonons, results, targets, validation
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -15,6 +15,7 @@ def write_all(folder: Path) -> None:
         "config.md": config.page(),
         "api.md": api.page(),
         "decisions.md": decisions.page(REPOSITORY / "docs" / "decisions"),
+        "phonons.md": phonons.page(),
         "news.md": news.page(REPOSITORY / "news"),
         "validation.md": validation.page(REPOSITORY),
         "targets.md": targets.text(REPOSITORY / "benchmarks" / "results"),

@@ -10,6 +10,7 @@ MODULES = (
     ("", "sqwirrel.spectra.readers.rotation"),
     ("What might be true", "sqwirrel.model.library"),
     ("", "sqwirrel.model.spin"),
+    ("", "sqwirrel.model.phonon.library"),
     ("", "sqwirrel.model.crystal"),
     ("", "sqwirrel.model.files.mcif"),
     ("", "sqwirrel.model.files.exchange"),
