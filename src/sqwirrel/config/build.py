@@ -15,6 +15,8 @@ from sqwirrel.errors import InputError
 from sqwirrel.infer import Data, Simulator
 from sqwirrel.model import library
 from sqwirrel.model.parse import parse
+from sqwirrel.model.phonon.parse import is_phonons
+from sqwirrel.model.phonon.parse import parse as parse_springs
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment
 from sqwirrel.observe.views.view import Model
@@ -58,7 +60,9 @@ def study(config: Config, data: Data | None = None) -> Study:
 
 def model(config: Config) -> Model:
     """The model that a config names or holds."""
-    return library.load(config.model) if isinstance(config.model, str) else parse(config.model)
+    if isinstance(config.model, str):
+        return library.find(config.model)
+    return parse_springs(config.model) if is_phonons(config.model) else parse(config.model)
 
 
 def measured(config: Config) -> Spectrum:

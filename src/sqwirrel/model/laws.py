@@ -252,9 +252,9 @@ def _check_interval(lo: float, hi: float) -> None:
 
 
 def _convert(distribution: object, *fields: str) -> None:
-    """Energies to meV; numbers without a unit, and wavevectors in 1/angstrom, stay as they are."""
+    """Energies to meV; numbers without a unit, wavevectors in 1/angstrom and springs in N/m stay as they are."""
     unit = getattr(distribution, "unit")  # noqa: B009 (an interval or a normal law)
-    internal = unit in {"", "1/angstrom"}
+    internal = unit in {"", "1/angstrom", "N/m"}
     for field in fields:
         value = float(getattr(distribution, field))
         object.__setattr__(distribution, field, value if internal else units.to_internal(value, unit, "meV"))

@@ -8,6 +8,10 @@ from sqwirrel.limits import is_file, settings
 from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.files import mcif
 from sqwirrel.model.parse import parse, parse_crystal
+from sqwirrel.model.phonon import library as springs
+from sqwirrel.model.phonon.model import PhononModel
+from sqwirrel.model.phonon.parse import is_phonons
+from sqwirrel.model.phonon.parse import parse as parse_springs
 from sqwirrel.model.spin import SpinModel
 
 FOLDER = Path(__file__).parent
@@ -25,6 +29,18 @@ def names() -> tuple[str, ...]:
 def load(name: str | Path) -> SpinModel:
     """A model of the library by name, or a model file by path (ending in .toml)."""
     return parse(*_read(name))
+
+
+def find(name: str | Path) -> SpinModel | PhononModel:
+    """A model of spins as `load` finds it, or one of springs: published, in a file, or what another program computed.
+
+    >>> find("al_80k").names[:3]
+    ('K1xx', 'K1xy', 'K1zz')
+    """
+    if name in springs.names():
+        return springs.load(str(name))
+    mapping, folder = _read(name)
+    return parse_springs(mapping, folder) if is_phonons(mapping) else parse(mapping, folder)
 
 
 def crystal(name: str | Path) -> Crystal:
