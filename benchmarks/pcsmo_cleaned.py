@@ -4,7 +4,8 @@
 
 DIR is the folder of `benchmarks.pcsmo_discrimination`, whose simulations and networks are used (made if they are not
 there). The linear guess (principal components, each as far as noise lets it be told) and a denoising autoencoder, which
-begins as that guess, learn from the frames that were simulated as the measured one was measured. Reported: mean squared
+begins as that guess, learn from the frames that were simulated as the measured one was measured; `restored` frames are
+between a frame and what the autoencoder makes of it, as the errors of both say. Reported: mean squared
 error on held-out frames, in units of the noise; what the committee that was trained on raw frames says of cleaned ones
 (accuracy, calibration); its answer for the measured frame, raw and cleaned, and how strange each is; with `--posterior`
 the constants of the Goodenough model from each. Nothing else in the project infers from cleaned data.
@@ -14,7 +15,9 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,7 @@ from sqwirrel.spectra import Spectrum
 
 GAPS = Gaps(pixels=0.02, blocks=0.05)
 VALID = 2
+Cleaner = Callable[[Image], Tensor]
 
 
 def main() -> None:
@@ -73,23 +77,24 @@ def run(folder: Path, sizes: dict[str, int], frames: int, *, quick: bool, infers
     }
 
 
-def cleaners_of(contest: Contest, folder: Path, steps: int) -> tuple[dict[str, Denoiser], float]:
-    """The linear guess and the autoencoder, and the seconds that this was trained."""
+def cleaners_of(contest: Contest, folder: Path, steps: int) -> tuple[dict[str, Cleaner], float]:
+    """The linear guess, the autoencoder and what it restores, and the seconds that it was trained."""
     measurements = next(iter(contest.pairs.values())).measurements
     linear, network = (Denoiser.sized_for(contest, measurements, GAPS) for _ in range(2))
     effort = Effort(steps=steps, batch=BATCH, every=max(1, steps // 4), seed=0)
     history = train(network, contest, effort, folder, lambda *step: told(f"autoencoder {step}"))
-    return {"linear": linear, "autoencoder": network}, history.seconds
+    restored = partial(network.restored, left=network.left(contest))
+    return {"linear": linear.denoised, "autoencoder": network.denoised, "restored": restored}, history.seconds
 
 
-def cleaned(denoiser: Denoiser, x: Image) -> Image:
+def cleaned(cleaner: Cleaner, x: Image) -> Image:
     """Images with the intensities that a denoiser makes of them."""
     found = x.clone()
-    found[:, 0] = torch.where(x[:, VALID] > 0, denoiser.denoised(x), 0.0)
+    found[:, 0] = torch.where(x[:, VALID] > 0, cleaner(x), 0.0)
     return found
 
 
-def on_held_out(jury: Jury, contest: Contest, cleaners: dict[str, Denoiser], frames: int) -> dict[str, Any]:
+def on_held_out(jury: Jury, contest: Contest, cleaners: dict[str, Cleaner], frames: int) -> dict[str, Any]:
     """Errors of images and of answers."""
     kinds = ("raw", *cleaners)
     p: dict[str, list[Tensor]] = {name: [] for name in kinds}
@@ -113,12 +118,10 @@ def _away(x: Image, clean: Image) -> Float32[Tensor, " frame"]:
     return (((x[:, 0] - clean[:, 0]) * torch.exp(-x[:, 1]) * valid) ** 2).sum((1, 2)) / valid.sum((1, 2))
 
 
-def cleaned_data(denoiser: Denoiser, jury: Jury, data: dict[str, Spectrum]) -> dict[str, Spectrum]:
+def cleaned_data(cleaner: Cleaner, jury: Jury, data: dict[str, Spectrum]) -> dict[str, Spectrum]:
     """Measurements with the intensities that a denoiser makes of them, and their own errors."""
     pairs = next(iter(jury.contest.pairs.values()))
-    level = torch.split(
-        denoiser.denoised(pairs.image(data))[0, :, 0].double(), [each.valid.numel() for each in data.values()]
-    )
+    level = torch.split(cleaner(pairs.image(data))[0, :, 0].double(), [each.valid.numel() for each in data.values()])
     return {
         label: Spectrum.from_arrays(_as_measured(part, each), each.error, each.measurement, valid=each.valid)
         for part, (label, each) in zip(level, data.items(), strict=True)

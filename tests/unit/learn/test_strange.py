@@ -82,6 +82,20 @@ def unseen():
     return other.every(stream(9, "unseen"))
 
 
+def test_restored_images_hold_what_few_numbers_do_not(denoiser, contest, unseen):
+    """In units of the noise: as good as the denoised ones where noise rules, better where these are worst."""
+    left = denoiser.left(contest)
+    images = {"noisy": unseen.x[:, 0], "made": denoiser.denoised(unseen.x), "both": denoiser.restored(unseen.x, left)}
+    weight = torch.exp(-unseen.x[:, 1]) * unseen.x[:, 2]
+    error = {name: (((x - unseen.clean[:, 0]) * weight) ** 2).mean((1, 2)) for name, x in images.items()}
+    worst = error["made"].argsort()[-50:]
+    assert float(error["both"].mean()) < 0.25 * float(error["noisy"].mean())
+    assert float(error["both"].mean()) < 1.1 * float(error["made"].mean())
+    assert float(error["both"][worst].mean()) < 0.97 * float(error["made"][worst].mean())
+    hidden = unseen.x[:, 2] == 0
+    assert torch.equal(images["both"][hidden], images["made"][hidden])
+
+
 def with_level(x, level):
     return torch.stack((torch.where(x[:, 2] > 0, level, 0.0), x[:, 1], x[:, 2]), dim=1)
 

@@ -30,6 +30,8 @@ LATENT = 32
 SMALLEST = 4
 """Sides are halved by a convolution until they would be shorter than this."""
 HIDDEN = 64
+TOGETHER = 64
+"""Images that are looked at together."""
 MOMENTS = 512
 """Images that say what the best linear guess is."""
 SEEN = 4
@@ -109,6 +111,25 @@ class Denoiser(nn.Module):
         with torch.no_grad():
             found: Tensor = self(x)
             return found
+
+    def left(self, source: Source[Noisy], seed: int = 0) -> Float32[Tensor, "1 point energy"]:
+        """Mean square by which it misses images that have no noise, bin by bin, in units of their brightness: what few
+        numbers do not hold.
+        """
+        batch = source.batch(MOMENTS, seed, "left")
+        still = torch.stack((batch.clean[:, 0], batch.x[:, 1], batch.x[:, 2]), dim=1)
+        away = [(self.denoised(x) - x[:, 0]) / brightness(x)[:, None, None] for x in torch.split(still, TOGETHER)]
+        return (torch.cat(away) ** 2).mean(0, keepdim=True)
+
+    def restored(self, x: Image, left: Float32[Tensor, "1 point energy"]) -> Level:
+        """Between an image and what is made of it, as far as the errors of both say: made where nothing was measured.
+
+        Few numbers do not hold all that a bright image shows, which is then the better of the two.
+        """
+        noise = torch.exp(2 * x[:, 1])
+        missed = left * brightness(x)[:, None, None] ** 2
+        trust = torch.where(x[:, 2] > 0, noise / (noise + missed).clamp(min=1e-30), 1.0)
+        return torch.lerp(measured(x)[:, 0], self.denoised(x), trust)
 
     def score(self, x: Image) -> Float[Tensor, " batch"]:
         """What is left of an image beside its denoised one, against what the noise explains."""
