@@ -34,11 +34,11 @@ def model_of(
     path: Path,
     atoms: Atoms,
     folded: Folded,
-    electric: tuple[Float[Tensor, "atom 3 3"], Float[Tensor, "3 3"]] | None,
+    polar: Polar | None,
     lattice: Float[Tensor, "3 3"] | None = None,
     paper: str = "",
 ) -> PhononModel:
-    """The model of a file; `electric` are Born charges (e) and dielectric tensor, `lattice` what wavevectors refer to."""
+    """The model of a file; `lattice` is what wavevectors refer to, unless the cell of the atoms."""
     vectors = atoms.vectors if lattice is None else lattice
     return PhononModel(
         name="".join(dict.fromkeys(atoms.elements)),
@@ -49,7 +49,7 @@ def model_of(
         springs=(springs(NAME, folded),),
         primitive=atoms.vectors @ torch.linalg.inv(vectors),
         masses=atoms.masses,
-        polar=None if electric is None else Polar(*electric, NAME, folded.supercell),
+        polar=polar,
         defaults={NAME: 1.0},
         papers=(paper,) if paper else (),
     )

@@ -2,19 +2,20 @@
 
 `force_constants`[n, 3 i + a, 3 j + b] are those of atom i in the first cell and atom j in the cell at `cell_origins`[n]
 of the supercell with the rows of `sc_matrix` (Euphonic documentation, "Force Constants"; checked against its modes).
+Where there are Born charges, the interaction of dipoles has been taken out of them; the first index of a Born charge is
+the displacement.
 """
 
 from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.limits import json_of
 from sqwirrel.model.inputs import mapping
 from sqwirrel.model.phonon.files.crystal import (
+    NAME,
     Atoms,
     cell,
     check_atoms,
@@ -24,7 +25,7 @@ from sqwirrel.model.phonon.files.crystal import (
     whole,
 )
 from sqwirrel.model.phonon.files.units import stiffness, unit
-from sqwirrel.model.phonon.model import PhononModel
+from sqwirrel.model.phonon.model import PhononModel, Polar
 from sqwirrel.model.phonon.supercell import Folded
 
 PAPER = "R. Fair et al., J. Appl. Cryst. 55, 1689 (2022), doi:10.1107/S1600576722009256"
@@ -53,7 +54,7 @@ def read(path: Path) -> PhononModel:
     constants = given.reshape(-1, n, 3, n, 3).transpose(2, 3) * stiffness(_unit(content, "force_constants"), path)
     m, i, j = torch.cartesian_prod(torch.arange(len(origins)), torch.arange(n), torch.arange(n)).unbind(1)
     folded = Folded(atoms.vectors, atoms.positions, supercell, i, j, origins[m], constants[m, i, j])
-    return model_of(path, atoms, folded, _electric(content, n, path), paper=PAPER)
+    return model_of(path, atoms, folded, _polar(content, n, path), paper=PAPER)
 
 
 def _atoms(content: dict[str, Any], path: Path) -> Atoms:
@@ -73,15 +74,11 @@ def _atoms(content: dict[str, Any], path: Path) -> Atoms:
     )
 
 
-def _electric(
-    content: dict[str, Any], n: int, path: Path
-) -> tuple[Float[Tensor, "atom 3 3"], Float[Tensor, "3 3"]] | None:
+def _polar(content: dict[str, Any], n: int, path: Path) -> Polar | None:
     if content.get("born") is None or content.get("dielectric") is None:
         return None
-    return (
-        numbers(content["born"], (n, 3, 3), "'born'", path),
-        numbers(content["dielectric"], (3, 3), "'dielectric'", path),
-    )
+    charges = numbers(content["born"], (n, 3, 3), "'born'", path).mT
+    return Polar(charges, numbers(content["dielectric"], (3, 3), "'dielectric'", path), NAME)
 
 
 def _unit(content: dict[str, Any], key: str) -> str:

@@ -18,6 +18,7 @@ from sqwirrel.limits import check_count, is_file, yaml_of
 from sqwirrel.model.inputs import mapping
 from sqwirrel.model.phonon.files import born, constants
 from sqwirrel.model.phonon.files.crystal import (
+    NAME,
     Atoms,
     cell,
     check_atoms,
@@ -27,7 +28,7 @@ from sqwirrel.model.phonon.files.crystal import (
     whole,
 )
 from sqwirrel.model.phonon.files.units import stiffness, unit
-from sqwirrel.model.phonon.model import PhononModel
+from sqwirrel.model.phonon.model import PhononModel, Polar
 from sqwirrel.model.phonon.supercell import Folded
 from sqwirrel.units import COULOMB
 
@@ -63,8 +64,9 @@ def read(path: Path) -> PhononModel:
     offset = mapped.offset[j] - mapped.offset[mapped.first[i]]
     folded = Folded(atoms.vectors, atoms.positions, supercell, i, mapped.kind[j], offset, found[i, j])
     electric = _electric(content, atoms, spring * scale**3, path)
+    polar = None if electric is None else Polar(*electric, NAME, supercell)
     unit_cell = _cell(content, "unit_cell", scale, path).vectors if "unit_cell" in content else None
-    return model_of(path, atoms, folded, electric, unit_cell, PAPER)
+    return model_of(path, atoms, folded, polar, unit_cell, PAPER)
 
 
 def _cell(content: dict[str, Any], key: str, scale: float, path: Path) -> Atoms:
