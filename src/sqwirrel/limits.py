@@ -138,7 +138,7 @@ def json_of(path: Path) -> dict[str, Any]:
 
 
 def yaml_of(path: Path) -> dict[str, Any]:
-    """The mapping in a file of YAML; references inside it (&, *), by which a short file may mean a huge one, are refused."""
+    """The mapping in a file of YAML; references in it (&, *), by which a short one may mean a huge one, are refused."""
     if path.stat().st_size > LONGEST_YAML:
         raise InputError(
             f"{path.name} is YAML of more than {LONGEST_YAML} bytes; no more are read: write force constants into a "

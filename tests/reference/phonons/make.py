@@ -19,8 +19,17 @@ from phonopy.spectrum.dynamic_structure_factor import DynamicStructureFactor
 
 HERE = Path(__file__).parent
 LENGTHS = {"Al": 3.449, "Si": 4.1491, "Na": 3.63, "Cl": 9.577, "O": 5.803}
-SPECIAL = [[0, 0, 0], [1, 0, 0], [0.5, 0.5, 0.5], [0.5, 0, 0], [0, 0, 0.5], [0.25, 0.25, 0.25], [2, 1, 0.3], [1, 1, 1.01]]
-CLOSE = [[1e-3, 0, 0], [0, 0, 1e-3], [2 + 6e-4, 8e-4, 5e-4], [1e-5, 2e-5, 0]]
+SPECIAL = [
+    [0, 0, 0],
+    [1, 0, 0],
+    [0.5, 0.5, 0.5],
+    [0.5, 0, 0],
+    [0, 0, 0.5],
+    [0.25, 0.25, 0.25],
+    [2, 1, 0.3],
+    [1, 1, 1.01],
+]
+CLOSE = [[1e-3, 0, 0], [0, 0, 1e-3], [2 + 6e-4, 8e-4, 5e-4], [1e-4, 2e-4, 0]]
 
 
 def q_of(seed: int) -> np.ndarray:
@@ -67,7 +76,16 @@ def for_euphonic(path: Path) -> ForceConstants:
         if exact:
             head, nac, rest = file.read_text().partition("nac:")
             file.write_text(head + nac + re.sub(r"\bunit_conversion_factor: .*", exact, rest))
-        return ForceConstants.from_phonopy(path=folder)
+        return both_ways(ForceConstants.from_phonopy(path=folder))
+
+
+def both_ways(constants: ForceConstants) -> ForceConstants:
+    """Each bond with the mean of what is written for its two directions: Euphonic takes one of them, phonopy the mean."""
+    inverse = np.linalg.inv(constants.sc_matrix)
+    kinds = [tuple(np.round(n @ inverse % 1, 6) % 1) for n in constants.cell_origins]
+    back = [kinds.index(tuple(np.round(-n @ inverse % 1, 6) % 1)) for n in constants.cell_origins]
+    constants._force_constants = (constants._force_constants + constants._force_constants[back].transpose(0, 2, 1)) / 2
+    return constants
 
 
 def by_phonopy(path: Path, q: np.ndarray) -> dict[str, np.ndarray]:

@@ -62,7 +62,11 @@ def quartz(examples: Path) -> None:
     lines = [repr(electric["factor"]), *(" ".join(f"{x:.12f}" for x in row.flat) for row in rows)]
     (HERE / "quartz/BORN").write_text("\n".join(lines) + "\n")
     write_force_constants_to_hdf5(
-        made.force_constants, HERE / "quartz/force_constants.hdf5", made.primitive.p2s_map, "hartree/angstrom.au", "gzip"
+        made.force_constants,
+        HERE / "quartz/force_constants.hdf5",
+        made.primitive.p2s_map,
+        "hartree/angstrom.au",
+        "gzip",
     )
     made.save(HERE / "quartz/phonopy.yaml", settings={"force_sets": False, "displacements": False})
 

@@ -86,7 +86,8 @@ def commensurate(supercell: Int64[Tensor, "3 3"]) -> Float[Tensor, "cell 3"]:
 def _is_backward(i: Tensor, j: Tensor, offset: Tensor) -> Tensor:
     """Whether a bond is the reverse of the one of its two directions that is listed."""
     sign = offset.sign()
-    return (i > j) | ((i == j) & ((9 * sign[:, 0] + 3 * sign[:, 1] + sign[:, 2]) < 0))
+    back: Tensor = (i > j) | ((i == j) & ((9 * sign[:, 0] + 3 * sign[:, 1] + sign[:, 2]) < 0))
+    return back
 
 
 def _reduced(box: Float[Tensor, "3 3"]) -> Int64[Tensor, "3 3"]:

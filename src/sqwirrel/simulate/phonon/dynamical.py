@@ -35,10 +35,10 @@ def basis(model: PhononModel, wave: Float[Tensor, "q 3"]) -> Complex[Tensor, "pa
         step = each.offset.to(place) @ model.cell.vectors + place[each.j] - place[each.i]
         phase = torch.exp(1j * (wave @ step.T))
         ends = each.i * n + each.j
-        for pair in ends.unique().tolist():
+        for pair in sorted(set(ends.tolist())):
             i, j = divmod(pair, n)
             of = ends == pair
-            block = (phase[:, of] @ (each.matrix[of].flatten(1) + 0j)).unflatten(1, (3, 3))
+            block = (phase[:, of] @ (each.matrix[of].flatten(1) + 0j)).reshape(-1, 3, 3)
             add[:, i, :, j] -= block
             add[:, j, :, i] -= block.mH
         add.diagonal(dim1=1, dim2=3).add_(_itself(each, n).permute(1, 2, 0))

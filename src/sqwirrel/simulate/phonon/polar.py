@@ -23,7 +23,8 @@ from sqwirrel.units import COULOMB
 def dipoles(model: PhononModel, wave: Float[Tensor, "q 3"]) -> Complex[Tensor, "q atom 3 atom 3"]:
     """All of the interaction, N/m, at Cartesian wavevectors (1/angstrom).
 
-    An atom's own part follows from that of the others at q = 0, so that energies stay as they are if all move alike.
+    An atom's own part follows from that of the others at q = 0, so that energies stay as they are if all move alike; of
+    charges that are no numbers, what is not symmetric in it cannot be made up for.
     """
     assert model.polar is not None
     vectors = model.cell.vectors

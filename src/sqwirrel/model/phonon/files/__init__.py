@@ -7,8 +7,6 @@ from sqwirrel.limits import check_file, head
 from sqwirrel.model.phonon.files import euphonic, phonopy
 from sqwirrel.model.phonon.model import PhononModel
 
-FORMATS = {"phonopy": phonopy, "Euphonic": euphonic}
-
 
 def read_force_constants(path: str | Path) -> PhononModel:
     """The model in a phonopy.yaml (force constants and Born charges in it or beside it) or a JSON file of Euphonic.
@@ -19,9 +17,10 @@ def read_force_constants(path: str | Path) -> PhononModel:
     path = Path(path)
     check_file(path)
     start = head(path)
-    for each in FORMATS.values():
-        if each.sniff(start):
-            return each.read(path)
+    if euphonic.sniff(start):
+        return euphonic.read(path)
+    if phonopy.sniff(start):
+        return phonopy.read(path)
     raise InputError(
         f"{path.name} is neither a phonopy.yaml nor force constants of Euphonic in JSON; FORCE_CONSTANTS and "
         "force_constants.hdf5 are read with the phonopy.yaml beside them: give that"

@@ -39,11 +39,11 @@ def _spread(given: Float[Tensor, "kind 3 3"], atoms: Atoms, path: Path) -> Float
     """Charges of all atoms from those of the first of each kind: R Z R^T, averaged over what takes it there."""
     numbers_of = [sorted(set(atoms.elements)).index(each) + 1 for each in atoms.elements]
     labels = [str(k) for k in range(len(atoms.elements))]
-    crystal = Crystal.from_atoms(
-        Lattice.from_vectors(atoms.vectors), labels, numbers_of, atoms.positions.tolist(), where=f"the atoms of {path.name}"
-    )
+    where = f"the atoms of {path.name}"
+    lattice = Lattice.from_vectors(atoms.vectors)
+    crystal = Crystal.from_atoms(lattice, labels, numbers_of, atoms.positions.tolist(), where=where)
     image, R = crystal.action.image, crystal.action.R
-    first = image.amin(0).unique()
+    first: Tensor = torch.unique(image.amin(0))
     if len(given) != len(first):
         raise InputError(
             f"{path.name} has Born charges of {len(given)} atoms; expected those of atoms "

@@ -33,8 +33,8 @@ PAPER = "R. Fair et al., J. Appl. Cryst. 55, 1689 (2022), doi:10.1107/S160057672
 
 def sniff(start: list[str]) -> bool:
     """Whether this is JSON that says it is of Euphonic, or has the first of its keys."""
-    whole_start = "\n".join(start)
-    return whole_start.lstrip().startswith("{") and ('"__euphonic_class__"' in whole_start or '"crystal"' in whole_start)
+    begin = "\n".join(start).lstrip()
+    return begin.startswith("{") and ('"__euphonic_class__"' in begin or '"crystal"' in begin)
 
 
 def read(path: Path) -> PhononModel:

@@ -98,7 +98,7 @@ def _mapped(atoms: Atoms, sites: Atoms, content: dict[str, Any], path: Path) -> 
         raise InputError(f"the supercell of {path.name} is not made of its primitive cell; write the file again")
     offset = (places - atoms.positions[kind]).round().to(torch.int64)
     listed = sorted({each.get("reduced_to", 0) - 1 for each in content["supercell"]["points"]})
-    fits = len(listed) == len(count) and 0 <= listed[0] and listed[-1] < len(kind)
+    fits = len(listed) == len(count) and listed[0] >= 0 and listed[-1] < len(kind)
     first = torch.tensor(listed) if fits else torch.tensor([kind.tolist().index(k) for k in range(len(count))])
     first = first[kind[first].argsort()]
     if kind[first].tolist() != list(range(len(count))):

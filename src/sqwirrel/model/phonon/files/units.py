@@ -7,12 +7,13 @@ from sqwirrel.errors import InputError
 
 BOHR, HARTREE, EV = 0.529177210903, 27.211386245988, 16.02176634
 """Bohr radius, A; Hartree energy, eV; 1 eV / A^2 in N/m (CODATA 2018)."""
+RY = HARTREE / 2
 ELECTRON = 5.48579909065e-4
 """Mass of an electron, u (CODATA 2018)."""
 UNITS = {
     "A": {"angstrom": 1.0, "au": BOHR, "bohr": BOHR},
     "u": {"amu": 1.0, "unified_atomic_mass_unit": 1.0, "electron_mass": ELECTRON},
-    "eV": {"ev": 1.0, "electron_volt": 1.0, "millielectron_volt": 1e-3, "hartree": HARTREE, "ry": HARTREE / 2, "mry": HARTREE / 2e3},
+    "eV": {"ev": 1.0, "electron_volt": 1.0, "millielectron_volt": 1e-3, "hartree": HARTREE, "ry": RY, "mry": RY / 1000},
 }
 
 
