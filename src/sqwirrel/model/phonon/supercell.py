@@ -80,7 +80,8 @@ def cells(supercell: Int64[Tensor, "3 3"]) -> Int64[Tensor, "cell 3"]:
 
 def commensurate(supercell: Int64[Tensor, "3 3"]) -> Float[Tensor, "cell 3"]:
     """Wavevectors, in reciprocal vectors of the cell, that the supercell has: as many as it has cells."""
-    return cells(supercell.T.contiguous()).to(torch.float64) @ torch.linalg.inv(supercell.to(torch.float64)).T
+    q: Tensor = cells(supercell.T.contiguous()).to(torch.float64) @ torch.linalg.inv(supercell.to(torch.float64)).T
+    return q
 
 
 def _is_backward(i: Tensor, j: Tensor, offset: Tensor) -> Tensor:

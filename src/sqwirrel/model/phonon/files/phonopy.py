@@ -33,7 +33,7 @@ from sqwirrel.model.phonon.supercell import Folded
 from sqwirrel.units import COULOMB
 
 PAPER = "A. Togo, J. Phys. Soc. Jpn. 92, 012001 (2023), doi:10.7566/JPSJ.92.012001"
-KEYS = ("phonopy:", "primitive_cell:", "supercell:")
+KEYS = ("phonopy:", "physical_unit:", "primitive_cell:", "supercell:", "force_constants:")
 
 
 class Mapped(NamedTuple):
