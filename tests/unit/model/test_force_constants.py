@@ -127,7 +127,11 @@ CHANGES: list[tuple[str, str, str]] = [
     (r"shape: \[ 2, 64 \]", "shape: [ 64, 2 ]", "of 64 x 2 atoms; expected 2 or 64 x 64"),
     (r"shape: \[ 2, 64 \]", "shape: [ 2000000, 64000000 ]", "at most"),
     ("mass: 35.453000", "mass: -1", "they must be positive"),
-    ("mass: 35.453000", "mass: heavy", "the masses of 'primitive_cell' of phonopy.yaml must be any number finite"),
+    (
+        "mass: 35.453000",
+        "mass: heavy",
+        "the masses of 'primitive_cell' of phonopy.yaml must be any number finite numbers",
+    ),
     ("symbol: Cl", "symbol: Qx", "'Qx' is not a chemical element"),
     ('force_constants: "eV/angstrom\\^2"', 'force_constants: "eV"', "expected an energy by two lengths"),
     ('length: "angstrom"', 'length: "furlong"', "the unit 'furlong' where one of angstrom, au, bohr"),

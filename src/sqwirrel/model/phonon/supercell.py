@@ -16,6 +16,10 @@ from sqwirrel.model.phonon.springs import Springs
 
 SAME = 1e-4
 """Distances, A, that differ by less are the same: what the digits of a file and a relaxed structure leave open."""
+AROUND = torch.tensor(list(product(range(-2, 3), repeat=3)))
+"""Supercells that the nearest image may lie in, where their vectors are short."""
+CHUNK = 2**14
+"""Pairs worked on at once."""
 
 
 class Folded(NamedTuple):
@@ -61,12 +65,14 @@ def images(folded: Folded) -> tuple[Int64[Tensor, " image"], Int64[Tensor, "imag
     turn = _reduced(box)
     short = turn.to(torch.float64) @ box
     step = folded.offset + folded.positions[folded.j] - folded.positions[folded.i]
-    near = (step @ folded.vectors @ torch.linalg.inv(short)).round().to(torch.int64)
-    around = torch.tensor(list(product(range(-2, 3), repeat=3)))
-    shift = (around - near[:, None]) @ turn @ folded.supercell
-    distance = ((step[:, None] + shift) @ folded.vectors).norm(dim=-1)
-    pair, image = (distance < distance.amin(1, keepdim=True) + SAME).nonzero().unbind(1)
-    return pair, folded.offset[pair] + shift[pair, image]
+    found = []
+    for pairs in torch.split(torch.arange(len(step)), CHUNK):
+        near = (step[pairs] @ folded.vectors @ torch.linalg.inv(short)).round().to(torch.int64)
+        shift = (AROUND - near[:, None]) @ turn @ folded.supercell
+        distance = ((step[pairs, None] + shift) @ folded.vectors).norm(dim=-1)
+        pair, image = (distance < distance.amin(1, keepdim=True) + SAME).nonzero().unbind(1)
+        found.append((pairs[pair], folded.offset[pairs[pair]] + shift[pair, image]))
+    return torch.cat([pair for pair, _ in found]), torch.cat([offset for _, offset in found])
 
 
 def cells(supercell: Int64[Tensor, "3 3"]) -> Int64[Tensor, "cell 3"]:

@@ -45,8 +45,9 @@ def held(model: PhononModel) -> tuple[Springs, ...]:
     Phi = dipoles(model, model.cell.to_cartesian(q))
     m, i, j = torch.cartesian_prod(torch.arange(len(inside)), torch.arange(n), torch.arange(n)).unbind(1)
     phase = torch.exp(-2j * torch.pi * (q @ inside.to(q).T))
-    place = torch.exp(-2j * torch.pi * (q @ model.positions.T))
-    Phi = torch.einsum("qm,qi,qj,qiajc->mijac", phase, place.conj(), place, Phi).real / len(q)
+    place = torch.exp(2j * torch.pi * (q @ model.positions.T))[..., None]
+    Phi = Phi * place[..., None, None] / place[:, None, None]
+    Phi = torch.einsum("qm,qiajc->mijac", phase, Phi).real / len(q)
     return (springs(model.polar.name, Folded(vectors, model.positions, supercell, i, j, inside[m], -Phi[m, i, j])),)
 
 

@@ -17,6 +17,8 @@ from sqwirrel.model.phonon.supercell import Folded, springs
 NAME = "stiffness"
 WHOLE = 1e-3
 """How far a number that should be whole may be off, in vectors of a cell."""
+WIDEST = 50
+"""Cells that a vector of a supercell may reach over along each of theirs."""
 MOST_PAIRS = 2**18
 """Pairs of an atom of the cell and one of the supercell: 50 atoms in 100 cells; some seconds."""
 
@@ -65,8 +67,9 @@ def numbers(value: object, shape: tuple[int, ...], what: str, path: Path) -> Flo
         length == wanted or (wanted == -1 and length) for length, wanted in zip(array.shape, shape, strict=True)
     )
     if not fits or not bool((np.abs(array) < HUGE).all()):
-        wanted = " x ".join("any number" if n == -1 else str(n) for n in shape) or "one"
-        raise InputError(f"{what} of {path.name} must be {wanted} finite numbers; write the file again")
+        wanted = " x ".join("any number" if n == -1 else str(n) for n in shape)
+        wanted = f"{wanted} finite numbers" if shape else "one finite number"
+        raise InputError(f"{what} of {path.name} must be {wanted}; write the file again")
     return torch.from_numpy(array)
 
 
@@ -93,6 +96,14 @@ def check_atoms(atoms: Atoms, path: Path) -> Atoms:
             f"{len(atoms.masses)} masses; expected one of each per atom"
         )
     return atoms
+
+
+def supercell_of(array: Float[Tensor, "3 3"], path: Path) -> Int64[Tensor, "3 3"]:
+    """Rows of whole numbers of cells; refuses what is no supercell that anyone would compute."""
+    found = whole(array, "the supercell", path)
+    if int(found.abs().max()) > WIDEST or abs(float(torch.linalg.det(found.to(torch.float64)))) < 0.5:
+        raise InputError(f"{path.name} has a supercell of {found.tolist()} cells; write it with shorter vectors")
+    return found
 
 
 def check_pairs(pairs: int, path: Path) -> None:

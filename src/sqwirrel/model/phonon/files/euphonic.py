@@ -22,6 +22,7 @@ from sqwirrel.model.phonon.files.crystal import (
     check_pairs,
     model_of,
     numbers,
+    supercell_of,
     whole,
 )
 from sqwirrel.model.phonon.files.units import stiffness, unit
@@ -45,7 +46,7 @@ def read(path: Path) -> PhononModel:
         raise InputError(f"{path.name} holds a {kind} of Euphonic; expected its ForceConstants")
     atoms = _atoms(content, path)
     n = len(atoms.positions)
-    supercell = whole(numbers(content.get("sc_matrix"), (3, 3), "'sc_matrix'", path), "'sc_matrix'", path)
+    supercell = supercell_of(numbers(content.get("sc_matrix"), (3, 3), "'sc_matrix'", path), path)
     origins = whole(numbers(content.get("cell_origins"), (-1, 3), "'cell_origins'", path), "'cell_origins'", path)
     if len(origins) != abs(round(float(torch.linalg.det(supercell.to(torch.float64))))):
         raise InputError(f"{path.name} lists {len(origins)} cells of the supercell {supercell.tolist()}")

@@ -25,6 +25,7 @@ from sqwirrel.model.phonon.files.crystal import (
     check_pairs,
     model_of,
     numbers,
+    supercell_of,
     whole,
 )
 from sqwirrel.model.phonon.files.units import stiffness, unit
@@ -52,13 +53,13 @@ def sniff(start: list[str]) -> bool:
 def read(path: Path) -> PhononModel:
     """The model, with the unit cell of the file as lattice."""
     content = yaml_of(path)
-    units = {key: str(each) for key, each in (content.get("physical_unit") or {}).items()}
-    scale = unit(units.get("length", "angstrom"), "A", path)
+    units = mapping(content.get("physical_unit") or {}, f"'physical_unit' of {path.name}")
+    scale = unit(str(units.get("length", "angstrom")), "A", path)
     atoms, sites = (_cell(content, key, scale, path) for key in ("primitive_cell", "supercell"))
-    supercell = whole(sites.vectors @ torch.linalg.inv(atoms.vectors), "the supercell in primitive cells", path)
+    supercell = supercell_of(sites.vectors @ torch.linalg.inv(atoms.vectors), path)
     mapped = _mapped(atoms, sites, content, path)
     check_pairs(len(atoms.positions) * len(sites.positions), path)
-    spring = stiffness(units.get("force_constants", "eV/angstrom^2"), path)
+    spring = stiffness(str(units.get("force_constants", "eV/angstrom^2")), path)
     found = spring * _constants(content, mapped, path)
     i, j = torch.cartesian_prod(torch.arange(len(atoms.positions)), torch.arange(len(mapped.kind))).unbind(1)
     offset = mapped.offset[j] - mapped.offset[mapped.first[i]]
@@ -97,7 +98,8 @@ def _mapped(atoms: Atoms, sites: Atoms, content: dict[str, Any], path: Path) -> 
     if float(near.max()) > 1e-2 or bool((count != len(sites.positions) // len(atoms.positions)).any()):
         raise InputError(f"the supercell of {path.name} is not made of its primitive cell; write the file again")
     offset = (places - atoms.positions[kind]).round().to(torch.int64)
-    listed = sorted({each.get("reduced_to", 0) - 1 for each in content["supercell"]["points"]})
+    named = [each.get("reduced_to") for each in content["supercell"]["points"]]
+    listed = sorted({each - 1 for each in named if isinstance(each, int)})
     fits = len(listed) == len(count) and listed[0] >= 0 and listed[-1] < len(kind)
     first = torch.tensor(listed) if fits else torch.tensor([kind.tolist().index(k) for k in range(len(count))])
     first = first[kind[first].argsort()]
@@ -145,7 +147,7 @@ def _electric(
 
     That number is the file's own: where it differs from ours, charges are multiplied by the root of the ratio.
     """
-    held = content.get("nac") or content
+    held = mapping(content.get("nac") or content, f"'nac' of {path.name}")
     if "born_effective_charge" in held and "dielectric_constant" in held:
         charges = numbers(held["born_effective_charge"], (len(atoms.positions), 3, 3), "'born_effective_charge'", path)
         dielectric = numbers(held["dielectric_constant"], (3, 3), "'dielectric_constant'", path)
