@@ -27,8 +27,10 @@ CASES = [
     ("quartz", "quartz/phonopy.yaml", "euphonic"),
     ("quartz", "quartz/phonopy.yaml", "phonopy"),
 ]
-WITHIN = {"euphonic": 3e-9, "phonopy": 2e-7}
-"""Of a frequency or of the strongest set at a Q; phonopy's constants of nature are older, 1.2e-7 off."""
+WITHIN = {"euphonic": 1e-8, "phonopy": 2e-7}
+"""Of a frequency or of the strongest set at a Q; what is seen is 2.4e-9, of a soft mode near a Bragg point, and 1.5e-7:
+phonopy's constants of nature are older, 1.2e-7 off.
+"""
 LOWEST = 0.02
 """THz: below this, at Bragg points, frequencies are those of rounding, and structure factors infinite."""
 Array = NDArray[np.float64]

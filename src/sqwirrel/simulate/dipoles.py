@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 REACH = 6.0
 """Both sums end where their terms have fallen to exp(-REACH^2), 2e-16."""
-CHUNK = 512
+CHUNK = 128
 """Wavevectors worked on at once."""
 COMPONENTS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
@@ -61,13 +61,16 @@ class DipoleSums(nn.Module):
         """At some wavevectors: those of the first zone, moved."""
         zone = q.round()
         q = q - zone
-        near = (_turn(q @ self.cells.T) @ (self.near + 0j)).reshape(len(q), -1, 6) * _turn(q @ self.step.T)[..., None]
+        angle = 2 * math.pi * (q @ self.cells.T)
+        near = torch.complex(angle.cos() @ self.near, angle.sin() @ self.near)
+        near = near.reshape(len(q), -1, 6) * _turn(q @ self.step.T)[..., None]
         K = (q[:, None] + self.waves) @ self.reciprocal
         square = (K**2).sum(-1)
         is_zero = square < 1e-18 * self.volume ** (-2 / 3)
         weight = torch.where(is_zero, 0.0, torch.exp(-square / (2 * self.eta) ** 2) / torch.where(is_zero, 1.0, square))
-        products = torch.stack([K[..., a] * K[..., b] for a, b in COMPONENTS], dim=1)
-        far = (4 * math.pi / self.volume) * (products * weight[:, None] + 0j) @ self.shift
+        weight = weight * (4 * math.pi / self.volume)
+        products = torch.stack([K[..., a] * K[..., b] * weight for a, b in COMPONENTS], dim=1)
+        far = torch.complex(products @ self.shift.real, products @ self.shift.imag)
         found: Tensor = (near + far.mT) * _turn(zone @ self.step.T)[..., None]
         return found.flatten(1)
 
