@@ -5,11 +5,14 @@ All limits on files are here. They keep the reading of one below a gigabyte of m
 
 import json
 import os
+import re
 import tomllib
 from contextlib import suppress
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import Any
+
+import yaml
 
 from sqwirrel.errors import InputError
 
@@ -21,9 +24,13 @@ LONGEST = 2**24
 """Bytes of one text file, unpacked; as words or numbers it takes up to twenty times its own size."""
 LONGEST_JSON = 2**22
 """Bytes of a file of JSON, which may hold two million lists."""
+LONGEST_YAML = 2**22
+"""Bytes of a file of YAML: some ten seconds, where libyaml is there."""
 MOST_LINES = 10**6
 SETTINGS, WIDEST = 2**16, 2000
 """Bytes of a file of settings and of one of its lines; the parser of TOML takes the square of a line's length."""
+ANCHOR = re.compile(r"^[^#\n]*(?:^|[\s\[{,])[&*]\w", re.MULTILINE)
+"""A name of a part of a file of YAML, or a reference to one."""
 HEAD = 2**14
 """Bytes by which the format of a text is known."""
 
@@ -128,6 +135,22 @@ def json_of(path: Path) -> dict[str, Any]:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path.name} is JSON that is damaged ({error}); write it again") from None
+
+
+def yaml_of(path: Path) -> dict[str, Any]:
+    """The mapping in a file of YAML; references in it (&, *), by which a short one may mean a huge one, are refused."""
+    if path.stat().st_size > LONGEST_YAML:
+        raise InputError(
+            f"{path.name} is YAML of more than {LONGEST_YAML} bytes; no more are read: write force constants into a "
+            "file of their own, force_constants.hdf5"
+        )
+    whole = text(path)
+    if ANCHOR.search(whole):
+        raise InputError(f"{path.name} has references (& or *) in its YAML, which are not read; write it without")
+    try:
+        return dict(yaml.load(whole, Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader))
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"{path.name} is YAML that is damaged ({error}); write it again") from None
 
 
 def _decoded(content: bytes) -> str:

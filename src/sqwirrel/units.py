@@ -29,6 +29,9 @@ E2_PER_SPRING = 4.1801592805 * 62.4150907446
 RECOIL = 4.1801592805
 """hbar^2 / u, meV angstrom^2 (CODATA 2018)."""
 
+COULOMB = 230.7077552
+"""e^2 / (4 pi epsilon_0), N/m angstrom^3 (CODATA 2018)."""
+
 GAMMA_R0_SQUARED = 290.6116
 """(gamma r_0)^2, mb/sr: gamma = 1.91304273, classical electron radius 2.8179403262 fm (CODATA 2018)."""
 

@@ -14,23 +14,21 @@ import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor, nn
 
-from sqwirrel.model.spin import SpinModel
-
 REACH = 6.0
 """Both sums end where their terms have fallen to exp(-REACH^2), 2e-16."""
-CHUNK = 512
+CHUNK = 128
 """Wavevectors worked on at once."""
 COMPONENTS = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
 
 
 class DipoleSums(nn.Module):
-    """A_ij^ab (1/angstrom^3) of the pairs i <= j and the `COMPONENTS` ab of a magnetic cell, pair by pair.
+    """A_ij^ab (1/angstrom^3) of the pairs i <= j and the `COMPONENTS` ab of a cell, pair by pair.
 
-    The rest follows from A_ij^ab = A_ij^ba = conj(A_ji^ab). `splitting` is eta times the cube root of the cell's
-    volume V; it moves work between the sums and changes nothing else.
+    The cell has the rows of `vectors` (angstrom) and `positions` in it. The rest follows from
+    A_ij^ab = A_ij^ba = conj(A_ji^ab). `splitting` is eta times the cube root of the cell's volume V; it moves work
+    between the sums and changes nothing else.
     """
 
-    supercell: Tensor
     step: Tensor
     cells: Tensor
     near: Tensor
@@ -38,36 +36,41 @@ class DipoleSums(nn.Module):
     shift: Tensor
     reciprocal: Tensor
 
-    def __init__(self, model: SpinModel, splitting: float = math.sqrt(math.pi)) -> None:
+    def __init__(
+        self, vectors: Float[Tensor, "3 3"], positions: Float[Tensor, "site 3"], splitting: float = math.sqrt(math.pi)
+    ) -> None:
         super().__init__()
-        vectors, n = model.supercell @ model.lattice.vectors, len(model.positions)
+        n = len(positions)
         self.volume = float(torch.linalg.det(vectors).abs())
         self.eta = splitting / self.volume ** (1 / 3)
         i, j = torch.triu_indices(n, n)
-        step, reciprocal = model.positions[j] - model.positions[i], 2 * math.pi * torch.linalg.inv(vectors).T
+        step, reciprocal = positions[j] - positions[i], 2 * math.pi * torch.linalg.inv(vectors).T
         cells = _within(vectors, REACH / self.eta + float((step @ vectors).norm(dim=-1).max()))
         waves = _within(reciprocal, 2 * self.eta * REACH + float(reciprocal.norm(dim=-1).sum()) / 2)
         near = _near((cells[:, None] + step) @ vectors, self.eta)
         near[(cells == 0).all(-1), i == j] = _itself(self.eta)
         parts = {"cells": cells, "near": near.flatten(1), "waves": waves, "shift": _turn(-waves @ step.T)}
-        for name, part in {**parts, "step": step, "reciprocal": reciprocal, "supercell": model.supercell}.items():
+        for name, part in {**parts, "step": step, "reciprocal": reciprocal}.items():
             self.register_buffer(name, part)
 
     def forward(self, q: Float[Tensor, "q 3"]) -> Complex[Tensor, "q sum"]:
-        """The sums at wavevectors in reciprocal lattice units of the chemical cell."""
-        return torch.cat([self._part(part @ self.supercell.T) for part in torch.split(q, CHUNK)])
+        """The sums at wavevectors in units of the reciprocal vectors of the cell."""
+        return torch.cat([self._part(part) for part in torch.split(q, CHUNK)])
 
     def _part(self, q: Float[Tensor, "q 3"]) -> Complex[Tensor, "q sum"]:
-        """At wavevectors of the magnetic cell: those of the first zone, moved."""
+        """At some wavevectors: those of the first zone, moved."""
         zone = q.round()
         q = q - zone
-        near = (_turn(q @ self.cells.T) @ (self.near + 0j)).reshape(len(q), -1, 6) * _turn(q @ self.step.T)[..., None]
+        angle = 2 * math.pi * (q @ self.cells.T)
+        near = torch.complex(angle.cos() @ self.near, angle.sin() @ self.near)
+        near = near.reshape(len(q), -1, 6) * _turn(q @ self.step.T)[..., None]
         K = (q[:, None] + self.waves) @ self.reciprocal
         square = (K**2).sum(-1)
         is_zero = square < 1e-18 * self.volume ** (-2 / 3)
         weight = torch.where(is_zero, 0.0, torch.exp(-square / (2 * self.eta) ** 2) / torch.where(is_zero, 1.0, square))
-        products = torch.stack([K[..., a] * K[..., b] for a, b in COMPONENTS], dim=1)
-        far = (4 * math.pi / self.volume) * (products * weight[:, None] + 0j) @ self.shift
+        weight = weight * (4 * math.pi / self.volume)
+        products = torch.stack([K[..., a] * K[..., b] * weight for a, b in COMPONENTS], dim=1)
+        far = torch.complex(products @ self.shift.real, products @ self.shift.imag)
         found: Tensor = (near + far.mT) * _turn(zone @ self.step.T)[..., None]
         return found.flatten(1)
 
@@ -87,6 +90,17 @@ def directed(
     bonds += [(j, i, ~place) for i, j, place in bonds if i != j]
     i, j, place = torch.tensor(bonds).T
     return i, j, unit[torch.where(place < 0, ~place, place) % 6], place
+
+
+def blocks(sums: Complex[Tensor, "q sum"], n: int) -> Complex[Tensor, "q site site 3 3"]:
+    """A_ij^ab of all pairs of n sites, from the sums of the pairs i <= j."""
+    i, j = torch.triu_indices(n, n)
+    place = torch.tensor([[0, 3, 4], [3, 1, 5], [4, 5, 2]])
+    A = sums.reshape(len(sums), -1, 6)[..., place]
+    found = sums.new_zeros(len(sums), n, n, 3, 3)
+    found[:, j, i] = A.conj()
+    found[:, i, j] = A
+    return found
 
 
 def _turn(angle: Tensor) -> Tensor:

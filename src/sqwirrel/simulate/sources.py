@@ -19,12 +19,16 @@ class Sources(nn.Module):
     """
 
     vectors: Tensor
+    supercell: Tensor
 
     def __init__(self, model: SpinModel, displacement: Float[Tensor, "bond 3"]) -> None:
         super().__init__()
         vectors, self.bonds = phases(displacement)
         self.register_buffer("vectors", vectors @ model.supercell)
-        self.count, self.dipoles = len(vectors), None if model.dipole is None else DipoleSums(model)
+        self.register_buffer("supercell", model.supercell)
+        self.count, self.dipoles = len(vectors), None
+        if model.dipole is not None:
+            self.dipoles = DipoleSums(model.supercell @ model.lattice.vectors, model.positions)
         if self.dipoles is not None:
             place = directed(len(model.spins))[-1]
             self.bonds = torch.cat((self.bonds, torch.where(place < 0, place - self.count, place + self.count)))
@@ -42,4 +46,4 @@ class Sources(nn.Module):
     def forward(self, q: Float[Tensor, "q 3"]) -> Complex[Tensor, "q source"]:
         """At wavevectors in reciprocal lattice units of the chemical cell."""
         phase = turns(self.vectors, q)
-        return phase if self.dipoles is None else torch.cat((phase, self.dipoles(q)), dim=1)
+        return phase if self.dipoles is None else torch.cat((phase, self.dipoles(q @ self.supercell.T)), dim=1)

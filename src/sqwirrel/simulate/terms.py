@@ -138,7 +138,8 @@ def _exchange(model: SpinModel, order: Mapping[str, int]) -> tuple[_Bonds, Float
 def _dipoles(model: SpinModel, parameter: int) -> _Bonds:
     """The dipole-dipole interaction of moments g mu_B S as bonds, each a matrix times one of the lattice sums."""
     i, j, unit, place = directed(len(model.spins))
-    sums = DipoleSums(model)(torch.zeros(1, 3, dtype=torch.float64))[0].real
+    cell = model.supercell @ model.lattice.vectors
+    sums = DipoleSums(cell, model.positions)(torch.zeros(1, 3, dtype=torch.float64))[0].real
     matrix = MU_0 * MU_B**2 * model.g[i].mT @ unit @ model.g[j]
     weight = sums[torch.where(place < 0, ~place, place)]
     return _Bonds(torch.full_like(i, parameter), i, j, matrix, torch.zeros_like(matrix), weight)

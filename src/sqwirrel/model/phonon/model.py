@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sqwirrel.errors import InputError
@@ -24,15 +24,24 @@ from sqwirrel.units import RECOIL
 
 @dataclass(frozen=True, eq=False)
 class Polar:
-    """What long-range electric fields add: Born charges (units of e) and the high-frequency dielectric tensor."""
+    """What long-range electric fields add: Born charges (units of e) and the high-frequency dielectric tensor.
+
+    A displacement u of an atom is a dipole charges @ u. The interaction of dipoles is multiplied by the parameter
+    `name`. Where its springs are force constants found in a supercell (rows: whole numbers of the vectors of the cell
+    that repeats), these hold it already as far as the supercell shows it, and what they hold is taken out first.
+    """
 
     charges: Float[Tensor, "atom 3 3"]
     dielectric: Float[Tensor, "3 3"]
+    name: str = "stiffness"
+    supercell: Int64[Tensor, "3 3"] | None = None
 
     def __post_init__(self) -> None:
         """Converts arrays and refuses a medium that does not screen."""
         object.__setattr__(self, "charges", inputs.floats(self.charges))
         object.__setattr__(self, "dielectric", inputs.floats(self.dielectric))
+        if self.supercell is not None:
+            object.__setattr__(self, "supercell", inputs.integers(self.supercell))
         if not bool((torch.linalg.eigvalsh((self.dielectric + self.dielectric.T) / 2) > 0).all()):
             raise InputError(f"the dielectric tensor {self.dielectric.tolist()} must have positive eigenvalues")
 
@@ -122,5 +131,7 @@ def _check(model: PhononModel) -> None:
             raise InputError(f"'{each.name}' of model '{model.name}' needs on_site of shape ({n}, 3, 3)")
     if model.polar is not None and model.polar.charges.shape != (n, 3, 3):
         raise InputError(f"model '{model.name}' needs Born charges of shape ({n}, 3, 3)")
+    if model.polar is not None and model.polar.name not in model.names:
+        raise InputError(f"'{model.polar.name}' of the Born charges is none of the parameters {model.names}")
     if unknown := [name for name in model.defaults if name not in model.names]:
         raise InputError(f"model '{model.name}' has parameters {model.names}, got a default for '{unknown[0]}'")

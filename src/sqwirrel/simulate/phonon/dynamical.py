@@ -7,6 +7,8 @@ from jaxtyping import Bool, Complex, Float
 from torch import Tensor
 
 from sqwirrel.model.phonon.model import PhononModel
+from sqwirrel.model.phonon.springs import Springs
+from sqwirrel.simulate.phonon.polar import dipoles, held
 from sqwirrel.simulate.quadratic.eigen import eigenmodes
 from sqwirrel.units import E2_PER_SPRING
 
@@ -28,22 +30,31 @@ def basis(model: PhononModel, wave: Float[Tensor, "q 3"]) -> Complex[Tensor, "pa
     """The dynamical matrix, meV^2, of each parameter at 1, at Cartesian wavevectors (1/angstrom)."""
     n, place = len(model.positions), model.positions @ model.cell.vectors
     found = torch.zeros(len(model.names), len(wave), n, 3, n, 3, dtype=torch.complex128)
-    for each in model.springs:
+    for each in (*model.springs, *held(model)):
         add = found[model.names.index(each.name)]
         step = each.offset.to(place) @ model.cell.vectors + place[each.j] - place[each.i]
         phase = torch.exp(1j * (wave @ step.T))
-        for bond, (i, j) in enumerate(zip(each.i.tolist(), each.j.tolist(), strict=True)):
-            pair = phase[:, bond, None, None] * each.matrix[bond]
-            add[:, i, :, j] -= pair
-            add[:, j, :, i] -= pair.mH
-            if each.on_site is None:
-                add[:, i, :, i] += (each.matrix[bond] + each.matrix[bond].T) / 2
-                add[:, j, :, j] += (each.matrix[bond] + each.matrix[bond].T) / 2
-        for i in range(n if each.on_site is not None else 0):
-            add[:, i, :, i] += each.on_site[i]  # type: ignore[index]
+        ends = each.i * n + each.j
+        for pair in sorted(set(ends.tolist())):
+            i, j = divmod(pair, n)
+            of = ends == pair
+            block = (phase[:, of] @ (each.matrix[of].flatten(1) + 0j)).reshape(-1, 3, 3)
+            add[:, i, :, j] -= block
+            add[:, j, :, i] -= block.mH
+        add.diagonal(dim1=1, dim2=3).add_(_itself(each, n).permute(1, 2, 0))
+    if model.polar is not None:
+        found[model.names.index(model.polar.name)] += dipoles(model, wave)
     root = model.masses.sqrt()
     found = E2_PER_SPRING * found / (root[:, None, None, None] * root[:, None])
     return found.flatten(-2).flatten(2, 3)
+
+
+def _itself(each: Springs, n: int) -> Float[Tensor, "atom 3 3"]:
+    """What of each atom with itself goes with springs."""
+    if each.on_site is not None:
+        return each.on_site
+    both = (each.matrix + each.matrix.mT) / 2
+    return torch.zeros(n, 3, 3, dtype=torch.float64).index_add(0, each.i, both).index_add(0, each.j, both)
 
 
 def dynamical(
