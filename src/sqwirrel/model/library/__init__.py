@@ -9,6 +9,7 @@ from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.files import mcif
 from sqwirrel.model.parse import parse, parse_crystal
 from sqwirrel.model.phonon import library as springs
+from sqwirrel.model.phonon.files import read_force_constants
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.model.phonon.parse import is_phonons
 from sqwirrel.model.phonon.parse import parse as parse_springs
@@ -39,6 +40,8 @@ def find(name: str | Path) -> SpinModel | PhononModel:
     """
     if name in springs.names():
         return springs.load(str(name))
+    if str(name).endswith((".yaml", ".yml", ".json")):
+        return read_force_constants(name)
     mapping, folder = _read(name)
     return parse_springs(mapping, folder) if is_phonons(mapping) else parse(mapping, folder)
 
