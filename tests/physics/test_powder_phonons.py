@@ -7,7 +7,7 @@ from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.phonon.born_von_karman import born_von_karman
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.observe import ConstantBackground, Experiment, GaussianResolution, Instrument
-from sqwirrel.observe.views.sampling import folded
+from sqwirrel.observe.views.sampling import MOST, folded
 from sqwirrel.observe.views.view import View, slopes
 from sqwirrel.simulate.phonon.folded import FoldedPhonons
 from sqwirrel.simulate.phonon.phonons import Phonons
@@ -56,7 +56,9 @@ def test_weights_of_a_cell_sum_to_one_and_points_lie_in_it() -> None:
     assert bool(((radius >= where.edges[where.cell] - 1e-9) & (radius <= where.edges[where.cell + 1] + 1e-9)).all())
     total = torch.zeros(int(where.cell.max()) + 1).double().index_add(0, where.cell, where.weight)
     assert torch.allclose(total, torch.ones_like(total))
-    assert int(torch.bincount(where.cell).min()) >= 4
+    count = torch.bincount(where.cell, minlength=len(where.edges) - 1)
+    assert int(count.min()) >= 8
+    assert int(count.max()) < 1.5 * MOST * 8
     assert bool((where.cell.diff() >= 0).all())
 
 
@@ -114,3 +116,18 @@ def test_a_batch_is_a_loop_and_unstable_rows_are_said() -> None:
     assert found.stable.tolist() == [True, True, False]
     assert torch.allclose(found.expected[1], single.expected[0], rtol=1e-9)
     assert "do not hold the crystal together" in seen.why_unstable(theta[2:])
+
+
+def test_rows_on_the_edge_of_stability_have_numbers() -> None:
+    """Springs between those of aluminium and none of their signs: what is called stable is finite."""
+    seen = experiment(aluminium(), samples=2)
+    base, other = packed(seen), packed(seen)
+    other[0, :5] *= torch.tensor([1.0, 1.0, 4.0, -2.0, 1.0])
+    share = torch.linspace(0, 1, 60, dtype=torch.float64)[:, None]
+    theta = base + share * (other - base)
+    with torch.no_grad():
+        found = seen.predict(theta)
+    assert 5 < int(found.stable.sum()) < 55
+    assert bool(found.expected[found.stable].isfinite().all())
+    laid = seen.linearise(theta[found.stable])
+    assert bool(laid.expected.isfinite().all() & laid.slope.isfinite().all())

@@ -19,6 +19,7 @@ from sqwirrel.config.verbs import Reason
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior
 from sqwirrel.model import library
+from sqwirrel.model.phonon import library as phonons
 from sqwirrel.report import bonds, order
 from sqwirrel.report.bonds import Bonds
 from sqwirrel.report.content import answer, described, described_peaks, in_words, parameter_rows
@@ -196,8 +197,15 @@ def print_families() -> None:
     """Models, readers and kinds of instrument, one line each."""
     models = [library.load(name) for name in library.names()]
     _print_table(("model", "", "parameters"), [(m.name, m.title, ", ".join(m.names)) for m in models])
+    springs = [phonons.load(name) for name in phonons.names()]
+    _print_table(("model of phonons", "", "parameters"), [(m.name, m.title, _few(m.names)) for m in springs])
     _print_table(("reader", ""), [(name, first_sentence(reader)) for name, reader in {**READERS, **ASKING}.items()])
     _print_table(("instrument", "kind", ""), kinds())
+
+
+def _few(names: Sequence[str]) -> str:
+    """Names, or the first and the last of many."""
+    return ", ".join(names) if len(names) < MANY else f"{names[0]}, ..., {names[-1]}"
 
 
 def print_findings(findings: Iterable[Finding]) -> None:
@@ -219,6 +227,8 @@ def _print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     console.print()
 
 
+MANY = 6
+"""Parameters of which only the first and the last are listed."""
 UNITS = {
     "energy_range": " meV",
     "error_range": " meV",

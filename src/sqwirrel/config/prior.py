@@ -37,8 +37,9 @@ def complete(given: Mapping[str, object], simulator: Simulator, data: Data) -> d
     """An entry for every parameter of the simulator, in its order and in internal units."""
     known = {**_ranges(simulator, data), **suggested(simulator), **in_internal_units(given, simulator)}
     if missing := [name for name in simulator.names if name not in known]:
+        others = f" (nor about {', '.join(missing[1:])})" if missing[1:] else ""
         raise InputError(
-            f"[prior] says nothing about '{missing[0]}', and nothing suggests a range; "
+            f"[prior] says nothing about '{missing[0]}', and nothing suggests a range{others}; "
             f"give {missing[0]} = {{ uniform = [lo, hi] }}"
         )
     return {name: known[name] for name in simulator.names}

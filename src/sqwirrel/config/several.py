@@ -17,7 +17,7 @@ from sqwirrel.config.sections import Config, Measurement, PeaksEntry, SpectrumEn
 from sqwirrel.errors import InputError, NothingCountedError
 from sqwirrel.infer import Data, Simulator
 from sqwirrel.lattice import Lattice
-from sqwirrel.model.spin import SpinModel
+from sqwirrel.model.library import of_spins
 from sqwirrel.observe import EllipsoidResolution, Experiment, Joint, PeakExperiment, TemplateBackground
 from sqwirrel.observe.joint import Part
 from sqwirrel.observe.views.view import Model
@@ -292,8 +292,8 @@ def _stated_peaks(section: PeaksEntry, peaks: Peaks) -> Peaks:
 
 def _experiment(config: Config, part: Measurement | PeaksEntry, model: Model, data: Kept) -> Part:
     match part, data:
-        case PeaksEntry(), Peaks() if isinstance(model, SpinModel):
-            return PeakExperiment(model, data, extra=part.extra_width, q_error=part.q_error)
+        case PeaksEntry(), Peaks():
+            return PeakExperiment(of_spins(model), data, extra=part.extra_width, q_error=part.q_error)
         case Measurement(), Spectrum():
             return experiment(_instrument(config, part), model, data.measurement, part)
     raise InputError(OTHER)

@@ -38,7 +38,6 @@ PAPERS = (
     "doi:10.1111/j.1467-9469.2011.00756.x",
     "S. Duane, A. Kennedy, B. Pendleton, D. Roweth, Phys. Lett. B 195, 216 (1987), doi:10.1016/0370-2693(87)91197-X",
     "A. Vehtari, D. Simpson, A. Gelman, Y. Yao, J. Gabry, J. Mach. Learn. Res. 25, 72 (2024), arXiv:1507.02646",
-    "S. Toth, B. Lake, J. Phys.: Condens. Matter 27, 166002 (2015), doi:10.1088/0953-8984/27/16/166002",
 )
 
 
@@ -108,7 +107,8 @@ def _posterior(simulator: Simulator, fine: Fine, weighted: Weighted, known: list
     per_bin, checks = fit_checks(target, reported[0].theta)
     checks += [*known, *sampling_checks(weighted), *parameter_checks(target, draws, weight), basin_check(reported)]
     checks += emulation_checks(target, fine.basins[0], weighted)
-    papers = [paper for term in target.terms for paper in term.experiment.model.papers]
+    models = [term.experiment.model for term in target.terms]
+    papers = [paper for each in models for paper in (*each.papers, *each.theory)]
     return Posterior(
         names=target.names,
         units=tuple(simulator.units[name] for name in target.names),

@@ -5,7 +5,7 @@ spglib in the file's own setting.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -30,11 +30,14 @@ MOST_SHELLS = 60
 
 @dataclass(frozen=True, eq=False)
 class Site:
-    """An atom of the cell: its own label ("Mn2"), the label of the site it is a copy of ("Mn"), fractional position."""
+    """An atom of the cell: its own label ("Mn2"), the label of the site it is a copy of ("Mn"), fractional position,
+    and its element ("Mn", "2-H") where that is known.
+    """
 
     label: str
     kind: str
     position: Float[Tensor, "3"]
+    element: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +79,10 @@ class Crystal:
         _, structure = cif.read(Path(path))
         cell = structure.cell
         lattice = Lattice(cell.a, cell.b, cell.c, cell.alpha, cell.beta, cell.gamma)
-        atoms = [(site.label, site.element.atomic_number, site.fract.tolist()) for site in cif.atoms(structure)]
-        return cls.from_atoms(lattice, *zip(*atoms, strict=True), where=f"the atoms of '{path}'")
+        every = list(cif.atoms(structure))
+        atoms = [(site.label, site.element.atomic_number, site.fract.tolist()) for site in every]
+        found = cls.from_atoms(lattice, *zip(*atoms, strict=True), where=f"the atoms of '{path}'")
+        return found.of_elements({site.label: site.element.name for site in every})
 
     @classmethod
     def from_atoms(
@@ -109,6 +114,11 @@ class Crystal:
     def action(self) -> Action:
         """How the operations move the sites."""
         return symmetry.action(self.positions, self.rotations, self.translations, self.lattice.vectors)
+
+    def of_elements(self, elements: Mapping[str, str]) -> "Crystal":
+        """The same with the elements of kinds of site."""
+        sites = tuple(replace(site, element=elements.get(site.kind, site.element)) for site in self.sites)
+        return replace(self, sites=sites)
 
     def only(self, kinds: Sequence[str]) -> "Crystal":
         """The same symmetry with these kinds of site alone: the magnetic ones."""

@@ -25,6 +25,10 @@ def parse(mapping: Mapping[str, object], folder: Path = Path()) -> SpinModel:
 
     Keys: name, title, papers, [crystal], [[couplings]], [[anisotropies]], [dipole], [order], [defaults], [prior].
     """
+    if "couplings" not in mapping:
+        raise InputError(
+            "the model has neither couplings of spins, [[couplings]], nor springs of phonons, [springs]; give either"
+        )
     file = inputs.table(
         mapping, "the model", "name crystal couplings", "order title papers anisotropies dipole defaults prior"
     )

@@ -75,6 +75,11 @@ class SpinModel:
         return tuple(dict.fromkeys((*(term.name for term in terms), *scale)))
 
     @property
+    def theory(self) -> tuple[str, ...]:
+        """Papers behind its modes."""
+        return ("S. Toth, B. Lake, J. Phys.: Condens. Matter 27, 166002 (2015), doi:10.1088/0953-8984/27/16/166002",)
+
+    @property
     def strength(self) -> float:
         """What the modes of an ion add up to, about."""
         return float(self.spins.mean())

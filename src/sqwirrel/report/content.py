@@ -30,7 +30,7 @@ MEANING_OF = {
     "inside_prior": "inside the prior",
     "identified": "determined by the data",
     "one_basin": "one solution",
-    "stable_order": "order stable",
+    "stable_order": "stable",
 }
 """Checks in words."""
 

@@ -17,8 +17,8 @@ from sqwirrel.simulate.terms import one_set
 NEGATIVE = 1e-7
 """An eigenvalue of H below minus this, relative to the largest element, is no rounding of a Goldstone mode."""
 
-COARSE = 12
-"""Points along each direction of the zone where imaginary phonons are looked for."""
+COARSE, CENTRE = 12, 1e-3
+"""Points along each direction of the zone where imaginary phonons are looked for, and what is none (meV): rounding."""
 
 
 class Stability(NamedTuple):
@@ -80,7 +80,13 @@ def why_imaginary(
     q = mesh if at is None else torch.cat((mesh, at))
     with torch.no_grad():
         softest = Phonons(model, q).energies(theta)[0, :, -1]
+        softest = torch.where(softest.abs() < CENTRE, 0.0, softest)
     k = int(softest.argmin())
+    if float(softest[k]) >= 0:
+        return (
+            f"the springs of model '{model.name}' hold the crystal together with these parameters at a mesh of "
+            "wavevectors, but not at all that are looked at: it is on the edge of stability; change the parameters"
+        )
     return (
         f"the springs of model '{model.name}' do not hold the crystal together with these parameters: the softest "
         f"phonon at q = {_three(q[k])} has the energy {-float(softest[k]):.3g} i meV; change the parameters, or give "

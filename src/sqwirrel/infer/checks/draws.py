@@ -12,6 +12,7 @@ from sqwirrel.infer.sampling.importance import PARETO, Weighted
 from sqwirrel.infer.sampling.moving import FORGOTTEN
 from sqwirrel.infer.target import Target
 from sqwirrel.infer.terms import Term
+from sqwirrel.model.phonon.model import PhononModel
 
 EFFECTIVE = 100
 QUADRATURE = 0.5
@@ -99,7 +100,9 @@ def average_error(target: Target, optimum: Optimum, term: Term) -> Float[Tensor,
 def order_check(term: Term, theta: Float[Tensor, "1 own"], unstable: Float[Tensor, "q 3"]) -> Check:
     """Whether the order is a minimum at all wavevectors of the dense average at `theta`."""
     n = len(unstable)
-    meaning = "wavevectors of the dense average where the assumed order is no minimum of the energy"
+    springs = isinstance(term.experiment.model, PhononModel)
+    what = "a phonon has an imaginary energy" if springs else "the assumed order is no minimum of the energy"
+    meaning = f"wavevectors of the dense average where {what}"
     if n:
         meaning += f": {term.experiment.why_unstable(theta, unstable)}"
     return Check("stable_order", n == 0, n, meaning)

@@ -239,7 +239,7 @@ def _evidence(z: Tensor, value: Tensor, mixtures: list[StudentMixture], sizes: l
     log_weight, _ = pareto_smooth(value[mine] - mixtures[last].log_prob(z[mine]))
     total, m = torch.logsumexp(log_weight, dim=0), sizes[last]
     share = float(torch.exp(2 * (log_weight - total)).sum())
-    return float(total) - math.log(m), math.sqrt(max(0.0, share - 1 / m))
+    return float(total) - math.log(m), math.sqrt(max(0.0, share - 1 / m) + mixtures[last].inside_error ** 2)
 
 
 def pareto_smooth(log_weight: Float[Tensor, " draw"]) -> tuple[Float[Tensor, " draw"], float]:

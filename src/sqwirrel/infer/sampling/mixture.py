@@ -42,6 +42,11 @@ class StudentMixture:
         draws = self._anywhere(TRIED, torch.Generator().manual_seed(0))
         return math.log(max(1, int(self._inside(draws).sum())) / TRIED)
 
+    @property
+    def inside_error(self) -> float:
+        """How well that is known."""
+        return math.sqrt(math.expm1(-self.log_inside) / TRIED)
+
     def _inside(self, y: Tensor) -> Tensor:
         return ((y > self.box[:, 0]) & (y < self.box[:, 1])).all(1)
 

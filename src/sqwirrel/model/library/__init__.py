@@ -28,8 +28,15 @@ def names() -> tuple[str, ...]:
 
 
 def load(name: str | Path) -> SpinModel:
-    """A model of the library by name, or a model file by path (ending in .toml)."""
-    return parse(*_read(name))
+    """A model of spins of the library by name, or a model file by path (ending in .toml)."""
+    return of_spins(find(name))
+
+
+def of_spins(model: SpinModel | PhononModel) -> SpinModel:
+    """The same, refused where it has no spins."""
+    if isinstance(model, PhononModel):
+        raise InputError(f"model '{model.name}' has springs, and this needs spins: an order or peaks of magnons")
+    return model
 
 
 def find(name: str | Path) -> SpinModel | PhononModel:
@@ -60,5 +67,8 @@ def _read(name: str | Path) -> tuple[dict[str, Any], Path]:
     """The tables of a model, and the folder where the files that it names are looked for."""
     path = Path(name) if str(name).endswith(".toml") else FOLDER / f"{name}.toml"
     if not is_file(path):
-        raise InputError(f"there is no model '{name}'; the library has {', '.join(names())}, or give a .toml file")
+        raise InputError(
+            f"there is no model '{name}'; the library has {', '.join(names())}, and, of springs, "
+            f"{', '.join(springs.names())}; or give a .toml file"
+        )
     return settings(path), path.parent

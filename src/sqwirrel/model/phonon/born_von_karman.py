@@ -4,9 +4,9 @@ M. Born and K. Huang, Dynamical Theory of Crystal Lattices (Oxford, 1954). The m
 atoms; those of one orbit are turned into each other, so that it has as many parameters as its first bond permits.
 """
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
@@ -14,12 +14,18 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.model import symmetry
 from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.phonon.model import PhononModel
+from sqwirrel.model.phonon.nuclei import element_of
 from sqwirrel.model.phonon.springs import Springs
 from sqwirrel.model.symmetry import BondOrbit
 
 AXES = "xyz"
+MANY, DENSE = 2000, 1.0
+"""More neighbours of an atom, or less volume for it (A^3), are a mistake in a length."""
+TWIST = 1e-6
+"""Sums of matrices of size one that are less twisted than this are symmetric."""
 
 
 def born_von_karman(
@@ -29,25 +35,56 @@ def born_von_karman(
 
     Sites of the crystal are named after their elements ("Al", "Si1"); `values` are defaults of the parameters.
     """
+    orbits = bonds_of(crystal, max_distance)
+    return model_of(crystal, orbits, name=name, title=f"springs up to {max_distance:g} A", defaults=values or {})
+
+
+def bonds_of(crystal: Crystal, max_distance: float) -> list[BondOrbit]:
+    """Orbits of bonds up to a distance, A, and none further."""
+    volume = crystal.lattice.volume / len(crystal.sites)
+    neighbours = 4 / 3 * math.pi * max_distance**3 / volume
+    if neighbours > MANY or volume < DENSE:
+        raise InputError(
+            f"max_distance = {max_distance:g} A reaches some {neighbours:.0f} neighbours of an atom with {volume:.2g} "
+            f"A^3 to itself; give one that reaches at most {MANY}, and the cell in angstrom"
+        )
     orbits = crystal.bonds(max_distance)
     if not orbits:
-        raise InputError(f"no two atoms are within {max_distance:g} A of each other; give a longer distance")
-    return model_of(crystal, orbits, name=name, title=f"springs up to {max_distance:g} A", defaults=values or {})
+        raise InputError(f"no two atoms are within {max_distance:g} A of each other; give a longer max_distance")
+    return orbits
 
 
 def model_of(crystal: Crystal, orbits: Sequence[BondOrbit], **more: Any) -> PhononModel:
     """All that symmetry permits on some orbits, in a primitive cell; `more` is for `PhononModel`."""
     cell = primitive(crystal)
-    elements = ["".join(itertools.takewhile(str.isalpha, site.kind)) for site in crystal.sites]
+    elements = [site.element or element_of(site.kind) for site in crystal.sites]
     more = {"name": "".join(dict.fromkeys(elements)), **{key: value for key, value in more.items() if value != ""}}
     return PhononModel(
         lattice=crystal.lattice,
         positions=crystal.positions[cell.first] @ torch.linalg.inv(cell.vectors),
         elements=tuple(elements[site] for site in cell.first),
-        springs=tuple(each for orbit in orbits for each in springs_of(orbit, crystal, cell)),
+        springs=tuple(each for orbit in orbits for each in springs_of(balanced(orbit, crystal), crystal, cell)),
         primitive=cell.vectors,
         **more,
     )
+
+
+def balanced(orbit: BondOrbit, crystal: Crystal) -> BondOrbit:
+    """An orbit with only those of its matrices whose sum over the bonds of every atom is symmetric.
+
+    Force constants of an atom with itself are, so that no others leave the energy as it is when all atoms move alike.
+    (Orbits whose sums cancel each other only together are left out.)
+    """
+    matrices = orbit.rotation @ orbit.allowed[:, None] @ orbit.rotation.mT
+    twist = (matrices - matrices.mT).flatten(2)
+    sums = torch.zeros(len(matrices), len(crystal.sites), 9, dtype=matrices.dtype)
+    sums = sums.index_add(1, orbit.i, twist).index_add(1, orbit.j, -twist).flatten(1)
+    if not len(sums) or float(sums.abs().max()) < TWIST:
+        return orbit
+    U, size, _ = torch.linalg.svd(sums)
+    none = torch.cat((size, size.new_zeros(len(sums) - len(size)))) < TWIST
+    kept = symmetry.echelon(U.T[none] @ orbit.allowed.flatten(1)).reshape(-1, 3, 3)
+    return replace(orbit, allowed=kept)
 
 
 class Primitive(NamedTuple):

@@ -90,6 +90,16 @@ class PhononModel:
         return tuple(dict.fromkeys(each.name for each in self.springs))
 
     @property
+    def theory(self) -> tuple[str, ...]:
+        """Books behind its modes and what neutrons see of them."""
+        return (
+            "M. Born, K. Huang, Dynamical Theory of Crystal Lattices, Oxford (1954)",
+            "G. L. Squires, Introduction to the Theory of Thermal Neutron Scattering, Cambridge (2012), "
+            "doi:10.1017/CBO9781139107808",
+            "V. F. Sears, Neutron News 3, 26 (1992), doi:10.1080/10448639208218770",
+        )
+
+    @property
     def strength(self) -> float:
         """What the modes of an atom add up to, about: at 3 / A and 20 meV, mb / sr."""
         return float(10 * RECOIL * 3**2 / (2 * 20) * (self.lengths**2 / self.masses).mean())
@@ -133,5 +143,6 @@ def _check(model: PhononModel) -> None:
         raise InputError(f"model '{model.name}' needs Born charges of shape ({n}, 3, 3)")
     if model.polar is not None and model.polar.name not in model.names:
         raise InputError(f"'{model.polar.name}' of the Born charges is none of the parameters {model.names}")
-    if unknown := [name for name in model.defaults if name not in model.names]:
-        raise InputError(f"model '{model.name}' has parameters {model.names}, got a default for '{unknown[0]}'")
+    for what, given in (("default", (*model.defaults,)), ("prior", (*model.prior.names, *model.prior.fixed))):
+        if unknown := [name for name in given if name not in model.names]:
+            raise InputError(f"model '{model.name}' has parameters {model.names}, got a {what} for '{unknown[0]}'")

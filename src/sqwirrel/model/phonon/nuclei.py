@@ -4,6 +4,7 @@ Lengths and cross-sections: H. Rauch and W. Waschkowski (2003) and V. F. Sears, 
 there.
 """
 
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from typing import Any
 import periodictable
 
 from sqwirrel.errors import InputError
+
+HYDROGEN = {"D": "2-H", "T": "3-H"}
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,12 @@ class Nucleus:
 
 
 def nucleus(element: str) -> Nucleus:
-    """That of an element, "Al", or of an isotope, "7-Li".
+    """That of an element, "Al", or of an isotope, "7-Li"; "D" is "2-H", "T" is "3-H".
 
     >>> nucleus("Al")
     Nucleus(mass=26.9815384, length=3.449, incoherent=0.0082)
     """
-    match = re.fullmatch(r"(?:(\d+)-)?([A-Z][a-z]?)", element.strip())
+    match = re.fullmatch(r"(?:(\d+)-)?([A-Z][a-z]?)", HYDROGEN.get(element.strip(), element.strip()))
     known = {each.symbol: each for each in periodictable.elements}
     if match is None or match[2] not in known:
         raise InputError(f"'{element}' is not a chemical element; write 'Al', or '7-Li' for an isotope")
@@ -58,3 +61,19 @@ def mixture(parts: Mapping[str, float]) -> Nucleus:
     spread = sum(part * one.length**2 for part, one in each) - length**2
     incoherent = sum(part * one.incoherent for part, one in each) + 4 * pi * spread / 100  # fm^2 in barn
     return Nucleus(sum(part * one.mass for part, one in each), length, incoherent)
+
+
+def element_of(label: str) -> str:
+    """The element that the label of a site begins with: "Na_1" is sodium, "OW2" oxygen.
+
+    >>> element_of("OW2"), element_of("FE1"), element_of("D1")
+    ('O', 'Fe', 'D')
+    """
+    letters = "".join(itertools.takewhile(str.isalpha, label))
+    known = {each.symbol for each in periodictable.elements} | set(HYDROGEN)
+    found = next((each for each in (letters[:2].capitalize(), letters[:1].upper()) if each in known), None)
+    if found is None:
+        raise InputError(
+            f"the label '{label}' begins with no element; begin it with one, or give the element of the site"
+        )
+    return found

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sqwirrel.errors import InputError
 from sqwirrel.model import inputs
 from sqwirrel.model.crystal import Crystal
-from sqwirrel.model.phonon.born_von_karman import model_of
+from sqwirrel.model.phonon.born_von_karman import bonds_of, model_of
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.model.prior import Prior
 
@@ -20,16 +19,15 @@ def is_phonons(mapping: Mapping[str, object]) -> bool:
 def parse(mapping: Mapping[str, object], folder: Path = Path()) -> PhononModel:
     """All springs that symmetry leaves free, from the tables of a model file; a CIF file is looked for in `folder`.
 
-    Keys: name, title, papers, [crystal] (cell, spacegroup and sites, each a label that begins with an element and a
-    position; or cif), [springs] (max_distance, A), [defaults] and [prior] of K1xx, ..., N/m.
+    Keys: name, title, papers, [crystal] (cell, spacegroup and sites, each a label that begins with an element, a
+    position and, if the label does not, the element; or cif), [springs] (max_distance, A), [defaults] and [prior] of
+    K1xx, ..., N/m.
     """
     file = inputs.table(mapping, "the model", "name crystal springs", "title papers defaults prior")
     springs = inputs.table(file["springs"], "[springs]", "max_distance")
     reach = float(inputs.numbers(springs["max_distance"], (), "[springs] max_distance"))
     crystal = _crystal(inputs.mapping(file["crystal"], "[crystal]"), folder)
-    orbits = crystal.bonds(reach)
-    if not orbits:
-        raise InputError(f"[springs] max_distance = {reach:g} A reaches no neighbour; give a longer distance")
+    orbits = bonds_of(crystal, reach)
     given = inputs.mapping(file.get("defaults", {}), "[defaults]")
     return model_of(
         crystal,
@@ -47,11 +45,11 @@ def _crystal(table: Mapping[str, Any], folder: Path) -> Crystal:
         inputs.table(table, "[crystal]", "cif")
         return Crystal.from_cif(folder / str(table["cif"]))
     inputs.table(table, "[crystal]", "cell spacegroup sites")
-    entries = inputs.tables(table["sites"], "[[crystal.sites]]", "label position")
+    entries = inputs.tables(table["sites"], "[[crystal.sites]]", "label position", "element")
     sites = {
         str(entry["label"]): inputs.numbers(entry["position"], (3,), f"position of site '{entry['label']}'").tolist()
         for entry in entries
     }
-    return Crystal.from_spacegroup(
-        inputs.numbers(table["cell"], (6,), "[crystal] cell").tolist(), table["spacegroup"], sites
-    )
+    cell = inputs.numbers(table["cell"], (6,), "[crystal] cell").tolist()
+    found = Crystal.from_spacegroup(cell, table["spacegroup"], sites)
+    return found.of_elements({str(entry["label"]): str(entry["element"]) for entry in entries if "element" in entry})

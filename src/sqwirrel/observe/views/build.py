@@ -208,8 +208,9 @@ class Scene:
         if not sloped:
             return value, value.new_zeros(1, theta.shape[1], *value.shape[1:]), unstable
         n = max(1, more * self.samples // SPARSER)
-        few = kept(where, modes, self.measurement, n, seed)
-        if where.folding is not None:
+        if where.folding is None:
+            few = kept(where, modes, self.measurement, n, seed)
+        else:
             few = powder_sampling(self.model, self.measurement, n, self.cell, seed)
         view = View([waves(self.model, self.measurement, few, keep=False)], few, line)
         return value, view.slopes(theta)[1].movedim(1, 0), unstable

@@ -27,8 +27,10 @@ BINS = 20
 """Energy bins between which `concentrate` shares the points of a cell."""
 SPREAD = 0.3
 """Share of the points that `concentrate` leaves evenly spread, so that no mode is missed."""
-ZONE = 4
-"""A powder whose points share modes has so many times more of them in the zone than another has in a cell."""
+ZONE, MOST = 4, 16
+"""A powder whose points share modes has so many times more of them in the zone than another has in a cell, and at most
+so many times more in a cell.
+"""
 SIMPLE, CELLS_DIFFER = 6, 0.03
 """Cells are one crystal's if rlu convert by multiples of 1 / 6, to this accuracy."""
 TAIL = 1e-6
@@ -82,7 +84,7 @@ def folded(
 
     `ZONE` x `samples` points spread over the zone, each with all reciprocal lattice vectors of the cell that repeats
     (rows of `primitive`, in vectors of `lattice`). In a powder each stands for its star. Cells near the origin, where
-    too few of these lie, have points of their own.
+    too few of these lie, have points of their own; of more than `MOST` x `samples`, some are left out at random.
     """
     if samples < 1:
         raise InputError(f"samples = {samples}; at least one quadrature point per cell is needed")
@@ -93,9 +95,12 @@ def folded(
     shift = torch.cartesian_prod(*(torch.arange(-int(n), int(n) + 1, dtype=torch.float64) for n in most)) @ reciprocal
     radius = lattice.to_cartesian(zone[:, None] + shift).norm(dim=-1)
     cell = torch.bucketize(radius, edges, right=True) - 1
-    volume = 4 / 3 * math.pi * (edges**3).diff() * (primitive @ lattice.vectors).det().abs() / (2 * math.pi) ** 3
-    few = len(zone) * volume < samples
-    place, number = ((radius >= edges[0]) & (radius < far) & ~few[cell.clamp(0, len(few) - 1)]).nonzero().T
+    reached = (radius >= edges[0]) & (radius < far)
+    count = torch.bincount(cell[reached], minlength=len(edges) - 1)
+    few, part = count < samples, (MOST * samples / count.clamp(min=1)).clamp(max=1)
+    index = cell.clamp(0, len(few) - 1)
+    chosen = torch.rand(cell.shape, generator=stream(seed, "folded"), dtype=torch.float64) < part[index]
+    place, number = (reached & ~few[index] & chosen).nonzero().T
     own = _shells(points, lattice, samples, width, seed)
     mine = few[own.cell]
     every = torch.cat((own.cell[mine], cell[place, number]))

@@ -30,8 +30,8 @@ CHUNK = 2**22
 class FoldedPhonons(nn.Module):
     """As `Phonons` at wavevectors zone[place] + shift (rlu), where shifts are reciprocal lattice vectors of the cell.
 
-    Modes of one energy are in no certain order, so that derivatives are
-    right where the points of the zone are in general positions.
+    Modes of one energy are in no certain order: derivatives are right where the points of the zone are in general
+    positions, and the springs do not make modes equal everywhere.
     """
 
     basis: Tensor
@@ -64,12 +64,14 @@ class FoldedPhonons(nn.Module):
 
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Modes:
         """Modes for every row of `theta`; differentiable once, and a compiled loop where gradients are disabled."""
-        found, U = self._solved(theta), None if self.thermal is None else self.thermal(theta)
+        found = self._solved(theta)
+        U, steady = (None, True) if self.thermal is None else self.thermal.motion(theta)
         energy = _both(_energy(found.square), -1)
         factor = self._factor(energy)
         compiled = not torch.is_grad_enabled() and theta.device.type == "cpu"
         intensity = (self._looked if compiled else self._summed)(found.amplitude, factor, U)
-        energy, stable = (x.index_select(1, self.place) for x in (energy, found.stable))
+        stable = found.stable & torch.as_tensor(steady).reshape(-1, 1)
+        energy, stable = (x.index_select(1, self.place) for x in (energy, stable))
         return Modes(first_order(energy), first_order(intensity), stable)
 
     @torch.no_grad()
@@ -80,14 +82,15 @@ class FoldedPhonons(nn.Module):
 
         With h = e_m* dD e_n, dE_m^2 = h_mm and de_m = sum_n h_nm e_n / (E_m^2 - E_n^2).
         """
-        found = self._solved(theta)
+        found, steady = self._solved(theta), True if self.thermal is None else self.thermal.motion(theta)[1]
         A, size = found.amplitude, found.amplitude.shape[-1]
         h = torch.einsum("bzmi,pzij,bznj->pbzmn", A, self.basis, A.conj())
         gap = found.square[..., :, None] - found.square[..., None, :]
         apart = gap.abs() > DEGENERATE * found.square[..., :1, None].abs()
         mixing = torch.where(apart, h / torch.where(apart, gap, 1.0), 0.0)
         energy = _energy(found.square)
-        slope = _both(h.diagonal(dim1=-2, dim2=-1).real / (2 * energy), -1)
+        rising = h.diagonal(dim1=-2, dim2=-1).real / (2 * energy)
+        slope = _both(torch.where(found.square > STILL**2, rising, 0.0), -1)
         energy = _both(energy, -1)
         factor = self._factor(energy)
         steeper = torch.func.grad(lambda E: self._factor(E).sum())(energy) * slope
@@ -99,7 +102,7 @@ class FoldedPhonons(nn.Module):
         arrays = [x.contiguous().numpy() for x in (*parts, value, along)]
         work = len(theta) * size * size * (1 + len(rise))
         share(lambda start, stop: _look_slopes(*arrays, start, stop), len(self.place), work)
-        return value, along, found.stable[:, self.place]
+        return value, along, (found.stable & torch.as_tensor(steady).reshape(-1, 1))[:, self.place]
 
     def _solved(self, theta: Tensor) -> Solved:
         n = self.basis.shape[-1]
@@ -112,7 +115,7 @@ class FoldedPhonons(nn.Module):
     def _motion(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """U of the atoms, and its derivatives."""
         n = len(self.model.positions)
-        if self.thermal is None:
+        if self.thermal is None or not theta.shape[1]:
             still = self.wave.new_zeros(len(theta), n, 3, 3)
             return still, still.expand(theta.shape[1], *still.shape)
 

@@ -63,6 +63,8 @@ class Phonons(nn.Module):
         """Modes for every row of `theta` (in the order of `names`); differentiable once."""
         seen = self._seen(theta)[..., None] + 0j
         square, amplitude, stable = self._solved(theta, seen)
+        if self.thermal is not None:
+            stable = stable & self.thermal.motion(theta)[1][:, None]
         energy = square.clamp(min=STILL**2).sqrt()
         intensity = MB * RECOIL / (2 * energy) * (amplitude.real**2 + amplitude.imag**2).sum(-1)
         energy, intensity = (

@@ -6,7 +6,7 @@
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from sqwirrel.errors import InputError
@@ -38,8 +38,15 @@ class ThermalMotion(nn.Module):
             self.register_buffer(name, basis(model, model.cell.to_cartesian(_half_zone(n))))
 
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch atom 3 3"]:
-        """U, angstrom^2."""
-        return 2 * self._mean(self.fine, theta) - self._mean(self.coarse, theta)
+        """U, angstrom^2; zero where a mode of the mesh has an imaginary energy."""
+        return self.motion(theta)[0]
+
+    def motion(self, theta: Float[Tensor, "batch parameter"]) -> tuple[Tensor, Bool[Tensor, " batch"]]:
+        """U, and whether no mode of the mesh has an imaginary energy."""
+        (fine, steady), (coarse, still) = self._mean(self.fine, theta), self._mean(self.coarse, theta)
+        both, stable = 2 * fine - coarse, steady & still
+        good = torch.linalg.eigvalsh(both.detach())[..., :1, None] > 0
+        return torch.where(stable[:, None, None, None], torch.where(good, both, fine), 0.0), stable
 
     def exponent(
         self, theta: Float[Tensor, "batch parameter"], wave: Float[Tensor, "q 3"]
@@ -47,15 +54,15 @@ class ThermalMotion(nn.Module):
         """W at Cartesian wavevectors (1/angstrom)."""
         return torch.einsum("qa,bnac,qc->bqn", wave, self(theta), wave) / 2
 
-    def _mean(self, mesh: Tensor, theta: Tensor) -> Tensor:
-        """U of one mesh."""
+    def _mean(self, mesh: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """U of one mesh, and stability."""
         size, n = mesh.shape[-1], len(self.model.positions)
         found = solve(dynamical(mesh, theta), torch.eye(size, dtype=torch.complex128)[None, None])
         energy = found.square.clamp(min=STILL**2).sqrt()
         heat = 1.0 if self.temperature <= 0 else 1 / torch.tanh(energy / (2 * K_B * self.temperature))
         e = found.amplitude.reshape(*found.amplitude.shape[:-1], n, 3)
         U = torch.einsum("bqm,bqmna,bqmnc->bnac", heat / energy + 0j, e.conj(), e).real / mesh.shape[1]
-        return U * RECOIL / (2 * self.model.masses.to(U)[:, None, None])
+        return U * RECOIL / (2 * self.model.masses.to(U)[:, None, None]), found.stable.all(1)
 
 
 def _half_zone(n: int) -> Float[Tensor, "x 3"]:

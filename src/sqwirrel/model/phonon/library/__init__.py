@@ -17,12 +17,16 @@ from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.limits import settings
+from sqwirrel.model.laws import Uniform
 from sqwirrel.model.phonon.born_von_karman import model_of
 from sqwirrel.model.phonon.library import matrices, structures
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.model.phonon.nuclei import mixture
+from sqwirrel.model.prior import Prior
 
 FILE = Path(__file__).parent / "published.toml"
+SLACK = 0.02
+"""Suggested ranges reach this share of the largest parameter beyond half of each."""
 DIGITS = 9
 """Of N/m: what rounding of matrices adds is not kept."""
 LEFT_OUT = {
@@ -69,8 +73,16 @@ def load(name: str) -> PhononModel:
         title=title_of(table),
         papers=tuple(table["papers"]),
         defaults=defaults,
+        prior=_round(defaults),
         **_nuclei(table),
     )
+
+
+def _round(defaults: Mapping[str, float]) -> Prior:
+    """Half of each parameter to either side, and `SLACK` of the largest."""
+    slack = SLACK * max(map(abs, defaults.values()))
+    ends = {name: slack + abs(value) / 2 for name, value in defaults.items()}
+    return Prior(**{name: Uniform(value - ends[name], value + ends[name], "N/m") for name, value in defaults.items()})
 
 
 def published(name: str) -> dict[str, Any]:
