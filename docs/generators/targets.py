@@ -8,6 +8,8 @@ from typing import Any
 from generators.tables import number, table
 
 Result = dict[str, Any]
+ROUNDING = 1e-9
+"""A share that misses by exactly what it may has not missed."""
 Row = tuple[str, str, str, bool]
 LEVELS = {"50": 0.5, "68": 0.68, "90": 0.9, "95": 0.95}
 FRAME = (0.65, 0.80, 0.82, 0.83, 0.82, 0.66)
@@ -35,7 +37,7 @@ def _rb2mnf4(d: Result) -> Iterable[Row]:
         "Rb2MnF4-like: coverage, largest miss of 50, 68, 90, 95 %",
         "at most 2 points",
         f"{100 * off:.1f} ({where})",
-        off <= 0.02,
+        off <= 0.02 + ROUNDING,
     )
     if "R_expected" in d:  # results from before were measured in other coordinates
         said = f"{number(d['R'])} ± {d['R_error']:.3f}; with the prior, posteriors expect {number(d['R_expected'])}"
@@ -63,7 +65,7 @@ def _la2nio4_thinned(d: Result) -> Iterable[Row]:
 def _pcsmo_posterior(d: Result) -> Iterable[Row]:
     off, where = _worst(d["coverage"], d["names"])
     yield _most("PCSMO-like: largest error over its limit", 1.25, max(d["rho"]))
-    yield "PCSMO-like: coverage, largest miss", "at most 3 points", f"{100 * off:.1f} ({where})", off <= 0.03
+    yield "PCSMO-like: coverage, largest miss", "at most 3 points", f"{100 * off:.1f} ({where})", off <= 0.03 + ROUNDING
     yield _most("PCSMO-like: seconds", 5, d["seconds"])
 
 
