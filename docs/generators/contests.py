@@ -134,3 +134,33 @@ def _physical(result: Result) -> str:
         "Expected log likelihood ratio against the best fit of the other model, at 20 000 counts: "
         f"{number(ratios[0])} at least, median {number(ratios[len(ratios) // 2])}."
     )
+
+
+def cleaned(result: Result) -> str:
+    """What cleaning does to held-out frames and to the measured one."""
+    said = (
+        f"Networks that learnt from raw frames are asked about {result['held_out']['raw']['n']} held-out frames like "
+        "the measured one, and about the measured one itself: as they are, as a few numbers (linear, autoencoder) make "
+        "them, and between the two as the errors of both say (restored). Squared errors are in units of the noise."
+    )
+    heads = ("frames", "squared error", "right", "calibration error", "measured frame", "odds of the next (nats)")
+    rows = [
+        (
+            name,
+            f"{each['squared_error']:.2f}",
+            f"{100 * each['accuracy']:.1f} %",
+            f"{each['ece']:.3f}",
+            (seen := result["measured"][name])["best"],
+            f"{min(seen['log_odds_of_best'].values()):.1f}",
+        )
+        for name, each in result["held_out"].items()
+    ]
+    found = f"{said}\n\n{table(heads, rows)}"
+    if not result["posterior"]:
+        return found
+    names = ("JF1", "JA", "Jperp", "JF2", "JF3", "D")
+    answers = [
+        (kind, *("{:.2f} [{:.2f}, {:.2f}]".format(*posterior[name]) for name in names))
+        for kind, posterior in result["posterior"].items()
+    ]
+    return f"{found}\n\nGoodenough's constants (meV, 95 %) from each of them.\n\n{table(('from', *names), answers)}"

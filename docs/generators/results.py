@@ -293,6 +293,7 @@ DRAWINGS = {
     "pcsmo_frame": Drawing("PCSMO frame, nothing fitted", crystals.pcsmo, crystals.draw_pcsmo, (5.0, 3.0)),
     "pcsmo_discrimination": Drawing("Which model of PCSMO: networks", contests.told, contests.draw_told, (4.6, 3.6)),
     "pcsmo_evidence": Drawing("Which model of PCSMO: evidence", contests.weighed, _nothing),
+    "pcsmo_cleaned": Drawing("Cleaned frames of PCSMO", contests.cleaned, _nothing),
     "attribution": Drawing("Where networks for PCSMO look", contests.looked, _nothing),
     "bi2fe4o9": Drawing("Bi2Fe4O9 powder maps and peaks together", maps.tables, maps.draw, (6.0, 3.4)),
     "mnf2_coverage": Drawing("Coverage on simulated MnF2-like measurements", _coverage, _draw_coverage, (6.0, 3.8)),
