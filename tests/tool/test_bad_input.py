@@ -142,7 +142,7 @@ INFER = {
     ),
     "unknown model": (
         HEAD.replace("mnf2", "mnf3"),
-        f"there is no model 'mnf3'; the library has {', '.join(library.names())}, or give a .toml file",
+        f"there is no model 'mnf3'; the library has {', '.join(library.names())}, and, of springs, ag_296k, ",
     ),
     "one and several": (HEAD + '[measurements.a]\nfile = "ok.h5"\n', "c.toml: the config has [measurement] and [meas"),
     "a share of one": (HEAD + '[share]\nnuisances = ["fwhm"]\n', "c.toml: [share] is for several measurements"),
