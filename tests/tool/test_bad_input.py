@@ -142,7 +142,8 @@ INFER = {
     ),
     "unknown model": (
         HEAD.replace("mnf2", "mnf3"),
-        f"there is no model 'mnf3'; the library has {', '.join(library.names())}, and, of springs, ag_296k, ",
+        f"there is no model 'mnf3'; the library has {', '.join(library.names())}, and models of phonons like al_80k "
+        "(sqwirrel list); or give a .toml file; did you mean 'mnf2'?",
     ),
     "one and several": (HEAD + '[measurements.a]\nfile = "ok.h5"\n', "c.toml: the config has [measurement] and [meas"),
     "a share of one": (HEAD + '[share]\nnuisances = ["fwhm"]\n', "c.toml: [share] is for several measurements"),

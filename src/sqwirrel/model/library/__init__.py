@@ -1,5 +1,6 @@
 """Published Hamiltonians by name, one TOML file each, with the paper and the number or figure it reproduces."""
 
+import difflib
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,10 @@ def _read(name: str | Path) -> tuple[dict[str, Any], Path]:
     """The tables of a model, and the folder where the files that it names are looked for."""
     path = Path(name) if str(name).endswith(".toml") else FOLDER / f"{name}.toml"
     if not is_file(path):
+        near = difflib.get_close_matches(str(name), [*names(), *springs.names()], n=1)
+        meant = f"; did you mean '{near[0]}'?" if near else ""
         raise InputError(
-            f"there is no model '{name}'; the library has {', '.join(names())}, and, of springs, "
-            f"{', '.join(springs.names())}; or give a .toml file"
+            f"there is no model '{name}'; the library has {', '.join(names())}, and models of phonons like al_80k "
+            f"(sqwirrel list); or give a .toml file{meant}"
         )
     return settings(path), path.parent
