@@ -1,7 +1,7 @@
 """What a user gives, checked once: tables of a model file with known keys, and arrays of the right shape."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -111,3 +111,15 @@ def unit_vectors(value: object, n: int, where: str) -> Float[Tensor, "entry 3"]:
     if given.shape != (n, 3) or bool((length == 0).any()):
         raise InputError(f"{where} needs {n} directions of three components, none zero, one per magnetic site")
     return torch.div(given, length)
+
+
+def packed(
+    model: str, names: Sequence[str], defaults: Mapping[str, float], values: Mapping[str, float]
+) -> Float[Tensor, "1 parameter"]:
+    """Parameters of a model in the order of `names`; those not given take their default."""
+    if unknown := [name for name in values if name not in names]:
+        raise InputError(f"model '{model}' has parameters {names}, got '{unknown[0]}'")
+    known = {**defaults, **values}
+    if missing := [name for name in names if name not in known]:
+        raise InputError(f"model '{model}' has no default for '{missing[0]}': give pack({missing[0]}=...)")
+    return torch.tensor([[float(known[name]) for name in names]], dtype=torch.float64)

@@ -117,12 +117,7 @@ class PhononModel:
 
     def pack(self, **values: float) -> Float[Tensor, "1 parameter"]:
         """Parameters in the order of `names`; those not given take the published default."""
-        if unknown := [name for name in values if name not in self.names]:
-            raise InputError(f"model '{self.name}' has parameters {self.names}, got '{unknown[0]}'")
-        known = {**self.defaults, **values}
-        if missing := [name for name in self.names if name not in known]:
-            raise InputError(f"model '{self.name}' has no default for '{missing[0]}': give pack({missing[0]}=...)")
-        return torch.tensor([[float(known[name]) for name in self.names]], dtype=torch.float64)
+        return inputs.packed(self.name, self.names, self.defaults, values)
 
 
 def _check(model: PhononModel) -> None:
