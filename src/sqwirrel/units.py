@@ -32,6 +32,12 @@ RECOIL = 4.1801592805
 COULOMB = 230.7077552
 """e^2 / (4 pi epsilon_0), N/m angstrom^3 (CODATA 2018)."""
 
+MB_PER_FM2 = 10.0
+"""fm^2 in mb."""
+
+MB_PER_BARN = 1000.0
+"""barn in mb."""
+
 GAMMA_R0_SQUARED = 290.6116
 """(gamma r_0)^2, mb/sr: gamma = 1.91304273, classical electron radius 2.8179403262 fm (CODATA 2018)."""
 

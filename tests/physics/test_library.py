@@ -9,7 +9,7 @@ import torch
 from sqwirrel import units
 from sqwirrel.model import library
 from sqwirrel.model.parse import parse
-from sqwirrel.observe.views.view import slopes
+from sqwirrel.observe.views.derivatives import slopes
 from sqwirrel.simulate.classical.search import ground_states
 from sqwirrel.simulate.stability import stability
 from sqwirrel.spectra import read_peaks

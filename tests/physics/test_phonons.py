@@ -11,7 +11,7 @@ from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.phonon.born_von_karman import born_von_karman
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.model.phonon.springs import Springs
-from sqwirrel.simulate.phonon.phonons import MB, Phonons
+from sqwirrel.simulate.phonon.phonons import Phonons
 from sqwirrel.simulate.phonon.thermal import ThermalMotion
 from sqwirrel.units import E2_PER_SPRING, K_B, RECOIL
 
@@ -94,7 +94,7 @@ def test_first_moment_is_the_recoil(kind: str) -> None:
     moment = (modes.energy * modes.intensity)[0].sum(-1)
     wave, strength = model.lattice.to_cartesian(q), model.lengths**2 / model.masses
     # E_j drops out of E_j hbar^2 / 2 E_j, and polarisation vectors are complete: no cross terms.
-    expected = MB * RECOIL / 2 * (wave**2).sum(1) * strength.mean()
+    expected = MB_PER_FM2 * RECOIL / 2 * (wave**2).sum(1) * strength.mean()
     assert torch.allclose(moment, expected, rtol=1e-6)
 
 
@@ -127,7 +127,7 @@ def test_structure_factors_are_those_of_a_crystal_taken_apart(kind: str) -> None
         "s,qc,qs,scm->qm", b + 0j, wave + 0j, torch.exp(1j * (wave @ place.T)), e.reshape(size, 3, -1) + 0j
     )
     energy = square.clamp(min=1e-6).sqrt()
-    line = MB * RECOIL / (2 * energy) * F.abs() ** 2 / size
+    line = MB_PER_FM2 * RECOIL / (2 * energy) * F.abs() ** 2 / size
     modes = Phonons(model, model.lattice.to_rlu(wave))(model.pack())
     half = modes.energy.shape[-1] // 2
     edges = torch.linspace(0.5, float(energy.max()) * 1.01, 41, dtype=torch.float64)  # sums over degenerate sets

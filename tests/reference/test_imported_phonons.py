@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sqwirrel.model.phonon.files import read_force_constants
 from sqwirrel.model.phonon.model import PhononModel
-from sqwirrel.simulate.phonon.phonons import MB, Phonons
+from sqwirrel.simulate.phonon.phonons import Phonons
 from sqwirrel.units import RECOIL
 
 HERE = Path(__file__).parent / "phonons"
@@ -72,7 +72,7 @@ def test_structure_factors_are_the_others(case: str, file: str, by: str, measure
     model = model_of(case, file, by, measured)
     q, frequency, theirs = (KEPT[f"{case}/{key}"] for key in ("q", f"{by}/thz", f"{by}/intensity"))
     if by == "phonopy":
-        theirs = theirs * MB * RECOIL / (THZ * len(model.positions))
+        theirs = theirs * MB_PER_FM2 * RECOIL / (THZ * len(model.positions))
     _, found = ours(model, q)
     away = np.flatnonzero(frequency.min(1) > LOWEST)
     assert len(away) >= 14

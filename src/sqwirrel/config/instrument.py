@@ -139,8 +139,9 @@ class PoissonNoise(Section):
 
 class InstrumentSection(Section):
     """What stands between the modes and the bins, and how finely it is averaged; `flux_factor` says that the data still
-    hold k_f / k_i. `counting`, if left out, is poisson for raw counts and gaussian for reduced data. `q_width`
-    is of powders alone, and constant if left out.
+    hold k_f / k_i, `multiphonon` that what several phonons scatter, and single ones incoherently, was not taken off.
+    `counting`, if left out, is poisson for raw counts and gaussian for reduced data. `q_width` is of powders alone, and
+    constant if left out.
     """
 
     resolution: Annotated[Width, Field(discriminator="kind")] = ConstantWidth()
@@ -149,6 +150,7 @@ class InstrumentSection(Section):
     q_width: MomentumWidth | None = None
     multiple_scattering: bool = False
     flux_factor: bool = False
+    multiphonon: bool = True
     samples: PositiveInt = 64
     cell: Annotated[Wavenumber, Field(gt=0)] = 0.05
 
@@ -192,6 +194,7 @@ class InstrumentSection(Section):
             q_width.build(),
             multiple_scattering=self.multiple_scattering,
             flux_factor=self.flux_factor,
+            multiphonon=self.multiphonon,
         )
 
 

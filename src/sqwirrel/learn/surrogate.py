@@ -25,9 +25,10 @@ from sqwirrel.learn.npe import initialise
 from sqwirrel.learn.pairs import Pairs, Simulations, column_of
 from sqwirrel.learn.train import Effort, Progress, held_rows, train
 from sqwirrel.observe import Experiment
+from sqwirrel.observe.views.crystal.slices import levels_of, sliced
+from sqwirrel.observe.views.derivatives import slopes
 from sqwirrel.observe.views.lines import deposit
-from sqwirrel.observe.views.slices import levels_of, sliced
-from sqwirrel.observe.views.view import Laid, slopes
+from sqwirrel.observe.views.view import Laid
 from sqwirrel.seeds import stream
 from sqwirrel.simulate.modes import Modes
 

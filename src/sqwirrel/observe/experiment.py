@@ -19,9 +19,10 @@ from sqwirrel.observe.instrument import SCALE, Instrument
 from sqwirrel.observe.resolution import sharpest, widest
 from sqwirrel.observe.smearing import Smearing, ellipsoids_of, exposure
 from sqwirrel.observe.views.build import REPEATS, Control, Scene
+from sqwirrel.observe.views.crystal.stretched import Stretched
+from sqwirrel.observe.views.derivatives import slopes
 from sqwirrel.observe.views.lines import fine_grid
-from sqwirrel.observe.views.stretched import Stretched
-from sqwirrel.observe.views.view import Model, View, Viewer, is_sharp, orientations, slopes
+from sqwirrel.observe.views.view import Model, View, Viewer, is_sharp, orientations
 from sqwirrel.seeds import stream
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.simulate.stability import reason
@@ -101,7 +102,9 @@ class Experiment(nn.Module):
         width = sharpest(instrument.resolution, self.line)
         samples = 1 if is_sharp(measurement) and ellipsoids is None else samples  # all points of a bin are the same one
         stretch = None if instrument.stretched else 1.0
-        self.scene = Scene(model, measurement, self.twins, ellipsoids, samples, cell, width, shared, stretch)
+        self.scene = Scene(
+            model, measurement, self.twins, ellipsoids, samples, cell, width, shared, stretch, instrument.multiphonon
+        )
         view = self.scene.view(self.line, seed)
         self.view: Viewer = view
         self.smear = Smearing(measurement, instrument, view.sampling, self.line, ellipsoids)

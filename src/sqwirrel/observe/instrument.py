@@ -24,6 +24,8 @@ class Instrument:
     sphere: neutrons that scatter from a mode and elastically, in either order, and so lose the memory of |Q| (to first
     order in the thickness of the sample, elastic scattering isotropic; V. F. Sears, Adv. Phys. 24, 1 (1975),
     doi:10.1080/00018737500101361). `flux_factor` says that the data still hold k_f / k_i of the cross-section.
+    `multiphonon` says that they still hold what atoms scatter each for itself, with one phonon or several, which only
+    models of phonons have (`simulate.phonon.incoherent`).
     """
 
     resolution: Resolution | EllipsoidResolution = field(default_factory=GaussianResolution)
@@ -32,6 +34,7 @@ class Instrument:
     q_width: QWidth = field(default_factory=ConstantQWidth)
     multiple_scattering: bool = False
     flux_factor: bool = False
+    multiphonon: bool = True
 
     def names(self, *, powder: bool) -> tuple[str, ...]:
         """Nuisance parameters in order; those of `q_width` only where there are shells of |Q|."""

@@ -13,7 +13,7 @@ from sqwirrel.observe.covariance.spectrometer import Spectrometer
 from sqwirrel.observe.instrument import Instrument
 from sqwirrel.observe.momentum import shell_kernels, smear_momentum
 from sqwirrel.observe.resolution import TableResolution, gaussian_kernel
-from sqwirrel.observe.views.blur import Ellipsoids
+from sqwirrel.observe.views.crystal.blur import Ellipsoids
 from sqwirrel.observe.views.places import places
 from sqwirrel.observe.views.sampling import Sampling
 from sqwirrel.observe.views.view import sphere

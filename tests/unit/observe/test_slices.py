@@ -2,7 +2,7 @@
 
 import torch
 
-from sqwirrel.observe.views.slices import levels_of, sliced
+from sqwirrel.observe.views.crystal.slices import levels_of, sliced
 
 LINE = torch.linspace(0, 5, 101).double()
 

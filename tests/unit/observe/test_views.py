@@ -16,8 +16,8 @@ from sqwirrel.observe.covariance.resolution import EllipsoidResolution
 from sqwirrel.observe.covariance.spectrometer import Reflector, Spectrometer
 from sqwirrel.observe.covariance.table import CovarianceTable
 from sqwirrel.observe.resolution import SIGMA, GaussianResolution, TableResolution
-from sqwirrel.observe.views.beam import Passing
-from sqwirrel.observe.views.blur import Ellipsoids
+from sqwirrel.observe.views.crystal.beam import Passing
+from sqwirrel.observe.views.crystal.blur import Ellipsoids
 from sqwirrel.observe.views.lines import Blur, deposit, deposit_slopes, fine_grid
 from sqwirrel.observe.views.places import Places
 from sqwirrel.observe.views.sampling import same_cell

@@ -6,6 +6,7 @@
 Each bond is counted once, theta is in N/m where the matrices are numbers, matrices are Cartesian.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ from sqwirrel.model import inputs
 from sqwirrel.model.phonon.nuclei import nucleus
 from sqwirrel.model.phonon.springs import Springs
 from sqwirrel.model.prior import Prior
-from sqwirrel.units import RECOIL
+from sqwirrel.units import MB_PER_BARN, MB_PER_FM2, RECOIL
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,17 @@ class PhononModel:
     @property
     def strength(self) -> float:
         """What the modes of an atom add up to, about: at 3 / A and 20 meV, mb / sr."""
-        return float(10 * RECOIL * 3**2 / (2 * 20) * (self.lengths**2 / self.masses).mean())
+        return float(RECOIL * 3**2 / (2 * 20) * (self.coherent / self.masses).mean())
+
+    @property
+    def coherent(self) -> Float[Tensor, " atom"]:
+        """Coherent cross-section over 4 pi, mb / sr."""
+        return MB_PER_FM2 * self.lengths**2
+
+    @property
+    def alone(self) -> Float[Tensor, " atom"]:
+        """Incoherent cross-section over 4 pi, mb / sr."""
+        return MB_PER_BARN * self.incoherent / (4 * math.pi)
 
     @property
     def units(self) -> dict[str, str]:

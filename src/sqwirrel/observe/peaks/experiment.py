@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from sqwirrel.errors import InputError
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.peaks.mixture import Lines, cut, drawn, grouped, log_match, log_mixture, mass
+from sqwirrel.observe.views.derivatives import slopes
 from sqwirrel.observe.views.sampling import same_cell
-from sqwirrel.observe.views.view import slopes
 from sqwirrel.seeds import stream
 from sqwirrel.simulate import SpinWaves
 from sqwirrel.simulate.stability import reason

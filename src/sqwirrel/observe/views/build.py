@@ -9,11 +9,13 @@ from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.model.phonon.model import PhononModel
-from sqwirrel.observe.views.beam import passing, standing
-from sqwirrel.observe.views.blur import Ellipsoids
+from sqwirrel.observe.views.crystal.beam import passing, standing
+from sqwirrel.observe.views.crystal.blur import Ellipsoids
+from sqwirrel.observe.views.crystal.stretched import Stretched
+from sqwirrel.observe.views.derivatives import slopes
+from sqwirrel.observe.views.incoherent import Incoherent
 from sqwirrel.observe.views.lines import Blur, deposit
 from sqwirrel.observe.views.sampling import Sampling, drawn
-from sqwirrel.observe.views.stretched import Stretched
 from sqwirrel.observe.views.view import (
     MARGIN,
     Model,
@@ -22,7 +24,6 @@ from sqwirrel.observe.views.view import (
     orientations,
     powder_sampling,
     shell_sampling,
-    slopes,
     waves,
 )
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
@@ -77,7 +78,8 @@ class Scene:
 
     `samples` quadrature points a cell of at least `cell` (1/angstrom) or a bin of a crystal; `fwhm` (meV) is the least
     width in energy that will be put on, `shared` are amplitudes that other measurements of the same crystal use. Widths
-    in q are those of the ellipsoids times `stretch`, or, if that is None, times the last parameter.
+    in q are those of the ellipsoids times `stretch`, or, if that is None, times the last parameter. With `multiphonon`
+    a model of phonons has `Incoherent` scattering under its modes.
     """
 
     model: Model
@@ -89,11 +91,12 @@ class Scene:
     fwhm: float
     shared: Amplitudes | None = None
     stretch: float | None = 1.0
+    multiphonon: bool = True
 
     def view(self, line: Float[Tensor, " line"], seed: int) -> View | Stretched:
         """Modes on cells and lines, from the points of `seed`."""
         if self.stretch is not None:
-            return self._view(*self._points(seed), line)
+            return self._view(*self._points(seed), line, seed)
         base = self._stretched(1.0, line, seed)
         kept = replace(self, shared=base.amplitudes or self.shared)
         return Stretched(base, lambda by: kept._stretched(by, line, seed), self._step)
@@ -116,7 +119,7 @@ class Scene:
 
     def _stretched(self, by: float, line: Tensor, seed: int) -> View:
         fixed = replace(self, stretch=by)
-        return fixed._view(*fixed._points(seed), line)
+        return fixed._view(*fixed._points(seed), line, seed)
 
     def dense(
         self, theta: Float[Tensor, "1 parameter"], line: Tensor, seed: int, *, sloped: bool, more: int = 1
@@ -168,12 +171,12 @@ class Scene:
             known[-1] |= self.stretch is None
         return Control(at[0], reach, sets.value.mean(0) - here[0], torch.where(known[:, None, None], steeper, 0.0))
 
-    def _view(self, where: Sampling, blur: Blur | None, line: Tensor, *, keep: bool = True) -> View:
+    def _view(self, where: Sampling, blur: Blur | None, line: Tensor, seed: int, *, keep: bool = True) -> View:
         turns = orientations(self.twins)
         if self._stands_free:
             fwhm = self.fwhm if keep else None
             every = [waves(self.model, self.measurement, where, keep=keep, fwhm=fwhm, rotation=turn) for turn in turns]
-            return View([*every], where, line, blur)
+            return View([*every], where, line, blur, under=self._under(where, line, seed))
         if isinstance(self.model, PhononModel):
             raise InputError(
                 "phonons of a crystal at wavevectors that depend on energy are not simulated yet; cut the data to a "
@@ -184,12 +187,18 @@ class Scene:
         found = held or passing(self.model, self.measurement, where, turns, window)
         return View(found, where, line, blur, exact=held is None)
 
+    def _under(self, where: Sampling, line: Tensor, seed: int) -> Incoherent | None:
+        """What is under the modes, if anything."""
+        if not self.multiphonon or not isinstance(self.model, PhononModel):
+            return None
+        return Incoherent(self.model, self.measurement.temperature or 0.0, where, line, seed)
+
     def _set(self, theta: Tensor, line: Tensor, seed: int, more: int, *, sloped: bool) -> tuple[Tensor, Tensor, Tensor]:
         """One set of points: value, derivatives, unstable points."""
         where, blur = self._points(seed, more * DENSER)
         if blur is None and self._stands_free and self.twins is None:
             return self._concentrated(theta, where, line, seed, more, sloped=sloped)
-        view = self._view(where, blur, line, keep=False)
+        view = self._view(where, blur, line, seed, keep=False)
         with torch.no_grad():
             value, stable = view(theta)
         slope = value.new_zeros(1, theta.shape[1], *value.shape[1:])
@@ -201,9 +210,11 @@ class Scene:
         self, theta: Tensor, where: Sampling, line: Tensor, seed: int, more: int, *, sloped: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The same for one orientation of waves, with derivatives from the points that matter."""
+        under = self._under(where, line, seed)
         with torch.no_grad():
             modes = waves(self.model, self.measurement, where, keep=False)(theta)
             value = deposit(modes, where.weight, where.cell, line)
+            value = value if under is None else value + under(theta)
         unstable = where.q[~modes.stable[0]]
         if not sloped:
             return value, value.new_zeros(1, theta.shape[1], *value.shape[1:]), unstable
@@ -212,5 +223,5 @@ class Scene:
             few = kept(where, modes, self.measurement, n, seed)
         else:
             few = powder_sampling(self.model, self.measurement, n, self.cell, seed)
-        view = View([waves(self.model, self.measurement, few, keep=False)], few, line)
+        view = View([waves(self.model, self.measurement, few, keep=False)], few, line, under=under)
         return value, view.slopes(theta)[1].movedim(1, 0), unstable

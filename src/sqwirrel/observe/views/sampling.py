@@ -17,10 +17,10 @@ from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
-from sqwirrel.observe.views.blur import Ellipsoids
+from sqwirrel.observe.views.crystal.blur import Ellipsoids
 from sqwirrel.observe.views.lines import Blur
 from sqwirrel.observe.views.places import places
-from sqwirrel.seeds import stream
+from sqwirrel.seeds import spread, stream
 from sqwirrel.spectra import Measurement, QShells
 
 BINS = 20
@@ -89,7 +89,7 @@ def folded(
     if samples < 1:
         raise InputError(f"samples = {samples}; at least one quadrature point per cell is needed")
     edges, reciprocal = _cells(points.edges, width), torch.linalg.inv(primitive).T
-    zone = _recurrence(ZONE * samples, 3, 1, seed)[0] @ reciprocal
+    zone = spread(ZONE * samples, 3, 1, seed, "sampling")[0] @ reciprocal
     far = float(edges[-1])
     most = (far * (primitive @ lattice.vectors).norm(dim=1) / (2 * math.pi)).ceil().long() + 1
     shift = torch.cartesian_prod(*(torch.arange(-int(n), int(n) + 1, dtype=torch.float64) for n in most)) @ reciprocal
@@ -134,7 +134,7 @@ def drawn(
     assert not isinstance(points, QShells)
     n = len(where.q)
     box = points.box.expand(n, 3, 3)
-    u = _recurrence(samples, 3 if ellipsoids is None else 5, n, seed)
+    u = spread(samples, 3 if ellipsoids is None else 5, n, seed, "sampling")
     q, blur = where.q[:, None] + torch.einsum("psa,pab->psb", u[..., :3] - 0.5, box), None
     if ellipsoids is not None:
         shift = torch.rand(n, 1, 1, generator=stream(seed, "tilt"), dtype=torch.float64)
@@ -207,7 +207,7 @@ def _normalised(share: Tensor, dense: Sampling, cells: int) -> Tensor:
 def _shells(points: QShells, lattice: Lattice, samples: int, width: float, seed: int) -> Sampling:
     """Points in shells that cover the bins and a margin."""
     edges = _cells(points.edges, width)
-    u = _recurrence(samples, 3, len(edges) - 1, seed)
+    u = spread(samples, 3, len(edges) - 1, seed, "sampling")
     radius = edges[:-1, None] + edges.diff()[:, None] * u[..., 0]
     q = lattice.to_rlu((radius[..., None] * _sphere(u[..., 1], u[..., 2])).flatten(0, 1))
     return Sampling(q, *_equal(len(edges) - 1, samples), edges)
@@ -224,16 +224,6 @@ def _cells(edges: Tensor, width: float) -> Tensor:
     below = (inner[0] - outside).flip(0).clamp(min=0)
     below = below[below < torch.cat((below[1:], inner[:1]))]
     return torch.cat((below, inner, inner[-1] + outside))
-
-
-def _recurrence(n: int, dimension: int, copies: int, seed: int) -> Float[Tensor, "copy n dimension"]:
-    """n points of the unit cube for each of `copies` cells, each with a random shift."""
-    ratio = 2.0
-    for _ in range(60):
-        ratio = (1 + ratio) ** (1 / (dimension + 1))
-    step = ratio ** -torch.arange(1, dimension + 1, dtype=torch.float64)
-    shift = torch.rand(copies, 1, dimension, generator=stream(seed, "sampling"), dtype=torch.float64)
-    return (shift + torch.arange(n, dtype=torch.float64)[:, None] * step) % 1
 
 
 def _sphere(height: Tensor, turn: Tensor) -> Tensor:

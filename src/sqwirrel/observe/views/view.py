@@ -1,6 +1,5 @@
 """Views: the modes of a model, in all its orientations, laid out on the cells of a measurement and lines of energy."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -11,6 +10,8 @@ from torch import Tensor, nn
 from sqwirrel.errors import InputError
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.model.spin import SpinModel
+from sqwirrel.observe.views.derivatives import differences, slopes, stacked
+from sqwirrel.observe.views.incoherent import Incoherent
 from sqwirrel.observe.views.lines import BEYOND, Blur, deposit, deposit_slopes
 from sqwirrel.observe.views.sampling import Sampling, concentrate, folded, sampling, turned
 from sqwirrel.simulate import SpinWaves
@@ -26,8 +27,6 @@ CANDIDATES = 16
 """Candidates for each quadrature point, of which `concentrate` keeps one."""
 MARGIN = 0.5
 """Points are concentrated on modes up to this many meV beyond the bins, or as far as modes count (`BEYOND`)."""
-SMALL = 1e-4
-"""Step of a difference, relative to the parameters: looks are in single precision."""
 
 
 Model = SpinModel | PhononModel
@@ -66,7 +65,8 @@ class View(nn.Module):
     """Modes seen by each of `solvers`, one an orientation of the crystal, on cells and the energies of `line` (meV).
 
     Parameters are those of the model, then the weight of every orientation but the first, relative to that one. Where
-    a solver cannot be differentiated (`exact` is False) slopes are central differences.
+    a solver cannot be differentiated (`exact` is False) slopes are central differences. What is `under` the modes has
+    no orientation.
     """
 
     weight: Tensor
@@ -81,9 +81,10 @@ class View(nn.Module):
         blur: Blur | None = None,
         *,
         exact: bool = True,
+        under: Incoherent | None = None,
     ) -> None:
         super().__init__()
-        self.solvers, self.exact, self.sampling = nn.ModuleList(solvers), exact, where
+        self.solvers, self.exact, self.sampling, self.under = nn.ModuleList(solvers), exact, where, under
         for name, tensor in (("weight", where.weight), ("cells", where.cell), ("line", line)):
             self.register_buffer(name, tensor)
         self.blurred = blur is not None
@@ -115,6 +116,8 @@ class View(nn.Module):
             laid = deposit(modes, self.weight, self.cells, self.line, self._blur)
             parts.append(laid if len(shares[0]) == 1 else share[:, None, None] * laid)
             stable = stable & modes.stable.all(-1)
+        if self.under is not None:
+            parts.append(self.under(theta[:, :n]))
         return Laid(torch.stack(parts).sum(0) if len(parts) > 1 else parts[0], stable)
 
     def slopes(self, theta: Float[Tensor, "batch parameter"]) -> tuple[Tensor, Tensor, Tensor]:
@@ -128,7 +131,7 @@ class View(nn.Module):
         n, weights = self._weights(theta)
         parts, rises, stable = [], [], torch.ones(len(theta), dtype=torch.bool)
         for solver in self.solvers:
-            own = solver.slopes if isinstance(solver, FoldedPhonons) else partial(slopes, partial(_stacked, solver))
+            own = solver.slopes if isinstance(solver, FoldedPhonons) else partial(slopes, partial(stacked, solver))
             modes, rise, steady = own(theta[:, :n])
             energy, intensity = modes.unbind(1)
             laid = Modes(energy, intensity, steady), rise, self.weight, self.cells, self.line, self._blur
@@ -136,13 +139,11 @@ class View(nn.Module):
             parts.append(part)
             rises.append(slope)
             stable = stable & steady.all(-1)
-        if len(parts) == 1:
-            return parts[0], rises[0], stable
-        shares = (weights / weights.sum(1, keepdim=True)).T[..., None, None]
-        value = sum(share * part for share, part in zip(shares, parts, strict=True))
-        rise = sum(share * slope for share, slope in zip(shares, rises, strict=True))
-        others = [(part - value) / weights.sum(1)[:, None, None] for part in parts[1:]]
-        return value, torch.cat((rise, torch.stack(others))), stable
+        value, rise = _mixed(parts, rises, weights)
+        if self.under is not None:
+            below, slope = self.under.slopes(theta[:, :n])
+            value, rise = value + below, torch.cat((rise[:n] + slope, rise[n:]))
+        return value, rise, stable
 
     def _weights(self, theta: Tensor) -> tuple[int, Tensor]:
         """Number of parameters of the model, and the weights of the orientations."""
@@ -152,6 +153,19 @@ class View(nn.Module):
     @property
     def _blur(self) -> Blur | None:
         return Blur(*(self.get_buffer(name) for name in Blur._fields)) if self.blurred else None
+
+
+def _mixed(
+    parts: list[Tensor], rises: list[Tensor], weights: Float[Tensor, "batch orientation"]
+) -> tuple[Float[Tensor, "batch cell line"], Float[Tensor, "parameter batch cell line"]]:
+    """The mean of what each orientation lays out, and its derivatives, those along weights last."""
+    if len(parts) == 1:
+        return parts[0], rises[0]
+    shares = (weights / weights.sum(1, keepdim=True)).T[..., None, None]
+    value = torch.stack([share * part for share, part in zip(shares, parts, strict=True)]).sum(0)
+    rise = torch.stack([share * slope for share, slope in zip(shares, rises, strict=True)]).sum(0)
+    others = [(part - value) / weights.sum(1)[:, None, None] for part in parts[1:]]
+    return value, torch.cat((rise, torch.stack(others)))
 
 
 def powder_sampling(model: Model, measurement: Measurement, samples: int, cell: float, seed: int) -> Sampling:
@@ -208,45 +222,6 @@ def waves(
             return FoldedPhonons(model, *where.folding, temperature=warm, thermal=moving)
         return Phonons(model, q, temperature=warm, thermal=moving)
     return SpinWaves(model, q, temperature=measurement.temperature or 0.0, field=field, keep=keep, fwhm=fwhm)
-
-
-def slopes(
-    function: Callable[[Tensor], tuple[Tensor, Tensor]], theta: Float[Tensor, "batch parameter"]
-) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, "parameter batch *shape"], Tensor]:
-    """Value and exact derivatives (forward mode) of a function of rows, and what else it returns."""
-
-    def push(tangent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return torch.func.jvp(  # type: ignore[return-value]
-            lambda x: tuple(function(x)), (theta,), (tangent.expand_as(theta),), has_aux=True
-        )
-
-    if theta.shape[1] == 0:
-        value, other = function(theta)
-        return value, value[None][:0], other
-    with torch.enable_grad():
-        every = torch.eye(theta.shape[1], dtype=theta.dtype, device=theta.device)
-        value, slope, other = torch.func.vmap(push, out_dims=(None, 0, None))(every)  # type: ignore[arg-type]
-    return value, slope, other
-
-
-def _stacked(solver: nn.Module, theta: Tensor) -> tuple[Tensor, Tensor]:
-    modes: Modes = solver(theta)
-    return torch.stack((modes.energy, modes.intensity), dim=1), modes.stable
-
-
-def differences(
-    function: Callable[[Tensor], tuple[Tensor, Tensor]], theta: Float[Tensor, "batch parameter"]
-) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, "parameter batch *shape"], Tensor]:
-    """The same by central differences, good to some 1e-3 of the largest in single precision."""
-    with torch.no_grad():
-        value, other = function(theta)
-        rise = []
-        for k in range(theta.shape[1]):
-            step = torch.zeros_like(theta)
-            step[:, k] = SMALL * (theta[:, k].abs() + theta.abs().mean(1) / 10)
-            change = function(theta + step)[0] - function(theta - step)[0]
-            rise.append(change / (2 * step[:, k]).reshape(-1, *(1 for _ in value.shape[1:])))
-    return value, torch.stack(rise) if rise else value[None][:0], other
 
 
 def orientations(twins: Float[Tensor, "twin 3 3"] | None) -> Float[Tensor, "orientation 3 3"]:

@@ -17,11 +17,10 @@ from sqwirrel.simulate.compiled.threads import share
 from sqwirrel.simulate.crosssection import bose
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.simulate.phonon.dynamical import STILL, Solved, basis, dynamical, solve
-from sqwirrel.simulate.phonon.phonons import MB
 from sqwirrel.simulate.phonon.thermal import ThermalMotion
 from sqwirrel.simulate.quadratic.eigen import DEGENERATE
 from sqwirrel.simulate.quadratic.once import first_order
-from sqwirrel.units import RECOIL
+from sqwirrel.units import MB_PER_FM2, RECOIL
 
 CHUNK = 2**22
 """Amplitudes that are worked on at once where derivatives are asked for."""
@@ -110,7 +109,7 @@ class FoldedPhonons(nn.Module):
 
     def _factor(self, energy: Float[Tensor, "batch zone line"]) -> Float[Tensor, "batch zone line"]:
         """What a line at this energy is strong by, beside its structure factor."""
-        return MB * RECOIL / (2 * len(self.model.positions) * energy.abs()) * bose(energy, self.temperature)
+        return MB_PER_FM2 * RECOIL / (2 * len(self.model.positions) * energy.abs()) * bose(energy, self.temperature)
 
     def _motion(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """U of the atoms, and its derivatives."""

@@ -20,10 +20,7 @@ from sqwirrel.simulate.modes import Modes
 from sqwirrel.simulate.phonon.dynamical import STILL, Solved, basis, dynamical, solve
 from sqwirrel.simulate.phonon.thermal import ThermalMotion
 from sqwirrel.simulate.quadratic.once import first_order
-from sqwirrel.units import RECOIL
-
-MB = 10.0
-"""fm^2 in mb."""
+from sqwirrel.units import MB_PER_FM2, RECOIL
 
 
 class Phonons(nn.Module):
@@ -66,7 +63,7 @@ class Phonons(nn.Module):
         if self.thermal is not None:
             stable = stable & self.thermal.motion(theta)[1][:, None]
         energy = square.clamp(min=STILL**2).sqrt()
-        intensity = MB * RECOIL / (2 * energy) * (amplitude.real**2 + amplitude.imag**2).sum(-1)
+        intensity = MB_PER_FM2 * RECOIL / (2 * energy) * (amplitude.real**2 + amplitude.imag**2).sum(-1)
         energy, intensity = (
             torch.cat((part, sign * part.flip(-1)), -1) for part, sign in ((energy, -1), (intensity, 1))
         )

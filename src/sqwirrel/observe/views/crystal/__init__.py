@@ -1,0 +1,1 @@
+"""Views of a single crystal: beams, resolutions in q, slices of levels."""

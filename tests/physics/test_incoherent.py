@@ -1,0 +1,144 @@
+"""Densities of states, and what atoms scatter each for itself with any number of phonons: sum rules that hold at any Q
+and temperature, detailed balance, and the instrument's switch.
+"""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from sqwirrel.config.build import study
+from sqwirrel.config.sections import Config
+from sqwirrel.errors import InputError
+from sqwirrel.model.phonon import library
+from sqwirrel.model.phonon.model import PhononModel
+from sqwirrel.observe.views.incoherent import Incoherent
+from sqwirrel.observe.views.sampling import Sampling
+from sqwirrel.simulate.phonon.density import Density, neutron_weighted
+from sqwirrel.simulate.phonon.incoherent import Recoils, orders, scattered
+from sqwirrel.simulate.phonon.thermal import ThermalMotion
+from sqwirrel.units import K_B, RECOIL
+
+AL = library.load("al_80k")
+MG = library.load("mg_290k")
+"""Two atoms in the cell."""
+
+
+def at(model: PhononModel, Q: list[float]) -> Sampling:
+    """A cell at each |Q|, 1/angstrom."""
+    q = model.lattice.to_rlu(torch.tensor([[0.0, 0.0, each] for each in Q], dtype=torch.float64))
+    return Sampling(q, torch.arange(len(Q)), torch.ones(len(Q), dtype=torch.float64), None)
+
+
+def all_alone(model: PhononModel) -> PhononModel:
+    """With nuclei that scatter incoherently alone, 4 pi barn each: 1000 mb / sr."""
+    n = len(model.positions)
+    return replace(model, lengths=torch.zeros(n), incoherent=torch.full((n,), 4 * math.pi))
+
+
+@pytest.mark.parametrize("model", [AL, MG], ids=["one atom", "two atoms"])
+def test_a_density_integrates_to_one(model: PhononModel) -> None:
+    energy = torch.linspace(-10, 80, 900, dtype=torch.float64)
+    density = Density(model)(model.pack(), energy, fwhm=1.0)
+    step = float(energy[1] - energy[0])
+    assert torch.allclose(density.sum(-1) * step, torch.ones(1, len(model.positions)).double(), atol=1e-6)
+    assert torch.allclose(neutron_weighted(model, density), density.mean(1), rtol=1e-9)  # one element
+
+
+def test_the_density_of_a_debye_solid_rises_as_the_square() -> None:
+    """Below the first van Hove point g(E) = a E^2, a from the velocities of sound: three times the energy, nine times
+    the states."""
+    energy = torch.tensor([3.0, 9.0], dtype=torch.float64)
+    low, high = Density(AL, modes=3 * 10**5)(AL.pack(), energy, fwhm=1.5)[0, 0]
+    sigma = 1.5 / math.sqrt(8 * math.log(2))
+    assert float(high / low) == pytest.approx((81 + sigma**2) / (9 + sigma**2), rel=0.08)  # dispersion bends by 7 %
+
+
+def test_displacements_are_those_of_thermal_motion() -> None:
+    for temperature, close in ((0.0, 0.01), (300.0, 0.06)):  # the divergence at the zone centre converges slowly
+        P = Recoils(AL, temperature=temperature)(AL.pack()).intensity.sum()
+        U = ThermalMotion(AL, temperature, mesh=16)(AL.pack())[0, 0].diagonal().mean()
+        assert float(P) == pytest.approx(float(U), rel=close)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 30.0, 300.0])
+@pytest.mark.parametrize("model", [AL, MG], ids=["one atom", "two atoms"])
+def test_sum_rules_hold_at_any_momentum(model: PhononModel, temperature: float) -> None:
+    """All but the elastic line: 1 - exp(-Q^2 U); the mean energy is that of a free atom, hbar^2 Q^2 / 2 m (Placzek)."""
+    alone, Q = all_alone(model), [2.0, 6.0, 10.0]
+    line = torch.arange(-400, 400, dtype=torch.float64)
+    seen = Incoherent(alone, temperature, at(alone, Q), line, 0)
+    grid, square = seen(alone.pack())[0], torch.tensor(Q).double() ** 2
+    U = Recoils(alone, temperature=temperature)(alone.pack()).intensity.sum() / len(model.positions)
+    assert torch.allclose(grid.sum(-1), 1000 * (1 - torch.exp(-square * U)), rtol=2e-3)
+    recoil = (RECOIL / (2 * model.masses)).mean()
+    assert torch.allclose((grid * line).sum(-1), 1000 * square * recoil, rtol=2e-3)
+
+
+def test_gain_and_loss_are_in_detailed_balance() -> None:
+    line = torch.arange(-60, 61, dtype=torch.float64) * 0.5
+    grid = Incoherent(all_alone(AL), 100.0, at(AL, [8.0]), line, 0)(AL.pack())[0, 0]
+    inside = (line > 4) & (line < 25)
+    ratio = grid.flip(0)[inside] / grid[inside]
+    assert torch.allclose(ratio, torch.exp(-line[inside] / (K_B * 100.0)), rtol=0.02)  # lines have a width
+
+
+def test_orders_are_convolutions() -> None:
+    generator = torch.Generator().manual_seed(1)
+    P = torch.zeros(1, 1, 400, dtype=torch.float64)
+    P[0, 0, 190:215] = torch.rand(25, generator=generator, dtype=torch.float64)
+    once, twice = orders(P, 0.5)[0, 0, :2]
+    assert torch.allclose(once, P[0, 0], atol=1e-12)
+    direct = torch.conv1d(P, P.flip(-1), padding=399)[0, 0] * 0.5  # index k is the energy k - 400 of both
+    assert torch.allclose(twice, direct[200:600], atol=1e-12)
+
+
+def test_coherent_nuclei_scatter_two_phonons_alone_and_not_one() -> None:
+    P = torch.zeros(1, 1, 64, dtype=torch.float64)
+    P[0, 0, 40] = 1.0
+    every, U, square = orders(P, 1.0), P.sum(-1), torch.tensor([0.01], dtype=torch.float64)
+    lengths = replace(AL, incoherent=torch.zeros(1))
+    found = scattered(lengths, every, U, square)[0, 0]
+    assert abs(float(found[40])) < 1e-12
+    assert float(found[48]) == pytest.approx(float(AL.coherent[0]) * math.exp(-0.01) * 0.01**2 / 2, rel=1e-9)
+
+
+@pytest.mark.parametrize("model", [AL, MG], ids=["one atom", "two atoms"])
+def test_derivatives_are_those_of_differences(model: PhononModel) -> None:
+    seen = Incoherent(model, 300.0, at(model, [3.0, 9.0]), torch.arange(10, 100, dtype=torch.float64) * 0.4, 0)
+    theta = model.pack()
+    value, rise = seen.slopes(theta)
+    assert torch.allclose(value, seen(theta), rtol=1e-12)
+    for k in range(theta.shape[1]):
+        step = torch.zeros_like(theta)
+        step[0, k] = 1e-4
+        assert torch.allclose(rise[k], (seen(theta + step) - seen(theta - step)) / 2e-4, rtol=1e-4, atol=1e-5)
+
+
+def asked(*, multiphonon: bool) -> Config:
+    return Config.model_validate(
+        {
+            "model": "al_80k",
+            "measurement": {
+                "shells": {"start": 1.0, "stop": 9.0, "bins": 20},
+                "energy": {"start": 5, "stop": 80, "bins": 40},
+                "temperature": 300,
+            },
+            "instrument": {"samples": 8, "multiphonon": multiphonon},
+        }
+    )
+
+
+def test_an_instrument_leaves_it_out_where_it_was_taken_off() -> None:
+    with_it, without = (study(asked(multiphonon=on)).simulator for on in (True, False))
+    theta = with_it.pack(fwhm=2.0, fwhm_q=0.1, scale=1.0, background=0.0)
+    both, one = (each(theta)[0] for each in (with_it, without))
+    above = with_it.measurement.energy_centres > 45  # no single phonon of aluminium has this energy
+    assert float(one[:, above].abs().max()) < 1e-6 * float(one.max())
+    assert bool((both[5:, above] > 1e-4 * one.max()).all())
+
+
+def test_a_density_needs_a_mode() -> None:
+    with pytest.raises(InputError, match="from 0 modes; give at least one"):
+        Density(AL, modes=0)
