@@ -8,16 +8,16 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sqwirrel.config.build import study
-from sqwirrel.config.sections import Config
 from sqwirrel.errors import InputError
 from sqwirrel.model.phonon import library
 from sqwirrel.model.phonon.model import PhononModel
+from sqwirrel.observe import Experiment, Instrument
 from sqwirrel.observe.views.incoherent import Incoherent
 from sqwirrel.observe.views.sampling import Sampling
 from sqwirrel.simulate.phonon.density import Density, neutron_weighted
 from sqwirrel.simulate.phonon.incoherent import Recoils, orders, scattered
 from sqwirrel.simulate.phonon.thermal import ThermalMotion
+from sqwirrel.spectra import Measurement, QShells
 from sqwirrel.units import K_B, RECOIL
 
 AL = library.load("al_80k")
@@ -116,27 +116,26 @@ def test_derivatives_are_those_of_differences(model: PhononModel) -> None:
         assert torch.allclose(rise[k], (seen(theta + step) - seen(theta - step)) / 2e-4, rtol=1e-4, atol=1e-5)
 
 
-def asked(*, multiphonon: bool) -> Config:
-    return Config.model_validate(
-        {
-            "model": "al_80k",
-            "measurement": {
-                "shells": {"start": 1.0, "stop": 9.0, "bins": 20},
-                "energy": {"start": 5, "stop": 80, "bins": 40},
-                "temperature": 300,
-            },
-            "instrument": {"samples": 8, "multiphonon": multiphonon},
-        }
-    )
-
-
 def test_an_instrument_leaves_it_out_where_it_was_taken_off() -> None:
-    with_it, without = (study(asked(multiphonon=on)).simulator for on in (True, False))
+    measurement = Measurement(QShells(torch.linspace(1, 9, 21)), torch.linspace(5, 80, 41), 300.0)
+    with_it, without = (
+        Experiment(AL, measurement, Instrument(multiphonon=on), samples=8, cell=0.4) for on in (True, False)
+    )
     theta = with_it.pack(fwhm=2.0, fwhm_q=0.1, scale=1.0, background=0.0)
     both, one = (each(theta)[0] for each in (with_it, without))
-    above = with_it.measurement.energy_centres > 45  # no single phonon of aluminium has this energy
+    above = measurement.energy_centres > 48  # no single phonon of aluminium has this energy
     assert float(one[:, above].abs().max()) < 1e-6 * float(one.max())
-    assert bool((both[5:, above] > 1e-4 * one.max()).all())
+    two = above & (measurement.energy_centres < 70)
+    assert bool((both[10:, two] > 1e-3 * one.max()).all())
+
+
+def test_an_anchored_average_keeps_it() -> None:
+    measurement = Measurement(QShells(torch.linspace(1, 9, 9)), torch.linspace(45, 80, 21), 300.0)
+    experiment = Experiment(AL, measurement, Instrument(), samples=8, cell=1.0)  # no single phonon has such an energy
+    theta = experiment.pack(fwhm=4.0, fwhm_q=0.2, scale=1.0, background=0.0)
+    better = experiment.anchored(theta, 0.1 * theta[0].abs() + 0.01).experiment
+    coarse, fine = (each.predict(theta).expected[0] for each in (experiment, better))
+    assert torch.allclose(coarse[:, 5:], fine[:, 5:], rtol=0.03)
 
 
 def test_a_density_needs_a_mode() -> None:

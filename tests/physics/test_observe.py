@@ -12,6 +12,7 @@ from sqwirrel.observe import (
     Experiment,
     GaussianResolution,
     Instrument,
+    OffsetResolution,
     PolynomialResolution,
     TailedResolution,
 )
@@ -45,10 +46,18 @@ def moments(experiment: Experiment, spectrum: Tensor) -> tuple[Tensor, Tensor]:
     [
         (GaussianResolution(), {"fwhm": 0.4}, 0.0),
         (TailedResolution(GaussianResolution()), {"fwhm": 0.4, "tail": 0.3, "tail_length": 0.25}, -0.075),
+        (OffsetResolution(GaussianResolution()), {"fwhm": 0.4, "energy_offset": -0.21}, -0.21),
+        (
+            OffsetResolution(TailedResolution(GaussianResolution())),
+            {"fwhm": 0.4, "tail": 0.3, "tail_length": 0.25, "energy_offset": 0.1},
+            0.025,
+        ),
     ],
 )
 def test_energy_and_intensity_of_a_mode_survive_the_resolution(resolution, widths, shift) -> None:
-    """Closed form of the chain: E = 4 |J| S sin^2(pi h), S_perp the same at every q; the tail lowers the mean by tail * length."""
+    """Closed form of the chain: E = 4 |J| S sin^2(pi h), S_perp the same at every q; the tail lowers the mean by tail *
+    length, an offset moves it.
+    """
     experiment = chain(0.1, resolution)
     theta = experiment.pack(**widths, scale=3, background=0)
     total, mean = moments(experiment, experiment(theta)[0])

@@ -397,6 +397,7 @@ PLACE = Lattice(4.8736, 4.8736, 3.2998)
             'q_width = { kind = "angular" }',
             r"\[instrument\] q_width is the width in \|Q\| of a po",
         ),
+        ([[1, 0, 0], [2, 0, 0]], "q_response = 2", r"\[instrument\] q_response is the response along \|Q\| of a po"),
         (
             [[1, 0, 0]],
             "multiple_scattering = true",

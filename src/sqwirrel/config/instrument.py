@@ -140,6 +140,7 @@ class PoissonNoise(Section):
 class InstrumentSection(Section):
     """What stands between the modes and the bins, and how finely it is averaged; `flux_factor` says that the data still
     hold k_f / k_i, `multiphonon` that what several phonons scatter, and single ones incoherently, was not taken off.
+    The response of a powder map along |Q| is free to the order `q_response`.
     `counting`, if left out, is poisson for raw counts and gaussian for reduced data. `q_width` is of powders alone, and
     constant if left out.
     """
@@ -151,6 +152,7 @@ class InstrumentSection(Section):
     multiple_scattering: bool = False
     flux_factor: bool = False
     multiphonon: bool = True
+    q_response: Annotated[int, Field(ge=0, le=HIGHEST)] = 0
     samples: PositiveInt = 64
     cell: Annotated[Wavenumber, Field(gt=0)] = 0.05
 
@@ -195,6 +197,7 @@ class InstrumentSection(Section):
             multiple_scattering=self.multiple_scattering,
             flux_factor=self.flux_factor,
             multiphonon=self.multiphonon,
+            q_response=self.q_response,
         )
 
 
@@ -202,7 +205,8 @@ def _idle(measurement: Measurement) -> dict[str, str]:
     """Keys that can do nothing with what was measured there, and why."""
     if isinstance(measurement.points, QShells):
         return {}
-    found = {"q_width": "is the width in |Q| of a powder, and this is a crystal"}
+    crystal = "of a powder, and this is a crystal"
+    found = {"q_width": f"is the width in |Q| {crystal}", "q_response": f"is the response along |Q| {crystal}"}
     if len(places(measurement).q) == 1:
         found["multiple_scattering"] = "adds the mean over all wavevectors, and this is a single one"
     return found

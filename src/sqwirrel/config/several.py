@@ -63,7 +63,7 @@ def resolved(config: Config, data: Data) -> Config:
                 own = _resolved(entry.instrument, given[label], config.instrument)
             entries[label] = entry.model_copy(update={"instrument": own})
     made = [entry.instrument for entry in entries.values() if isinstance(entry, SpectrumEntry)]
-    for name in ("q_width", "multiple_scattering"):
+    for name in ("q_width", "q_response", "multiple_scattering"):
         if getattr(config.instrument, name) and not any(getattr(each, name) for each in made):
             raise InputError(f"[instrument] {name} does nothing to any of these measurements; leave it out")
     return config.model_copy(update={"measurements": entries})

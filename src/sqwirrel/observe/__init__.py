@@ -18,7 +18,13 @@ from sqwirrel.observe.instrument import Instrument
 from sqwirrel.observe.joint import Joint
 from sqwirrel.observe.momentum import AngularQWidth, ConstantQWidth
 from sqwirrel.observe.peaks import PeakExperiment
-from sqwirrel.observe.resolution import GaussianResolution, PolynomialResolution, TableResolution, TailedResolution
+from sqwirrel.observe.resolution import (
+    GaussianResolution,
+    OffsetResolution,
+    PolynomialResolution,
+    TableResolution,
+    TailedResolution,
+)
 
 __all__ = [
     "AngularQWidth",
@@ -32,6 +38,7 @@ __all__ = [
     "GaussianResolution",
     "Instrument",
     "Joint",
+    "OffsetResolution",
     "PeakExperiment",
     "PlanarBackground",
     "Poisson",

@@ -121,8 +121,8 @@ class SmoothBackground:
         if measurement.is_scan:
             raise InputError("a smooth background needs a map; use background kind = 'constant' or 'sloped' for scans")
         low, high = measurement.range
-        y = _legendre((2 * measurement.energy_centres - low - high) / (high - low), self.order_energy)
-        return torch.einsum("in,je->ijne", _legendre(_along(measurement), self.order_q), y).flatten(0, 1)
+        y = legendre((2 * measurement.energy_centres - low - high) / (high - low), self.order_energy)
+        return torch.einsum("in,je->ijne", legendre(along(measurement), self.order_q), y).flatten(0, 1)
 
     def rebinned(self, q: int, energy: int) -> "SmoothBackground":  # noqa: ARG002 (a shape has no bins)
         """The same, whatever the bins."""
@@ -217,7 +217,7 @@ def _in_words(measurement: Measurement) -> str:
     return f"{n} x {m} bins, {points.describe(0, n)}, {low:g} to {high:g} meV"
 
 
-def _legendre(x: Float[Tensor, " place"], order: int) -> Float[Tensor, "degree place"]:
+def legendre(x: Float[Tensor, " place"], order: int) -> Float[Tensor, "degree place"]:
     """P_0 to P_order by their recurrence."""
     known = [torch.ones_like(x), x]
     for n in range(1, order):
@@ -225,7 +225,7 @@ def _legendre(x: Float[Tensor, " place"], order: int) -> Float[Tensor, "degree p
     return torch.stack(known[: order + 1])
 
 
-def _along(measurement: Measurement) -> Float[Tensor, " point"]:
+def along(measurement: Measurement) -> Float[Tensor, " point"]:
     """Place of each point between the ends of the map, -1 to 1."""
     match measurement.points:
         case QShells() as shells:

@@ -16,9 +16,9 @@ MULTIPLE = "multiple"
 class Instrument:
     """What stands between the modes and the bins.
 
-    Nuisance parameters: those of `resolution` (meV), those of `q_width` (powder only), `multiple` (if asked for),
-    `scale` (units of the spectrum per S_perp of one magnetic ion and meV), those of `background` (units of the
-    spectrum).
+    Nuisance parameters: those of `resolution` (meV), those of `q_width` (powder only), `multiple` (if asked for), those
+    of `q_response`, `scale` (units of the spectrum per S_perp of one magnetic ion and meV, or per mb / sr of an atom
+    and meV), those of `background` (units of the spectrum).
 
     `multiple_scattering` adds to every |Q| the same fraction `multiple` of the signal averaged over the measured
     sphere: neutrons that scatter from a mode and elastically, in either order, and so lose the memory of |Q| (to first
@@ -26,6 +26,8 @@ class Instrument:
     doi:10.1080/00018737500101361). `flux_factor` says that the data still hold k_f / k_i of the cross-section.
     `multiphonon` says that they still hold what atoms scatter each for itself, with one phonon or several, which only
     models of phonons have (`simulate.phonon.incoherent`).
+    Of a powder map, the signal at each |Q| is multiplied by exp(sum_k response_k P_k(x)), Legendre polynomials to the
+    order `q_response` with x from -1 to 1 over the measured |Q|: absorption in a flat sample, detectors.
     """
 
     resolution: Resolution | EllipsoidResolution = field(default_factory=GaussianResolution)
@@ -35,12 +37,18 @@ class Instrument:
     multiple_scattering: bool = False
     flux_factor: bool = False
     multiphonon: bool = True
+    q_response: int = 0
 
     def names(self, *, powder: bool) -> tuple[str, ...]:
         """Nuisance parameters in order; those of `q_width` only where there are shells of |Q|."""
         width = self.q_width.names if powder else ()
         multiple = (MULTIPLE,) if self.multiple_scattering else ()
-        return (*self.resolution.names, *width, *multiple, SCALE, *self.background.names)
+        return (*self.resolution.names, *width, *multiple, *self.responses, SCALE, *self.background.names)
+
+    @property
+    def responses(self) -> tuple[str, ...]:
+        """Terms of the response along |Q|."""
+        return tuple(f"response_{k}" for k in range(1, self.q_response + 1))
 
     @property
     def stretched(self) -> bool:
@@ -50,4 +58,5 @@ class Instrument:
     @property
     def units(self) -> dict[str, str]:
         """Unit of each nuisance parameter; empty for numbers and for intensities in the spectrum's own unit."""
-        return {SCALE: "", MULTIPLE: "", **self.q_width.units, **self.resolution.units, **self.background.units}
+        numbers = dict.fromkeys((SCALE, MULTIPLE, *self.responses), "")
+        return {**numbers, **self.q_width.units, **self.resolution.units, **self.background.units}

@@ -18,6 +18,8 @@ from sqwirrel.errors import InputError
 SIGMA = 1 / math.sqrt(8 * math.log(2))
 """Standard deviation of a Gaussian of unit full width at half maximum."""
 
+OFFSET = "energy_offset"
+
 
 @runtime_checkable
 class Resolution(Protocol):
@@ -32,7 +34,7 @@ class Resolution(Protocol):
         """Unit of each parameter."""
 
     def kernel(
-        self, line: Float[Tensor, " line"], theta: Float[Tensor, "batch parameter"], edges: Float[Tensor, " edge"]
+        self, line: Float[Tensor, " line"], theta: Float[Tensor, "batch parameter"], edges: Float[Tensor, "*one edge"]
     ) -> Float[Tensor, "batch line bin"]:
         """Density (1/meV) of a unit line at each energy of the even grid `line`, averaged over each bin."""
 
@@ -176,6 +178,31 @@ class TailedResolution:
         return density
 
 
+@dataclass(frozen=True)
+class OffsetResolution:
+    """A resolution whose lines are all seen `energy_offset` (meV) higher than they are.
+
+    Times of flight and incident energies are known so well and no better; the elastic line, where it was measured,
+    shows by how much. Edges of bins may be those of each row, (batch, 1, edge), for the resolution that is moved.
+    """
+
+    core: Resolution
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Nuisance parameters."""
+        return (*self.core.names, OFFSET)
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Unit of each parameter."""
+        return {**self.core.units, OFFSET: "meV"}
+
+    def kernel(self, line: Tensor, theta: Tensor, edges: Tensor) -> Float[Tensor, "batch line bin"]:
+        """That of the resolution, on bins moved down."""
+        return self.core.kernel(line, theta[:, :-1], edges - theta[:, -1:, None])
+
+
 def sharpest(resolution: Named, line: Float[Tensor, " line"]) -> float:
     """No mode is seen narrower than this (FWHM, meV): than on the grid, or by a resolution without parameters."""
     width = float(line[1] - line[0]) / (2 * SIGMA)
@@ -186,6 +213,7 @@ def sharpest(resolution: Named, line: Float[Tensor, " line"]) -> float:
 
 def widest(resolution: object, range: tuple[float, float]) -> tuple[float, bool]:
     """The largest width (FWHM, meV) in a range of energies where a table gives it, else 0; whether lines have tails."""
+    resolution = resolution.core if isinstance(resolution, OffsetResolution) else resolution
     tailed = isinstance(resolution, TailedResolution)
     known = resolution.core if isinstance(resolution, TailedResolution) else resolution
     if not isinstance(known, TableResolution):
@@ -195,7 +223,7 @@ def widest(resolution: object, range: tuple[float, float]) -> tuple[float, bool]
 
 
 def gaussian_kernel(
-    line: Float[Tensor, " line"], fwhm: Float[Tensor, "batch line"], edges: Float[Tensor, " edge"]
+    line: Float[Tensor, " line"], fwhm: Float[Tensor, "batch line"], edges: Float[Tensor, "*one edge"]
 ) -> Float[Tensor, "batch line bin"]:
     """Density (1/meV) of a Gaussian round each line, averaged over each bin."""
     below: Tensor = torch.special.ndtr((edges - line[:, None]) / _sigma(line, fwhm)[..., None])

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from sqwirrel.errors import InputError
+from sqwirrel.observe.background import along, legendre
 from sqwirrel.observe.covariance.cooper_nathans import volumes
 from sqwirrel.observe.covariance.resolution import EllipsoidResolution
 from sqwirrel.observe.covariance.spectrometer import Spectrometer
@@ -33,6 +34,7 @@ class Smearing(nn.Module):
     energy: Tensor
     nodes: Tensor
     sphere: Tensor
+    response: Tensor
     factor: Tensor
     cell_edges: Tensor | None
     widths: Tensor | None
@@ -52,6 +54,7 @@ class Smearing(nn.Module):
         self.register_buffer("line", line)
         self.register_buffer("energy", _seen(measurement, line))
         self.register_buffer("cell_edges", where.edges)
+        self.register_buffer("response", _response(measurement, instrument.q_response))
         self.register_buffer("nodes", instrument.q_width.nodes(measurement))
         self.register_buffer("sphere", sphere(where, measurement))
         self.register_buffer("factor", exposure(measurement) * transmission(measurement, instrument))
@@ -87,7 +90,7 @@ class Smearing(nn.Module):
         return TableResolution(self.ellipsoids.nodes.tolist(), mean).kernel(self.line, theta, self.energy)
 
     def in_momentum(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch node seen source"]:
-        """Resolution along |Q| at the nodes of the width, and multiple scattering; empty where there is neither."""
+        """Resolution along |Q| at the nodes of the width, multiple scattering, response; empty where there is none."""
         points, width, cells = self.measurement.points, self.instrument.q_width, self.cell_edges
         if isinstance(points, QShells) and cells is not None:
             centres = (cells[1:] + cells[:-1]) / 2
@@ -96,9 +99,13 @@ class Smearing(nn.Module):
         else:
             n = len(self.sphere[0]) if self.instrument.multiple_scattering else 0
             kernel = torch.eye(n, dtype=theta.dtype, device=theta.device).expand(len(theta), 1, -1, -1)
-        if not self.instrument.multiple_scattering:
-            return kernel
-        return kernel + theta[:, -1, None, None, None] * kernel.sum(-1, keepdim=True) * self.sphere
+        if self.instrument.multiple_scattering:
+            multiple = theta[:, -1 - self.instrument.q_response, None, None, None]
+            kernel = kernel + multiple * kernel.sum(-1, keepdim=True) * self.sphere
+        if self.instrument.q_response:
+            bends = theta[:, -self.instrument.q_response :] @ self.response[1:]
+            kernel = torch.exp(bends)[:, None, :, None] * kernel
+        return kernel
 
     def forward(
         self,
@@ -147,6 +154,15 @@ def transmission(measurement: Measurement, instrument: Instrument) -> Float[Tens
         raise InputError("k_f / k_i needs the incident energy; give it in meV, [measurement] incident_energy = 20")
     left = 1 - measurement.energy_centres / measurement.incident_energy
     return left.clamp(min=0).sqrt().expand(measurement.shape)
+
+
+def _response(measurement: Measurement, order: int) -> Float[Tensor, "degree point"]:
+    """Legendre polynomials over the measured |Q|; none where no response is asked for."""
+    if order == 0:
+        return torch.zeros(0, 0, dtype=torch.float64)
+    if not isinstance(measurement.points, QShells):
+        raise InputError("a response along |Q| is that of a powder map, and this is none; leave q_response out")
+    return legendre(along(measurement), order)
 
 
 def _widths(measurement: Measurement, ellipsoids: Ellipsoids | None) -> Tensor | None:

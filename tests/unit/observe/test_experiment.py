@@ -12,6 +12,7 @@ from sqwirrel.observe import (
     Gaussian,
     GaussianResolution,
     Instrument,
+    OffsetResolution,
     PlanarBackground,
     Poisson,
     PolynomialResolution,
@@ -27,19 +28,23 @@ MODEL = library.load("rb2mnf4")
 ENERGY = torch.linspace(0.5, 8, 46, dtype=torch.float64)
 MAP = Measurement(QShells(torch.linspace(0.5, 2, 7, dtype=torch.float64)), ENERGY, 5.0, incident_energy=20)
 EVERYTHING = Instrument(
-    resolution=TailedResolution(PolynomialResolution(1)),
+    resolution=OffsetResolution(TailedResolution(PolynomialResolution(1))),
     background=PlanarBackground(),
     counting=Poisson(),
     q_width=AngularQWidth(),
     multiple_scattering=True,
+    q_response=2,
 )
 NUISANCES = {
     "fwhm_0": 0.5,
     "fwhm_1": -0.02,
     "tail": 0.3,
     "tail_length": 0.4,
+    "energy_offset": 0.1,
     "fwhm_angle": 1.5,
     "multiple": 0.1,
+    "response_1": 0.3,
+    "response_2": -0.1,
     "scale": 20.0,
     "background": 0.5,
     "background_slope": 0.02,
@@ -66,7 +71,8 @@ def test_names_are_those_of_the_model_then_the_nuisances_in_order() -> None:
     assert path.names == ("J", "fwhm", "scale", "background")  # no |Q| width where there are no shells
     assert FULL.units == {
         **dict.fromkeys(("J1", "J2", "D"), "meV"),
-        **{"fwhm_0": "meV", "fwhm_1": "", "tail": "", "tail_length": "meV", "fwhm_angle": "deg"},
+        **{"fwhm_0": "meV", "fwhm_1": "", "tail": "", "tail_length": "meV", "energy_offset": "meV"},
+        **{"fwhm_angle": "deg", "response_1": "", "response_2": ""},
         **{"multiple": "", "scale": "", "background": ""},
         **{"background_slope": "1/meV", "background_slope_q": "angstrom"},
     }
@@ -135,6 +141,22 @@ def test_multiple_scattering_adds_the_same_to_every_momentum() -> None:
     wide = ((edges**2).diff() @ signal(0.0)) / (edges[-1] ** 2 - edges[0] ** 2)
     # The template also has the cells beyond the range, which |Q| d|Q| weighs heavily.
     assert float(template[0].sum()) == pytest.approx(float(wide.sum()), rel=0.2)
+
+
+def test_a_response_along_momentum_multiplies_the_signal_and_not_the_background() -> None:
+    """exp(a P_1 + b P_2), x from -1 to 1 over the measured |Q|."""
+    instrument = Instrument(q_response=2, multiple_scattering=True)
+    experiment = Experiment(MODEL, MAP, instrument, samples=8, cell=0.25)
+    how = {"fwhm": 0.5, "fwhm_q": 0.05, "multiple": 0.2, "scale": 2.0, "background": 0.7}
+    flat, bent = (experiment(experiment.pack(**how, response_1=a, response_2=b))[0] for a, b in ((0, 0), (0.4, -0.3)))
+    x = (MAP.points.centres - 1.25) / 0.75
+    expected = torch.exp(0.4 * x - 0.3 * (3 * x**2 - 1) / 2)[:, None]
+    assert torch.allclose(bent - 0.7, (flat - 0.7) * expected, rtol=1e-9, atol=1e-12)
+
+
+def test_a_response_along_momentum_is_of_powders() -> None:
+    with pytest.raises(InputError, match=r"response along \|Q\| is that of a powder map"):
+        Experiment(CHAIN, PATH, Instrument(q_response=1))
 
 
 def test_unstable_order_is_a_flag_with_a_sentence() -> None:

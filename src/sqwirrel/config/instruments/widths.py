@@ -12,6 +12,7 @@ from sqwirrel.observe import (
     CovarianceTable,
     EllipsoidResolution,
     GaussianResolution,
+    OffsetResolution,
     PolynomialResolution,
     TableResolution,
     TailedResolution,
@@ -27,10 +28,11 @@ class ConstantWidth(Section):
 
     kind: Literal["gaussian"] = "gaussian"
     tail: bool = False
+    offset: bool = False
 
     def build(self) -> Resolution:
-        """The resolution, with a tail to lower energy transfer if asked for."""
-        return _tailed(GaussianResolution(), self.tail)
+        """The resolution, with a tail to lower energy transfer and an offset of all energies if asked for."""
+        return _moved(GaussianResolution(), self)
 
 
 class PolynomialWidth(Section):
@@ -39,10 +41,11 @@ class PolynomialWidth(Section):
     kind: Literal["polynomial"]
     order: Annotated[int, Field(ge=0, le=4)] = 1
     tail: bool = False
+    offset: bool = False
 
     def build(self) -> Resolution:
-        """The resolution, with a tail to lower energy transfer if asked for."""
-        return _tailed(PolynomialResolution(self.order), self.tail)
+        """The resolution, with a tail to lower energy transfer and an offset of all energies if asked for."""
+        return _moved(PolynomialResolution(self.order), self)
 
 
 class TableWidth(Section):
@@ -52,10 +55,11 @@ class TableWidth(Section):
     energies: tuple[Energy, ...]
     fwhm: tuple[Energy, ...]
     tail: bool = False
+    offset: bool = False
 
     def build(self) -> Resolution:
-        """The resolution, with a tail to lower energy transfer if asked for."""
-        return _tailed(TableResolution(self.energies, self.fwhm), self.tail)
+        """The resolution, with a tail to lower energy transfer and an offset of all energies if asked for."""
+        return _moved(TableResolution(self.energies, self.fwhm), self)
 
 
 class ChopperWidth(Section):
@@ -67,11 +71,12 @@ class ChopperWidth(Section):
     frequency: PositiveInt | None = None
     package: str | None = None
     tail: bool = False
+    offset: bool = False
 
     def build(self) -> Resolution:
-        """The resolution, with a tail to lower energy transfer if asked for."""
+        """The resolution, with a tail to lower energy transfer and an offset of all energies if asked for."""
         how = {"frequency": self.frequency, "package": self.package}
-        return _tailed(chopper_resolution(self.instrument, self.incident_energy, **how), self.tail)  # type: ignore[arg-type]
+        return _moved(chopper_resolution(self.instrument, self.incident_energy, **how), self)  # type: ignore[arg-type]
 
 
 class CovarianceWidth(Section):
@@ -114,8 +119,9 @@ class SpectrometerWidth(Section):
 Core = GaussianResolution | PolynomialResolution | TableResolution
 
 
-def _tailed(core: Core, tail: bool) -> Resolution:
-    return TailedResolution(core) if tail else core
+def _moved(core: Core, how: ConstantWidth | PolynomialWidth | TableWidth | ChopperWidth) -> Resolution:
+    tailed = TailedResolution(core) if how.tail else core
+    return OffsetResolution(tailed) if how.offset else tailed
 
 
 PositiveOrZero = Annotated[float, Field(ge=0)]
