@@ -6,9 +6,12 @@ many are at any low energy, and weigh accordingly less.
 """
 
 import math
+from typing import no_type_check
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numba import njit
 from torch import Tensor
 
 from sqwirrel.errors import InputError
@@ -36,30 +39,54 @@ def folded(
         raise InputError(f"samples = {samples}; at least one quadrature point per cell is needed")
     edges, reciprocal = cell_edges(points.edges, width), torch.linalg.inv(primitive).T
     zone, worth = _zone(lattice.to_cartesian(reciprocal), ZONE * samples, seed)
-    zone, far = zone @ reciprocal, float(edges[-1])
-    most = (far * (primitive @ lattice.vectors).norm(dim=1) / (2 * math.pi)).ceil().long() + 1
-    shift = _cube(most.tolist()) @ reciprocal
-    radius = lattice.to_cartesian(zone[:, None] + shift).norm(dim=-1)
-    cell = torch.bucketize(radius, edges, right=True) - 1
-    reached = (radius >= edges[0]) & (radius < far)
-    count = torch.bincount(cell[reached], minlength=len(edges) - 1)
+    shift = _shifts(lattice.to_cartesian(reciprocal), float(edges[-1])) @ reciprocal
+    zone = zone @ reciprocal
+    parts = (each.numpy() for each in (lattice.to_cartesian(zone), lattice.to_cartesian(shift), edges**2))
+    place, number, cell = (torch.from_numpy(each) for each in _pairs(*parts))
+    count = torch.bincount(cell, minlength=len(edges) - 1)
     few, part = count < samples, (MOST * samples / count.clamp(min=1)).clamp(max=1)
-    index = cell.clamp(0, len(few) - 1)
-    chosen = torch.rand(cell.shape, generator=stream(seed, "folded"), dtype=torch.float64) < part[index]
-    place, number = (reached & ~few[index] & chosen).nonzero().T
+    chosen = torch.rand(len(cell), generator=stream(seed, "folded"), dtype=torch.float64) < part[cell]
+    chosen &= ~few[cell]
     own = shells(points, lattice, samples, width, seed)
     mine = few[own.cell]
-    every = torch.cat((own.cell[mine], cell[place, number]))
+    every = torch.cat((own.cell[mine], cell[chosen]))
     order = every.argsort(stable=True)
     start = torch.arange(int(mine.sum()))
     folding = Folding(
         torch.cat((own.q[mine], zone)),
-        torch.cat((start, len(start) + place))[order],
-        torch.cat((torch.zeros(len(start), 3, dtype=torch.float64), shift[number]))[order],
+        torch.cat((torch.zeros(1, 3, dtype=torch.float64), shift)),
+        torch.cat((start, len(start) + place[chosen]))[order],
+        torch.cat((torch.zeros_like(start), 1 + number[chosen]))[order],
     )
-    cell, weight = every[order], torch.cat((own.weight[mine], worth[place]))[order]
-    q = folding.zone[folding.place] + folding.shift
-    return Sampling(q, cell, weight / torch.bincount(cell, weight, minlength=len(few))[cell], edges, folding)
+    cell, weight = every[order], torch.cat((own.weight[mine], worth[place[chosen]]))[order]
+    weight = weight / torch.bincount(cell, weight, minlength=len(few))[cell]
+    return Sampling(folding.zone[folding.place] + folding.shift[folding.number], cell, weight, edges, folding)
+
+
+def _shifts(reciprocal: Float[Tensor, "3 3"], far: float) -> Float[Tensor, "shift 3"]:
+    """Whole numbers of the vectors of the reciprocal cell, of all that take a point of the zone to within `far`."""
+    zone = float((_cube([1, 1, 1]) / 2 @ reciprocal).norm(dim=1).max())
+    across = torch.linalg.inv(reciprocal).norm(dim=0)
+    every = _cube(((far + zone) * across).ceil().long().tolist())
+    return every[(every @ reciprocal).norm(dim=1) < far + zone]
+
+
+@njit(nogil=True, cache=True)
+@no_type_check
+def _pairs(zone, shift, squares):
+    """Points of the zone, shifts, and cells of all sums whose squared length is between the first and last of
+    `squares`, edges of the cells.
+    """
+    most, count = len(zone) * len(shift), 0
+    place, number, cell = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
+    for i in range(len(zone)):
+        for j in range(len(shift)):
+            x, y, z = zone[i, 0] + shift[j, 0], zone[i, 1] + shift[j, 1], zone[i, 2] + shift[j, 2]
+            found = np.searchsorted(squares, x * x + y * y + z * z, side="right")
+            if 0 < found < len(squares):
+                place[count], number[count], cell[count] = i, j, found - 1
+                count += 1
+    return place[:count], number[:count], cell[:count]
 
 
 def _zone(

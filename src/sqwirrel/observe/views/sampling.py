@@ -36,11 +36,12 @@ PAD = 3
 
 
 class Folding(NamedTuple):
-    """Points as q = zone[place] + shift (rlu), shifts being reciprocal lattice vectors of the cell that repeats."""
+    """Points as q = zone[place] + shift[number] (rlu), shifts being reciprocal vectors of the cell that repeats."""
 
     zone: Float[Tensor, "zone 3"]
+    shift: Float[Tensor, "shift 3"]
     place: Int[Tensor, " sample"]
-    shift: Float[Tensor, "sample 3"]
+    number: Int[Tensor, " sample"]
 
 
 @dataclass(frozen=True, eq=False)
