@@ -2,7 +2,7 @@
 
     python -m benchmarks.phonon_powder --json FILE [--quick] [--euphonic PYTHON]
 
-PYTHON has Euphonic (GPL-3, only run, never a dependency): `python -m venv peer && peer/bin/pip install euphonic==2.1.1`;
+PYTHON has Euphonic (GPL-3, only run, never a dependency): python -m venv peer && peer/bin/pip install euphonic==2.1.1;
 without it our times and errors alone are reported. Cases: Si (`../shared/data/al_si`), Al (springs to 8 neighbours,
 in a file for Euphonic), NaCl and quartz (`tests/reference/phonons`), both polar.
 
@@ -51,7 +51,7 @@ KELVIN, LOW, HIGH, WIDTH = 100.0, 0.08, 1.04, 0.04
 LEVELS = (0.10, 0.03)
 FINE = 8
 """Bins of energy that Euphonic's modes are counted in, a bin of the map; 1 / 16 of a width."""
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 MEV_PER_A2 = 62.41509074
 """meV / angstrom^2 in 1 N / m."""
 Array = NDArray[np.float64]
@@ -328,7 +328,9 @@ def _is_here(name: str) -> bool:
 
 
 def _fewer(case: Case) -> Case:
-    return replace(case, samples=case.samples[:2], directions=tuple((n, 1) for n, _ in case.directions[:2]), converged=(64, 2))
+    return replace(
+        case, samples=case.samples[:2], directions=tuple((n, 1) for n, _ in case.directions[:2]), converged=(64, 2)
+    )
 
 
 SILICON = HERE.parent / "shared" / "data" / "al_si" / "Si-prim-555.json"

@@ -7,6 +7,7 @@ What `euphonic.powder.sample_sphere_structure_factor` does at one |Q| is done fo
 mean over bins and has no error but that of few points. Modes by its C extension, one thread.
 """
 
+import itertools
 import json
 import sys
 import time
@@ -39,7 +40,7 @@ def main(job: dict[str, Any], result: Path) -> None:
         for _ in range(repeats):
             points = [
                 _qpts_cart_to_frac(sphere(count, generator) * ends(low, high, count, generator), crystal)
-                for low, high in zip(edges[:-1], edges[1:], strict=True)
+                for low, high in itertools.pairwise(edges)
             ]
             clock = time.perf_counter()
             rows = []

@@ -5,6 +5,7 @@ one consumer changes no other's numbers.
 """
 
 import hashlib
+import math
 
 import torch
 from jaxtyping import Float
@@ -28,3 +29,10 @@ def spread(n: int, dimension: int, copies: int, seed: int, label: str) -> Float[
     step = ratio ** -torch.arange(1, dimension + 1, dtype=torch.float64)
     shift = torch.rand(copies, 1, dimension, generator=stream(seed, label), dtype=torch.float64)
     return (shift + torch.arange(n, dtype=torch.float64)[:, None] * step) % 1
+
+
+def sphere(height: Float[Tensor, "*point"], turn: Float[Tensor, "*point"]) -> Float[Tensor, "*point 3"]:
+    """Unit vectors, uniform on the sphere for uniform arguments in [0, 1)."""
+    z, phi = 2 * height - 1, 2 * math.pi * turn
+    rho = (1 - z**2).sqrt()
+    return torch.stack((rho * phi.cos(), rho * phi.sin(), z), dim=-1)

@@ -27,6 +27,8 @@ from sqwirrel.observe.views.view import (
     waves,
 )
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
+from sqwirrel.simulate.phonon.density import MODES
+from sqwirrel.simulate.phonon.thermal import Motion, ThermalMotion
 from sqwirrel.spectra import Measurement, QGrid, QShells
 
 DENSER, REPEATS = 6, 16
@@ -37,6 +39,8 @@ SET_BYTES, POINT_BYTES, PAIR_BYTES = 4_000_000_000, 200, 48
 """What a set of points may hold, about: for each point, and for each pair of its bosons."""
 SMALL_STEP, LARGE_STEP = 1e-3, 0.2
 """Share of widths in q over which differences are made, where points lie where they are, and where on a mesh."""
+SHARED = 4
+"""`DENSER` of points that share modes: these crowd where lines are strong."""
 SPARSER = 2
 """Derivatives come from this many times fewer, concentrated points, as often."""
 
@@ -79,7 +83,8 @@ class Scene:
     `samples` quadrature points a cell of at least `cell` (1/angstrom) or a bin of a crystal; `fwhm` (meV) is the least
     width in energy that will be put on, `shared` are amplitudes that other measurements of the same crystal use. Widths
     in q are those of the ellipsoids times `stretch`, or, if that is None, times the last parameter. With `multiphonon`
-    a model of phonons has `Incoherent` scattering under its modes.
+    a model of phonons has `Incoherent` scattering under its modes, from so many `recoils` if given; `moving` is how its
+    atoms move at the only parameters that are looked at.
     """
 
     model: Model
@@ -92,6 +97,8 @@ class Scene:
     shared: Amplitudes | None = None
     stretch: float | None = 1.0
     multiphonon: bool = True
+    moving: Motion | None = None
+    recoils: int = MODES
 
     def view(self, line: Float[Tensor, " line"], seed: int) -> View | Stretched:
         """Modes on cells and lines, from the points of `seed`."""
@@ -132,8 +139,18 @@ class Scene:
         if more > 1:
             each = POINT_BYTES + PAIR_BYTES * (2 * len(self.model.positions)) ** 2
             more = max(1, min(more, SET_BYTES // (each * len(self._points(seed, DENSER)[0].q))))
-        parts = [self._set(theta, line, seed + 1 + k, more, sloped=sloped) for k in range(REPEATS)]
+        here = replace(self, moving=self._moving(theta, sloped=sloped), recoils=MODES // 8)
+        parts = [here._set(theta, line, seed + 1 + k, more, sloped=sloped) for k in range(REPEATS)]
         return Dense(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+    def _moving(self, theta: Tensor, *, sloped: bool) -> Motion | None:
+        """How the atoms of a model of phonons move; derivatives are none unless asked for."""
+        if not isinstance(self.model, PhononModel):
+            return None
+        thermal = ThermalMotion(self.model, self.measurement.temperature or 0.0)
+        with torch.no_grad():
+            U, steady = thermal.motion(theta)
+        return thermal.slopes(theta) if sloped else Motion(U, U[None][:0], steady)
 
     def _points(self, seed: int, denser: int = 1) -> tuple[Sampling, Blur | None]:
         points, samples = self.measurement.points, denser * self.samples
@@ -191,11 +208,12 @@ class Scene:
         """What is under the modes, if anything."""
         if not self.multiphonon or not isinstance(self.model, PhononModel):
             return None
-        return Incoherent(self.model, self.measurement.temperature or 0.0, where, line, seed)
+        return Incoherent(self.model, self.measurement.temperature or 0.0, where, line, seed, self.recoils)
 
     def _set(self, theta: Tensor, line: Tensor, seed: int, more: int, *, sloped: bool) -> tuple[Tensor, Tensor, Tensor]:
         """One set of points: value, derivatives, unstable points."""
-        where, blur = self._points(seed, more * DENSER)
+        shared = isinstance(self.model, PhononModel) and isinstance(self.measurement.points, QShells)
+        where, blur = self._points(seed, more * (SHARED if shared else DENSER))
         if blur is None and self._stands_free and self.twins is None:
             return self._concentrated(theta, where, line, seed, more, sloped=sloped)
         view = self._view(where, blur, line, seed, keep=False)
@@ -212,7 +230,7 @@ class Scene:
         """The same for one orientation of waves, with derivatives from the points that matter."""
         under = self._under(where, line, seed)
         with torch.no_grad():
-            modes = waves(self.model, self.measurement, where, keep=False)(theta)
+            modes = waves(self.model, self.measurement, where, keep=False, moving=self.moving)(theta)
             value = deposit(modes, where.weight, where.cell, line)
             value = value if under is None else value + under(theta)
         unstable = where.q[~modes.stable[0]]
@@ -223,5 +241,5 @@ class Scene:
             few = kept(where, modes, self.measurement, n, seed)
         else:
             few = powder_sampling(self.model, self.measurement, n, self.cell, seed)
-        view = View([waves(self.model, self.measurement, few, keep=False)], few, line, under=under)
+        view = View([waves(self.model, self.measurement, few, keep=False, moving=self.moving)], few, line, under=under)
         return value, view.slopes(theta)[1].movedim(1, 0), unstable

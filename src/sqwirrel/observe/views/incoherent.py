@@ -12,6 +12,7 @@ from sqwirrel.observe.views.derivatives import slopes, stacked
 from sqwirrel.observe.views.lines import deposit, deposit_slopes
 from sqwirrel.observe.views.sampling import Sampling
 from sqwirrel.simulate.modes import Modes
+from sqwirrel.simulate.phonon.density import MODES
 from sqwirrel.simulate.phonon.incoherent import Recoils, orders, scattered
 
 REACH = 4
@@ -27,10 +28,16 @@ class Incoherent(nn.Module):
     atom: Tensor
 
     def __init__(
-        self, model: PhononModel, temperature: float, where: Sampling, line: Float[Tensor, " line"], seed: int
+        self,
+        model: PhononModel,
+        temperature: float,
+        where: Sampling,
+        line: Float[Tensor, " line"],
+        seed: int,
+        modes: int = MODES,
     ) -> None:
         super().__init__()
-        self.model, self.recoils = model, Recoils(model, temperature=temperature, seed=seed)
+        self.model, self.recoils = model, Recoils(model, temperature=temperature, modes=modes, seed=seed)
         self.step = float(line[1] - line[0])
         half = math.ceil(REACH * float(line.abs().max()) / self.step)
         self.register_buffer("square", _squares(model, where))

@@ -20,7 +20,7 @@ from sqwirrel.lattice import Lattice
 from sqwirrel.observe.views.crystal.blur import Ellipsoids
 from sqwirrel.observe.views.lines import Blur
 from sqwirrel.observe.views.places import places
-from sqwirrel.seeds import spread, stream
+from sqwirrel.seeds import sphere, spread, stream
 from sqwirrel.spectra import Measurement, QShells
 
 BINS = 20
@@ -182,13 +182,6 @@ def cell_edges(edges: Tensor, width: float) -> Tensor:
     below = (inner[0] - outside).flip(0).clamp(min=0)
     below = below[below < torch.cat((below[1:], inner[:1]))]
     return torch.cat((below, inner, inner[-1] + outside))
-
-
-def sphere(height: Tensor, turn: Tensor) -> Tensor:
-    """Unit vectors, uniform on the sphere for uniform arguments in [0, 1)."""
-    z, phi = 2 * height - 1, 2 * math.pi * turn
-    rho = (1 - z**2).sqrt()
-    return torch.stack((rho * phi.cos(), rho * phi.sin(), z), dim=-1)
 
 
 def _equal(cells: int, samples: int) -> tuple[Tensor, Tensor]:

@@ -21,7 +21,7 @@ from sqwirrel.simulate.looks.standing import Standing
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.simulate.phonon.folded import FoldedPhonons
 from sqwirrel.simulate.phonon.phonons import Phonons
-from sqwirrel.simulate.phonon.thermal import ThermalMotion
+from sqwirrel.simulate.phonon.thermal import Motion, ThermalMotion
 from sqwirrel.spectra import Measurement, QShells
 
 CANDIDATES = 16
@@ -207,10 +207,11 @@ def waves(
     keep: bool = True,
     fwhm: float | None = None,
     rotation: Float[Tensor, "3 3"] | None = None,
+    moving: Motion | None = None,
 ) -> SpinWaves | Phonons | FoldedPhonons:
     """What has modes at the points, under the conditions of the measurement, as fine as a width `fwhm` (meV) sees.
 
-    A `rotation` (Cartesian) takes the crystal of the model to that of a twin.
+    A `rotation` (Cartesian) takes the crystal of the model to that of a twin; `moving` is how its atoms move, if known.
     """
     q, field = where.q, measurement.field
     if rotation is not None and not torch.equal(rotation, torch.eye(3).to(rotation)):
@@ -218,10 +219,10 @@ def waves(
         field = turned(field, rotation)
     if isinstance(model, PhononModel):
         warm = measurement.temperature or 0.0
-        moving = ThermalMotion(model, warm)
         if where.folding is not None:
-            return FoldedPhonons(model, *where.folding, temperature=warm, thermal=moving)
-        return Phonons(model, q, temperature=warm, thermal=moving)
+            thermal = moving or ThermalMotion(model, warm)
+            return FoldedPhonons(model, *where.folding, temperature=warm, thermal=thermal)
+        return Phonons(model, q, temperature=warm, thermal=ThermalMotion(model, warm))
     return SpinWaves(model, q, temperature=measurement.temperature or 0.0, field=field, keep=keep, fwhm=fwhm)
 
 

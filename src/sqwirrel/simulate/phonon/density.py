@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sqwirrel.errors import InputError
 from sqwirrel.model.phonon.model import PhononModel
-from sqwirrel.seeds import spread
+from sqwirrel.simulate.phonon.crowded import crowded
 from sqwirrel.simulate.phonon.dynamical import STILL, basis, dynamical, solve
 
 MODES = 2**12
@@ -27,14 +27,17 @@ class Density(nn.Module):
     """Densities of states of the atoms of `model`, from about `modes` modes; `seed` moves their wavevectors."""
 
     basis: Tensor
+    worth: Tensor
 
     def __init__(self, model: PhononModel, *, modes: int = MODES, seed: int = 0) -> None:
         super().__init__()
         if modes < 1:
             raise InputError(f"a density of states from {modes} modes; give at least one")
         self.model = model
-        q = spread(math.ceil(modes / (3 * len(model.positions))), 3, 1, seed, "density")[0]
-        self.register_buffer("basis", basis(model, model.cell.to_cartesian(q)))
+        reciprocal = model.cell.to_cartesian(torch.eye(3, dtype=torch.float64))
+        q, worth = crowded(reciprocal, math.ceil(modes / (3 * len(model.positions))), seed)
+        self.register_buffer("basis", basis(model, q @ reciprocal))
+        self.register_buffer("worth", worth / worth.sum())
 
     def forward(
         self, theta: Float[Tensor, "batch parameter"], energy: Float[Tensor, " line"], *, fwhm: float
@@ -54,7 +57,7 @@ class Density(nn.Module):
         size, n = self.basis.shape[-1], len(self.model.positions)
         found = solve(dynamical(self.basis, theta), torch.eye(size, dtype=self.basis.dtype)[None, None])
         e = found.amplitude.reshape(*found.amplitude.shape[:-1], n, 3)
-        share = (e.real**2 + e.imag**2).sum(-1) / (3 * self.basis.shape[1])
+        share = (e.real**2 + e.imag**2).sum(-1) * self.worth[:, None, None] / 3
         return found.square.clamp(min=STILL**2).sqrt(), share, found.stable.all(1)
 
 

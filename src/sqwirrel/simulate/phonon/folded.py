@@ -4,7 +4,7 @@ In a powder all directions are averaged, so that any q stands for its whole star
 taken at all G within reach, are points spread over reciprocal space. Solving is then next to free.
 """
 
-from typing import Any, no_type_check
+from typing import no_type_check
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from sqwirrel.simulate.compiled.threads import share
 from sqwirrel.simulate.crosssection import bose
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.simulate.phonon.dynamical import STILL, Solved, basis, dynamical, solve
-from sqwirrel.simulate.phonon.thermal import ThermalMotion
+from sqwirrel.simulate.phonon.thermal import Motion, Thermal
 from sqwirrel.simulate.quadratic.eigen import DEGENERATE
 from sqwirrel.simulate.quadratic.once import first_order
 from sqwirrel.units import MB_PER_FM2, RECOIL
@@ -48,7 +48,7 @@ class FoldedPhonons(nn.Module):
         number: Int[Tensor, " q"],
         *,
         temperature: float = 0.0,
-        thermal: ThermalMotion | None = None,
+        thermal: Thermal | None = None,
     ) -> None:
         super().__init__()
         self.model, self.names, self.temperature, self.thermal = model, model.names, temperature, thermal
@@ -85,7 +85,7 @@ class FoldedPhonons(nn.Module):
 
         With h = e_m* dD e_n, dE_m^2 = h_mm and de_m = sum_n h_nm e_n / (E_m^2 - E_n^2).
         """
-        found, steady = self._solved(theta), True if self.thermal is None else self.thermal.motion(theta)[1]
+        found, (U, rise, steady) = self._solved(theta), self._motion(theta)
         A, size = found.amplitude, found.amplitude.shape[-1]
         h = torch.einsum("bzmi,pzij,bznj->pbzmn", A, self.basis, A.conj())
         gap = found.square[..., :, None] - found.square[..., None, :]
@@ -97,7 +97,6 @@ class FoldedPhonons(nn.Module):
         energy = _both(energy, -1)
         factor = self._factor(energy)
         steeper = torch.func.grad(lambda E: self._factor(E).sum())(energy) * slope
-        U, rise = self._motion(theta)
         where = (self.place, self.number, self.wave, self.turn, self._lengths)
         parts = (A.resolve_conj(), mixing, factor, steeper, *where, U, rise)
         value = self.wave.new_empty(len(theta), 2, len(self.place), 2 * size)
@@ -106,7 +105,7 @@ class FoldedPhonons(nn.Module):
         arrays = [x.contiguous().numpy() for x in (*parts, value, along)]
         work = len(theta) * size * size * (1 + len(rise))
         share(lambda start, stop: _look_slopes(*arrays, start, stop), len(self.place), work)
-        return value, along, (found.stable & torch.as_tensor(steady).reshape(-1, 1))[:, self.place]
+        return value, along, (found.stable & steady[:, None])[:, self.place]
 
     def _solved(self, theta: Tensor) -> Solved:
         n = self.basis.shape[-1]
@@ -116,20 +115,13 @@ class FoldedPhonons(nn.Module):
         """What a line at this energy is strong by, beside its structure factor."""
         return MB_PER_FM2 * RECOIL / (2 * len(self.model.positions) * energy.abs()) * bose(energy, self.temperature)
 
-    def _motion(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """U of the atoms, and its derivatives."""
-        n = len(self.model.positions)
-        if self.thermal is None or not theta.shape[1]:
-            still = self.wave.new_zeros(len(theta), n, 3, 3)
-            return still, still.expand(theta.shape[1], *still.shape)
-
-        def push(tangent: Tensor) -> Any:
-            return torch.func.jvp(self.thermal, (theta,), (tangent.expand_as(theta),))  # type: ignore[arg-type]
-
-        with torch.enable_grad():
-            every = torch.eye(theta.shape[1], dtype=theta.dtype)
-            U, rise = torch.func.vmap(push, out_dims=(None, 0))(every)  # type: ignore[arg-type]
-        return U, rise
+    def _motion(self, theta: Tensor) -> Motion:
+        """How atoms move, with derivatives."""
+        if self.thermal is not None:
+            return self.thermal.slopes(theta)
+        still = self.wave.new_zeros(len(theta), len(self.model.positions), 3, 3)
+        rise = still.expand(theta.shape[1], *still.shape)
+        return Motion(still, rise, torch.ones(len(theta), dtype=torch.bool))
 
     @property
     def _lengths(self) -> Float[Tensor, " atom"]:

@@ -5,6 +5,8 @@
 (G. L. Squires, Introduction to the Theory of Thermal Neutron Scattering (2012), section 3.6.)
 """
 
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -21,6 +23,35 @@ and to 1 % at 0 K.
 """
 ASIDE = (0.5, 0.477, 0.523)
 """Where in its box each point of the mesh is: aside of symmetry, where modes are degenerate."""
+
+
+@runtime_checkable
+class Thermal(Protocol):
+    """What tells how far atoms are from their places: `ThermalMotion`, or what that found (`Motion`)."""
+
+    def motion(self, theta: Float[Tensor, "batch parameter"]) -> tuple[Tensor, Bool[Tensor, " batch"]]:
+        """U, and whether it is that of a crystal that holds together."""
+
+    def slopes(self, theta: Float[Tensor, "batch parameter"]) -> "Motion":
+        """The same, with derivatives."""
+
+
+class Motion(NamedTuple):
+    """U (angstrom^2), its derivatives, and whether no mode has an imaginary energy: at some parameters, those that are
+    then asked for.
+    """
+
+    U: Float[Tensor, "batch atom 3 3"]
+    rise: Float[Tensor, "parameter batch atom 3 3"]
+    steady: Bool[Tensor, " batch"]
+
+    def motion(self, _: Float[Tensor, "batch parameter"]) -> tuple[Tensor, Bool[Tensor, " batch"]]:
+        """As that of `ThermalMotion`."""
+        return self.U, self.steady
+
+    def slopes(self, _: Float[Tensor, "batch parameter"]) -> "Motion":
+        """As those of `ThermalMotion`."""
+        return self
 
 
 class ThermalMotion(nn.Module):
@@ -47,6 +78,20 @@ class ThermalMotion(nn.Module):
         both, stable = 2 * fine - coarse, steady & still
         good = torch.linalg.eigvalsh(both.detach())[..., :1, None] > 0
         return torch.where(stable[:, None, None, None], torch.where(good, both, fine), 0.0), stable
+
+    def slopes(self, theta: Float[Tensor, "batch parameter"]) -> Motion:
+        """The same, with derivatives (forward mode)."""
+
+        def push(tangent: Tensor) -> Any:
+            return torch.func.jvp(self.motion, (theta,), (tangent.expand_as(theta),), has_aux=True)  # type: ignore[arg-type]
+
+        if not theta.shape[1]:
+            U, steady = self.motion(theta)
+            return Motion(U, U[None][:0], steady)
+        with torch.enable_grad():
+            every = torch.eye(theta.shape[1], dtype=theta.dtype)
+            U, rise, steady = torch.func.vmap(push, out_dims=(None, 0, None))(every)  # type: ignore[arg-type]
+        return Motion(U, rise, steady)
 
     def exponent(
         self, theta: Float[Tensor, "batch parameter"], wave: Float[Tensor, "q 3"]
