@@ -112,7 +112,7 @@ def race(name: str, python: Path | None, *, quick: bool) -> dict[str, Any]:
         row["euphonic_us_per_point"] = row["euphonic"][-1]["seconds"] / row["euphonic"][-1]["points"] * 1e6
         for mine in row["at"]:
             his = _at(mine["error"], row["euphonic"])
-            mine |= {"euphonic_s": his["seconds"], "euphonic_extrapolated": his["extrapolated"]}
+            mine |= {f"euphonic_{key}": his[key] for key in ("seconds", "directions", "extrapolated")}
             mine["ratio"] = his["seconds"] / mine["seconds"]
             mine["ratio_with_set_up"] = his["seconds"] / (mine["seconds"] + mine["set_up_s"])
     print(json.dumps(row["at"]), flush=True)
@@ -224,16 +224,19 @@ def _size(away: Tensor, exact: Tensor) -> float:
 
 
 def _at(level: float, rows: list[dict[str, float]]) -> dict[str, Any]:
-    """Times where the error is `level`, from the two runs round it, or the two nearest; log-log."""
-    error = np.log([row["error"] for row in rows])
-    k = int(np.clip((error > np.log(level)).sum(), 1, len(rows) - 1))
-    share = (np.log(level) - error[k - 1]) / (error[k] - error[k - 1])
-    found: dict[str, Any] = {"error": level, "extrapolated": not 0 <= share <= 1}
-    for key in ("seconds", "set_up_s", "samples"):
-        if key in rows[0]:
-            a, b = np.log(rows[k - 1][key]), np.log(rows[k][key])
-            found[key] = float(np.exp(a + share * (b - a)))
-    return found
+    """Times where the error is `level`, between the two runs round it, log-log; beyond all runs as its square."""
+    error = [row["error"] for row in rows]
+    k = next((k for k in range(1, len(rows)) if error[k] <= level <= error[k - 1]), None)
+    if k is None:
+        nearest = rows[0] if level > error[0] else rows[-1]
+        more = (nearest["error"] / level) ** 2
+        return {"error": level, "extrapolated": True, **{key: nearest[key] * more for key in SCALING if key in nearest}}
+    share = np.log(level / error[k - 1]) / np.log(error[k] / error[k - 1])
+    known = {key: (rows[k - 1][key], rows[k][key]) for key in SCALING if key in rows[0]}
+    return {"error": level, "extrapolated": False, **{key: a * (b / a) ** share for key, (a, b) in known.items()}}
+
+
+SCALING = ("seconds", "set_up_s", "samples", "directions")
 
 
 def batch(row: dict[str, Any], *, quick: bool) -> dict[str, Any]:
@@ -267,7 +270,7 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-COLUMNS = (("euphonic_s", 12, 2), ("ratio", 8, 0), ("ratio_with_set_up", 12, 0))
+COLUMNS = (("euphonic_seconds", 12, 2), ("ratio", 8, 0), ("ratio_with_set_up", 12, 0))
 
 
 def euphonic_file(model: PhononModel, folder: Path) -> Path:
