@@ -1,6 +1,6 @@
 """The standard path through the Brillouin zone of a crystal, with the names that its corners have.
 
-Y. Hinuma, G. Pizzi, Y. Kumagai, F. Oba and I. Tanaka, Comput. Mater. Sci. 128, 140 (2017),
+Y. Hinuma, G. Pizzi, Y. Kumagai, F. Oba and I. Tanaka, Computational Materials Science 128, 140 (2017),
 doi:10.1016/j.commatsci.2016.10.015; found by their library seekpath.
 """
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from sqwirrel.model.crystal import SYMPREC
 from sqwirrel.model.phonon.model import PhononModel
 
-PAPER = "Y. Hinuma et al., Comput. Mater. Sci. 128, 140 (2017), doi:10.1016/j.commatsci.2016.10.015"
+PAPER = "Y. Hinuma et al., Computational Materials Science 128, 140 (2017), doi:10.1016/j.commatsci.2016.10.015"
 GREEK = {"GAMMA": "Γ", "DELTA": "Δ", "LAMBDA": "Λ", "SIGMA": "Σ"}
 LEAST = 5
 """Points of the shortest line."""
