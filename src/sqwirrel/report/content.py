@@ -8,6 +8,7 @@ from sqwirrel.infer import Basin, Posterior, Summary
 from sqwirrel.lattice import Lattice
 from sqwirrel.model.laws import Distribution, LogUniform, Normal
 from sqwirrel.model.phonon.model import PhononModel
+from sqwirrel.model.phonon.path import PAPER
 from sqwirrel.report.axes import corners
 from sqwirrel.report.identified import as_mappings, combinations
 from sqwirrel.report.numbers import interval, plain, with_error
@@ -86,7 +87,7 @@ def content(results: Whole | AnyResult | Sequence[AnyResult]) -> dict[str, Any]:
             "files": dict(sorted(record.files.items())),
             "seconds": dict(sorted(record.seconds.items())),
         },
-        "papers": list(record.papers),
+        "papers": list(dict.fromkeys((*record.papers, *([PAPER] if isinstance(model, PhononModel) else [])))),
     }
 
 

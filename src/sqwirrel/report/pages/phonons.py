@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 from sqwirrel.model import symmetry
-from sqwirrel.model.phonon.path import PAPER
 from sqwirrel.report import figures
 from sqwirrel.report.numbers import plain, with_error
 from sqwirrel.report.pages.markup import definitions, image, note, section, table, wide
@@ -49,9 +48,9 @@ def _about(found: Dispersion) -> str:
     misfit = f"; dotted: widened by the misfit, {wider} meV" if found.widened is not None else ""
     known = " Dashed red: with the values that the model has by itself." if found.published is not None else ""
     return (
-        f"Energies along the standard path of the crystal ({PAPER}) over {found.draws} posterior draws: median, 68 and "
-        f"90 %. The 90 % bands are {narrow} meV wide on average{misfit}. "
-        f"An imaginary energy is drawn below zero.{known} The same as data: {DATA}."
+        f"Energies along the standard path of the crystal over {found.draws} posterior draws: median, 68 and 90 %. "
+        f"The 90 % bands are {narrow} meV wide on average{misfit}. An imaginary energy is drawn below zero.{known} "
+        f"The same as data: {DATA}."
     )
 
 
