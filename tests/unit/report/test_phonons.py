@@ -14,7 +14,9 @@ from sqwirrel.report.pages import answer as page
 from sqwirrel.report.phonons import springs
 from sqwirrel.report.phonons.dispersion import as_mapping, dispersion
 from sqwirrel.report.phonons.figure import branches
+from sqwirrel.report.phonons.states import Lines
 from sqwirrel.report.result import Whole
+from sqwirrel.simulate.phonon.density import Density
 from sqwirrel.simulate.phonon.phonons import Phonons
 from tests.unit.report.springs import aluminium, phonons_of, rock_salt
 
@@ -70,8 +72,31 @@ def test_data_are_what_is_drawn():
     for name, rows in told.items():
         whole = np.concatenate([np.array(line[name]) for line in said["lines"]], axis=-1)  # (low and high) branch q
         assert whole == pytest.approx(rows.mT.numpy().reshape(whole.shape))
+    assert said["density"]["total"]["band90"] == found.states.total["band90"].tolist()
+    assert said["density"]["neutron_weighted"]["median"] == found.states.neutron["median"][0].tolist()
     q = np.concatenate([line["q"] for line in said["lines"]])
     assert q == pytest.approx(torch.cat([line.q for line in found.lines]).numpy())
+
+
+def test_densities_of_states_integrate_to_one_and_neutrons_see_the_light_atoms_that_scatter():
+    """Bands hold the median; of one element both densities are the same."""
+    found = dispersion(Whole.of(phonons_of(rock_salt(), SALT, 0.05))).states
+    for each in (found.total, found.neutron):
+        assert float(torch.trapezoid(each["median"][0], found.energy)) == pytest.approx(1, abs=0.02)
+        for name in ("band68", "band90"):
+            assert bool((each[name][0] <= each["median"][0]).all() and (each["median"][0] <= each[name][1]).all())
+    assert not torch.allclose(found.total["median"], found.neutron["median"], rtol=0.05)
+    alone = dispersion(Whole.of(aluminium_result())).states
+    assert torch.allclose(alone.total["median"], alone.neutron["median"])
+    assert torch.allclose(alone.published[0], alone.published[1])
+
+
+def test_sums_of_lines_are_those_of_gaussians():
+    model, theta = rock_salt(), torch.tensor([[*SALT.values()]], dtype=torch.float64)
+    density, lines = Density(model, modes=600), Lines(24.0)
+    at, share, _ = density.shares(theta)
+    exact = density(theta, lines.energy, fwhm=lines.fwhm)
+    assert torch.allclose(lines(at.flatten(1), share.flatten(1, 2)), exact, atol=1e-3 * float(exact.max()))
 
 
 def test_the_picture_names_corners_once_and_both_at_a_break():
@@ -85,6 +110,7 @@ def test_unstable_draws_are_drawn_below_zero():
     soft = replace(result.posterior, draws=result.posterior.draws - torch.tensor([0.0, 0.0, 12.0]))
     found = dispersion(Whole.of(replace(result, posterior=soft)))
     assert float(found.levels["median"].min()) < -1
+    assert found.states is None
     assert branches(found).axes[0].get_ylim()[0] < -1
 
 

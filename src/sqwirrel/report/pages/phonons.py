@@ -13,6 +13,7 @@ from sqwirrel.report.pages.markup import definitions, image, note, section, tabl
 from sqwirrel.report.phonons import springs
 from sqwirrel.report.phonons.dispersion import Dispersion, as_mapping
 from sqwirrel.report.phonons.figure import branches
+from sqwirrel.report.phonons.states import States
 from sqwirrel.report.result import Whole
 from sqwirrel.whole import put, put_text
 
@@ -50,7 +51,16 @@ def _about(found: Dispersion) -> str:
     return (
         f"Energies along the standard path of the crystal over {found.draws} posterior draws: median, 68 and 90 %. "
         f"The 90 % bands are {narrow} meV wide on average{misfit}. An imaginary energy is drawn below zero.{known} "
-        f"The same as data: {DATA}."
+        f"{_about_states(found.states)}The same as data: {DATA}."
+    )
+
+
+def _about_states(found: States | None) -> str:
+    if found is None:
+        return "No density of states: every draw has imaginary energies. "
+    return (
+        f"Right: density of states over {found.draws} draws, {plain(found.fwhm)} meV broad; it integrates to one. "
+        "Of several elements also as neutrons see it, atoms weighed by cross-section over mass. "
     )
 
 

@@ -12,22 +12,50 @@ from matplotlib.patches import Patch, Rectangle
 
 from sqwirrel.report.figures.style import ACCENT, BAND, INK, STYLE
 from sqwirrel.report.phonons.dispersion import Dispersion
+from sqwirrel.report.phonons.states import States
 
 GAP = 0.025
 """Of the whole path, where it breaks off and goes on elsewhere."""
 SHADES = {"band90": "#bdd3e8", "band68": "#7fa8cf"}
+SEEN, SEEN_LINE = {"band90": "#fdd9b5", "band68": "#f5b377"}, "#b35806"
 WALL = "#333333"
 
 
 @mpl.rc_context(STYLE)
 def branches(found: Dispersion) -> Figure:
-    """Median, 68 and 90 % of every branch, the published ones where the model has them."""
-    figure = Figure(figsize=(7.2, 4.0), layout="constrained")
+    """Median, 68 and 90 % of every branch and of the density of states, published ones where the model has them."""
+    figure = Figure(figsize=(8.6, 4.0) if found.states else (7.2, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    _branches(axes, found)
+    if found.states is None:
+        _branches(figure.add_subplot(), found)
+    else:
+        left, right = figure.subplots(1, 2, sharey=True, width_ratios=(5, 1))
+        _branches(left, found)
+        _states(right, found.states)
     figure.legend(handles=_legend(found), loc="outside upper left", ncols=5)
     return figure
+
+
+def _states(axes: Axes, found: States) -> None:
+    """Of all atoms, and as neutrons see it where that is another."""
+    differs = not torch.allclose(found.total["median"], found.neutron["median"], rtol=1e-3)
+    y, every = found.energy.numpy(), [(found.total, SHADES, BAND), *([(found.neutron, SEEN, SEEN_LINE)] * differs)]
+    for levels, shades, colour in every:
+        for name, shade in shades.items():
+            axes.fill_betweenx(y, *levels[name].numpy(), color=shade, lw=0, alpha=0.8 if differs else 1.0)
+        axes.plot(levels["median"][0].numpy(), y, color=colour, lw=1.0)
+    if found.published is not None:
+        for row in found.published[: 1 + differs].numpy():
+            axes.plot(row, y, color=ACCENT, lw=0.9, ls="--")
+    top = max(float(levels["band90"].max()) for levels, _, _ in every)
+    axes.set(xlim=(0, 1.05 * top), xlabel="states (1/meV)")
+    axes.tick_params(axis="y", length=0)
+    if differs:
+        handles = [
+            Line2D([], [], color=BAND, label="all atoms"),
+            Line2D([], [], color=SEEN_LINE, label="as neutrons\nsee them"),
+        ]
+        axes.legend(handles=handles, loc="lower right", handlelength=1.0, fontsize=7)
 
 
 def _branches(axes: Axes, found: Dispersion) -> None:
