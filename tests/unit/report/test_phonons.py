@@ -11,7 +11,7 @@ from sqwirrel.model.phonon import library
 from sqwirrel.report.content import content
 from sqwirrel.report.identified import combinations
 from sqwirrel.report.pages import answer as page
-from sqwirrel.report.phonons import springs
+from sqwirrel.report.phonons import springs, states
 from sqwirrel.report.phonons.dispersion import as_mapping, dispersion
 from sqwirrel.report.phonons.figure import branches
 from sqwirrel.report.phonons.states import Lines
@@ -23,6 +23,11 @@ from tests.unit.report.springs import aluminium, phonons_of, rock_salt
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch.func loads it
 FIRST = ("K1xx", "K1xy", "K1zz")
 SALT = {"K1xx": 10.0, "K1yy": 1.0, "K2axx": 1.0, "K2axy": 1.0, "K2azz": 0.1, "K2bxx": 0.5, "K2bxy": 0.6, "K2bzz": -0.1}
+
+
+@pytest.fixture(autouse=True)
+def _few_modes(monkeypatch):
+    monkeypatch.setattr(states, "MODES", 2**12)
 
 
 def aluminium_result(spread=0.3, *, misfits=False):

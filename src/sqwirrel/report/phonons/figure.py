@@ -49,6 +49,7 @@ def _states(axes: Axes, found: States) -> None:
             axes.plot(row, y, color=ACCENT, lw=0.9, ls="--")
     top = max(float(levels["band90"].max()) for levels, _, _ in every)
     axes.set(xlim=(0, 1.05 * top), xlabel="states (1/meV)")
+    axes.locator_params(axis="x", nbins=3)
     axes.tick_params(axis="y", length=0)
     if differs:
         handles = [

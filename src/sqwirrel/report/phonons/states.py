@@ -12,13 +12,17 @@ from sqwirrel.simulate.phonon.density import SIGMA, Density, neutron_weighted
 
 LEVELS = {"median": (0.5,), "band68": (0.16, 0.84), "band90": (0.05, 0.95)}
 """Parts of the draws that are below each line, of whatever is drawn over a posterior."""
-DRAWS, FEW, ROWS = 200, 40, 20
-"""Posterior draws behind the bands, of crystals with many atoms at least, and how many are worked on at once."""
-WORK = 3e8
-"""About what 30 s of solving have (draws times modes times branches^2)."""
-MODES, LINES, FINE, SHARPNESS = 2**13, 240, 1200, 50
-"""Modes, energies, bins of a histogram before it is made smooth, and how many times narrower than their range lines
-are (full width at half maximum).
+DRAWS, MODES = 100, 2**15
+"""Posterior draws behind the bands, and modes behind each density."""
+LEAST, WORK = (40, 2**12), 3e8
+"""Of both at least, and about what 30 s of solving have (draws times modes times branches^2), which crystals with many
+atoms would take longer than.
+"""
+ROWS = 2**19
+"""Modes that are worked on at once."""
+LINES, FINE, SHARPNESS = 240, 1200, 40
+"""Energies, bins of a histogram before it is made smooth, and how many times narrower than their range lines are (full
+width at half maximum).
 """
 
 Levels = dict[str, Float[Tensor, "level line"]]
@@ -41,11 +45,13 @@ class States:
 
 
 def states(model: PhononModel, theta: Float[Tensor, "draw parameter"], top: float, *, known: bool) -> States | None:
-    """Those of draws (the first `DRAWS` of them) up to an energy (meV); none where every draw has imaginary ones."""
-    n = max(FEW, min(DRAWS, int(WORK / (MODES * (3 * len(model.positions)) ** 2))))
-    density, lines = Density(model, modes=MODES), Lines(top)
+    """Those of draws (the first, at most `DRAWS`) up to an energy (meV); none if every draw has imaginary ones."""
+    each = (3 * len(model.positions)) ** 2
+    modes = max(LEAST[1], min(MODES, int(WORK / (LEAST[0] * each))))
+    n = max(LEAST[0], min(DRAWS, int(WORK / (modes * each))))
+    density, lines = Density(model, modes=modes), Lines(top)
     with torch.no_grad():
-        found = torch.cat([_both(density, part, lines) for part in torch.split(theta[:n], ROWS)])
+        found = torch.cat([_both(density, part, lines) for part in torch.split(theta[:n], max(1, ROWS // modes))])
         own = _both(density, model.pack(), lines)[0] if known else None
     found = found[found.isfinite().all(-1).all(-1)]
     if not len(found):
