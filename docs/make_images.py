@@ -32,9 +32,10 @@ sys.path[:0] = [str(DOCS.parent), str(EXAMPLES)]
 
 import crystal_slice  # noqa: E402 (found on the path set above)
 
-from benchmarks import la2nio4, phonon_measured  # noqa: E402
+from benchmarks import la2nio4  # noqa: E402
 
-FREE = {name: {"uniform": ends} for name, ends in phonon_measured.PRIOR.items()}
+RANGES = {"K1xx": [5.0, 16.0], "K1xy": [5.0, 16.0], "K1zz": [-6.0, 3.0], "K2xx": [-1.0, 6.0], "K2yy": [-3.0, 3.0]}
+FREE = {name: {"uniform": ends} for name, ends in RANGES.items()}
 POWDER = {
     "model": "al_80k",
     "measurement": {
