@@ -57,10 +57,11 @@ def _about(found: Dispersion) -> str:
 
 def _about_states(found: States | None) -> str:
     if found is None:
-        return "No density of states: every draw has imaginary energies. "
+        return "No density of states: in every draw more than 1 % of the modes have imaginary energies. "
     return (
         f"Right: density of states over {found.draws} draws, {plain(found.fwhm)} meV broad; it integrates to one. "
-        "Of several elements also as neutrons see it, atoms weighed by cross-section over mass. "
+        "Of several elements also as neutrons see it, atoms weighed by cross-section over mass. Imaginary "
+        "energies are left out of it. "
     )
 
 

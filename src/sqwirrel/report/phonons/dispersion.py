@@ -26,7 +26,7 @@ WORK, ROOM = 3e8, 2**21
 class Dispersion:
     """Energies of the branches (meV, highest first; imaginary ones negative) along `lines`, whose points follow each
     other: `levels` by their names, one or two rows each; `widened` is the 90 % band with the misfit in it, if there is
-    one; `published` has the model's own values, if it has them; `states` are none if all draws have imaginary energies.
+    one; `published` has the model's own values, if it has them; `states`: none if all draws have many imaginary ones.
     """
 
     model: PhononModel

@@ -18,6 +18,8 @@ GAP = 0.025
 """Of the whole path, where it breaks off and goes on elsewhere."""
 SHADES = {"band90": "#bdd3e8", "band68": "#7fa8cf"}
 SEEN, SEEN_LINE = {"band90": "#fdd9b5", "band68": "#f5b377"}, "#b35806"
+IMAGINARY = -0.1
+"""Energies (meV) below this are no rounding at the zone centre."""
 WALL = "#333333"
 
 
@@ -56,7 +58,7 @@ def _states(axes: Axes, found: States) -> None:
             Line2D([], [], color=BAND, label="all atoms"),
             Line2D([], [], color=SEEN_LINE, label="as neutrons\nsee them"),
         ]
-        axes.legend(handles=handles, loc="lower right", handlelength=1.0, fontsize=7)
+        axes.legend(handles=handles, loc="best", handlelength=1.0, fontsize=7)
 
 
 def _branches(axes: Axes, found: Dispersion) -> None:
@@ -68,8 +70,8 @@ def _branches(axes: Axes, found: Dispersion) -> None:
     _frame(axes, found, places)
     every = [*found.levels.values(), *(each for each in (found.widened, found.published) if each is not None)]
     low, high = min(float(each.min()) for each in every), max(float(each.max()) for each in every)
-    axes.set(ylabel="energy (meV)", ylim=(1.08 * low if low < -0.02 * high else 0.0, 1.04 * high))
-    if low < -0.02 * high:
+    axes.set(ylabel="energy (meV)", ylim=(1.08 * low if low < IMAGINARY else 0.0, 1.04 * high))
+    if low < IMAGINARY:
         axes.axhline(0, color=INK, lw=0.6)
 
 
@@ -132,5 +134,7 @@ def _legend(found: Dispersion) -> list[Line2D | Patch]:
     if found.widened is not None:
         rows.append(Line2D([], [], color=BAND, lw=0.7, ls=":", label="90 %, widened by the misfit"))
     if found.published is not None:
-        rows.append(Line2D([], [], color=ACCENT, lw=1.0, ls="--", label="published"))
+        computed = any(each.on_site is not None for each in found.model.springs)
+        label = "as computed" if computed else "published"
+        rows.append(Line2D([], [], color=ACCENT, lw=1.0, ls="--", label=label))
     return rows

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.simulate.phonon.density import SIGMA, Density, neutron_weighted
+from sqwirrel.simulate.phonon.dynamical import STILL
 
 LEVELS = {"median": (0.5,), "band68": (0.16, 0.84), "band90": (0.05, 0.95)}
 """Parts of the draws that are below each line, of whatever is drawn over a posterior."""
@@ -25,6 +26,9 @@ LINES, FINE, SHARPNESS = 240, 1200, 40
 width at half maximum).
 """
 
+IMAGINARY = 0.01
+"""Modes with imaginary energies are left out; draws with more than this share of them have no density."""
+
 Levels = dict[str, Float[Tensor, "level line"]]
 
 
@@ -33,7 +37,7 @@ class States:
     """Densities of states, 1/meV, that integrate to one, at energies (meV) and as broad as `fwhm` (meV).
 
     `total` is the mean of all atoms, `neutron` weighs them by cross-section over mass; `published` has both with the
-    model's own parameters, if it has them. `draws` are those without an imaginary energy.
+    model's own parameters, if it has them. `draws` are those with few imaginary energies.
     """
 
     energy: Float[Tensor, " line"]
@@ -45,7 +49,7 @@ class States:
 
 
 def states(model: PhononModel, theta: Float[Tensor, "draw parameter"], top: float, *, known: bool) -> States | None:
-    """Those of draws (the first, at most `DRAWS`) up to an energy (meV); none if every draw has imaginary ones."""
+    """Those of draws (the first, at most `DRAWS`) up to an energy (meV); none if every draw has many imaginary ones."""
     each = (3 * len(model.positions)) ** 2
     modes = max(LEAST[1], min(MODES, int(WORK / (LEAST[0] * each))))
     n = max(LEAST[0], min(DRAWS, int(WORK / (modes * each))))
@@ -91,8 +95,10 @@ class Lines:
 
 
 def _both(density: Density, theta: Tensor, lines: Lines) -> Float[Tensor, "draw 2 line"]:
-    """Of all atoms and as neutrons see it; NaN where an energy is imaginary."""
-    at, share, stable = density.shares(theta)
-    found = lines(at.flatten(1), share.flatten(1, 2))
+    """Of all atoms and as neutrons see it; NaN where more than `IMAGINARY` of the modes have an imaginary energy."""
+    at, share, _ = density.shares(theta)
+    real = at.flatten(1) > STILL
+    found = lines(at.flatten(1), share.flatten(1, 2) * real[..., None])
     found = torch.stack((found.mean(1), neutron_weighted(density.model, found)), 1)
-    return torch.where(stable[:, None, None], found, torch.nan)
+    steady = (~real).double().mean(1) <= IMAGINARY
+    return torch.where(steady[:, None, None], found, torch.nan)
