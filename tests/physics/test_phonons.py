@@ -13,7 +13,7 @@ from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.model.phonon.springs import Springs
 from sqwirrel.simulate.phonon.phonons import Phonons
 from sqwirrel.simulate.phonon.thermal import ThermalMotion
-from sqwirrel.units import E2_PER_SPRING, K_B, RECOIL
+from sqwirrel.units import E2_PER_SPRING, K_B, MB_PER_FM2, RECOIL
 
 AL = {"K1xx": 10.4578, "K1xy": 10.3657, "K1zz": -2.6322, "K2xx": 2.4314, "K2yy": -0.1351}
 CELLS = {

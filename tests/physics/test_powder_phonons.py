@@ -8,7 +8,7 @@ from sqwirrel.model.phonon.born_von_karman import born_von_karman
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.observe import ConstantBackground, Experiment, GaussianResolution, Instrument
 from sqwirrel.observe.views.derivatives import slopes
-from sqwirrel.observe.views.sampling import MOST, folded
+from sqwirrel.observe.views.folding import MOST, folded
 from sqwirrel.observe.views.view import View
 from sqwirrel.simulate.phonon.folded import FoldedPhonons
 from sqwirrel.simulate.phonon.phonons import Phonons

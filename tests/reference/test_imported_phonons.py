@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sqwirrel.model.phonon.files import read_force_constants
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.simulate.phonon.phonons import Phonons
-from sqwirrel.units import RECOIL
+from sqwirrel.units import MB_PER_FM2, RECOIL
 
 HERE = Path(__file__).parent / "phonons"
 KEPT = np.load(HERE / "values.npz")

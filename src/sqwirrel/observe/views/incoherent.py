@@ -33,9 +33,7 @@ class Incoherent(nn.Module):
         self.model, self.recoils = model, Recoils(model, temperature=temperature, seed=seed)
         self.step = float(line[1] - line[0])
         half = math.ceil(REACH * float(line.abs().max()) / self.step)
-        square = (model.lattice.to_cartesian(where.q) ** 2).sum(-1)
-        share = torch.bincount(where.cell, where.weight)
-        self.register_buffer("square", torch.bincount(where.cell, where.weight * square) / share)
+        self.register_buffer("square", _squares(model, where))
         self.register_buffer("line", line)
         self.register_buffer("energy", self.step * torch.arange(-half, half, dtype=line.dtype))
         points = self.recoils.density.basis.shape[1]
@@ -66,3 +64,11 @@ class Incoherent(nn.Module):
         below, above = (every[..., k : k + len(self.line)] for k in (low, low + 1))
         found = scattered(self.model, torch.lerp(below, above, place - low), strength.sum(-1), self.square)
         return self.step * found
+
+
+def _squares(model: PhononModel, where: Sampling) -> Float[Tensor, " cell"]:
+    """The mean of |Q|^2 in each cell (1/angstrom^2): of shells, which few points may lie in, over their volume."""
+    if where.edges is not None:
+        return 0.6 * (where.edges**5).diff() / (where.edges**3).diff()
+    square = (model.lattice.to_cartesian(where.q) ** 2).sum(-1)
+    return torch.bincount(where.cell, where.weight * square) / torch.bincount(where.cell, where.weight)

@@ -27,10 +27,6 @@ BINS = 20
 """Energy bins between which `concentrate` shares the points of a cell."""
 SPREAD = 0.3
 """Share of the points that `concentrate` leaves evenly spread, so that no mode is missed."""
-ZONE, MOST = 4, 16
-"""A powder whose points share modes has so many times more of them in the zone than another has in a cell, and at most
-so many times more in a cell.
-"""
 SIMPLE, CELLS_DIFFER = 6, 0.03
 """Cells are one crystal's if rlu convert by multiples of 1 / 6, to this accuracy."""
 TAIL = 1e-6
@@ -40,11 +36,12 @@ PAD = 3
 
 
 class Folding(NamedTuple):
-    """Points as q = zone[place] + shift (rlu), shifts being reciprocal lattice vectors of the cell that repeats."""
+    """Points as q = zone[place] + shift[number] (rlu), shifts being reciprocal vectors of the cell that repeats."""
 
     zone: Float[Tensor, "zone 3"]
+    shift: Float[Tensor, "shift 3"]
     place: Int[Tensor, " sample"]
-    shift: Float[Tensor, "sample 3"]
+    number: Int[Tensor, " sample"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,47 +70,8 @@ def sampling(
     if samples < 1:
         raise InputError(f"samples = {samples}; at least one quadrature point per cell is needed")
     if isinstance(measurement.points, QShells):
-        return _shells(measurement.points, lattice, samples, width, seed)
+        return shells(measurement.points, lattice, samples, width, seed)
     return drawn(measurement, lattice, samples, seed)[0]
-
-
-def folded(
-    points: QShells, lattice: Lattice, primitive: Float[Tensor, "3 3"], *, samples: int, width: float, seed: int
-) -> Sampling:
-    """About `samples` points or more for each |Q| cell, most of which share modes with others.
-
-    `ZONE` x `samples` points spread over the zone, each with all reciprocal lattice vectors of the cell that repeats
-    (rows of `primitive`, in vectors of `lattice`). In a powder each stands for its star. Cells near the origin, where
-    too few of these lie, have points of their own; of more than `MOST` x `samples`, some are left out at random.
-    """
-    if samples < 1:
-        raise InputError(f"samples = {samples}; at least one quadrature point per cell is needed")
-    edges, reciprocal = _cells(points.edges, width), torch.linalg.inv(primitive).T
-    zone = spread(ZONE * samples, 3, 1, seed, "sampling")[0] @ reciprocal
-    far = float(edges[-1])
-    most = (far * (primitive @ lattice.vectors).norm(dim=1) / (2 * math.pi)).ceil().long() + 1
-    shift = torch.cartesian_prod(*(torch.arange(-int(n), int(n) + 1, dtype=torch.float64) for n in most)) @ reciprocal
-    radius = lattice.to_cartesian(zone[:, None] + shift).norm(dim=-1)
-    cell = torch.bucketize(radius, edges, right=True) - 1
-    reached = (radius >= edges[0]) & (radius < far)
-    count = torch.bincount(cell[reached], minlength=len(edges) - 1)
-    few, part = count < samples, (MOST * samples / count.clamp(min=1)).clamp(max=1)
-    index = cell.clamp(0, len(few) - 1)
-    chosen = torch.rand(cell.shape, generator=stream(seed, "folded"), dtype=torch.float64) < part[index]
-    place, number = (reached & ~few[index] & chosen).nonzero().T
-    own = _shells(points, lattice, samples, width, seed)
-    mine = few[own.cell]
-    every = torch.cat((own.cell[mine], cell[place, number]))
-    order = every.argsort(stable=True)
-    start = torch.arange(int(mine.sum()))
-    folding = Folding(
-        torch.cat((own.q[mine], zone)),
-        torch.cat((start, len(start) + place))[order],
-        torch.cat((torch.zeros(len(start), 3, dtype=torch.float64), shift[number]))[order],
-    )
-    count = torch.bincount(every, minlength=len(few))
-    q = folding.zone[folding.place] + folding.shift
-    return Sampling(q, every[order], 1 / count[every[order]].to(q), edges, folding)
 
 
 def drawn(
@@ -204,16 +162,16 @@ def _normalised(share: Tensor, dense: Sampling, cells: int) -> Tensor:
     return torch.where(total > 0, share / total.clamp(min=1e-300), dense.weight)
 
 
-def _shells(points: QShells, lattice: Lattice, samples: int, width: float, seed: int) -> Sampling:
+def shells(points: QShells, lattice: Lattice, samples: int, width: float, seed: int) -> Sampling:
     """Points in shells that cover the bins and a margin."""
-    edges = _cells(points.edges, width)
+    edges = cell_edges(points.edges, width)
     u = spread(samples, 3, len(edges) - 1, seed, "sampling")
     radius = edges[:-1, None] + edges.diff()[:, None] * u[..., 0]
-    q = lattice.to_rlu((radius[..., None] * _sphere(u[..., 1], u[..., 2])).flatten(0, 1))
+    q = lattice.to_rlu((radius[..., None] * sphere(u[..., 1], u[..., 2])).flatten(0, 1))
     return Sampling(q, *_equal(len(edges) - 1, samples), edges)
 
 
-def _cells(edges: Tensor, width: float) -> Tensor:
+def cell_edges(edges: Tensor, width: float) -> Tensor:
     """Cell edges about `width` apart: bins merged or split, and a margin on both sides."""
     ratio = float(edges.diff().median()) / width
     merge, split = max(1, round(1 / ratio)), max(1, round(ratio))
@@ -226,7 +184,7 @@ def _cells(edges: Tensor, width: float) -> Tensor:
     return torch.cat((below, inner, inner[-1] + outside))
 
 
-def _sphere(height: Tensor, turn: Tensor) -> Tensor:
+def sphere(height: Tensor, turn: Tensor) -> Tensor:
     """Unit vectors, uniform on the sphere for uniform arguments in [0, 1)."""
     z, phi = 2 * height - 1, 2 * math.pi * turn
     rho = (1 - z**2).sqrt()

@@ -11,9 +11,10 @@ from sqwirrel.errors import InputError
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.views.derivatives import differences, slopes, stacked
+from sqwirrel.observe.views.folding import folded
 from sqwirrel.observe.views.incoherent import Incoherent
 from sqwirrel.observe.views.lines import BEYOND, Blur, deposit, deposit_slopes
-from sqwirrel.observe.views.sampling import Sampling, concentrate, folded, sampling, turned
+from sqwirrel.observe.views.sampling import Sampling, concentrate, sampling, turned
 from sqwirrel.simulate import SpinWaves
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.simulate.looks.standing import Standing

@@ -10,6 +10,7 @@ from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.model.phonon.springs import Springs
 from sqwirrel.simulate.phonon.polar import dipoles, held
 from sqwirrel.simulate.quadratic.eigen import eigenmodes
+from sqwirrel.simulate.quadratic.hermitian import eigh
 from sqwirrel.units import E2_PER_SPRING
 
 SOFT = 1e-6
@@ -69,9 +70,26 @@ def dynamical(
 def solve(
     D: Complex[Tensor, "batch q component component"], seen: Complex[Tensor, "#batch #q component column"]
 ) -> Solved:
-    """Modes, with first derivatives that are right at degenerate ones (see `quadratic.eigen`)."""
+    """Modes, with first derivatives that are right at degenerate ones (see `quadratic.eigen`) where gradients are
+    enabled.
+    """
+    if not torch.is_grad_enabled():
+        square, vector = _eigen(D)
+        return Solved(square, vector.mH @ seen, _steady(square))
     shift = 2 * D.detach().abs().sum(-1).amax(-1) + STILL**2  # no eigenvalue is below minus half of that
     one = torch.eye(D.shape[-1], dtype=D.dtype, device=D.device)
     square, amplitude, _ = eigenmodes(D + shift[..., None, None] * one, seen, D.shape[-1])
     square = square - shift[..., None]
-    return Solved(square, amplitude, square[..., -1] > -SOFT * square[..., 0].abs() - STILL**2)
+    return Solved(square, amplitude, _steady(square))
+
+
+def _eigen(D: Complex[Tensor, "batch q component component"]) -> tuple[Tensor, Tensor]:
+    """Eigenvalues, highest first, and vectors; none where D is no number."""
+    known = D.isfinite().all(-1).all(-1)
+    square, vector = eigh(torch.where(known[..., None, None], D, 0.0))
+    return torch.where(known[..., None], square, torch.nan).flip(-1), vector.flip(-1)
+
+
+def _steady(square: Float[Tensor, "batch q mode"]) -> Bool[Tensor, "batch q"]:
+    """Whether no energy is imaginary."""
+    return square[..., -1] > -SOFT * square[..., 0].abs() - STILL**2

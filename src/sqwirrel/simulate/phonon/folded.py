@@ -27,7 +27,7 @@ CHUNK = 2**22
 
 
 class FoldedPhonons(nn.Module):
-    """As `Phonons` at wavevectors zone[place] + shift (rlu), where shifts are reciprocal lattice vectors of the cell.
+    """As `Phonons` at zone[place] + shift[number] (rlu), where shifts are reciprocal lattice vectors of the cell.
 
     Modes of one energy are in no certain order: derivatives are right where the points of the zone are in general
     positions, and the springs do not make modes equal everywhere.
@@ -35,6 +35,7 @@ class FoldedPhonons(nn.Module):
 
     basis: Tensor
     place: Tensor
+    number: Tensor
     wave: Tensor
     turn: Tensor
 
@@ -42,8 +43,9 @@ class FoldedPhonons(nn.Module):
         self,
         model: PhononModel,
         zone: Float[Tensor, "zone 3"],
+        shift: Float[Tensor, "shift 3"],
         place: Int[Tensor, " q"],
-        shift: Float[Tensor, "q 3"],
+        number: Int[Tensor, " q"],
         *,
         temperature: float = 0.0,
         thermal: ThermalMotion | None = None,
@@ -51,10 +53,12 @@ class FoldedPhonons(nn.Module):
         super().__init__()
         self.model, self.names, self.temperature, self.thermal = model, model.names, temperature, thermal
         at = model.positions @ model.cell.vectors
+        zone, shift = model.lattice.to_cartesian(zone), model.lattice.to_cartesian(shift)
         self.register_buffer("place", place)
-        self.register_buffer("wave", model.lattice.to_cartesian(zone[place] + shift))
-        self.register_buffer("turn", torch.exp(1j * (model.lattice.to_cartesian(shift) @ at.T)))
-        self.register_buffer("basis", basis(model, model.lattice.to_cartesian(zone)))
+        self.register_buffer("number", number)
+        self.register_buffer("wave", zone[place] + shift[number])
+        self.register_buffer("turn", torch.exp(1j * (shift @ at.T)))
+        self.register_buffer("basis", basis(model, zone))
 
     @property
     def modes(self) -> int:
@@ -94,7 +98,8 @@ class FoldedPhonons(nn.Module):
         factor = self._factor(energy)
         steeper = torch.func.grad(lambda E: self._factor(E).sum())(energy) * slope
         U, rise = self._motion(theta)
-        parts = (A.resolve_conj(), mixing, factor, steeper, self.place, self.wave, self.turn, self._lengths, U, rise)
+        where = (self.place, self.number, self.wave, self.turn, self._lengths)
+        parts = (A.resolve_conj(), mixing, factor, steeper, *where, U, rise)
         value = self.wave.new_empty(len(theta), 2, len(self.place), 2 * size)
         along = self.wave.new_empty(len(rise), *value.shape)
         value[:, 0], along[:, :, 0] = energy[:, self.place], slope[:, :, self.place]
@@ -135,7 +140,7 @@ class FoldedPhonons(nn.Module):
         batch, _, size, _ = amplitude.shape
         parts = []
         for rows in torch.split(torch.arange(len(self.place)), max(1, CHUNK // (batch * size * size))):
-            wave, seen = self.wave[rows], self._lengths * self.turn[rows]
+            wave, seen = self.wave[rows], self._lengths * self.turn[self.number[rows]]
             if U is not None:
                 seen = seen * torch.exp(-torch.einsum("qa,bnac,qc->bqn", wave, U, wave) / 2)
             seen = (seen[..., None] * wave[:, None]).flatten(-2).expand(batch, -1, -1)
@@ -148,7 +153,8 @@ class FoldedPhonons(nn.Module):
         batch, _, size, _ = amplitude.shape
         still = self.wave.new_zeros(batch, size // 3, 3, 3) if U is None else U
         found = self.wave.new_empty(batch, len(self.place), 2 * size)
-        parts = (amplitude.resolve_conj(), factor, self.place, self.wave, self.turn, self._lengths, still, found)
+        where = (self.place, self.number, self.wave, self.turn, self._lengths)
+        parts = (amplitude.resolve_conj(), factor, *where, still, found)
         arrays = [x.contiguous().numpy() for x in parts]
         share(lambda start, stop: _look(*arrays, start, stop), len(self.place), batch * size * size)
         return found
@@ -156,7 +162,7 @@ class FoldedPhonons(nn.Module):
 
 @njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz"})
 @no_type_check
-def _look(amplitude, factor, place, wave, turn, lengths, U, found, start, stop):
+def _look(amplitude, factor, place, number, wave, turn, lengths, U, found, start, stop):
     """The same at wavevectors `start` to `stop`."""
     batch, size, atoms = amplitude.shape[0], amplitude.shape[2], len(lengths)
     seen = np.empty(size, np.complex128)
@@ -164,7 +170,7 @@ def _look(amplitude, factor, place, wave, turn, lengths, U, found, start, stop):
         for q in range(start, stop):
             x, y, z = wave[q]
             for i in range(atoms):
-                damped = turn[q, i] * (lengths[i] * np.exp(-_exponent(U[row, i], x, y, z)))
+                damped = turn[number[q], i] * (lengths[i] * np.exp(-_exponent(U[row, i], x, y, z)))
                 seen[3 * i], seen[3 * i + 1], seen[3 * i + 2] = damped * x, damped * y, damped * z
             e, own = amplitude[row, place[q]], factor[row, place[q]]
             for mode in range(size):
@@ -179,7 +185,9 @@ def _look(amplitude, factor, place, wave, turn, lengths, U, found, start, stop):
 
 @njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz"})
 @no_type_check
-def _look_slopes(amplitude, mixing, factor, steeper, place, wave, turn, lengths, U, rise, value, along, start, stop):
+def _look_slopes(
+    amplitude, mixing, factor, steeper, place, number, wave, turn, lengths, U, rise, value, along, start, stop
+):
     """The same, with derivatives: `mixing` of modes, `steeper` of factors, `rise` of U."""
     batch, size, atoms, count = amplitude.shape[0], amplitude.shape[2], len(lengths), len(rise)
     whole, part = np.empty(size, np.complex128), np.empty((size, atoms), np.complex128)
@@ -190,7 +198,7 @@ def _look_slopes(amplitude, mixing, factor, steeper, place, wave, turn, lengths,
             e, own = amplitude[row, at], factor[row, at]
             whole[:] = 0
             for i in range(atoms):
-                damped = turn[q, i] * (lengths[i] * np.exp(-_exponent(U[row, i], x, y, z)))
+                damped = turn[number[q], i] * (lengths[i] * np.exp(-_exponent(U[row, i], x, y, z)))
                 for mode in range(size):
                     part[mode, i] = (e[mode, 3 * i] * x + e[mode, 3 * i + 1] * y + e[mode, 3 * i + 2] * z) * damped
                     whole[mode] += part[mode, i]

@@ -1,0 +1,1 @@
+"""Scripts that other programs run, each in an environment of its own."""
