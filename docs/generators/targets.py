@@ -107,6 +107,16 @@ def _hostile(d: Result) -> Iterable[Row]:
     yield _most("Damaged files: memory, MB", 1000, d["peak_mb"])
 
 
+def _phonon_measured(d: Result) -> Iterable[Row]:
+    for name, percent in (("al_5k", 1.8), ("al_300k", 2.7), ("si_300k", 1.8)):
+        one = d["sets"][name]
+        found = one.get("network_and_likelihood", one["direct"])
+        yield _most(f"{name}: branches, % off", percent, found["dispersion_error_percent"])
+        held = 100 * found["band_coverage"]
+        yield f"{name}: 90 % bands hold, %", "85 to 95", number(held), 85 <= held <= 95
+        yield _most(f"{name}: seconds once trained", 2, found["seconds"])
+
+
 def _worst(coverage: dict[str, list[float]], names: list[str]) -> tuple[float, str]:
     """The largest miss of a level, and where."""
     every = [
@@ -126,6 +136,7 @@ def _least(what: str, aim: float, found: float) -> Row:
 
 
 ROWS = {
+    "phonon_measured": _phonon_measured,
     "rb2mnf4_posterior": _rb2mnf4,
     "la2nio4_thinned": _la2nio4_thinned,
     "pcsmo_posterior": _pcsmo_posterior,

@@ -47,7 +47,7 @@ def test_a_density_integrates_to_one(model: PhononModel) -> None:
 
 
 def test_the_density_of_a_debye_solid_rises_as_the_square() -> None:
-    """Below the first van Hove point g(E) = a E^2, a from the velocities of sound: three times the energy, nine times
+    """Below the first singular point g(E) = a E^2, a from the velocities of sound: three times the energy, nine times
     the states."""
     energy = torch.tensor([3.0, 9.0], dtype=torch.float64)
     low, high = Density(AL, modes=3 * 10**5)(AL.pack(), energy, fwhm=1.5)[0, 0]

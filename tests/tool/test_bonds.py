@@ -33,9 +33,23 @@ def test_bonds_of_a_structure_file_are_those_of_the_model(run, tmp_path):
     assert len(json.loads(run("bonds", "m.cif", "--json").stdout)["sites"]) == 2
 
 
+def test_bonds_of_a_crystal_with_springs_have_matrices_in_its_parameters(run):
+    lines = run("bonds", "al_80k", "--distance", "3").stdout.splitlines()
+    assert lines[:4] == [
+        "atom Al             (0, 0, 0)",
+        "bond 1              2.8567 A, Al to Al, 12 neighbours",
+        "  first             (2.02, 2.02, 0) A",
+        "  matrix            [[K1xx, K1xy, 0], [K1xy, K1xx, 0], [0, 0, K1zz]]",
+    ]
+    (bond,) = json.loads(run("bonds", "al_80k", "--distance", "3", "--json").stdout)["bonds"]
+    assert list(bond["matrices"]) == ["K1xx", "K1xy", "K1zz"]
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (["al_80k", "--distance", "2"], "no spring of 'al_80k' is as short as 2 A"),
+        (["al_80k", "--sites", "Al"], "model 'al_80k' has springs, and --sites chooses magnetic sites"),
         (["mnf3"], "there is no model 'mnf3'"),
         (["absent.cif"], "there is no file 'absent.cif'"),
         (["mnf2", "--sites", "Fe"], "the crystal has sites ('Mn',), got 'Fe'"),

@@ -305,3 +305,11 @@ def test_the_module_is_the_command_line() -> None:
     found = subprocess.run([sys.executable, "-m", "sqwirrel", "--help"], capture_output=True, text=True, check=False)
     assert found.returncode == 0
     assert "discriminate" in found.stdout
+
+
+def test_where_the_branches_are_is_said_after_the_page(tmp_path, capsys) -> None:
+    screen.print_page(tmp_path / "report.html")
+    assert capsys.readouterr().out == f"report: {tmp_path / 'report.html'}\n"
+    (tmp_path / "dispersion.png").touch()
+    screen.print_page(tmp_path / "report.html")
+    assert capsys.readouterr().out.splitlines()[1] == f"dispersion: {tmp_path / 'dispersion.png'}, dispersion.json"

@@ -94,7 +94,7 @@ def infer(
         with screen.drawing(folder):
             page = draw()
         if not as_json:
-            screen.say(f"report: {page}")
+            screen.print_page(page)
     raise typer.Exit(screen.status(posterior))
 
 
@@ -129,7 +129,7 @@ def report(
 ) -> None:
     """The report of a folder that infer or discriminate has left, made again."""
     with screen.complaints(), screen.drawing(folder):
-        screen.say(f"report: {report_again(folder)}")
+        screen.print_page(report_again(folder))
 
 
 @app.command(epilog="Example: sqwirrel advise examples/rb2mnf4.toml --out demo/advice")
@@ -197,7 +197,7 @@ def bonds(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as one JSON object.")] = False,
 ) -> None:
-    """What symmetry allows: exchange matrices on bonds by their names, anisotropy on sites."""
+    """What symmetry allows: exchange matrices or springs on bonds by their names, anisotropy on sites."""
     with screen.complaints():
         found = find_bonds(model, distance, sites or ())
         (screen.print_bonds_json if as_json else screen.print_bonds)(found)

@@ -25,6 +25,9 @@ from sqwirrel.report.bonds import Bonds
 from sqwirrel.report.content import answer, described, described_peaks, in_words, parameter_rows
 from sqwirrel.report.numbers import plain
 from sqwirrel.report.order import Orders
+from sqwirrel.report.pages.phonons import DATA, PICTURE
+from sqwirrel.report.phonons import springs
+from sqwirrel.report.phonons.springs import SpringBonds
 from sqwirrel.spectra import Peaks, Spectrum
 from sqwirrel.spectra.readers import ASKING, READERS
 
@@ -139,6 +142,13 @@ def status(posterior: Posterior) -> int:
     return 130 if "complete" in failed else 1 if failed else 0
 
 
+def print_page(page: Path) -> None:
+    """Where the page is, and of a crystal with springs its branches."""
+    say(f"report: {page}")
+    if (picture := page.with_name(PICTURE)).is_file():
+        say(f"dispersion: {picture}, {DATA}")
+
+
 def print_json(posterior: Posterior) -> None:
     """The answer as one object."""
     typer.echo(json.dumps(answer(posterior), indent=2, allow_nan=False))
@@ -181,24 +191,28 @@ def print_orders_json(orders: Orders) -> None:
     typer.echo(json.dumps(order.as_mapping(orders), indent=2, allow_nan=False))
 
 
-def print_bonds(found: Bonds) -> None:
+def print_bonds(found: Bonds | SpringBonds) -> None:
     """What symmetry allows on every site and bond, a line each, not wrapped."""
-    for what, value in bonds.rows(found):
+    rows, legend = (
+        (springs.rows(found), springs.LEGEND) if isinstance(found, SpringBonds) else (bonds.rows(found), bonds.LEGEND)
+    )
+    for what, value in rows:
         say(f"{what:20}{value}")
-    say(f"\n{bonds.LEGEND}")
+    say(f"\n{legend}")
 
 
-def print_bonds_json(found: Bonds) -> None:
+def print_bonds_json(found: Bonds | SpringBonds) -> None:
     """The same as one object."""
-    typer.echo(json.dumps(bonds.as_mapping(found), indent=2, allow_nan=False))
+    listed = springs.as_mapping(found) if isinstance(found, SpringBonds) else bonds.as_mapping(found)
+    typer.echo(json.dumps(listed, indent=2, allow_nan=False))
 
 
 def print_families() -> None:
     """Models, readers and kinds of instrument, one line each."""
     models = [library.load(name) for name in library.names()]
     _print_table(("model", "", "parameters"), [(m.name, m.title, ", ".join(m.names)) for m in models])
-    springs = [phonons.load(name) for name in phonons.names()]
-    _print_table(("model of phonons", "", "parameters"), [(m.name, m.title, _few(m.names)) for m in springs])
+    crystals = [phonons.load(name) for name in phonons.names()]
+    _print_table(("model of phonons", "", "parameters"), [(m.name, m.title, _few(m.names)) for m in crystals])
     _print_table(("reader", ""), [(name, first_sentence(reader)) for name, reader in {**READERS, **ASKING}.items()])
     _print_table(("instrument", "kind", ""), kinds())
 

@@ -5,7 +5,7 @@ S . J . S and a bond carries J to R J R^T, or to R J^T R^T when the operation re
 permits are the fixed points of its stabiliser: the range of the group average (Dimmock, Phys. Rev. 130, 1337 (1963)).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -253,20 +253,23 @@ def traceless(basis: Float[Tensor, "basis 3 3"]) -> Float[Tensor, "part 3 3"]:
     return echelon((symmetric - trace / 3 * torch.eye(3).to(basis)).reshape(-1, 9)).reshape(-1, 3, 3)
 
 
-def pattern(basis: Float[Tensor, "basis 3 3"]) -> str:
-    """The general matrix in letters, as [[a, b, 0], [b, a, 0], [0, 0, c]]."""
-    return f"[{', '.join(vector_pattern(basis[:, row]) for row in range(3))}]"
+def pattern(basis: Float[Tensor, "basis 3 3"], names: Sequence[str] = "abcdefghi") -> str:
+    """The general matrix in letters or names, as [[a, b, 0], [b, a, 0], [0, 0, c]]."""
+    return f"[{', '.join(vector_pattern(basis[:, row], names) for row in range(3))}]"
 
 
-def vector_pattern(basis: Float[Tensor, "basis 3"]) -> str:
-    """The general vector in letters, as [a, -a, 0]."""
-    return f"[{', '.join(map(_entry, basis.T.tolist()))}]"
+def vector_pattern(basis: Float[Tensor, "basis 3"], names: Sequence[str] = "abcdefghi") -> str:
+    """The general vector in letters or names, as [a, -a, 0]."""
+    return f"[{', '.join(_entry(weights, names) for weights in basis.T.tolist())}]"
 
 
-def _entry(weights: list[float]) -> str:
-    terms = [(w, "abcdefghi"[k]) for k, w in enumerate(weights) if w]
-    text = "".join(f"{'-' if w < 0 else '+'}{'' if abs(abs(w) - 1) < 1e-6 else f'{abs(w):.3g}'}{x}" for w, x in terms)
-    return text.removeprefix("+") or "0"
+def _entry(weights: list[float], names: Sequence[str]) -> str:
+    terms = [(w, names[k]) for k, w in enumerate(weights) if w]
+    space = " " if any(len(name) > 1 for name in names) else ""
+    sizes = ["" if abs(abs(w) - 1) < 1e-6 else f"{abs(w):.3g}{space}" for w, _ in terms]
+    signs = [f"{space}{'-' if w < 0 else '+'}{space}" for w, _ in terms]
+    text = "".join(f"{sign}{size}{x}" for sign, size, (_, x) in zip(signs, sizes, terms, strict=True))
+    return text.removeprefix(f"{space}+{space}").replace(f"{space}-{space}", "-", text.startswith(f"{space}-")) or "0"
 
 
 def spell(x: Float[Tensor, "3"]) -> str:

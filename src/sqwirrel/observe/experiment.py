@@ -101,10 +101,9 @@ class Experiment(nn.Module):
         self.register_buffer("line", fine_grid(measurement.energy, ellipsoids and ellipsoids.range, *broad))
         width = sharpest(instrument.resolution, self.line)
         samples = 1 if is_sharp(measurement) and ellipsoids is None else samples  # all points of a bin are the same one
+        points = model, measurement, self.twins, ellipsoids, samples, cell
         stretch = None if instrument.stretched else 1.0
-        self.scene = Scene(
-            model, measurement, self.twins, ellipsoids, samples, cell, width, shared, stretch, instrument.multiphonon
-        )
+        self.scene = Scene(*points, width, shared, stretch, instrument.multiphonon)
         view = self.scene.view(self.line, seed)
         self.view: Viewer = view
         self.smear = Smearing(measurement, instrument, view.sampling, self.line, ellipsoids)

@@ -7,8 +7,12 @@ from typing import Any
 from sqwirrel.infer import Basin, Posterior, Summary
 from sqwirrel.lattice import Lattice
 from sqwirrel.model.laws import Distribution, LogUniform, Normal
+from sqwirrel.model.phonon.model import PhononModel
+from sqwirrel.model.phonon.path import PAPER
 from sqwirrel.report.axes import corners
+from sqwirrel.report.identified import as_mappings, combinations
 from sqwirrel.report.numbers import interval, plain, with_error
+from sqwirrel.report.phonons import springs
 from sqwirrel.report.result import AnyResult, Result, Whole
 from sqwirrel.spectra import Peaks, QGrid, QPath, QPoints, QShells, Spectrum
 from sqwirrel.spectra.measurement import Points
@@ -72,6 +76,8 @@ def content(results: Whole | AnyResult | Sequence[AnyResult]) -> dict[str, Any]:
             }
             for c in sorted(posterior.checks, key=lambda check: check.passed)
         ],
+        "identified": as_mappings(combinations(result)),
+        **({"springs": springs.as_mapping(springs.look(model))} if isinstance(model, PhononModel) else {}),
         "draws": len(posterior.draws),
         "record": {
             "created": record.created,
@@ -81,7 +87,7 @@ def content(results: Whole | AnyResult | Sequence[AnyResult]) -> dict[str, Any]:
             "files": dict(sorted(record.files.items())),
             "seconds": dict(sorted(record.seconds.items())),
         },
-        "papers": list(record.papers),
+        "papers": list(dict.fromkeys((*record.papers, *([PAPER] if isinstance(model, PhononModel) else [])))),
     }
 
 

@@ -225,6 +225,11 @@ class Whole:
         """Parameters of the models."""
         return tuple(dict.fromkeys(name for each in self.results for name in each.experiment.model.names))
 
+    def of_model(self, free: Float[Tensor, "row parameter"]) -> Float[Tensor, "row own"]:
+        """Parameters of the model, the fixed ones filled in, of rows of free parameters."""
+        first, names = self.results[0], self.results[0].experiment.names
+        return _full(first, free)[:, [names.index(name) for name in first.experiment.model.names]]
+
     @cached_property
     def limit_covariance(self) -> Float[Tensor, "parameter parameter"]:
         """Cramer-Rao bound of all free parameters at `best`, from all data."""

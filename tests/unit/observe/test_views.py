@@ -48,7 +48,8 @@ def table(covariance):
 
 def test_a_beam_sees_the_same_by_looks_and_by_spin_waves_along_its_way(monkeypatch) -> None:
     """Modes that do not depend on the free component, found by either of the two ways."""
-    from sqwirrel.observe.views import beam, build
+    from sqwirrel.observe.views import build
+    from sqwirrel.observe.views.crystal import beam
 
     monkeypatch.setattr(beam, "_mesh", lambda *_: (0, 0, 0))
     looks = frame(samples=4)
@@ -65,7 +66,8 @@ def test_a_beam_sees_the_same_by_looks_and_by_spin_waves_along_its_way(monkeypat
 
 
 def test_slopes_of_looks_are_those_of_spin_waves_along_the_way(monkeypatch) -> None:
-    from sqwirrel.observe.views import beam, build
+    from sqwirrel.observe.views import build
+    from sqwirrel.observe.views.crystal import beam
 
     monkeypatch.setattr(beam, "_mesh", lambda *_: (0, 0, 0))
     looks = frame(n=1, samples=2)
@@ -121,8 +123,8 @@ TURNS = {"2 along c": (-1, -1, 1), "mirror": (1, 1, -1), "2 along a": (1, -1, -1
 @pytest.mark.parametrize("turn", TURNS.values(), ids=TURNS.keys())
 def test_twins_that_turn_the_beams_axis_over_see_its_phases_turned(turn, monkeypatch) -> None:
     """Sites at two heights without a mirror between them: the interference along the beam tells up from down."""
-    from sqwirrel.observe.views import beam
     from sqwirrel.observe.views import build as views
+    from sqwirrel.observe.views.crystal import beam
 
     inside = ([0, 1, 0, 1], [0, 1, 0, 1], [[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0]])
     terms = {"J1": (([0], [1], [[0, 0, 0]]), -2.0), "J2": (([0], [1], [[-1, 0, 0]]), -1.0), "Ja": (inside, -1.5)}

@@ -14,6 +14,7 @@ from sqwirrel.config.verbs.learning import proposal_of
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Data, Posterior, infer, store
 from sqwirrel.model import library
+from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.observe import Experiment, Joint, PeakExperiment
 from sqwirrel.observe.views.build import TRUER
 from sqwirrel.record import Record, short_names
@@ -21,6 +22,8 @@ from sqwirrel.report.bonds import Bonds
 from sqwirrel.report.bonds import look as list_bonds
 from sqwirrel.report.order import Orders, look
 from sqwirrel.report.pages import answer as page
+from sqwirrel.report.phonons import springs
+from sqwirrel.report.phonons.springs import SpringBonds
 from sqwirrel.report.result import PeakResult, Result
 from sqwirrel.spectra import Peaks, Spectrum, is_peaks, read, read_peaks, write
 from sqwirrel.whole import put_text
@@ -126,9 +129,14 @@ def find_order(name: str, changes: Iterable[str] = ()) -> Orders:
     return look(model, model.pack(**values))
 
 
-def find_bonds(name: str, longest: float, sites: Iterable[str] = ()) -> Bonds:
+def find_bonds(name: str, longest: float, sites: Iterable[str] = ()) -> Bonds | SpringBonds:
     """Bonds of a model or of a structure file, between all sites or some: by label, or "Mn" for Mn1, Mn2, ..."""
-    crystal, chosen = library.crystal(name), tuple(sites)
+    chosen = tuple(sites)
+    if library.has_springs(name) and isinstance(model := library.find(name), PhononModel):
+        if chosen:
+            raise InputError(f"model '{name}' has springs, and --sites chooses magnetic sites; leave it out")
+        return springs.look(model, longest)
+    crystal = library.crystal(name)
     kinds = [kind for site in chosen for kind in crystal.kinds if site in {kind, kind.rstrip("0123456789")}]
     return list_bonds(crystal.only(kinds or chosen) if chosen else crystal, longest)
 

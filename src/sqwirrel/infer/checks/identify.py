@@ -17,11 +17,15 @@ INVOLVED = 0.3
 
 @dataclass(frozen=True)
 class Direction:
-    """A combination of parameters, and its posterior over prior standard deviation; the first weight in `text` is 1."""
+    """A combination of parameters, and its posterior over prior standard deviation.
+
+    `text` has those `involved`, the first of them once; `weights` are those of all parameters, in the same measure.
+    """
 
     text: str
     ratio: float
     involved: tuple[str, ...]
+    weights: tuple[float, ...]
 
 
 def directions(
@@ -63,11 +67,21 @@ def left_open(
 
 def _direction(names: Sequence[str], v: Tensor, prior_sd: Tensor, ratio: float) -> Direction:
     involved = (v.abs() >= INVOLVED * v.abs().max()).nonzero()[:, 0].tolist()
-    slope = (v / prior_sd)[involved]
-    slope = slope / slope[0]
-    terms = zip([names[k] for k in involved], slope.tolist(), strict=True)
-    text = "".join(_term(name, size, first=k == 0) for k, (name, size) in enumerate(terms))
-    return Direction(text, ratio, tuple(names[k] for k in involved))
+    slope = v / prior_sd
+    slope = slope / slope[involved[0]]
+    chosen = [names[k] for k in involved]
+    return Direction(spelled(chosen, slope[involved].tolist()), ratio, tuple(chosen), tuple(slope.tolist()))
+
+
+def spelled(names: Sequence[str], weights: Sequence[float]) -> str:
+    """A sum whose first weight is 1.
+
+    >>> spelled(("J1", "J2", "D"), (1, -0.512, 1))
+    'J1 - 0.51 J2 + D'
+    """
+    return "".join(
+        _term(name, weight, first=k == 0) for k, (name, weight) in enumerate(zip(names, weights, strict=True))
+    )
 
 
 def _term(name: str, weight: float, *, first: bool) -> str:

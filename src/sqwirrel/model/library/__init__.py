@@ -54,6 +54,13 @@ def find(name: str | Path) -> SpinModel | PhononModel:
     return parse_springs(mapping, folder) if is_phonons(mapping) else parse(mapping, folder)
 
 
+def has_springs(name: str | Path) -> bool:
+    """Whether a model is one of springs, read no further than that takes."""
+    if name in springs.names() or str(name).endswith((".yaml", ".yml", ".json")):
+        return True
+    return not str(name).endswith((".cif", ".mcif")) and is_phonons(_read(name)[0])
+
+
 def crystal(name: str | Path) -> Crystal:
     """The magnetic sites of a model, or all sites of a structure file by path (ending in .cif or .mcif)."""
     if str(name).endswith(".mcif"):

@@ -7,32 +7,43 @@ from pathlib import Path
 
 from sqwirrel.report.content import content, in_words
 from sqwirrel.report.corner import corner
+from sqwirrel.report.identified import combinations
 from sqwirrel.report.numbers import plain
-from sqwirrel.report.pages.markup import Content, framed, image, note, papers, record, section, table, wide
+from sqwirrel.report.pages import phonons
+from sqwirrel.report.pages.markup import Content, framed, image, note, papers, record, section, table, typeset, wide
 from sqwirrel.report.pages.measured import every
 from sqwirrel.report.pages.shown import sections
+from sqwirrel.report.phonons.dispersion import Dispersion, dispersion
 from sqwirrel.report.result import AnyResult, Whole
 from sqwirrel.whole import put_text
 
 
 def write(folder: Path, *results: AnyResult) -> Path:
     """Writes report.json and report.html of the measurements of one posterior into `folder`; says where the page is."""
-    said = content(results)
+    said, whole = content(results), Whole.of(results)
+    branches = dispersion(whole)
     put_text(folder / "report.json", json.dumps(said, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    put_text(folder / "report.html", html(said, *results))
+    phonons.keep(folder, branches)
+    put_text(folder / "report.html", _html(said, whole, branches))
     return folder / "report.html"
 
 
 def html(said: Content, *results: AnyResult) -> str:
     """The page."""
     whole = Whole.of(results)
+    return _html(said, whole, dispersion(whole))
+
+
+def _html(said: Content, whole: Whole, branches: Dispersion | None) -> str:
     orange = " Orange: the truth." if whole.truth else ""
-    posterior = f'<div class="corner">{image(corner(results), "Posterior of the parameters in pairs")}</div>'
+    posterior = f'<div class="corner">{image(corner(whole), "Posterior of the parameters in pairs")}</div>'
     every_section = (
         section("measured", "What was measured", every(said["measured"])),
         section("parameters", "Parameters", wide(_parameters(said)) + note(_about_parameters(said))),
         section("checks", "Checks", wide(_checks(said["checks"]))),
-        sections(results),
+        sections(whole.results),
+        phonons.sections(whole, branches),
+        _identified(whole),
         section("corner", "Posterior of the model’s parameters", posterior + note(ABOUT_CORNER + orange)),
         section("basins", "Every solution found", wide(_basins(said)) + note(ABOUT_BASINS)),
         section("record", "Where this comes from", record(said["record"])),
@@ -47,6 +58,24 @@ worse."""
 ABOUT_CORNER = """Blue: 68 and 95 % of the posterior, nuisances marginalised; dots are weighted draws. Dashed red: the
 Cramér–Rao bound at the best fit (68 %), which no unbiased estimate beats; a posterior is narrower where the prior says
 more than the data."""
+
+
+ABOUT_IDENTIFIED = """Uncorrelated combinations of the model’s parameters, the best known first: how many times smaller
+the standard deviation of each is than that of the prior. About 1: the data say nothing of it, and the answer is the
+prior’s. Parameters with less than a tenth of the largest share are left out of the words; report.json has all."""
+
+
+def _identified(whole: Whole) -> str:
+    """Nothing of a single parameter: the table of parameters says it."""
+    found, misfits = combinations(whole), whole.posterior.misfits
+    if not found:
+        return ""
+    heads = ["combination", "narrower than<br>the prior", *(["with the misfit<br>in its error"] if misfits else [])]
+    rows = [
+        ("", [f"~{typeset(escape(each.text))}", *(f"× {x:.3g}" for x in (each.narrower, each.misfit)[: 1 + misfits])])
+        for each in found
+    ]
+    return section("identified", "What the data fix", wide(table(heads, rows)) + note(ABOUT_IDENTIFIED))
 
 
 def _parameters(said: Content) -> str:

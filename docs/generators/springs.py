@@ -1,0 +1,65 @@
+"""Force constants from measured powder maps: three methods beside published branches."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from generators.tables import table
+
+Result = dict[str, Any]
+METHODS = {"direct": "direct fit", "network": "network alone", "network_and_likelihood": "network, then likelihood"}
+SETS = {
+    "al_5k": "Al, MARI 5 K",
+    "al_5k_third": "the same, springs to third neighbours",
+    "al_300k": "Al, ARCS 300 K",
+    "si_300k": "Si, MARI 300 K",
+    "si_300k_dft": "the same, a factor on first-principles force constants",
+}
+HEAD = ("map", "method", "branches off by, meV", "%", "90 % band holds, %", "widened", "deviance a bin", "s", "rings")
+
+
+def tables(result: Result) -> str:
+    """A row for each map and method."""
+    rows = [
+        (
+            SETS.get(name, name),
+            METHODS[method],
+            f"{one['dispersion_error_meV']:.2f}",
+            f"{one['dispersion_error_percent']:.1f}",
+            f"{100 * one['band_coverage']:.0f}",
+            f"{100 * one['band_coverage_widened']:.0f}" if "band_coverage_widened" in one else "",
+            f"{one['deviance_per_bin']:.2f}" if "deviance_per_bin" in one else "",
+            f"{one['seconds']:.2g}",
+            ", ".join(f"`{check}`" for check in one.get("failed", [])),
+        )
+        for name, method, one in _every(result)
+    ]
+    least = ", ".join(f"{SETS.get(k, k)} {one['least_error_meV']:.2f} meV" for k, one in result["sets"].items())
+    said = (
+        "Branches of the median beside those of published force constants, on average over paths along G-X, X-G and "
+        f"G-L. Springs that reach so far can be no closer than, fitted to the branches themselves: {least}."
+    )
+    return f"{said}\n\n{table(HEAD, rows)}"
+
+
+def draw(result: Result, axes: Axes) -> None:
+    """Distances by map and method, the least possible ones as lines."""
+    colours = {"direct": "#333333", "network": "#b2182b", "network_and_likelihood": "#2166ac"}
+    places = {name: k for k, name in enumerate(result["sets"])}
+    for k, (method, words) in enumerate(METHODS.items()):
+        found = [(places[name] + 0.2 * (k - 1), one) for name, each, one in _every(result) if each == method]
+        x, y = [place for place, _ in found], [one["dispersion_error_meV"] for _, one in found]
+        axes.bar(x, y, width=0.18, color=colours[method], label=words)
+    least = [one["least_error_meV"] for one in result["sets"].values()]
+    axes.hlines(least, [k - 0.35 for k in places.values()], [k + 0.35 for k in places.values()], "k", lw=0.8)
+    axes.set_xticks(list(places.values()), [name.replace("_", " ") for name in places])
+    axes.set(ylabel="mean distance of branches (meV)")
+    axes.legend(frameon=False)
+
+
+def _every(result: Result) -> Iterator[tuple[str, str, Result]]:
+    for name, one in result["sets"].items():
+        for method in METHODS:
+            if method in one:
+                yield name, method, one[method]
