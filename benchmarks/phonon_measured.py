@@ -83,7 +83,9 @@ PRIMITIVE = torch.tensor([[0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]], dt
 LINES = (((0, 0, 0), (1, 0, 0)), ((1, 1, 0), (0, 0, 0)), ((0, 0, 0), (0.5, 0.5, 0.5)))
 POINTS, DRAWS, ELASTIC = 41, 400, 5.0
 SETTINGS, QUICK = Settings(screen=128, starts=4), Settings(screen=16, starts=2, draws=64, rounds=1)
-TRAIN = {"simulations": 6000, "steps": 3000}
+TRAIN = {"simulations": 4000, "steps": 2000}
+DIRECT = ("al_5k_third", "si_300k")
+"""Sets that no network is trained for."""
 
 
 def main() -> None:
@@ -111,13 +113,18 @@ def kept(folder: Path, case: Mapping[str, Any], *, quick: bool) -> dict[str, Any
     file = folder / f"{'quick' if quick else 'found'}.json"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(answered(folder / "network", case, quick=quick), indent=1))
+        file.write_text(
+            json.dumps(
+                answered(folder / "network", case, quick=quick, networks=not quick and folder.name not in DIRECT),
+                indent=1,
+            )
+        )
         print(folder.name, file.read_text(), flush=True)
     found: dict[str, Any] = json.loads(file.read_text())
     return found
 
 
-def answered(folder: Path, case: Mapping[str, Any], *, quick: bool) -> dict[str, Any]:
+def answered(folder: Path, case: Mapping[str, Any], *, quick: bool, networks: bool) -> dict[str, Any]:
     """One map by all methods."""
     config = asked(case, quick=quick)
     work, truth = study(Config.model_validate(config)), published(case)
@@ -131,7 +138,7 @@ def answered(folder: Path, case: Mapping[str, Any], *, quick: bool) -> dict[str,
         "energy_offset": config["prior"].get("energy_offset"),
         "direct": fitted(config, truth, None, quick=quick),
     }
-    if quick:
+    if not networks:
         return found
     clock = time.perf_counter()
     train_into(folder, Config.model_validate(config), lambda *_: None)
@@ -139,7 +146,7 @@ def answered(folder: Path, case: Mapping[str, Any], *, quick: bool) -> dict[str,
     proposal = proposal_of(study(Config.model_validate({**config, "infer": {"estimator": str(folder)}})))
     assert proposal is not None
     found["network"] = guessed(config, truth, proposal)
-    found["network_and_likelihood"] = fitted(config, truth, proposal, quick=quick)
+    found["network_and_likelihood"] = fitted(config, truth, proposal, quick=False)
     return found
 
 
