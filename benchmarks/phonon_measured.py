@@ -3,9 +3,10 @@
     python -m benchmarks.phonon_measured --json FILE [--quick] [--sets al_5k al_5k_third al_300k si_300k si_300k_dft]
 
 Methods: a direct fit; a network alone (a normalising flow, trained on simulations of the same map); the network, then
-the likelihood. All with coherent one-phonon and multiphonon scattering, multiple scattering, a width that is linear in
-energy, width in |Q|, scale, sloped background; and an offset of all energies between none and what the centre of
-gravity of the elastic line (within 5 meV) says; for ARCS a response along |Q| of sixth order.
+the likelihood. Two sets have a direct fit alone. All with coherent one-phonon and multiphonon scattering, multiple
+scattering, a width that is linear in energy, width in |Q|, scale, sloped background; and an offset of all energies
+between none and what the centre of gravity of the elastic line (within 5 meV) says; for ARCS a response along |Q| of
+sixth order.
 
 Reported: the answer; the mean distance of the branches along G-X, X-G through (1, 1, 0) and G-L from those of published
 force constants (Al: Cowley 1974 at 80 K, Gilat and Nicklow 1966 at 300 K; Si: first principles), in meV and in per cent
