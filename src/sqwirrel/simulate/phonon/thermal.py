@@ -83,7 +83,7 @@ class ThermalMotion(nn.Module):
         """The same, with derivatives (forward mode)."""
 
         def push(tangent: Tensor) -> Any:
-            return torch.func.jvp(self.motion, (theta,), (tangent.expand_as(theta),), has_aux=True)  # type: ignore[arg-type]
+            return torch.func.jvp(self.motion, (theta,), (tangent.expand_as(theta),), has_aux=True)
 
         if not theta.shape[1]:
             U, steady = self.motion(theta)
