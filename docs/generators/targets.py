@@ -12,6 +12,7 @@ ROUNDING = 1e-9
 """A share that misses by exactly what it may has not missed."""
 Row = tuple[str, str, str, bool]
 LEVELS = {"50": 0.5, "68": 0.68, "90": 0.9, "95": 0.95}
+RATIOS = {"al": 100, "si": 100, "nacl": 30, "quartz": 20}
 FRAME = (0.65, 0.80, 0.82, 0.83, 0.82, 0.66)
 
 
@@ -117,6 +118,13 @@ def _phonon_measured(d: Result) -> Iterable[Row]:
         yield _most(f"{name}: seconds once trained", 2, found["seconds"])
 
 
+def _phonon_powder(d: Result) -> Iterable[Row]:
+    for row in d["rows"]:
+        ratio = row["at"][0]["ratio"]
+        yield _least(f"Powder map of {row['case']}: times Euphonic at equal error", RATIOS[row["case"]], ratio)
+    yield _most("Powder map of al in a batch: seconds", 0.05, d["batch"]["seconds_each"])
+
+
 def _worst(coverage: dict[str, list[float]], names: list[str]) -> tuple[float, str]:
     """The largest miss of a level, and where."""
     every = [
@@ -136,6 +144,7 @@ def _least(what: str, aim: float, found: float) -> Row:
 
 
 ROWS = {
+    "phonon_powder": _phonon_powder,
     "phonon_measured": _phonon_measured,
     "rb2mnf4_posterior": _rb2mnf4,
     "la2nio4_thinned": _la2nio4_thinned,

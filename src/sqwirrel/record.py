@@ -18,12 +18,15 @@ _PACKAGES = ("sqwirrel", "torch", "numpy", "scipp", "numba")
 
 @dataclass(frozen=True)
 class Record:
-    """The provenance of a result: `files` maps a name to its SHA-256, `seconds` a stage to its wall time."""
+    """The provenance of a result: `files` maps a name to its SHA-256, `seconds` a stage to its wall time, `errors` a
+    step of the calculation to its relative error.
+    """
 
     versions: Mapping[str, str]
     seeds: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    errors: Mapping[str, float] = field(default_factory=dict)
     papers: tuple[str, ...] = ()
     created: str = ""
     machine: str = ""
@@ -45,6 +48,10 @@ class Record:
     def with_seconds(self, **seconds: float) -> "Record":
         """The same record with the wall time of one or more stages added."""
         return replace(self, seconds={**self.seconds, **seconds})
+
+    def with_errors(self, **errors: float) -> "Record":
+        """The same record with the relative error of one or more steps added."""
+        return replace(self, errors={**self.errors, **errors})
 
     def with_papers(self, *papers: str) -> "Record":
         """The same record with more papers, each listed once."""

@@ -1,5 +1,6 @@
 """Powder maps of phonons: points that share modes are those of phonons one by one, and the average is that of a powder."""
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -7,6 +8,7 @@ from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.phonon.born_von_karman import born_von_karman
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.observe import ConstantBackground, Experiment, GaussianResolution, Instrument
+from sqwirrel.observe.views.build import average_error
 from sqwirrel.observe.views.derivatives import slopes
 from sqwirrel.observe.views.folding import MOST, folded
 from sqwirrel.observe.views.view import View
@@ -132,3 +134,19 @@ def test_rows_on_the_edge_of_stability_have_numbers() -> None:
     assert bool(found.expected[found.stable].isfinite().all())
     laid = seen.linearise(theta[found.stable])
     assert bool(laid.expected.isfinite().all() & laid.slope.isfinite().all())
+
+
+def test_an_average_says_how_far_it_is_from_a_converged_one() -> None:
+    """Of other points, and many more: the stated error is the one found, and the points of a view alone are further."""
+    model = aluminium()
+    theta = packed(experiment(model))
+    seen = [experiment(model, samples=2, seed=1000 * k) for k in range(6)]
+    found = [each.anchored(theta) for each in seen]
+    with torch.no_grad():
+        exact = torch.stack([experiment(model, samples=256, seed=k)(theta)[0] for k in range(1, 5)]).mean(0)
+        away = torch.stack([each.experiment(theta)[0] - exact for each in found])
+        alone = torch.stack([each(theta)[0] - exact for each in seen])
+    size = (exact**2).mean().sqrt()
+    said = sum(average_error(each.scatter, exact) ** 2 for each in found) ** 0.5 / len(found) ** 0.5
+    assert float((away**2).mean().sqrt() / size) == pytest.approx(said, rel=0.35)
+    assert float((alone**2).mean()) > 10 * float((away**2).mean())

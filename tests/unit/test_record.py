@@ -10,11 +10,13 @@ def test_a_record_survives_json(tmp_path):
     file = tmp_path / "data.csv"
     file.write_bytes(b"1,2\n")
     record = Record.start(seeds={"noise": 3}, files=[file], papers=["a", "b", "a"]).with_seconds(infer=1.5)
+    record = record.with_errors(average=0.01)
     again = Record.from_json(record.to_json())
     assert again == record
     assert again.files == {"data.csv": hashlib.sha256(b"1,2\n").hexdigest()}
     assert again.papers == ("a", "b")
     assert again.seconds == {"infer": 1.5}
+    assert again.errors == {"average": 0.01}
 
 
 def test_papers_are_listed_once():

@@ -5,6 +5,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import torch
+
 from sqwirrel.config.build import Study, measured, model, noiseless, parameters, planned, study
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import Config
@@ -16,7 +18,8 @@ from sqwirrel.infer import Data, Posterior, infer, store
 from sqwirrel.model import library
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.observe import Experiment, Joint, PeakExperiment
-from sqwirrel.observe.views.build import TRUER
+from sqwirrel.observe.instrument import SCALE
+from sqwirrel.observe.views.build import TRUER, average_error
 from sqwirrel.record import Record, short_names
 from sqwirrel.report.bonds import Bonds
 from sqwirrel.report.bonds import look as list_bonds
@@ -48,13 +51,16 @@ def simulate_into(folder: Path, config: Config) -> Spectrum:
     if len(dense.unstable):
         raise InputError(simulator.why_unstable(theta, dense.unstable))
     simulator = dense.experiment
+    record = _record(config, {"simulate": section.seed}, simulator.model.papers)
+    with torch.no_grad():
+        signal = float(theta[0, simulator.names.index(SCALE)]) * simulator.signal(theta).expected[0]
     spectrum = simulator.sample(theta, section.seed, like) if section.noise else noiseless(simulator, theta, like)
     spectrum = spectrum.without(out_of_reach(where))
     _make(folder)
     write(folder / SPECTRUM, spectrum)
     put_text(folder / TRUTH, _sealed(dict(zip(simulator.names, theta[0].tolist(), strict=True))))
     put_text(folder / CONFIG, dumps(config, folder))
-    put_text(folder / RECORD, _record(config, {"simulate": section.seed}, simulator.model.papers).to_json())
+    put_text(folder / RECORD, record.with_errors(average=average_error(dense.scatter, signal)).to_json())
     return spectrum
 
 

@@ -243,3 +243,11 @@ class Scene:
             few = powder_sampling(self.model, self.measurement, n, self.cell, seed)
         view = View([waves(self.model, self.measurement, few, keep=False, moving=self.moving)], few, line, under=under)
         return value, view.slopes(theta)[1].movedim(1, 0), unstable
+
+
+def average_error(scatter: Float[Tensor, "repeat point energy"], signal: Float[Tensor, "point energy"]) -> float:
+    """Relative error of an average over points, from the `scatter` of its independent sets (`Anchored`).
+
+    Standard deviation of a bin, root mean square over the bins, relative to that of the signal.
+    """
+    return float((scatter**2).mean().sqrt() / (signal**2).mean().sqrt().clamp(min=1e-300))

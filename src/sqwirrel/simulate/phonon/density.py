@@ -24,18 +24,21 @@ SIGMA = 1 / math.sqrt(8 * math.log(2))
 
 
 class Density(nn.Module):
-    """Densities of states of the atoms of `model`, from about `modes` modes; `seed` moves their wavevectors."""
+    """Densities of states of the atoms of `model`, from about `modes` modes; `seed` moves their wavevectors.
+
+    A share of these that is `close` to Bragg points makes what is weighed by 1 / E^2 better, and the rest worse.
+    """
 
     basis: Tensor
     worth: Tensor
 
-    def __init__(self, model: PhononModel, *, modes: int = MODES, seed: int = 0) -> None:
+    def __init__(self, model: PhononModel, *, modes: int = MODES, seed: int = 0, close: float = 0.0) -> None:
         super().__init__()
         if modes < 1:
             raise InputError(f"a density of states from {modes} modes; give at least one")
         self.model = model
         reciprocal = model.cell.to_cartesian(torch.eye(3, dtype=torch.float64))
-        q, worth = crowded(reciprocal, math.ceil(modes / (3 * len(model.positions))), seed)
+        q, worth = crowded(reciprocal, math.ceil(modes / (3 * len(model.positions))), seed, close)
         self.register_buffer("basis", basis(model, q @ reciprocal))
         self.register_buffer("worth", worth / worth.sum())
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.simulate.crosssection import bose
 from sqwirrel.simulate.modes import Modes
+from sqwirrel.simulate.phonon.crowded import CLOSE
 from sqwirrel.simulate.phonon.density import MODES, Density
 from sqwirrel.simulate.quadratic.once import first_order
 from sqwirrel.units import RECOIL
@@ -29,7 +30,7 @@ class Recoils(nn.Module):
     def __init__(self, model: PhononModel, *, temperature: float, modes: int = MODES, seed: int = 0) -> None:
         super().__init__()
         self.model, self.temperature = model, temperature
-        self.density = Density(model, modes=modes, seed=seed)
+        self.density = Density(model, modes=modes, seed=seed, close=CLOSE)
 
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Modes:
         """For every row of `theta`; differentiable once."""
