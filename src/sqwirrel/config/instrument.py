@@ -10,6 +10,7 @@ from sqwirrel.config.instruments.widths import ConstantWidth, Width
 from sqwirrel.config.quantity import Energy, Wavenumber
 from sqwirrel.config.table import Section
 from sqwirrel.errors import InputError
+from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.observe import (
     AngularQWidth,
     ConstantBackground,
@@ -26,6 +27,7 @@ from sqwirrel.observe import (
 )
 from sqwirrel.observe.background import HIGHEST, Background
 from sqwirrel.observe.views.places import places
+from sqwirrel.observe.views.view import Model
 from sqwirrel.spectra import Measurement, QShells, Spectrum
 
 Reader = Callable[[str], Spectrum]
@@ -170,6 +172,11 @@ class InstrumentSection(Section):
         known = {"counting": counting, "q_width": self.q_width or MomentumWidth()}
         left = {name: InstrumentSection.model_fields[name].default for name in idle}
         return self.model_copy(update=known | left)
+
+    def check_model(self, model: Model) -> None:
+        """Refuses what can do nothing to a model."""
+        if not self.multiphonon and not isinstance(model, PhononModel):
+            raise InputError("[instrument] multiphonon is of models with springs, and this one has spins; leave it out")
 
     def check_flux(self, *, is_scaled: bool | None) -> None:
         """Refuses files that say that their values were multiplied by k_i / k_f (`is_scaled`), or that they were not,

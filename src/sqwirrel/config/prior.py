@@ -6,9 +6,9 @@ percentile if that is negative; slopes: a background that changes by p over half
 term within p of zero, at its largest; the tail of an elastic line: up to p where it is highest; one that was measured:
 up to what would make all of p out of its median; widths: from a fifth of a bin to a fifth of the range, in energy and
 in |Q|; further terms of a polynomial width: up to that at the last energy; a tail: up to 0.6 of the signal, from a bin
-to half of the range long; an angular width: 0.1 to 5 degrees; an offset of energies: 2 % of the range either
-way; terms of a response along |Q|: -1 to 1. Of a table of peaks: outliers: 1 to 20 %; a width added to the errors: up
-to three times the largest of them.
+to half of the range long; an angular width: 0.1 to 5 degrees; terms of a response along |Q|: -1 to 1. An
+offset of energies has none: the elastic line has to say. Of a table of peaks: outliers: 1 to 20 %; a width added to the
+errors: up to three times the largest of them.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,6 @@ from sqwirrel.observe import Experiment, Joint, SmoothBackground, TemplateBackgr
 from sqwirrel.observe.background import ELASTIC, MEASURED
 from sqwirrel.observe.joint import Part
 from sqwirrel.observe.peaks import EXTRA, OUTLIERS
-from sqwirrel.observe.resolution import OFFSET
 from sqwirrel.observe.smearing import exposure
 from sqwirrel.spectra import Peaks, QShells, Spectrum
 
@@ -141,7 +140,6 @@ def _from_data(experiment: Part, spectrum: Spectrum) -> dict[str, Entry]:
         "fwhm_0": width,
         "fwhm_scale": {"uniform": [0.5, 2.0]},
         "q_fwhm_scale": {"uniform": [0.5, 2.0]},
-        OFFSET: {"uniform": [-_rounded(span / 50), _rounded(span / 50)], "unit": "meV"},
         "tail": {"uniform": [0.0, 0.6]},
         "tail_length": {"uniform": [_rounded(bin_width), _rounded(span / 2)], "unit": "meV"},
         "multiple": {"uniform": [0.0, 1.0]},

@@ -111,6 +111,7 @@ def experiment(
     section: InstrumentSection, model: Model, measurement: Where, part: Measurement, *, seed: int = 0
 ) -> Experiment:
     """The simulator of a measurement as its `part` of the config says, with the quadrature points of `seed`."""
+    section.check_model(model)
     instrument = section.build(lambda file: part.prepare(read(Path(file), measurement.incident_energy)))
     twins = torch.tensor(part.twins, dtype=torch.float64) if part.twins else None
     how: dict[str, Any] = {"samples": section.samples, "cell": section.cell, "seed": seed}

@@ -175,7 +175,7 @@ class Experiment(nn.Module):
         which parameters will move round `theta`; far beyond, derivatives are again those of few points. Bins that are
         points have nothing to average.
         """
-        if is_sharp(self.measurement) and self.scene.ellipsoids is None and not self.is_emulated:
+        if self.scene.is_sharp and not self.is_emulated:
             still = torch.zeros(1, len(self.names), *self.measurement.shape, dtype=theta.dtype)
             return Anchored(self, still[:, 0], still, torch.zeros(0, 3, dtype=theta.dtype))
         n, better = len(self.modelled), copy.copy(self)

@@ -212,9 +212,12 @@ def sharpest(resolution: Named, line: Float[Tensor, " line"]) -> float:
 
 
 def widest(resolution: object, range: tuple[float, float]) -> tuple[float, bool]:
-    """The largest width (FWHM, meV) in a range of energies where a table gives it, else 0; whether lines have tails."""
+    """The largest width (FWHM, meV) in a range of energies where a table gives it, else 0; whether lines have tails, or
+    are moved.
+    """
+    moved = isinstance(resolution, OffsetResolution)
     resolution = resolution.core if isinstance(resolution, OffsetResolution) else resolution
-    tailed = isinstance(resolution, TailedResolution)
+    tailed = moved or isinstance(resolution, TailedResolution)
     known = resolution.core if isinstance(resolution, TailedResolution) else resolution
     if not isinstance(known, TableResolution):
         return 0.0, tailed

@@ -17,6 +17,7 @@ from sqwirrel.observe import (
     Poisson,
     PolynomialResolution,
     SlopedBackground,
+    TableResolution,
     TailedResolution,
 )
 from sqwirrel.observe import experiment as module
@@ -152,6 +153,18 @@ def test_a_response_along_momentum_multiplies_the_signal_and_not_the_background(
     x = (MAP.points.centres - 1.25) / 0.75
     expected = torch.exp(0.4 * x - 0.3 * (3 * x**2 - 1) / 2)[:, None]
     assert torch.allclose(bent - 0.7, (flat - 0.7) * expected, rtol=1e-9, atol=1e-12)
+
+
+def test_an_offset_loses_nothing_at_the_ends() -> None:
+    """With widths from a table, whose lines end close beyond the bins."""
+    table = TableResolution([-1, 10], [0.1, 0.1])
+    still, moved = (
+        Experiment(MODEL, MAP, Instrument(each), samples=8, cell=0.25) for each in (table, OffsetResolution(table))
+    )
+    how = {"fwhm_scale": 1.0, "fwhm_q": 0.05, "scale": 1.0, "background": 0.0}
+    a, b = still(still.pack(**how))[0], moved(moved.pack(**how, energy_offset=0.0))[0]
+    assert torch.allclose(a.sum(1), b.sum(1), rtol=0.02)
+    assert float(moved.line[0]) < float(MAP.energy[0]) - 0.15
 
 
 def test_a_response_along_momentum_is_of_powders() -> None:

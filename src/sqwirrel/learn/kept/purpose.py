@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from sqwirrel.errors import InputError
 from sqwirrel.model.laws import Fixed, LogUniform, Normal, Uniform
+from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.model.prior import Prior
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe import Experiment, Joint
 from sqwirrel.observe.smearing import exposure
-from sqwirrel.observe.views.view import is_sharp
 from sqwirrel.spectra import Measurement, QShells
 
 SUM = "sha256:"
@@ -85,7 +85,7 @@ class Purpose:
         return [f"{name}: {mine}, now {its}" for name, (mine, its) in pairs.items() if mine != its]
 
     def _differs(self, name: str, now: "Purpose") -> bool:
-        return self.conditions.get(name) != now.conditions.get(name)
+        return (self.conditions.get(name) or "") != (now.conditions.get(name) or "")
 
     def _shown(self, name: str, now: "Purpose") -> str:
         """Both in words, if these differ."""
@@ -143,12 +143,11 @@ KINDS = {"QPath": "a path", "QGrid": "a grid", "QPoints": "scans"}
 def _averaged(experiment: Experiment) -> dict[str, str]:
     """The points that the average over a bin is made of."""
     scene, control = experiment.scene, experiment.control
-    sharp = is_sharp(experiment.measurement) and scene.ellipsoids is None
     powder = isinstance(experiment.measurement.points, QShells)
     return {
         "number of samples": str(scene.samples),
         "cell": f"{_number(experiment.cell)} 1/angstrom" if powder else "",
-        "seed of the samples": "" if sharp else str(experiment.seed),
+        "seed of the samples": "" if scene.is_sharp else str(experiment.seed),
         "anchor": "" if control is None else digest(list(control)),
     }
 
@@ -161,9 +160,18 @@ def _seen(experiment: Experiment) -> dict[str, str]:
         "resolution": f"{_word(instrument.resolution, 'Resolution')} {digest(instrument.resolution)}",
         "width in |Q|": "" if width is None else f"{_word(width, 'QWidth')} {digest(width)}",
         "multiple scattering": "included" if instrument.multiple_scattering else "",
+        "response along |Q|": f"of order {instrument.q_response}" if instrument.q_response else "",
+        "several phonons at once": _several(experiment),
         "flux factor": "still in the data" if instrument.flux_factor else "taken out",
         "background": f"{_word(instrument.background, 'Background')} {digest(instrument.background.templates(where))}",
     }
+
+
+def _several(experiment: Experiment) -> str:
+    """What is under the modes of phonons; of spins nothing is."""
+    if not isinstance(experiment.model, PhononModel):
+        return ""
+    return "included" if experiment.instrument.multiphonon else "taken off"
 
 
 def _believed(prior: Prior, units: Mapping[str, str]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from sqwirrel.observe.views.view import (
     MARGIN,
     Model,
     View,
+    is_sharp,
     kept,
     orientations,
     powder_sampling,
@@ -28,6 +29,7 @@ from sqwirrel.observe.views.view import (
 )
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.simulate.phonon.density import MODES
+from sqwirrel.simulate.phonon.incoherent import enough
 from sqwirrel.simulate.phonon.thermal import Motion, ThermalMotion
 from sqwirrel.spectra import Measurement, QGrid, QShells
 
@@ -139,7 +141,7 @@ class Scene:
         if more > 1:
             each = POINT_BYTES + PAIR_BYTES * (2 * len(self.model.positions)) ** 2
             more = max(1, min(more, SET_BYTES // (each * len(self._points(seed, DENSER)[0].q))))
-        here = replace(self, moving=self._moving(theta, sloped=sloped), recoils=MODES // 8)
+        here = replace(self, moving=self._moving(theta, sloped=sloped), recoils=more * MODES // 8)
         parts = [here._set(theta, line, seed + 1 + k, more, sloped=sloped) for k in range(REPEATS)]
         return Dense(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
@@ -208,7 +210,14 @@ class Scene:
         """What is under the modes, if anything."""
         if not self.multiphonon or not isinstance(self.model, PhononModel):
             return None
-        return Incoherent(self.model, self.measurement.temperature or 0.0, where, line, seed, self.recoils)
+        modes = round(enough(self.model) * self.recoils)
+        return Incoherent(self.model, self.measurement.temperature or 0.0, where, line, seed, modes)
+
+    @property
+    def is_sharp(self) -> bool:
+        """Whether there is nothing to average: bins are points, and nothing is under their modes."""
+        under = self.multiphonon and isinstance(self.model, PhononModel)
+        return is_sharp(self.measurement) and self.ellipsoids is None and not under
 
     def _set(self, theta: Tensor, line: Tensor, seed: int, more: int, *, sloped: bool) -> tuple[Tensor, Tensor, Tensor]:
         """One set of points: value, derivatives, unstable points."""
@@ -232,7 +241,7 @@ class Scene:
         with torch.no_grad():
             modes = waves(self.model, self.measurement, where, keep=False, moving=self.moving)(theta)
             value = deposit(modes, where.weight, where.cell, line)
-            value = value if under is None else value + under(theta)
+            value = value if under is None else value + under(theta)[0]
         unstable = where.q[~modes.stable[0]]
         if not sloped:
             return value, value.new_zeros(1, theta.shape[1], *value.shape[1:]), unstable

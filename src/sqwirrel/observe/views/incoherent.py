@@ -13,17 +13,22 @@ from sqwirrel.observe.views.lines import deposit, deposit_slopes
 from sqwirrel.observe.views.sampling import Sampling
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.simulate.phonon.density import MODES
-from sqwirrel.simulate.phonon.incoherent import Recoils, orders, scattered
+from sqwirrel.simulate.phonon.incoherent import ORDERS, Recoils, orders, scattered
 
-REACH = 4
-"""Energies of single phonons are kept to so many times the largest that is looked at: they add up, and cancel."""
+REACH, HIGHEST = 4, 200.0
+"""Energies go to so many times the largest that is looked at, and to no less than this many meV: phonons add up, and
+cancel, and few crystals have any that are higher.
+"""
+FINEST = 0.05
+"""No two energies are closer, meV."""
 
 
 class Incoherent(nn.Module):
     """The incoherent approximation (`simulate.phonon.incoherent`) on the cells and lines of a view."""
 
     square: Tensor
-    line: Tensor
+    low: Tensor
+    part: Tensor
     energy: Tensor
     atom: Tensor
 
@@ -38,25 +43,34 @@ class Incoherent(nn.Module):
     ) -> None:
         super().__init__()
         self.model, self.recoils = model, Recoils(model, temperature=temperature, modes=modes, seed=seed)
-        self.step = float(line[1] - line[0])
-        half = math.ceil(REACH * float(line.abs().max()) / self.step)
+        self.between, self.step = float(line[1] - line[0]), max(FINEST, float(line[1] - line[0]))
+        half = math.ceil(max(HIGHEST, REACH * float(line.abs().max())) / self.step)
+        place = line / self.step + half
         self.register_buffer("square", _squares(model, where))
-        self.register_buffer("line", line)
+        self.register_buffer("low", place.floor().long())
+        self.register_buffer("part", place - place.floor())
         self.register_buffer("energy", self.step * torch.arange(-half, half, dtype=line.dtype))
         points = self.recoils.density.basis.shape[1]
         self.register_buffer("atom", torch.arange(len(model.positions)).repeat_interleave(points))
 
-    def forward(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch cell line"]:
-        """Every row of parameters."""
-        return self._seen(deposit(self.recoils(theta), *self._where))
+    @property
+    def bytes_per_row(self) -> int:
+        """Memory that one row of parameters takes, about."""
+        atoms, lines = len(self.model.positions), len(self.low) * (len(self.square) + 2 * ORDERS)
+        return 16 * (ORDERS * atoms * len(self.energy) + lines + 8 * len(self.atom) * self.recoils.modes)
 
-    def slopes(self, theta: Float[Tensor, "batch parameter"]) -> tuple[Tensor, Tensor]:
-        """The same, and its derivatives (parameter first)."""
+    def forward(self, theta: Float[Tensor, "batch parameter"]) -> tuple[Float[Tensor, "batch cell line"], Tensor]:
+        """Every row of parameters, and whether all its modes have real energies."""
+        modes = self.recoils(theta)
+        return self._seen(deposit(modes, *self._where)), modes.stable.all(-1)
+
+    def slopes(self, theta: Float[Tensor, "batch parameter"]) -> tuple[Tensor, Tensor, Tensor]:
+        """The same, with derivatives (parameter first) before the stability."""
         modes, rise, stable = slopes(partial(stacked, self.recoils), theta)
         energy, moved = modes.unbind(1)
         P, way = deposit_slopes(Modes(energy, moved, stable), rise, *self._where)
         push = torch.func.vmap(lambda tangent: torch.func.jvp(self._seen, (P,), (tangent,))[1])
-        return self._seen(P), push(way)
+        return self._seen(P), push(way), stable.all(-1)
 
     @property
     def _where(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -65,12 +79,9 @@ class Incoherent(nn.Module):
 
     def _seen(self, strength: Float[Tensor, "batch atom energy"]) -> Float[Tensor, "batch cell line"]:
         """What the cells see of P, whose modes were laid out on lines (angstrom^2)."""
-        place = (float(self.line[0]) - float(self.energy[0])) / self.step
-        low = math.floor(place)
         every = orders(strength / self.step, self.step)
-        below, above = (every[..., k : k + len(self.line)] for k in (low, low + 1))
-        found = scattered(self.model, torch.lerp(below, above, place - low), strength.sum(-1), self.square)
-        return self.step * found
+        near = torch.lerp(every[..., self.low], every[..., self.low + 1], self.part)
+        return self.between * scattered(self.model, near, strength.sum(-1), self.square)
 
 
 def _squares(model: PhononModel, where: Sampling) -> Float[Tensor, " cell"]:

@@ -101,7 +101,8 @@ class View(nn.Module):
     @property
     def bytes_per_row(self) -> int:
         """Memory that the modes of one row of parameters take."""
-        return 32 * len(self.weight) * sum(int(solver.modes) for solver in self.solvers)  # type: ignore[arg-type, misc]
+        own = 32 * len(self.weight) * sum(int(solver.modes) for solver in self.solvers)  # type: ignore[arg-type, misc]
+        return own if self.under is None else own + self.under.bytes_per_row
 
     def inside(self, theta: Float[Tensor, "batch parameter"]) -> Bool[Tensor, " batch"]:
         """A model knows all."""
@@ -118,7 +119,8 @@ class View(nn.Module):
             parts.append(laid if len(shares[0]) == 1 else share[:, None, None] * laid)
             stable = stable & modes.stable.all(-1)
         if self.under is not None:
-            parts.append(self.under(theta[:, :n]))
+            below, steady = self.under(theta[:, :n])
+            parts, stable = [*parts, below], stable & steady
         return Laid(torch.stack(parts).sum(0) if len(parts) > 1 else parts[0], stable)
 
     def slopes(self, theta: Float[Tensor, "batch parameter"]) -> tuple[Tensor, Tensor, Tensor]:
@@ -142,7 +144,8 @@ class View(nn.Module):
             stable = stable & steady.all(-1)
         value, rise = _mixed(parts, rises, weights)
         if self.under is not None:
-            below, slope = self.under.slopes(theta[:, :n])
+            below, slope, steady = self.under.slopes(theta[:, :n])
+            stable = stable & steady
             value, rise = value + below, torch.cat((rise[:n] + slope, rise[n:]))
         return value, rise, stable
 

@@ -20,8 +20,10 @@ from sqwirrel.simulate.phonon.density import MODES, Density
 from sqwirrel.simulate.quadratic.once import first_order
 from sqwirrel.units import RECOIL
 
-ORDERS = 12
-"""Phonons at once, at most: of all scattering with Q^2 U = 3, 2e-5 has more."""
+ORDERS = 24
+"""Phonons at once, at most: of all scattering with Q^2 U = 10, 5e-5 has more, with 14, 0.6 %."""
+SHARP = 15
+"""What is incoherent shows every edge of the density of states: it has up to so many times more modes."""
 
 
 class Recoils(nn.Module):
@@ -32,6 +34,11 @@ class Recoils(nn.Module):
         self.model, self.temperature = model, temperature
         self.density = Density(model, modes=modes, seed=seed, close=CLOSE)
 
+    @property
+    def modes(self) -> int:
+        """Number of modes at each wavevector, those of both signs of energy."""
+        return 2 * self.density.basis.shape[-1]
+
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Modes:
         """For every row of `theta`; differentiable once."""
         energy, share, stable = self.density.shares(theta)
@@ -40,6 +47,11 @@ class Recoils(nn.Module):
         moved = RECOIL / 2 * share / self.model.masses / energy[..., None]
         moved = torch.cat((moved, moved), -2).permute(0, 3, 1, 2).flatten(1, 2) * bose(both, self.temperature)
         return Modes(first_order(both), first_order(moved), stable[:, None].expand(-1, both.shape[1]))
+
+
+def enough(model: PhononModel) -> float:
+    """How many times more modes than usual a density is to have, for what of its scattering is incoherent."""
+    return 1 + SHARP * float(model.alone.sum() / (model.alone + model.coherent).sum())
 
 
 def orders(P: Float[Tensor, "batch atom energy"], step: float) -> Float[Tensor, "batch atom order energy"]:
