@@ -39,7 +39,7 @@ def folded(
     zone = zone @ reciprocal
     parts = (each.numpy() for each in (lattice.to_cartesian(zone), lattice.to_cartesian(shift), edges**2))
     cells = _cells(*parts)
-    count = torch.from_numpy(np.bincount(cells[cells < len(edges) - 1], minlength=len(edges) - 1))
+    count = torch.from_numpy(np.bincount(cells.ravel(), minlength=len(edges) + 1)[: len(edges) - 1])
     few, part = count < samples, (MOST * samples / count.clamp(min=1)).clamp(max=1)
     chance = torch.rand(int(count.sum()), generator=stream(seed, "folded"), dtype=torch.float64)
     place, number, count = (torch.from_numpy(x) for x in _chosen(cells, (part * ~few).numpy(), chance.numpy()))
