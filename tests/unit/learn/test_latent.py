@@ -1,9 +1,13 @@
 """Autoencoders of powder maps: masks, weights, schedules, heads."""
 
+import math
+
 import pytest
 import torch
 
 from sqwirrel.errors import InputError
+from sqwirrel.learn.latent.adapt import HiddenBins, adapted
+from sqwirrel.learn.latent.gap import gap, information
 from sqwirrel.learn.latent.heads import Told, as_image, posterior, regressor
 from sqwirrel.learn.latent.maps import Maps, Wear, always, evened, image
 from sqwirrel.learn.latent.vae import NARROWEST, VAE, Schedule, divergence, missed
@@ -118,3 +122,41 @@ def test_heads_learn_from_latents_what_the_parameters_are():
         assert float((head(told.x) - told.z).square().mean()) < 0.1 * float(told.z.var())
     drawn = posterior(told).sample(as_image(vae.latents(known.batch(3, 0, "s").x)), 7, seed=1)
     assert drawn.shape == (3, 7, 2)
+
+
+def test_the_gap_is_one_where_latents_are_parameters_and_none_where_all_know_alike():
+    theta = torch.rand(2000, 3, generator=stream(2, "theta")).double()
+    noise = torch.rand(2000, 4, generator=stream(3, "noise")).double()
+    own = torch.cat((noise, torch.exp(-theta)), 1)
+    assert float(gap(own, theta).min()) > 0.95
+    assert float(gap(noise, theta).max()) < 0.05
+    twice = torch.cat((noise, theta, -theta), 1)
+    assert float(gap(twice, theta).max()) < 1e-9
+    mixed = (theta[:, :2] @ torch.tensor([[1.0, 1.0], [1.0, -1.0]]).double()) / 2**0.5
+    assert float(gap(mixed, theta[:, :2]).max()) < 0.05
+
+
+def test_information_of_correlated_normal_numbers_is_the_closed_form():
+    x = torch.randn(50_000, 2, generator=stream(4, "x")).double()
+    y = 0.8 * x[:, :1] + 0.6 * x[:, 1:]
+    assert float(information(x[:, :1], y, bins=40)) == pytest.approx(-0.5 * math.log(1 - 0.8**2), abs=0.02)
+    assert float(information(x[:, 1:], x[:, :1])) < 2e-3
+    assert float(information(torch.ones(100, 1), x[:100])[0, 0]) == 0
+
+
+def test_an_adapted_encoder_makes_hidden_bins_better_and_leaves_the_decoder():
+    vae, known = VAE(SHAPE, "dense", latent=6, schedule=Schedule(1e-6, 20)), maps(300)
+    train(vae, known, Effort(steps=150, batch=32, every=50))
+    tilt = torch.linspace(0, 0.3, SHAPE[1])
+    even = evened(known.level[:2] + tilt, VALID.expand(2, -1, -1))
+    seen = image(even.level, VALID.expand(2, -1, -1))
+    source = HiddenBins(seen)
+    batch, judged = source.batch(4, 0, "some"), source.split(1)[1].every(stream(0, ""))
+    assert not bool(((batch.x[:, 2] > 0) & (batch.clean[:, 2] > 0)).any())
+    assert not bool((batch.clean[:, 2].amax(0) * source.never.float().amin(0)).any())
+    new, history = adapted(vae, seen, Effort(steps=60, batch=8, every=10))
+    before = float(missed(vae.made(judged.x), judged.clean))
+    assert min(history.losses) < 0.7 * before
+    kept, moved = (each.state_dict() for each in (vae, new))
+    assert all(torch.equal(kept[name], moved[name]) for name in kept if name.startswith("decoder"))
+    assert not all(torch.equal(kept[name], moved[name]) for name in kept if name.startswith("encoder"))
