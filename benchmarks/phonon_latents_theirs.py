@@ -26,7 +26,7 @@ METHODS = {
     "CNNAE": ("convolutional", 0.0),
     "CNNVAE": ("convolutional", 1e-6),
 }
-BETAS = (1e-5, 1e-4, 1e-3)
+BETAS = (1e-5, 1e-4)
 """Further weights, for convolutions."""
 LEVELS = (0.5, 0.68, 0.9, 0.95)
 DRAWS = 400

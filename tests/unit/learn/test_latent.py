@@ -154,6 +154,7 @@ def test_an_adapted_encoder_makes_hidden_bins_better_and_leaves_the_decoder():
     batch, judged = source.batch(4, 0, "some"), source.split(1)[1].every(stream(0, ""))
     assert not bool(((batch.x[:, 2] > 0) & (batch.clean[:, 2] > 0)).any())
     assert not bool((batch.clean[:, 2].amax(0) * source.never.float().amin(0)).any())
+    vae.requires_grad_(requires_grad=False)
     new, history = adapted(vae, seen, Effort(steps=60, batch=8, every=10))
     before = float(missed(vae.made(judged.x), judged.clean))
     assert min(history.losses) < 0.7 * before

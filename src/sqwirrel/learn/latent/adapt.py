@@ -63,6 +63,7 @@ class Adapting(nn.Module):
     def __init__(self, vae: VAE) -> None:
         super().__init__()
         self.vae = vae
+        self.vae.encoder.requires_grad_(requires_grad=True)
         self.vae.decoder.requires_grad_(requires_grad=False)
 
     @property
@@ -82,7 +83,7 @@ def adapted(
     """A copy whose encoder has seen measured maps (as `evened` has them), and how well it made hidden bins."""
     new = copy.deepcopy(vae)
     history = train(Adapting(new), HiddenBins(maps, seed=seed), effort or Effort(steps=200, batch=16, every=20), folder)
-    return new, history
+    return new.requires_grad_(requires_grad=False), history
 
 
 def _apart(x: Image, hidden: Bool[Tensor, "batch point energy"], never: Bool[Tensor, "batch point energy"]) -> Batch:
