@@ -93,7 +93,9 @@ def trained(folder: Path, sizes: Sizes) -> Ours:
         return valid & (torch.rand(rows, *valid.shape, generator=generator) >= share)
 
     vae = VAE(al.SHAPE, schedule=Schedule(1e-6, sizes.steps // 5))
-    history = train(vae, Maps(plain.level, plain.z, gaps, WEAR), effort(2 * sizes.steps), folder / "measured" / "vae")
+    history = train(
+        vae, Maps(plain.level, plain.z, gaps, WEAR), effort(3 * sizes.steps // 2), folder / "measured" / "vae"
+    )
     vae.requires_grad_(requires_grad=False)
     clock = time.perf_counter()
     told = Told.of(vae, Maps(plain.level, plain.z, always(valid), WEAR), copies=COPIES)

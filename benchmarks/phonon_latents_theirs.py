@@ -42,8 +42,8 @@ class Sizes:
     steps: int = 1200
     head: int = 2000
     flow: int = 3000
-    family: int = 2000
-    refined: int = 24
+    family: int = 1500
+    refined: int = 16
 
     @classmethod
     def of(cls, *, quick: bool) -> "Sizes":
