@@ -35,6 +35,8 @@ WIDTHS = {"fwhm": 2.0, "fwhm_q": 0.1}
 """meV and 1/A, where they are known."""
 FREE = {"fwhm": Uniform(1.0, 6.0, "meV"), "fwhm_q": Uniform(0.03, 0.4, "1/angstrom")}
 """What they are between for measured maps."""
+SAMPLES, FEWEST = 16, 500
+"""Quadrature points a cell; fewer for fewer simulations, which only show that all runs."""
 ZONE = 12
 
 
@@ -78,7 +80,7 @@ def prior(*, wide: bool = False, nuisances: bool = False) -> Prior:
     return Prior(**springs, **(FREE if nuisances else {name: Fixed(x) for name, x in WIDTHS.items()}))
 
 
-def experiment(temperature: int = LEARNT, samples: int = 16) -> Experiment:
+def experiment(temperature: int = LEARNT, samples: int = SAMPLES) -> Experiment:
     """What the spectrometer sees, without what is linear."""
     where = Measurement(QShells(Q), ENERGY, temperature=float(temperature))
     instrument = Instrument(GaussianResolution(), Smooth(float(temperature)))
@@ -87,7 +89,7 @@ def experiment(temperature: int = LEARNT, samples: int = 16) -> Experiment:
 
 def simulated(folder: Path, rows: int, seed: int, beliefs: Prior) -> tuple[Float[Tensor, "row parameter"], Tensor]:
     """Parameters, and maps of chi'' without noise, in the units of their own range (row, point, energy)."""
-    simulator = experiment()
+    simulator = experiment(samples=SAMPLES if rows >= FEWEST else 2)
     linear = {name: Fixed(1.0 if name == "scale" else 0.0) for name in simulator.linear}
     whole = Prior(**beliefs.free, **{name: Fixed(x) for name, x in beliefs.fixed.items()}, **linear)
     made = simulations(simulator, whole, rows, seed, folder)

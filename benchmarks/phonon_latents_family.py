@@ -26,17 +26,19 @@ from sqwirrel.model.phonon.born_von_karman import bonds_of, model_of, values_of
 from sqwirrel.model.phonon.files import read_force_constants
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.model.prior import Prior
+from sqwirrel.model.symmetry import BondOrbit
 from sqwirrel.seeds import stream
 from sqwirrel.simulate.phonon.phonons import Phonons
 
 WEAR = Wear(noise=0.05, slope=0.1, rise=0.2, soft=0.5)
-FEW = 200
 COPIES = 16
 """Times that each of few simulations is worn for a head."""
 FILE = FOLDER.parent / "al_si" / "Si-prim-555.json"
 REACH = 0.72
 """Springs of silicon reach second neighbours, at this many lattice constants."""
 BETA = 1e-6
+CLOSE = 0.05
+"""Two places closer than this, A, are one."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,12 @@ def run(folder: Path, sizes: Sizes) -> dict[str, Any]:
     }  # fmt: skip
     own = silicon()
     few, held = (
-        of_silicon(own, folder / "family" / f"silicon {n}", n, seed) for n, seed in ((FEW, 11), (sizes.held, 12))
+        of_silicon(own, folder / "family" / f"silicon {n}", n, seed) for n, seed in ((sizes.few, 11), (sizes.held, 12))
     )
     return {
         "names": list(own.model.names),
         "silicon": {name: own.model.defaults[name] for name in own.model.names},
-        "simulations": {"family": sizes.family, "silicon": FEW, "held": len(held)},
+        "simulations": {"family": sizes.family, "silicon": len(few), "held": len(held)},
         "extractor_s": seconds,
         "reconstruction": missed,
         "methods": compared(extractors, few, held, own.beliefs, sizes),
@@ -109,16 +111,32 @@ def silicon() -> Silicon:
     springs, place = full.springs[0], full.positions @ full.cell.vectors
     step = springs.offset.to(place) @ full.cell.vectors + place[springs.j] - place[springs.i]
     orbits, values = bonds_of(crystal, REACH * a), dict[str, float]()
+    sides = torch.where(springs.i == 0, 1, -1) * _side(step[(springs.i == 0) & (springs.j == 1)])
     for orbit in orbits:
-        ways = crystal.positions[orbit.j[0]] + orbit.offset[0] - crystal.positions[orbit.i[0]]
-        forth = (step - ways @ crystal.lattice.vectors).norm(dim=1) < 0.01 * a
-        back = (step + ways @ crystal.lattice.vectors).norm(dim=1) < 0.01 * a
+        way = (
+            crystal.positions[orbit.j[0]] + orbit.offset[0] - crystal.positions[orbit.i[0]]
+        ) @ crystal.lattice.vectors
+        side = _side(_neighbours(crystal, orbits[0], int(orbit.i[0])))
+        forth = ((step - way).norm(dim=1) < CLOSE) & (sides == side)
+        back = ((step + way).norm(dim=1) < CLOSE) & (torch.where(springs.i == springs.j, sides, -sides) == side)
         at = int((forth | back).nonzero()[0])
         values |= values_of(orbit, springs.matrix[at] if bool(forth[at]) else springs.matrix[at].T)
     model = model_of(crystal, orbits, name="silicon", title="silicon", defaults=values)
     beliefs = Prior(**{k: Uniform(x - abs(x) / 2, x + abs(x) / 2, "N/m") for k, x in values.items()})
     q = torch.rand(200, 3, generator=stream(0, "q"), dtype=torch.float64)
     return Silicon(model, beliefs, float(Phonons(model, q).energies(model.pack()).max()))
+
+
+def _side(steps: Float[Tensor, "bond 3"]) -> int:
+    """Which of the two sublattices has neighbours there: the sign of x y z of the nearest ones."""
+    nearest = steps[steps.norm(dim=1).argmin()]
+    return int(torch.sign(nearest.prod()))
+
+
+def _neighbours(crystal: Crystal, orbit: BondOrbit, site: int) -> Float[Tensor, "bond 3"]:
+    """Ways from a site along an orbit."""
+    step = (crystal.positions[orbit.j] + orbit.offset - crystal.positions[orbit.i]) @ crystal.lattice.vectors
+    return torch.cat((step[orbit.i == site], -step[orbit.j == site]))
 
 
 def of_silicon(own: Silicon, folder: Path, rows: int, seed: int) -> Maps:

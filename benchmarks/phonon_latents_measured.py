@@ -20,7 +20,7 @@ from sqwirrel.learn.latent.maps import Maps, Wear, always, image
 from sqwirrel.learn.latent.vae import VAE, Schedule, misses
 from sqwirrel.learn.npe import NPE
 from sqwirrel.learn.strange.familiar import Familiar, Mahalanobis
-from sqwirrel.learn.train import train
+from sqwirrel.learn.train import Effort, train
 from sqwirrel.model.laws import LogUniform, Uniform
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment
@@ -59,9 +59,9 @@ def run(folder: Path, sizes: Sizes) -> dict[str, Any]:
     print(f"encoder and flow for measured maps: {ours.seconds:.0f} s", flush=True)
     x, truth = seen(ours.held), ours.held.z.double()
     shown, names = {**of_theirs(), **of_others()}, ours.beliefs.names
-    tuned, history = adapted(
-        ours.vae, torch.cat([shown[f"{t} K"] for t in TUNED]), folder=folder / "measured" / "tuned"
-    )
+    tune = Effort(steps=sizes.tuning, batch=16, every=max(1, sizes.tuning // 10))
+    learn = torch.cat([shown[f"{t} K"] for t in TUNED])
+    tuned, history = adapted(ours.vae, learn, tune, folder / "measured" / "tuned")
     result = {
         "names": list(names),
         "held_out": judged(drawn(ours.flow, ours.vae, x, ours.beliefs), truth, ours.beliefs),

@@ -43,12 +43,14 @@ class Sizes:
     head: int = 2000
     flow: int = 3000
     family: int = 1500
+    few: int = 200
+    tuning: int = 200
     refined: int = 16
 
     @classmethod
     def of(cls, *, quick: bool) -> "Sizes":
         """Full, or the least."""
-        return cls(256, 64, 4, 40, 20, 128, 1) if quick else cls()
+        return cls(64, 32, 2, 10, 4, 16, 24, 2, 1) if quick else cls()
 
 
 def run(folder: Path, sizes: Sizes) -> dict[str, Any]:
@@ -58,7 +60,7 @@ def run(folder: Path, sizes: Sizes) -> dict[str, Any]:
         maps(folder / name, rows, seed, beliefs)
         for name, rows, seed in (("al", sizes.rows, 1), ("al_valid", sizes.held, 2), ("al_held", sizes.held, 3))
     )
-    every = {**METHODS, **{f"CNNVAE {beta:g}": ("convolutional", beta) for beta in BETAS}}
+    every = bodies()
     found = {}
     for name, (kind, beta) in every.items():
         vae, seconds = autoencoder(folder / "theirs" / name, kind, beta, learn, sizes)
@@ -70,6 +72,11 @@ def run(folder: Path, sizes: Sizes) -> dict[str, Any]:
         folder / "theirs" / "ours.json", lambda: with_flow(folder, best, every[best], learn, held, beliefs, sizes)
     )
     return {"names": list(beliefs.names), "sizes": asdict(sizes), "methods": found, "ours": ours}
+
+
+def bodies() -> dict[str, tuple[str, float]]:
+    """Kind of body and weight of each autoencoder."""
+    return {**METHODS, **{f"CNNVAE {beta:g}": ("convolutional", beta) for beta in BETAS}}
 
 
 def maps(folder: Path, rows: int, seed: int, beliefs: Prior) -> Maps:
