@@ -1,5 +1,6 @@
 """One extractor for many crystals, and what it is worth for one that it never saw: silicon from 200 simulations."""
 
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ def run(folder: Path, sizes: Sizes) -> dict[str, Any]:
     extractors, seconds = dict[str, VAE](), dict[str, float]()
     for name, kinds in {"all five": tuple(sets), "no diamond": tuple(k for k in sets if k != "diamond")}.items():
         extractors[name], seconds[name] = extractor(folder / "family" / f"vae {name}", [sets[k] for k in kinds], sizes)
-        print(f"extractor, {name}: {seconds[name]:.0f} s", flush=True)
+        print(f"extractor, {name}: {seconds[name]:.0f} s", file=sys.stderr, flush=True)
     missed = {
         name: {k: float(reconstruction(vae, family(folder / "family" / f"{k} held", k, sizes.held // 4, seed=8)))
                for k in sets} for name, vae in extractors.items()
@@ -83,7 +84,7 @@ def family(folder: Path, structure: str, rows: int, seed: int = 7) -> Maps:
         file.parent.mkdir(parents=True, exist_ok=True)
         kept = {"level": rows_of(structure, rows, seed)[1]}
         write_shard(file, kept)
-        print(f"{structure}: {rows} maps", flush=True)
+        print(f"{structure}: {rows} maps", file=sys.stderr, flush=True)
     return Maps(kept["level"][:rows], torch.zeros(rows, 0), kinematic, WEAR)
 
 

@@ -1,5 +1,6 @@
 """Measured maps: an encoder that has seen wear, a flow, what fine-tuning on other maps changes, and the likelihood."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,10 +10,9 @@ from torch import Tensor
 
 from benchmarks import phonon_latents_al as al
 from benchmarks.keeping import kept
-from benchmarks.phonon_latents_theirs import DRAWS, METHODS, Sizes, autoencoder, drawn, effort, judged, maps
+from benchmarks.phonon_latents_likelihood import STARTS, refined
+from benchmarks.phonon_latents_theirs import METHODS, Sizes, autoencoder, drawn, effort, judged, maps
 from sqwirrel import read
-from sqwirrel.infer.refine import refine
-from sqwirrel.infer.target import Target
 from sqwirrel.learn.embed import Image
 from sqwirrel.learn.latent.adapt import adapted
 from sqwirrel.learn.latent.heads import Told, as_image, posterior, regressor
@@ -21,12 +21,10 @@ from sqwirrel.learn.latent.vae import VAE, Schedule, misses
 from sqwirrel.learn.npe import NPE
 from sqwirrel.learn.strange.familiar import Familiar, Mahalanobis
 from sqwirrel.learn.train import Effort, train
-from sqwirrel.model.laws import LogUniform, Uniform
 from sqwirrel.model.prior import Prior
-from sqwirrel.observe import Experiment
 from sqwirrel.seeds import stream
 from sqwirrel.simulate.crosssection import bose
-from sqwirrel.spectra import QShells, Spectrum
+from sqwirrel.spectra import QShells
 
 WEAR = Wear(noise=0.06, slope=0.15, rise=0.3, soft=0.5)
 GAPS = 0.3
@@ -39,8 +37,6 @@ OTHERS = {"MARI, 5 K": ("aluminium_Ei60.nxspe", 5.0), "ARCS, 300 K": ("Al-iqe.h5
 NOISE = 0.04
 """Of simulated maps that the likelihood looks at: about that of the measured ones."""
 PUBLISHED = "4.6 % from 50 to 640 K"
-STARTS = 4
-"""Draws of the flow that Fisher scoring starts from."""
 
 
 class Ours(NamedTuple):
@@ -56,7 +52,7 @@ class Ours(NamedTuple):
 def run(folder: Path, sizes: Sizes) -> dict[str, Any]:
     """All that is reported of measured maps."""
     ours = trained(folder, sizes)
-    print(f"encoder and flow for measured maps: {ours.seconds:.0f} s", flush=True)
+    print(f"encoder and flow for measured maps: {ours.seconds:.0f} s", file=sys.stderr, flush=True)
     x, truth = seen(ours.held), ours.held.z.double()
     shown, names = {**of_theirs(), **of_others()}, ours.beliefs.names
     tune = Effort(steps=sizes.tuning, batch=16, every=max(1, sizes.tuning // 10))
@@ -216,41 +212,6 @@ def by_likelihood(ours: Ours, temperature: int, x: Image) -> dict[str, Any]:
     }
 
 
-class Refined(NamedTuple):
-    """Where the likelihood is largest, draws of the normal law there, deviance per bin, seconds."""
-
-    at: Tensor
-    draws: Tensor
-    deviance: float
-    seconds: float
-
-
-def refined(experiment: Experiment, x: Tensor, noise: float, draws: Tensor, beliefs: Prior) -> Refined:
-    """Fisher scoring from some draws on a map of chi'' whose noise is the same in every bin."""
-    clock, n = time.perf_counter(), len(beliefs.names)
-    weight = bose(experiment.measurement.energy_centres, experiment.measurement.temperature or 0.0)
-    valid = x[2] > 0
-    level = torch.where(valid, x[0], 0.0).double() * weight
-    spectrum = Spectrum.from_arrays(level, (noise * weight).expand_as(level), experiment.measurement, valid=valid)
-    starts = torch.cat((draws, draws.new_tensor([1.0, -0.1, 0.0, 0.0]).expand(len(draws), -1)), dim=1)
-    signal = experiment.signal(starts)
-    usual = 1 / float((signal.expected / weight).amax((1, 2)).median())
-    linear = {
-        "scale": LogUniform(usual / 30, usual * 30),
-        "background": Uniform(-1.0, 1.0),
-        "background_slope": Uniform(-0.05, 0.05),
-        "background_rise": Uniform(-0.02, 0.02),
-    }
-    starts[:, n] = usual
-    target = Target.of(experiment, Prior(**beliefs.free, **linear), spectrum)
-    best = max(refine(target, starts[signal.stable]), key=lambda each: each.log_posterior)
-    root = torch.linalg.cholesky(best.covariance)
-    z = best.z + torch.randn(DRAWS, len(best.z), generator=stream(4, "normal"), dtype=torch.float64) @ root.T
-    at = target.prior.constrain(best.z[None])
-    deviance = float(target.deviance(at)) / int(valid.sum())
-    return Refined(at[0, :n], target.prior.constrain(z)[:, :n], deviance, time.perf_counter() - clock)
-
-
 def on_simulated(ours: Ours, rows: int) -> dict[str, Any]:
     """Flow alone and likelihood on held-out simulations with the noise of measured maps."""
     known = Maps(ours.held.level[:rows], ours.held.z[:rows], ours.held.cover, Wear())
@@ -263,7 +224,7 @@ def on_simulated(ours: Ours, rows: int) -> dict[str, Any]:
         found = refined(simulator, x[k], NOISE, draws[:STARTS, k], ours.beliefs)
         columns.append(found.draws)
         seconds.append(found.seconds)
-        print(f"likelihood {k + 1} of {rows}: {found.seconds:.1f} s", flush=True)
+        print(f"likelihood {k + 1} of {rows}: {found.seconds:.1f} s", file=sys.stderr, flush=True)
     both = {"flow": draws, "likelihood": torch.stack(columns, 1)}
     return {
         "rows": rows,
