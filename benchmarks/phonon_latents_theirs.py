@@ -50,11 +50,12 @@ class Sizes:
     few: int = 200
     tuning: int = 200
     refined: int = 16
+    bodies: int = 8
 
     @classmethod
     def of(cls, *, quick: bool) -> "Sizes":
         """Full, or the least."""
-        return cls(64, 32, 2, 10, 4, 16, 24, 2, 1) if quick else cls()
+        return cls(64, 32, 2, 10, 4, 16, 24, 2, 0, 1) if quick else cls()
 
 
 def run(folder: Path, sizes: Sizes) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def run(folder: Path, sizes: Sizes) -> dict[str, Any]:
         maps(folder / name, rows, seed, beliefs)
         for name, rows, seed in (("al", sizes.rows, 1), ("al_valid", sizes.held, 2), ("al_held", sizes.held, 3))
     )
-    every = bodies()
+    every = dict(list(bodies().items())[: sizes.bodies])
     found = {}
     for name, (kind, beta) in every.items():
         vae, seconds = autoencoder(folder / "theirs" / name, kind, beta, learn, sizes)
@@ -147,7 +148,8 @@ def with_flow(
     draws = drawn(flow, vae, x, beliefs)
     each = (time.perf_counter() - clock) / len(x)
     found = {"body": best, **judged(draws, truth, beliefs), "training_s": seconds + history.seconds, "seconds": each}
-    return {**found, "likelihood": with_likelihood(draws, x[: sizes.refined], truth, beliefs)}
+    refines = sizes.refined > 0
+    return {**found, "likelihood": with_likelihood(draws, x[: sizes.refined], truth, beliefs) if refines else None}
 
 
 def with_likelihood(draws: Tensor, x: Image, truth: Tensor, beliefs: Prior) -> dict[str, Any]:
