@@ -49,7 +49,7 @@ class Sizes:
     family: int = 1500
     few: int = 200
     tuning: int = 200
-    refined: int = 16
+    refined: int = 100
     bodies: int = 8
 
     @classmethod

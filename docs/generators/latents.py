@@ -49,7 +49,7 @@ def _at(coverage: dict[str, list[float]] | None, level: str) -> str:
 
 def _measured(part: Result) -> str:
     names = part["names"]
-    rows = [(how, k, *_answer(each, names), *_strange(each)) for how in ("before", "after", "likelihood")
+    rows = [(how, k, *_answer(each, names), *_strange(each)) for how in part["softening_50_to_540"]
             for k, each in part[how].items()]  # fmt: skip
     rows += [
         (name, k, *map(number, x["answer"]), *[""] * (len(names) - len(x["answer"])), number(x["mean_energy"]), "", "")

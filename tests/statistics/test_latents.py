@@ -23,7 +23,7 @@ def learnt():
     known, _ = told(ROWS, 1)
     flow, mean = posterior(known), regressor(known)
     for head in (flow, mean):
-        train(head, known, Effort(steps=600, batch=256, every=100))
+        train(head, known, Effort(steps=400, batch=256, every=100))
     return flow, mean
 
 

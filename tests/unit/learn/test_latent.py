@@ -150,7 +150,7 @@ def test_an_adapted_encoder_makes_hidden_bins_better_and_leaves_the_decoder():
     tilt = torch.linspace(0, 0.3, SHAPE[1])
     even = evened(known.level[:2] + tilt, VALID.expand(2, -1, -1))
     seen = image(even.level, VALID.expand(2, -1, -1))
-    source = HiddenBins(seen)
+    source = HiddenBins(seen, seen[:0], torch.zeros(0, 6))
     batch, judged = source.batch(4, 0, "some"), source.split(1)[1].every(stream(0, ""))
     assert not bool(((batch.x[:, 2] > 0) & (batch.clean[:, 2] > 0)).any())
     assert not bool((batch.clean[:, 2].amax(0) * source.never.float().amin(0)).any())
@@ -161,3 +161,16 @@ def test_an_adapted_encoder_makes_hidden_bins_better_and_leaves_the_decoder():
     kept, moved = (each.state_dict() for each in (vae, new))
     assert all(torch.equal(kept[name], moved[name]) for name in kept if name.startswith("decoder"))
     assert not all(torch.equal(kept[name], moved[name]) for name in kept if name.startswith("encoder"))
+
+
+def test_latents_of_known_maps_stay_while_an_encoder_adapts():
+    vae, known = VAE(SHAPE, "dense", latent=6, schedule=Schedule(1e-6, 20)), maps(300)
+    train(vae, known, Effort(steps=150, batch=32, every=50))
+    even = evened(known.level[:2] + torch.linspace(0, 0.3, SHAPE[1]), VALID.expand(2, -1, -1))
+    seen, simulated = image(even.level, VALID.expand(2, -1, -1)), known.part(slice(2, None)).every(stream(0, "all")).x
+    effort, before = Effort(steps=60, batch=16, every=10), vae.latents(simulated)
+    moved = []
+    for stays in (None, simulated[:200]):
+        new, _ = adapted(vae, seen, effort, known=stays)
+        moved.append(float(((new.latents(simulated[200:]) - before[200:]) / before.std(0)).square().mean().sqrt()))
+    assert moved[1] < 0.5 * moved[0]
