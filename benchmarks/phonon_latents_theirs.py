@@ -22,6 +22,7 @@ from sqwirrel.learn.npe import NPE, Regressor
 from sqwirrel.learn.train import Effort, train
 from sqwirrel.model.prior import Prior
 from sqwirrel.seeds import stream
+from sqwirrel.simulate.crosssection import bose
 
 METHODS = {
     "FCAE": ("dense", 0.0),
@@ -65,18 +66,40 @@ def run(folder: Path, sizes: Sizes) -> dict[str, Any]:
         maps(folder / name, rows, seed, beliefs)
         for name, rows, seed in (("al", sizes.rows, 1), ("al_valid", sizes.held, 2), ("al_held", sizes.held, 3))
     )
+    combined = combinations(beliefs)
     every = dict(list(bodies().items())[: sizes.bodies])
     found = {}
     for name, (kind, beta) in every.items():
         vae, seconds = autoencoder(folder / "theirs" / name, kind, beta, learn, sizes)
         print(f"{name}: {seconds:.0f} s", file=sys.stderr, flush=True)
         own = kept(folder / "theirs" / f"{name}.json", lambda: method(vae, learn, valid, held, beliefs, sizes))  # noqa: B023
-        found[name] = {**own, "training_s": seconds}
+        alone = gap(vae.latents(images(held)).double(), beliefs.standard(held.z.double()) @ combined)
+        found[name] = {**own, "gap_of_combinations": alone.tolist(), "training_s": seconds}
     best = min(found, key=lambda name: found[name]["normalised"]["validation"])
     ours = kept(
         folder / "theirs" / "ours.json", lambda: with_flow(folder, best, every[best], learn, held, beliefs, sizes)
     )
-    return {"names": list(beliefs.names), "sizes": asdict(sizes), "methods": found, "ours": ours}
+    return {
+        "names": list(beliefs.names),
+        "combinations": combined.T.tolist(),
+        "sizes": asdict(sizes),
+        "methods": found,
+        "ours": ours,
+    }
+
+
+def combinations(beliefs: Prior) -> Float[Tensor, "parameter combination"]:
+    """What a map with the same noise in every bin says of the constants, best known first: eigenvectors of the Fisher
+    information, in units of the prior's standard deviations, once scale and level are fitted.
+    """
+    simulator, n = al.experiment(), len(beliefs.names)
+    at = simulator.pack(**al.published(), **al.WIDTHS, scale=1.0, **dict.fromkeys(simulator.linear[1:], 0.0))
+    slope = simulator.linearise(at).slope[0]
+    weight = bose(simulator.measurement.energy_centres, simulator.measurement.temperature or 0.0)
+    J = (slope / weight)[:, al.coverage()]
+    J, under = J[:n] * beliefs.sd[:, None], J[simulator.names.index("scale") :][:2]
+    J = J - J @ torch.linalg.pinv(under) @ under
+    return torch.linalg.eigh(J @ J.T).eigenvectors.flip(1)
 
 
 def bodies() -> dict[str, tuple[str, float]]:
