@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from benchmarks.keeping import kept as kept_in
 from benchmarks.phonon_latents_al import FOLDER
 from benchmarks.phonon_latents_theirs import Sizes, effort, rms
 from sqwirrel.learn.embed import MapEmbedding
@@ -72,7 +73,7 @@ def run(folder: Path, sizes: Sizes) -> dict[str, Any]:
         "simulations": {"family": sizes.family, "silicon": len(few), "held": len(held)},
         "extractor_s": seconds,
         "reconstruction": missed,
-        "methods": compared(extractors, few, held, own.beliefs, sizes),
+        "methods": kept_in(folder / "family.json", lambda: compared(extractors, few, held, own.beliefs, sizes)),
     }
 
 

@@ -69,9 +69,11 @@ def run(folder: Path, sizes: Sizes) -> dict[str, Any]:
         "tuning_s": history.seconds,
         "published": {**al.published(), "softening": PUBLISHED},
         "theirs": kept(folder / "measured" / "theirs.json", lambda: by_theirs(folder, shown, sizes)),
-        "before": by_flow(ours, ours.vae, shown),
-        "after": by_flow(ours, alone, shown),
-        "after, simulated maps kept": by_flow(ours, tuned, shown),
+        "before": kept(folder / "measured" / "before.json", lambda: by_flow(ours, ours.vae, shown)),
+        "after": kept(folder / "measured" / "after.json", lambda: by_flow(ours, alone, shown)),
+        "after, simulated maps kept": kept(
+            folder / "measured" / "after, simulated maps kept.json", lambda: by_flow(ours, tuned, shown)
+        ),
         "likelihood": {
             f"{t} K": kept(folder / "measured" / f"{t}.json", lambda: by_likelihood(ours, t, shown[f"{t} K"]))  # noqa: B023
             for t in (al.CELLS if sizes.refined else ())

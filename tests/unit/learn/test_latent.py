@@ -120,7 +120,9 @@ def test_heads_learn_from_latents_what_the_parameters_are():
     train(head, told, Effort(steps=300, batch=64, every=100))
     with torch.no_grad():
         assert float((head(told.x) - told.z).square().mean()) < 0.1 * float(told.z.var())
-    drawn = posterior(told).sample(as_image(vae.latents(known.batch(3, 0, "s").x)), 7, seed=1)
+    flow = posterior(told, like=head)
+    assert torch.equal(flow.features(told.x[:5]), head.embed(told.x[:5]).detach())
+    drawn = flow.sample(as_image(vae.latents(known.batch(3, 0, "s").x)), 7, seed=1)
     assert drawn.shape == (3, 7, 2)
 
 

@@ -91,9 +91,15 @@ def regressor(told: Told, seed: int = 0) -> Regressor:
     return Regressor(_features(told), told.z.shape[1], seed)
 
 
-def posterior(told: Told, seed: int = 0) -> NPE:
-    """A head that gives a posterior: a flow of the unconstrained coordinates."""
-    return NPE(_features(told), told.z.shape[1], seed)
+def posterior(told: Told, seed: int = 0, like: Regressor | None = None) -> NPE:
+    """A head that gives a posterior: a flow of the unconstrained coordinates.
+
+    A flow learns first what is known best: what a trained regressor is `like` shows it the rest from the start.
+    """
+    head = NPE(_features(told), told.z.shape[1], seed)
+    if like is not None:
+        head.embed.load_state_dict(like.embed.state_dict())
+    return head
 
 
 def _features(told: Told) -> LatentFeatures:
