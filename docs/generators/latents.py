@@ -32,7 +32,8 @@ def _theirs(part: Result) -> str:
     spent += f", flow with its autoencoder {number(ours['training_s'])}"
     said = (
         f"The setting of Su and Li: {sizes['rows']} simulations without noise, {sizes['held']} held out; error in "
-        "standard deviations of the prior (1 knows nothing). *90 % holds*: truths in central intervals, of latent "
+        "standard deviations of the prior (1 knows nothing); for flow and likelihood as many others that nobody had "
+        "looked at. *90 % holds*: truths in central intervals, of latent "
         "draws through a regressor or of a flow; *gap*: mean mutual information gap of the latents, to the "
         "constants and to the combinations that a map tells best. "
         + f"Coverage of the flow at {', '.join(ours['coverage'])} %: "
