@@ -5,7 +5,9 @@ others round springs along and across bonds.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from jaxtyping import Float, Float32
@@ -113,9 +115,12 @@ def _pair(structure: str, pair: int) -> dict[str, Tensor]:
 
 def _published(structure: str, names: tuple[str, ...]) -> Float[Tensor, "set parameter"]:
     """Published springs of metals of a structure, as far as springs go here, over the largest."""
-    sets = [
-        library.load(name).defaults for name in library.names() if library.published(name)["structure"] == structure
-    ]
-    rows = [[float(each.get(name, 0.0)) for name in names] for each in sets]
+    rows = [[float(each.get(name, 0.0)) for name in names] for each in _sets(structure)]
     found = torch.tensor(rows, dtype=torch.float64).reshape(-1, len(names))
     return found / found.abs().amax(1, keepdim=True).clamp(min=1e-9)
+
+
+@cache
+def _sets(structure: str) -> tuple[Mapping[str, float], ...]:
+    known = [name for name in library.names() if library.published(name)["structure"] == structure]
+    return tuple(library.load(name).defaults for name in known)
