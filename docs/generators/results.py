@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from generators import calibrated, contests, crystals, learning, maps, peaks, powder, springs, steering
+from generators import calibrated, contests, crystals, latents, learning, maps, peaks, powder, springs, steering
 from generators.tables import number, posterior, table
 
 Result = dict[str, Any]
@@ -316,6 +316,7 @@ DRAWINGS = {
         made="python -m benchmarks.surrogate --cases map powder pcsmo",
     ),
     "steering": Drawing("A triple-axis spectrometer steered in silico", steering.tables, steering.draw, (6.4, 4.0)),
+    "phonon_latents": Drawing("Latents of powder phonon maps", latents.tables, latents.draw, (5.6, 3.6)),
     "quadrature": Drawing("Noise of the powder average on MnF2", _quadrature, _nothing),
     "phonon_powder": Drawing("Powder maps of phonons against Euphonic", powder.tables, powder.draw),
     "phonon_measured": Drawing("Force constants from measured powder maps", springs.tables, springs.draw, (6.4, 3.4)),

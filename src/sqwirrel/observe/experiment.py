@@ -158,7 +158,7 @@ class Experiment(nn.Module):
         return Linearised(*(torch.cat(part) for part in zip(*pieces, strict=True)))
 
     def signal(self, theta: Float[Tensor, "batch parameter"]) -> Prediction:
-        """The magnetic part alone, at unit scale."""
+        """What the model scatters alone, at unit scale."""
         pieces = []
         for rows in torch.split(theta, self._rows()):
             deposit, stable = self._deposit(rows[:, : len(self.modelled)])

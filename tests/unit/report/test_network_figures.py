@@ -10,7 +10,7 @@ from sqwirrel.lattice import Lattice
 from sqwirrel.learn.rivals import Classifier
 from sqwirrel.learn.rivals.embedding import PooledEmbedding
 from sqwirrel.report.figures import networks as figures
-from sqwirrel.spectra import Measurement, QGrid, QPath, QPoints, Spectrum
+from sqwirrel.spectra import Measurement, QGrid, QPath, QPoints, QShells, Spectrum
 
 LATTICE = Lattice(4.0, 4.0, 6.0)
 PATH = Measurement(
@@ -123,3 +123,18 @@ def test_curves_say_their_mean() -> None:
     assert left.get_legend().get_texts()[0].get_text() == "grad cam, mean 0.0"
     assert left.get_ylabel() == "log odds, dimer : zener"
     assert right.lines[0].get_ydata().tolist() == [-2, -1, 0, 1, 2]
+
+
+def test_a_traversal_has_a_row_for_each_latent_and_the_colours_of_all() -> None:
+    shells = Measurement(QShells([0.0, 1.0, 2.0, 3.0]), torch.linspace(0, 9, 5).double(), 1.0)
+    valid = torch.ones(3, 4, dtype=torch.bool)
+    valid[0, 2:] = False
+    made = torch.arange(2 * 5 * 12.0).double().reshape(2, 5, 3, 4)
+    figure = figures.traversal_sheet(made, (-2, -1, 0, 1, 2), ("latent 3: K1xx", "latent 7: K1xy"), shells, valid)
+    *panels, bar = figure.axes
+    assert len(panels) == 10
+    assert panels[5].get_ylabel() == "latent 7: K1xy\nE (meV)"
+    assert [axes.get_title() or axes.get_title(loc="left") for axes in panels[:2]] == ["-2 sd", "-1 sd"]
+    assert len({axes.collections[0].norm for axes in panels}) == 1
+    assert np.ma.count_masked(np.ma.masked_invalid(drawn(panels[0]))) == 2
+    assert bar.get_ylabel() == "level (arb. units)"

@@ -65,8 +65,8 @@ class Denoiser(nn.Module):
         self.inward = nn.Sequential(nn.Linear(told + LATENT + 1, HIDDEN), nn.SiLU(), nn.Linear(HIDDEN, LATENT))
         self.outward = nn.Sequential(nn.SiLU(), nn.Linear(LATENT, HIDDEN), nn.SiLU(), nn.Linear(HIDDEN, told))
         self.more = nn.Linear(LATENT, LATENT)
-        finest = _Finer(NARROW, 1, steps[0])
-        self.decode = nn.ModuleList((_Finer(NARROW, NARROW, steps[1]), finest))
+        finest = Finer(NARROW, 1, steps[0])
+        self.decode = nn.ModuleList((Finer(NARROW, NARROW, steps[1]), finest))
         initialise(self, seed)
         for last in (self.more, finest):
             for each in last.parameters():
@@ -184,7 +184,7 @@ class _Each(nn.Module):
         return torch.einsum("bpi,pio->bpo", x, self.weight) + self.bias
 
 
-class _Finer(nn.Module):
+class Finer(nn.Module):
     """A convolution that makes `by` pixels of every one (W. Shi et al., arXiv:1609.05158)."""
 
     def __init__(self, inputs: int, outputs: int, by: tuple[int, int]) -> None:

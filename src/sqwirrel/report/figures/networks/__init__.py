@@ -3,6 +3,7 @@
 from sqwirrel.report.figures.networks.charts import atlas_map, chart
 from sqwirrel.report.figures.networks.decision import attribution_map, attribution_maps, exchange_curves
 from sqwirrel.report.figures.networks.filters import activation_sheet, filter_sheet, health_figure, image_sheet
+from sqwirrel.report.figures.networks.latents import traversal_sheet
 from sqwirrel.report.figures.networks.sheet import sheet
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "health_figure",
     "image_sheet",
     "sheet",
+    "traversal_sheet",
 ]
