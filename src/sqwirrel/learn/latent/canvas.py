@@ -12,8 +12,9 @@ from torch import Tensor
 
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.observe.resolution import SIGMA, gaussian_kernel
+from sqwirrel.observe.views.folding import folded
 from sqwirrel.observe.views.lines import deposit
-from sqwirrel.observe.views.sampling import Sampling, folded
+from sqwirrel.observe.views.sampling import Sampling
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.simulate.phonon.folded import FoldedPhonons
 from sqwirrel.spectra import QShells
