@@ -83,7 +83,7 @@ def prior(*, wide: bool = False, nuisances: bool = False) -> Prior:
 def experiment(temperature: int = LEARNT, samples: int = SAMPLES) -> Experiment:
     """What the spectrometer sees, without what is linear."""
     where = Measurement(QShells(Q), ENERGY, temperature=float(temperature))
-    instrument = Instrument(GaussianResolution(), Smooth(float(temperature)))
+    instrument = Instrument(GaussianResolution(), Smooth(float(temperature)), multiphonon=False)
     return Experiment(model(temperature), where, instrument, samples=samples)
 
 
