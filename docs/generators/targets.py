@@ -110,7 +110,9 @@ def _hostile(d: Result) -> Iterable[Row]:
 
 def _phonon_measured(d: Result) -> Iterable[Row]:
     for name, percent in (("al_5k", 1.8), ("al_300k", 2.7), ("si_300k", 1.8)):
-        one = d["sets"][name]
+        one = d["sets"].get(name, {})
+        if "direct" not in one:
+            continue
         found = one.get("network_and_likelihood", one["direct"])
         yield _most(f"{name}: branches, % off", percent, found["dispersion_error_percent"])
         held = 100 * found["band_coverage"]
