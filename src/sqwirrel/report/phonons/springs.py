@@ -137,6 +137,8 @@ def bond(orbit: Orbit) -> str:
 
 
 def neighbours(orbit: Orbit) -> str:
-    """How many such bonds an atom has; both of its ends, where they are of two elements."""
+    """How many such bonds an atom has; both of its ends, where they differ."""
     (start, end), (a, b) = orbit.elements, orbit.neighbours
-    return f"{a} neighbours" if start == end else f"{a} neighbours of {start}, {b} of {end}"
+    if start != end:
+        return f"{a} neighbours of {start}, {b} of {end}"
+    return f"{a} neighbours" if a == b else f"{a} neighbours, {b} of the other atom"
