@@ -78,6 +78,7 @@ SI_300K = {
     "temperature": 300.0,
     "cell": 5.431,
     "spacegroup": 227,
+    "site": 0.125,
     "element": "Si",
     "energy": [8.0, 68.0],
     "is": str(DFT),
@@ -205,7 +206,7 @@ def asked(case: Mapping[str, Any], *, quick: bool) -> dict[str, Any]:
     crystal = {
         "cell": [case["cell"]] * 3 + [90, 90, 90],
         "spacegroup": case["spacegroup"],
-        "sites": [{"label": case["element"], "position": [0, 0, 0]}],
+        "sites": [{"label": case["element"], "position": [case.get("site", 0)] * 3}],
     }
     springs = {"max_distance": case["max_distance"]}
     offset = elastic_line(DATA / case["file"])
