@@ -137,6 +137,11 @@ class Posterior:
         return any(not check.passed and check.name.startswith(MISFIT) for check in self.checks)
 
     @property
+    def tells_misfit(self) -> bool:
+        """Whether the data have something that the model has not, and it is known how much wider that makes errors."""
+        return self.misfits and bool(self.widening.isfinite().any())
+
+    @property
     def abstains(self) -> str:
         """Why no answer is given: the data are unlike anything the model makes. Empty where there is an answer."""
         unlike = [

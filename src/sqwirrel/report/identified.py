@@ -31,7 +31,7 @@ def combinations(whole: Whole) -> list[Combination]:
     names = [posterior.names[k] for k in columns]
     sd = torch.tensor([whole.prior.free[name].sd for name in names], dtype=torch.float64)
     found = directions(names, posterior.draws[:, columns], posterior.log_weight.exp(), sd)
-    covariance = (posterior.widened if posterior.misfits else posterior).covariance[columns][:, columns]
+    covariance = (posterior.widened if posterior.tells_misfit else posterior).covariance[columns][:, columns]
     rows = []
     for each in reversed(found):
         w = torch.tensor(each.weights, dtype=torch.float64)

@@ -67,7 +67,7 @@ prior’s. Parameters with less than a tenth of the largest share are left out o
 
 def _identified(whole: Whole) -> str:
     """Nothing of a single parameter: the table of parameters says it."""
-    found, misfits = combinations(whole), whole.posterior.misfits
+    found, misfits = combinations(whole), whole.posterior.tells_misfit
     if not found:
         return ""
     heads = ["combination", "narrower than<br>the prior", *(["with the misfit<br>in its error"] if misfits else [])]

@@ -55,7 +55,7 @@ def dispersion(whole: Whole) -> Dispersion | None:
     phonons = Phonons(model, q)
     n = max(FEW, min(DRAWS, int(WORK / (len(q) * (3 * len(model.positions)) ** 3))))
     theta = whole.of_model(whole.posterior.sample(n, seed=0))
-    wider = whole.of_model(whole.posterior.widened.sample(n, seed=0)) if whole.posterior.misfits else None
+    wider = whole.of_model(whole.posterior.widened.sample(n, seed=0)) if whole.posterior.tells_misfit else None
     known = set(model.names) <= set(model.defaults)
     energies = _energies(phonons, theta)
     found = {name: levels(energies, at) for name, at in LEVELS.items()}
