@@ -76,7 +76,7 @@ INFER = {
     ),
     "unknown key deep down": (
         HEAD + '[instrument.resolution]\nkind = "polynomial"\nordr = 1\n',
-        "c.toml: [instrument.resolution] has the unknown key 'ordr'; known are kind, order, tail; did you mean 'order'?",
+        "c.toml: [instrument.resolution] has the unknown key 'ordr'; known are kind, order, tail, offset; did you mean 'order'?",
     ),
     "unknown kind": (
         HEAD + '[instrument.resolution]\nkind = "box"\n',
