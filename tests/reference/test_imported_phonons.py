@@ -10,12 +10,15 @@ import torch
 from numpy.typing import NDArray
 
 from sqwirrel.model.phonon.files import read_force_constants
+from sqwirrel.model.phonon.files.sum_rule import energy_at_zero, imposed
 from sqwirrel.model.phonon.model import PhononModel
+from sqwirrel.model.phonon.springs import Springs
 from sqwirrel.simulate.phonon.phonons import Phonons
 from sqwirrel.units import MB_PER_FM2, RECOIL
 
 HERE = Path(__file__).parent / "phonons"
 KEPT = np.load(HERE / "values.npz")
+RULE = np.load(HERE / "sum_rule.npz")
 THZ = 4.135667696923859
 """h, meV / THz (CODATA 2018)."""
 CASES = [
@@ -104,3 +107,53 @@ def test_dipoles_are_counted_once_in_either_format(case: str) -> None:
     a, b = (Phonons(each, each.lattice.to_rlu(wave)).energies(each.pack()) for each in (one, other))
     far = a.abs() > 1  # meV; differences of large numbers below
     assert float((a / b - 1)[far].abs().max()) < 1e-8
+
+
+def stiffer(model: PhononModel) -> PhononModel:
+    """Each atom with itself by 2 %."""
+    (one,) = model.springs
+    assert one.on_site is not None
+    held = Springs(one.name, one.i, one.j, one.offset, one.matrix, on_site=1.02 * one.on_site)
+    return dataclasses.replace(model, springs=(held,))
+
+
+def test_the_sum_rule_of_one_atom_is_that_of_euphonic(measured: Callable[[str], Path]) -> None:
+    """With asr = "reciprocal", next to Bragg points, too."""
+    broken = stiffer(read_force_constants(measured("al_si/Al-444-lda.yaml")))
+    assert energy_at_zero(broken) > 1
+    found, _ = ours(imposed(broken), RULE["al/q"])
+    theirs = RULE["al/reciprocal"]
+    away = theirs > LOWEST
+    assert away.sum() >= 45
+    assert np.abs(found / theirs - 1)[away].max() < 1e-7
+    assert np.abs(found - theirs).max() < 1e-6
+
+
+def test_the_sum_rule_of_silicon_lowers_all_squares_alike(measured: Callable[[str], Path]) -> None:
+    """By that at q = 0, as its atoms are alike; with asr = "realspace" Euphonic changes only that wavevector of the
+    supercell.
+    """
+    raw = read_force_constants(measured("al_si/Si-prim-555.json"))
+    model = read_force_constants(measured("al_si/Si-prim-555.json"), sum_rule=True)
+    at_zero = energy_at_zero(raw) / THZ
+    assert 4.030 < THZ * at_zero < 4.031
+    assert np.abs(RULE["si/realspace"] / RULE["si/none"] - 1).max() < 1e-12
+    found, _ = ours(model, RULE["si/q"])
+    assert np.abs(np.sqrt(found**2 + at_zero**2) / RULE["si/realspace"] - 1).max() < 1e-8
+    zero, _ = ours(model, np.zeros((1, 3)))
+    assert np.abs(zero[0, :3] * THZ).max() < 1e-4
+
+
+@pytest.mark.parametrize("file", ["nacl/phonopy.yaml", "nacl/euphonic.json", "quartz/phonopy.yaml"])
+def test_the_sum_rule_restores_a_polar_crystal(file: str) -> None:
+    """Dipoles obey it, too: charges that are not neutral, and forces of each atom with itself that are too large."""
+    model, case = read_force_constants(HERE / file), file.partition("/")[0]
+    assert model.polar is not None
+    charged = dataclasses.replace(model.polar, charges=model.polar.charges + 0.1 * torch.eye(3))
+    broken = dataclasses.replace(stiffer(model), polar=charged)
+    q = np.concatenate((KEPT[f"{case}/q"][1:8], [[1e-4, 0, 0]]))
+    expected, _ = ours(model, q)
+    wrong, _ = ours(broken, q)
+    found, _ = ours(imposed(broken), q)
+    assert wrong[-1, 2] * THZ > 0.5
+    assert np.abs(found - expected).max() * THZ < (1e-5 if case == "nacl" else 2e-3)

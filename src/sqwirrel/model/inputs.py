@@ -1,6 +1,5 @@
 """What a user gives, checked once: tables of a model file with known keys, and arrays of the right shape."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from sqwirrel.errors import InputError
+from sqwirrel.errors import InputError, meant, values_for
 
 HUGE = 1e12
 """Nothing in a model is as large as this, in any unit of ours; arithmetic with such numbers would overflow."""
@@ -19,9 +18,9 @@ def table(value: object, where: str, required: str = "", optional: str = "") -> 
     given = mapping(value, where)
     known = (*required.split(), *optional.split())
     if unknown := [key for key in given if key not in known]:
-        near = difflib.get_close_matches(unknown[0], known, n=1)
-        meant = f"; did you mean '{near[0]}'?" if near else ""
-        raise InputError(f"{where} has the unknown key '{unknown[0]}'; known are {', '.join(known)}{meant}")
+        raise InputError(
+            f"{where} has the unknown key '{unknown[0]}'; known are {', '.join(known)}{meant(unknown[0], known)}"
+        )
     if missing := [key for key in required.split() if key not in given]:
         raise InputError(f"{where} lacks the key '{missing[0]}'")
     return given
@@ -121,5 +120,5 @@ def packed(
         raise InputError(f"model '{model}' has parameters {names}, got '{unknown[0]}'")
     known = {**defaults, **values}
     if missing := [name for name in names if name not in known]:
-        raise InputError(f"model '{model}' has no default for '{missing[0]}': give pack({missing[0]}=...)")
+        raise InputError(f"model '{model}' needs {values_for(missing)}: give pack({missing[0]}=...)")
     return torch.tensor([[float(known[name]) for name in names]], dtype=torch.float64)

@@ -14,7 +14,9 @@ import yaml
 
 from sqwirrel import limits
 from sqwirrel.errors import InputError
+from sqwirrel.model import library
 from sqwirrel.model.phonon.files import read_force_constants
+from sqwirrel.model.phonon.parse import parse
 from sqwirrel.simulate.phonon.phonons import Phonons
 
 KEPT = Path(__file__).parents[2] / "reference" / "phonons"
@@ -114,6 +116,38 @@ def test_a_born_file_is_spread_over_the_crystal_by_symmetry(quartz: Path) -> Non
     assert other.polar is not None
     assert float(model.polar.charges.sum(0).abs().max()) < 1e-8
     assert torch.allclose(model.polar.charges, other.polar.charges, atol=2e-6)  # e^2 has other digits there
+
+
+def test_a_broken_sum_rule_is_said_and_can_be_imposed(nacl: Path, caplog: pytest.LogCaptureFixture) -> None:
+    read_force_constants(nacl)
+    assert not caplog.messages
+    held = content(nacl)
+    elements = np.array(held["force_constants"]["elements"])
+    elements[[0, 64 + 32]] += 0.2 * np.eye(3)  # of an atom with itself, eV / A^2
+    held["force_constants"]["elements"] = elements.tolist()
+    nacl.write_text(yaml.safe_dump(held))
+    read_force_constants(nacl)
+    (said,) = caplog.messages
+    assert "breaks the acoustic sum rule: when all atoms move alike (q = 0) forces are of 6 meV and not 0" in said
+    expected = energies(KEPT / "nacl/phonopy.yaml")
+    model = read_force_constants(nacl, sum_rule=True)
+    assert len(caplog.messages) == 1
+    assert torch.allclose(Phonons(model, Q).energies(model.pack()), expected, rtol=1e-9)
+    (nacl.parent / "m.toml").write_text('force_constants = "phonopy.yaml"\nsum_rule = true\n')
+    model = library.find(nacl.parent / "m.toml")
+    assert library.has_springs(nacl.parent / "m.toml")
+    assert model.title == "force constants of phonopy.yaml, acoustic sum rule imposed"
+    assert torch.allclose(Phonons(model, Q).energies(model.pack()), expected, rtol=1e-9)
+
+
+def test_a_wrong_table_of_force_constants_is_one_sentence() -> None:
+    for table, message in (
+        ({"force_constants": 3}, "force_constants must be the path of a file, got 3"),
+        ({"force_constants": "x.yaml", "sum_rule": 1}, "sum_rule must be true or false, got 1"),
+        ({"force_constants": "x.yaml", "sumrule": True}, "unknown key 'sumrule'; .* did you mean 'sum_rule'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            parse(table)
 
 
 def test_without_charges_there_is_no_field(quartz: Path) -> None:

@@ -60,7 +60,7 @@ def test_pack_takes_defaults_and_names_what_is_wrong():
     assert chain().pack(D=2).tolist() == [[-1, 2]]
     with pytest.raises(InputError, match=r"model 'chain' has parameters \('J', 'D'\), got 'K'"):
         chain().pack(K=1)
-    with pytest.raises(InputError, match="no default for 'D'"):
+    with pytest.raises(InputError, match="needs a value for 'D'"):
         chain().pack()
 
 

@@ -103,15 +103,15 @@ class PhononModel:
     @property
     def strength(self) -> float:
         """What the modes of an atom add up to, about: at 3 / A and 20 meV, mb / sr."""
-        return float(RECOIL * 3**2 / (2 * 20) * (self.coherent / self.masses).mean())
+        return float(RECOIL * 3**2 / (2 * 20) * (self.coherent_per_sr / self.masses).mean())
 
     @property
-    def coherent(self) -> Float[Tensor, " atom"]:
+    def coherent_per_sr(self) -> Float[Tensor, " atom"]:
         """Coherent cross-section over 4 pi, mb / sr."""
         return MB_PER_FM2 * self.lengths**2
 
     @property
-    def alone(self) -> Float[Tensor, " atom"]:
+    def incoherent_per_sr(self) -> Float[Tensor, " atom"]:
         """Incoherent cross-section over 4 pi, mb / sr."""
         return MB_PER_BARN * self.incoherent / (4 * math.pi)
 

@@ -36,7 +36,8 @@ def read(path: Path) -> Spectrum:
     content = json_of(path)
     kind = content.get("__euphonic_class__")
     if kind != "Spectrum2D":
-        raise InputError(f"{path.name} holds a {kind} of Euphonic; only a Spectrum2D of |Q| and energy is read")
+        model = "; force constants are a model, force_constants in [model]" if kind == "ForceConstants" else ""
+        raise InputError(f"{path.name} holds a {kind} of Euphonic; only a Spectrum2D of |Q| and energy is read{model}")
     values = _numbers(content, "z_data", path)
     shells, energy = _axis(content, "x", "1/angstrom", path), _axis(content, "y", "meV", path)
     if values.ndim != 2:

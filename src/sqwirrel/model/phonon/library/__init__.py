@@ -51,6 +51,16 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_tables()))
 
 
+def by_temperature() -> tuple[str, ...]:
+    """The same, those of an element from the coldest on.
+
+    >>> by_temperature()[:3]
+    ('ag_296k', 'al_80k', 'al_300k')
+    """
+    split = {name: name.removesuffix("k").split("_") for name in names()}
+    return tuple(sorted(split, key=lambda name: (split[name][0], int(split[name][1]))))
+
+
 def load(name: str) -> PhononModel:
     """A model by name; only neighbours that were published have springs.
 
