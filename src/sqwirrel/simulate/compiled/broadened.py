@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sqwirrel.simulate.compiled import lanczos, sparse
 from sqwirrel.simulate.compiled.kernels import Problem, bosonic_modes
 from sqwirrel.simulate.compiled.threads import share
+from sqwirrel.units import SIGMA
 
 ACCURACY = 1e-3
 """Estimated error of a broadened spectrum, relative to its largest value at that wavevector."""
@@ -19,8 +20,6 @@ _ENOUGH = ACCURACY / 2
 """The steps end with a change from look to look below this; the error is then several times less, mostly."""
 _REACH = 5.0
 """A line is looked at this many standard deviations away."""
-_SIGMA = 0.42466090014400953
-"""Standard deviation of a Gaussian of unit full width at half maximum."""
 _SOFT = 1e-6
 """A line at zero, between the two sides, is put at this energy (meV): its thermal weight is finite there."""
 _UNSTABLE, _SOLVED, _UNRESOLVED = 0, 1, 2
@@ -48,7 +47,7 @@ def broadened_modes(
     across, sign = _across(problem.unit, columns), np.where(np.arange(n) < problem.positive, 1.0, -1.0)
     lines = across.shape[1] * (2 * n if problem.mirrored else n)
     energy, intensity = np.zeros((batch, q, lines)), np.zeros((batch, q, lines))
-    found, view = np.zeros((batch, q), dtype=np.int8), _View(fwhm * _SIGMA, thermal, problem.mirrored)
+    found, view = np.zeros((batch, q), dtype=np.int8), _View(fwhm * SIGMA, thermal, problem.mirrored)
     arrays = (
         sign[pattern.order], problem.value, problem.source, problem.phase, problem.moment[:, pattern.order],
         problem.kind[pattern.order], problem.form, across, problem.weight,
@@ -105,7 +104,7 @@ def _solve_range(
         sparse.assemble(value[k], source, phase[q], pattern.slot, hr, hi)
         bound = sparse.row_bound(pattern.start, hr, hi)
         found[k, q] = _UNRESOLVED
-        if not across[q].any() or bound > n * view.sigma / _SIGMA:
+        if not across[q].any() or bound > n * view.sigma / SIGMA:
             continue
         if not sparse.factorise(pattern.start, pattern.column, hr, hi, pattern.first, lr, li):
             found[k, q] = _UNSTABLE
@@ -123,7 +122,7 @@ def _solve_range(
 @no_type_check
 def _resolve(H, view, chains, squares, lines, spectra):
     """Steps until the broadened spectrum is known, and the lines there; 0 if it takes more than there are operators."""
-    done, steps, look = 0, 4 + int(_FIRST * H.bound * _SIGMA / view.sigma), 0
+    done, steps, look = 0, 4 + int(_FIRST * H.bound * SIGMA / view.sigma), 0
     spectra[1] = 0.0
     while True:
         steps, ended = min(steps, H.sign.shape[0]), True
@@ -143,7 +142,7 @@ def _resolve(H, view, chains, squares, lines, spectra):
 @no_type_check
 def _broaden(lines, view, bound, spectrum):
     """The spectrum of both sides with its thermal weights, at two energies a width."""
-    step, low, reach = 0.5 * view.sigma / _SIGMA, -bound - _REACH * view.sigma, _REACH * view.sigma
+    step, low, reach = 0.5 * view.sigma / SIGMA, -bound - _REACH * view.sigma, _REACH * view.sigma
     spectrum[:] = 0.0
     for c in range(lines.shape[0]):
         for k in range(lines.shape[2]):

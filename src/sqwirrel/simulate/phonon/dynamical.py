@@ -18,6 +18,9 @@ SOFT = 1e-6
 STILL = 1e-3
 """No line is below this energy (meV): an acoustic phonon at a Bragg point has none, and an infinite intensity."""
 
+BLOCK_BYTES = 2**22
+"""What derivatives of the matrices that are worked on at once may hold; some forty times as much is in use."""
+
 
 class Solved(NamedTuple):
     """E^2 (meV^2, highest first), amplitudes of what is seen of each mode, and whether no E^2 is negative."""
@@ -46,7 +49,7 @@ def basis(model: PhononModel, wave: Float[Tensor, "q 3"]) -> Complex[Tensor, "pa
     if model.polar is not None:
         found[model.names.index(model.polar.name)] += dipoles(model, wave)
     root = model.masses.sqrt()
-    found = E2_PER_SPRING * found / (root[:, None, None, None] * root[:, None])
+    found *= E2_PER_SPRING / (root[:, None, None, None] * root[:, None])
     return found.flatten(-2).flatten(2, 3)
 
 
@@ -62,9 +65,14 @@ def dynamical(
     basis: Complex[Tensor, "parameter q component component"], theta: Float[Tensor, "batch parameter"]
 ) -> Complex[Tensor, "batch q component component"]:
     """That of every row of parameters."""
-    return torch.complex(
-        torch.einsum("bp,pqij->bqij", theta, basis.real), torch.einsum("bp,pqij->bqij", theta, basis.imag)
-    )
+    numbers = torch.view_as_real(basis)
+    return torch.view_as_complex((theta @ numbers.flatten(1)).reshape(len(theta), *numbers.shape[1:]))
+
+
+def blocks(basis: Complex[Tensor, "parameter q component component"]) -> tuple[Tensor, ...]:
+    """A few wavevectors at a time, whose derivatives along all parameters are no larger than `BLOCK_BYTES`."""
+    each = basis.element_size() * max(1, len(basis)) * basis.shape[-1] ** 2
+    return torch.split(basis, max(1, BLOCK_BYTES // each), 1)
 
 
 def solve(

@@ -4,6 +4,8 @@ In a powder all directions are averaged, so that any q stands for its whole star
 taken at all G within reach, are points spread over reciprocal space. Solving is then next to free.
 """
 
+import copy
+from collections.abc import Iterator
 from typing import no_type_check
 
 import numpy as np
@@ -24,6 +26,8 @@ from sqwirrel.units import MB_PER_FM2, RECOIL
 
 CHUNK = 2**22
 """Amplitudes that are worked on at once where derivatives are asked for."""
+PART_BYTES = 2**26
+"""What the derivatives of a part hold, about."""
 
 
 class FoldedPhonons(nn.Module):
@@ -97,15 +101,35 @@ class FoldedPhonons(nn.Module):
         energy = _both(energy, -1)
         factor = self._factor(energy)
         steeper = torch.func.grad(lambda E: self._factor(E).sum())(energy) * slope
-        where = (self.place, self.number, self.wave, self.turn, self._lengths)
-        parts = (A.resolve_conj(), mixing, factor, steeper, *where, U, rise)
         value = self.wave.new_empty(len(theta), 2, len(self.place), 2 * size)
         along = self.wave.new_empty(len(rise), *value.shape)
         value[:, 0], along[:, :, 0] = energy[:, self.place], slope[:, :, self.place]
-        arrays = [x.contiguous().numpy() for x in (*parts, value, along)]
-        work = len(theta) * size * size * (1 + len(rise))
-        share(lambda start, stop: _look_slopes(*arrays, start, stop), len(self.place), work)
+        self._look(A, mixing, factor, steeper, U, rise, value, along)
         return value, along, (found.stable & steady[:, None])[:, self.place]
+
+    @torch.no_grad()
+    def parts(self, theta: Float[Tensor, "batch parameter"]) -> Iterator[tuple[Int[Tensor, " some"], "FoldedPhonons"]]:
+        """The same for some points of the zone after the other, and which wavevectors each part has, in their order.
+
+        Derivatives of a part at `theta`, the only parameters that it is for, hold `PART_BYTES`.
+        """
+        zone, size = self.basis.shape[1:3]
+        each = theta.numel() * (5 * 16 * size**2 + 4 * 8 * size * len(self.place) // zone)
+        some, thermal = max(1, PART_BYTES // max(1, each)), self._motion(theta)
+        order = self.place.argsort()
+        first = torch.searchsorted(self.place[order], torch.arange(0, zone + some, some))
+        for k, start in enumerate(range(0, zone, some)):
+            rows = order[first[k] : first[k + 1]].sort().values
+            if len(rows):
+                yield rows, self._part(rows, start, start + some, thermal)
+
+    def _part(self, rows: Int[Tensor, " some"], start: int, stop: int, thermal: Motion) -> "FoldedPhonons":
+        """What these wavevectors, at points `start` to `stop` of the zone, have if atoms move so."""
+        part = copy.copy(self)
+        part._modules, part._buffers = {}, {**self._buffers}
+        part.thermal, part.basis, part.place = thermal, self.basis[:, start:stop], self.place[rows] - start
+        part.number, part.wave = self.number[rows], self.wave[rows]
+        return part
 
     def _solved(self, theta: Tensor) -> Solved:
         n = self.basis.shape[-1]
@@ -142,46 +166,30 @@ class FoldedPhonons(nn.Module):
         return torch.cat(parts, 1)
 
     def _looked(self, amplitude: Tensor, factor: Tensor, U: Tensor | None) -> Float[Tensor, "batch q line"]:
-        batch, _, size, _ = amplitude.shape
+        batch, zone, size, _ = amplitude.shape
         still = self.wave.new_zeros(batch, size // 3, 3, 3) if U is None else U
-        found = self.wave.new_empty(batch, len(self.place), 2 * size)
+        found = self.wave.new_empty(batch, 1, len(self.place), 2 * size)
+        none = amplitude.new_zeros(0, batch, zone, size, size), self.wave.new_zeros(0, *found.shape)
+        self._look(amplitude, none[0], factor, factor[None][:0], still, still[None][:0], found, none[1])
+        return found[:, 0]
+
+    def _look(self, amplitude: Tensor, mixing: Tensor, factor: Tensor, steeper: Tensor, *others: Tensor) -> None:
+        """Intensities at all wavevectors, and derivatives, into the last of the `others`."""
         where = (self.place, self.number, self.wave, self.turn, self._lengths)
-        parts = (amplitude.resolve_conj(), factor, *where, still, found)
+        parts = (amplitude.resolve_conj(), mixing, factor, steeper, *where, *others)
         arrays = [x.contiguous().numpy() for x in parts]
-        share(lambda start, stop: _look(*arrays, start, stop), len(self.place), batch * size * size)
-        return found
+        work = amplitude[:, 0].numel() * (1 + len(steeper))
+        share(lambda start, stop: _look(*arrays, start, stop), len(self.place), work)
 
 
 @njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz"})
 @no_type_check
-def _look(amplitude, factor, place, number, wave, turn, lengths, U, found, start, stop):
-    """The same at wavevectors `start` to `stop`."""
-    batch, size, atoms = amplitude.shape[0], amplitude.shape[2], len(lengths)
-    seen = np.empty(size, np.complex128)
-    for row in range(batch):
-        for q in range(start, stop):
-            x, y, z = wave[q]
-            for i in range(atoms):
-                damped = turn[number[q], i] * (lengths[i] * np.exp(-_exponent(U[row, i], x, y, z)))
-                seen[3 * i], seen[3 * i + 1], seen[3 * i + 2] = damped * x, damped * y, damped * z
-            e, own = amplitude[row, place[q]], factor[row, place[q]]
-            for mode in range(size):
-                real, imaginary = 0.0, 0.0
-                for c in range(size):
-                    real += e[mode, c].real * seen[c].real - e[mode, c].imag * seen[c].imag
-                    imaginary += e[mode, c].real * seen[c].imag + e[mode, c].imag * seen[c].real
-                strength = real * real + imaginary * imaginary
-                found[row, q, mode] = strength * own[mode]
-                found[row, q, 2 * size - 1 - mode] = strength * own[2 * size - 1 - mode]
-
-
-@njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz"})
-@no_type_check
-def _look_slopes(
-    amplitude, mixing, factor, steeper, place, number, wave, turn, lengths, U, rise, value, along, start, stop
-):
-    """The same, with derivatives: `mixing` of modes, `steeper` of factors, `rise` of U."""
+def _look(amplitude, mixing, factor, steeper, place, number, wave, turn, lengths, U, rise, value, along, start, stop):
+    """Intensities at wavevectors `start` to `stop`, and derivatives: `mixing` of modes, `steeper` of factors, `rise` of
+    U.
+    """
     batch, size, atoms, count = amplitude.shape[0], amplitude.shape[2], len(lengths), len(rise)
+    last = value.shape[1] - 1
     whole, part = np.empty(size, np.complex128), np.empty((size, atoms), np.complex128)
     for row in range(batch):
         for q in range(start, stop):
@@ -197,10 +205,10 @@ def _look_slopes(
             for mode in range(size):
                 mirror, a = 2 * size - 1 - mode, whole[mode]
                 strength = a.real * a.real + a.imag * a.imag
-                value[row, 1, q, mode], value[row, 1, q, mirror] = strength * own[mode], strength * own[mirror]
+                value[row, last, q, mode], value[row, last, q, mirror] = strength * own[mode], strength * own[mirror]
             for p in range(count):
                 turned, more, moved = mixing[p, row, at], steeper[p, row, at], rise[p, row]
-                _slopes(whole, part, turned, own, more, moved, wave[q], along[p, row, 1, q])
+                _slopes(whole, part, turned, own, more, moved, wave[q], along[p, row, last, q])
 
 
 @njit(nogil=True, inline="always")

@@ -26,7 +26,7 @@ SHARP = 15
 """What is incoherent shows every edge of the density of states: it has up to so many times more modes."""
 
 
-class Recoils(nn.Module):
+class PhononExpansion(nn.Module):
     """P_i as `Modes`: those of each atom at all wavevectors, one atom after the other; intensities in angstrom^2."""
 
     def __init__(self, model: PhononModel, *, temperature: float, modes: int = MODES, seed: int = 0) -> None:
@@ -51,7 +51,7 @@ class Recoils(nn.Module):
 
 def enough(model: PhononModel) -> float:
     """How many times more modes than usual a density is to have, for what of its scattering is incoherent."""
-    return 1 + SHARP * float(model.alone.sum() / (model.alone + model.coherent).sum())
+    return 1 + SHARP * float(model.incoherent_per_sr.sum() / (model.incoherent_per_sr + model.coherent_per_sr).sum())
 
 
 def orders(P: Float[Tensor, "batch atom energy"], step: float) -> Float[Tensor, "batch atom order energy"]:
@@ -74,7 +74,24 @@ def scattered(
     """The sum, mb / sr / meV per atom, at squares of |Q| (1/angstrom^2) and the energies of `orders`."""
     n = torch.arange(1, ORDERS + 1, dtype=U.dtype, device=U.device)
     each = square[:, None] ** n / torch.exp(torch.lgamma(n + 1))
-    seen = (model.alone[:, None] + model.coherent[:, None] * (n > 1)) / len(model.positions)
+    seen = (model.incoherent_per_sr[:, None] + model.coherent_per_sr[:, None] * (n > 1)) / len(model.positions)
     damped = torch.exp(-square[:, None, None] * U[:, None, :, None])
     found: Tensor = torch.einsum("bcin,bine->bce", damped * each[:, None] * seen, orders)
     return found
+
+
+def scattered_along(
+    model: PhononModel,
+    orders: Float[Tensor, "batch atom order energy"],
+    U: Float[Tensor, "batch atom"],
+    square: Float[Tensor, "cell energy"],
+) -> Float[Tensor, "batch cell energy"]:
+    """The same where |Q|^2 (1/angstrom^2) depends on the energy, too: sum Q^2n / n! P_n by Horner's rule."""
+    found = orders.new_zeros(len(orders), *square.shape)
+    for i, (alone, coherent) in enumerate(zip(model.incoherent_per_sr, model.coherent_per_sr, strict=True)):
+        several = torch.zeros_like(found)
+        for n in range(ORDERS, 1, -1):
+            several = square / n * (orders[:, i, n - 1, None] + several)
+        damped = square * torch.exp(-square * U[:, i, None, None])
+        found = found + damped * (alone * orders[:, i, 0, None] + (alone + coherent) * several)
+    return found / len(model.positions)

@@ -18,7 +18,7 @@ from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.simulate.crosssection import bose
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.simulate.phonon.dynamical import STILL, Solved, basis, dynamical, solve
-from sqwirrel.simulate.phonon.thermal import ThermalMotion
+from sqwirrel.simulate.phonon.thermal import Thermal, exponent
 from sqwirrel.simulate.quadratic.once import first_order
 from sqwirrel.units import MB_PER_FM2, RECOIL
 
@@ -40,7 +40,7 @@ class Phonons(nn.Module):
         q: Float[Tensor, "q 3"],
         *,
         temperature: float = 0.0,
-        thermal: ThermalMotion | None = None,
+        thermal: Thermal | None = None,
     ) -> None:
         super().__init__()
         self.model, self.names, self.temperature, self.thermal = model, model.names, temperature, thermal
@@ -58,10 +58,9 @@ class Phonons(nn.Module):
 
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Modes:
         """Modes for every row of `theta` (in the order of `names`); differentiable once."""
-        seen = self._seen(theta)[..., None] + 0j
-        square, amplitude, stable = self._solved(theta, seen)
-        if self.thermal is not None:
-            stable = stable & self.thermal.motion(theta)[1][:, None]
+        U, steady = (None, True) if self.thermal is None else self.thermal.motion(theta)
+        square, amplitude, stable = self._solved(theta, self._seen(U)[..., None] + 0j)
+        stable = stable & torch.as_tensor(steady).reshape(-1, 1)
         energy = square.clamp(min=STILL**2).sqrt()
         intensity = MB_PER_FM2 * RECOIL / (2 * energy) * (amplitude.real**2 + amplitude.imag**2).sum(-1)
         energy, intensity = (
@@ -84,11 +83,10 @@ class Phonons(nn.Module):
             )
         return solve(dynamical(self.basis, theta), seen)
 
-    def _seen(self, theta: Tensor) -> Float[Tensor, "batch q component"]:
+    def _seen(self, U: Tensor | None) -> Float[Tensor, "batch q component"]:
         """What each atom's displacement adds to the amplitude, without the polarisation vector."""
         strength = self.model.lengths.to(self.wave) / self.model.masses.to(self.wave).sqrt()
         seen = strength[:, None] * self.wave[:, None, :]
-        if self.thermal is None:
+        if U is None:
             return seen.flatten(1)[None]
-        W = self.thermal.exponent(theta, self.wave)
-        return (torch.exp(-W)[..., None] * seen).flatten(2)
+        return (torch.exp(-exponent(U, self.wave))[..., None] * seen).flatten(2)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from sqwirrel.errors import InputError
 from sqwirrel.model.phonon.model import PhononModel
-from sqwirrel.simulate.phonon.dynamical import STILL, basis, dynamical, solve
+from sqwirrel.simulate.phonon.dynamical import STILL, basis, blocks, dynamical, solve
 from sqwirrel.units import K_B, RECOIL
 
 MESH = 8
@@ -45,9 +45,12 @@ class Motion(NamedTuple):
     rise: Float[Tensor, "parameter batch atom 3 3"]
     steady: Bool[Tensor, " batch"]
 
-    def motion(self, _: Float[Tensor, "batch parameter"]) -> tuple[Tensor, Bool[Tensor, " batch"]]:
-        """As that of `ThermalMotion`."""
-        return self.U, self.steady
+    def motion(self, theta: Float[Tensor, "batch parameter"]) -> tuple[Tensor, Bool[Tensor, " batch"]]:
+        """As that of `ThermalMotion`, derivatives included."""
+        if not len(self.rise):
+            return self.U, self.steady
+        none = theta - theta.detach()
+        return self.U + torch.einsum("bp,pbnac->bnac", none, self.rise), self.steady
 
     def slopes(self, _: Float[Tensor, "batch parameter"]) -> "Motion":
         """As those of `ThermalMotion`."""
@@ -93,21 +96,26 @@ class ThermalMotion(nn.Module):
             U, rise, steady = torch.func.vmap(push, out_dims=(None, 0, None))(every)  # type: ignore[arg-type]
         return Motion(U, rise, steady)
 
-    def exponent(
-        self, theta: Float[Tensor, "batch parameter"], wave: Float[Tensor, "q 3"]
-    ) -> Float[Tensor, "batch q atom"]:
-        """W at Cartesian wavevectors (1/angstrom)."""
-        return torch.einsum("qa,bnac,qc->bqn", wave, self(theta), wave) / 2
-
     def _mean(self, mesh: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
         """U of one mesh, and stability."""
+        parts = [self._sum(part, theta) for part in blocks(mesh)]
+        U, stable = (torch.stack(each) for each in zip(*parts, strict=True))
+        return U.sum(0) * RECOIL / (2 * mesh.shape[1] * self.model.masses.to(U)[:, None, None]), stable.all(0)
+
+    def _sum(self, mesh: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
+        """Of some points of a mesh, sum coth(E / 2 k T) e e* / E, and stability."""
         size, n = mesh.shape[-1], len(self.model.positions)
         found = solve(dynamical(mesh, theta), torch.eye(size, dtype=torch.complex128)[None, None])
         energy = found.square.clamp(min=STILL**2).sqrt()
         heat = 1.0 if self.temperature <= 0 else 1 / torch.tanh(energy / (2 * K_B * self.temperature))
         e = found.amplitude.reshape(*found.amplitude.shape[:-1], n, 3)
-        U = torch.einsum("bqm,bqmna,bqmnc->bnac", heat / energy + 0j, e.conj(), e).real / mesh.shape[1]
-        return U * RECOIL / (2 * self.model.masses.to(U)[:, None, None]), found.stable.all(1)
+        return torch.einsum("bqm,bqmna,bqmnc->bnac", heat / energy + 0j, e.conj(), e).real, found.stable.all(1)
+
+
+def exponent(U: Float[Tensor, "batch atom 3 3"], wave: Float[Tensor, "q 3"]) -> Float[Tensor, "batch q atom"]:
+    """W at Cartesian wavevectors (1/angstrom)."""
+    W: Tensor = torch.einsum("qa,bnac,qc->bqn", wave, U, wave) / 2
+    return W
 
 
 def _half_zone(n: int) -> Float[Tensor, "x 3"]:
