@@ -5,6 +5,7 @@ and temperature, detailed balance, and the instrument's switch.
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,11 +17,13 @@ from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Instrument
 from sqwirrel.observe.views.incoherent import Incoherent
 from sqwirrel.observe.views.sampling import Sampling
-from sqwirrel.simulate.phonon.density import Density, neutron_weighted
-from sqwirrel.simulate.phonon.incoherent import Recoils, orders, scattered
+from sqwirrel.simulate.phonon.density import Density, Lines, neutron_weighted
+from sqwirrel.simulate.phonon.dynamical import basis, dynamical
+from sqwirrel.simulate.phonon.incoherent import PhononExpansion, orders, scattered
 from sqwirrel.simulate.phonon.thermal import ThermalMotion
 from sqwirrel.spectra import Measurement, QPath, QShells
-from sqwirrel.units import K_B, RECOIL
+from sqwirrel.units import K_B, RECOIL, SIGMA
+from tests.physics.test_phonons import model_of
 
 AL = library.load("al_80k")
 MG = library.load("mg_290k")
@@ -42,24 +45,55 @@ def all_alone(model: PhononModel) -> PhononModel:
 @pytest.mark.parametrize("model", [AL, MG], ids=["one atom", "two atoms"])
 def test_a_density_integrates_to_one(model: PhononModel) -> None:
     energy = torch.linspace(-10, 80, 900, dtype=torch.float64)
-    density = Density(model)(model.pack(), energy, fwhm=1.0)
+    density = Density(model)(model.pack(), Lines(energy, 1.0))
     step = float(energy[1] - energy[0])
     assert torch.allclose(density.sum(-1) * step, torch.ones(1, len(model.positions)).double(), atol=1e-6)
     assert torch.allclose(neutron_weighted(model, density), density.mean(1), rtol=1e-9)  # one element
+
+
+def test_sums_of_lines_are_those_of_gaussians() -> None:
+    model = model_of("rock salt")
+    density, energy, sigma = Density(model, modes=600), torch.linspace(0, 40, 81).double(), 1.5 * SIGMA
+    at, share, _ = density.shares(model.pack())
+    line = torch.exp(-(((energy - at.flatten(1)[..., None]) / sigma) ** 2) / 2) / (sigma * math.sqrt(2 * math.pi))
+    exact = torch.einsum("bml,bmi->bil", line, share.flatten(1, 2))
+    found = density(model.pack(), Lines(energy, 1.5))
+    assert torch.allclose(found, exact, atol=1e-3 * float(exact.max()))
+
+
+def test_two_elements_have_their_own_densities_and_neutrons_see_their_sum() -> None:
+    """Of rock salt against a sum over an even mesh of the zone, with the cross-sections of Sears (1992) in barn."""
+    model, n = model_of("rock salt"), 22
+    assert model.elements == ("Na", "Cl")
+    axes = [(np.arange(n) + aside) / n for aside in (0.13, 0.29, 0.41)]  # no two points are alike
+    mesh = torch.from_numpy(np.stack(np.meshgrid(*axes), -1).reshape(-1, 3))
+    D = dynamical(basis(model, model.cell.to_cartesian(mesh)), model.pack())[0].numpy()
+    square, e = np.linalg.eigh(D)
+    mine = (np.abs(e.reshape(len(mesh), 2, 3, 6)) ** 2).sum(2)  # of each atom in each mode
+    energy, sigma = np.linspace(0, 1.1 * square.max() ** 0.5, 150), 1.5 * SIGMA
+    line = np.exp(-(((energy - np.sqrt(square)[..., None]) / sigma) ** 2) / 2) / (sigma * math.sqrt(2 * math.pi))
+    direct = np.einsum("qml,qim->il", line, mine) / (3 * len(mesh))
+    weight = np.array([3.28 / 22.990, 16.8 / 35.453])
+    found = Density(model, modes=2**16)(model.pack(), Lines(torch.from_numpy(energy), 1.5))
+    seen = neutron_weighted(model, found)[0].numpy()
+    assert np.abs(direct[0] - direct[1]).max() > 0.2 * direct.max()  # they differ
+    assert found[0].numpy() == pytest.approx(direct, abs=0.02 * direct.max())  # some 6e4 modes in either
+    assert seen == pytest.approx(weight / weight.sum() @ direct, abs=0.02 * direct.max())
+    assert seen == pytest.approx(weight / weight.sum() @ found[0].numpy(), rel=5e-3)  # of the tables
 
 
 def test_the_density_of_a_debye_solid_rises_as_the_square() -> None:
     """Below the first singular point g(E) = a E^2, a from the velocities of sound: three times the energy, nine times
     the states."""
     energy = torch.tensor([3.0, 9.0], dtype=torch.float64)
-    low, high = Density(AL, modes=3 * 10**5)(AL.pack(), energy, fwhm=1.5)[0, 0]
+    low, high = Density(AL, modes=3 * 10**5)(AL.pack(), Lines(energy, 1.5))[0, 0]
     sigma = 1.5 / math.sqrt(8 * math.log(2))
     assert float(high / low) == pytest.approx((81 + sigma**2) / (9 + sigma**2), rel=0.08)  # dispersion bends by 7 %
 
 
 def test_displacements_are_those_of_thermal_motion() -> None:
     for temperature, close in ((0.0, 0.01), (300.0, 0.01)):
-        P = Recoils(AL, temperature=temperature)(AL.pack()).intensity.sum()
+        P = PhononExpansion(AL, temperature=temperature)(AL.pack()).intensity.sum()
         U = ThermalMotion(AL, temperature, mesh=16)(AL.pack())[0, 0].diagonal().mean()
         assert float(P) == pytest.approx(float(U), rel=close)
 
@@ -72,7 +106,7 @@ def test_sum_rules_hold_at_any_momentum(model: PhononModel, temperature: float) 
     line = torch.arange(-400, 400, dtype=torch.float64)
     seen = Incoherent(alone, temperature, at(alone, Q), line, 0)
     grid, square = seen(alone.pack())[0][0], torch.tensor(Q).double() ** 2
-    U = Recoils(alone, temperature=temperature)(alone.pack()).intensity.sum() / len(model.positions)
+    U = PhononExpansion(alone, temperature=temperature)(alone.pack()).intensity.sum() / len(model.positions)
     assert torch.allclose(grid.sum(-1), 1000 * (1 - torch.exp(-square * U)), rtol=2e-3)
     recoil = (RECOIL / (2 * model.masses)).mean()
     assert torch.allclose((grid * line).sum(-1), 1000 * square * recoil, rtol=2e-3)
@@ -103,7 +137,7 @@ def test_coherent_nuclei_scatter_two_phonons_alone_and_not_one() -> None:
     lengths = replace(AL, incoherent=torch.zeros(1))
     found = scattered(lengths, every, U, square)[0, 0]
     assert abs(float(found[40])) < 1e-12
-    assert float(found[48]) == pytest.approx(float(AL.coherent[0]) * math.exp(-0.01) * 0.01**2 / 2, rel=1e-9)
+    assert float(found[48]) == pytest.approx(float(AL.coherent_per_sr[0]) * math.exp(-0.01) * 0.01**2 / 2, rel=1e-9)
 
 
 @pytest.mark.parametrize("model", [AL, MG], ids=["one atom", "two atoms"])

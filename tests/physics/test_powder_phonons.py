@@ -1,5 +1,8 @@
 """Powder maps of phonons: points that share modes are those of phonons one by one, and the average is that of a powder."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import Tensor
@@ -8,10 +11,14 @@ from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.phonon.born_von_karman import born_von_karman
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.observe import ConstantBackground, Experiment, GaussianResolution, Instrument
+from sqwirrel.observe import experiment as experiments
+from sqwirrel.observe.views import build, incoherent
 from sqwirrel.observe.views.build import average_error
 from sqwirrel.observe.views.derivatives import slopes
 from sqwirrel.observe.views.folding import MOST, folded
 from sqwirrel.observe.views.view import View
+from sqwirrel.simulate.phonon import dynamical
+from sqwirrel.simulate.phonon import folded as folded_phonons
 from sqwirrel.simulate.phonon.folded import FoldedPhonons
 from sqwirrel.simulate.phonon.phonons import Phonons
 from sqwirrel.simulate.phonon.thermal import ThermalMotion
@@ -79,6 +86,79 @@ def test_compiled_derivatives_are_those_of_the_formula() -> None:
         above, below = seen.view(theta + step).grid, seen.view(theta - step).grid
     for k, difference in enumerate((above - below) / 2e-4):
         assert float((rise[k, 0] - difference).norm()) < 1e-3 * float(difference.norm())
+
+
+def test_parts_of_derivatives_add_up_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In memory for one point of the zone, some wavevectors of a mesh and one parameter at a time."""
+    model = model_of("diamond")
+    whole = experiment(model, samples=2)
+    theta, spread = packed(whole), 0.01 * packed(whole)[0].abs()
+    for module in (build, experiments):
+        monkeypatch.setattr(module, "REPEATS", 2)
+    one, dense = whole.linearise(theta), whole.anchored(theta, spread)
+    monkeypatch.setattr(build, "PIECE_BYTES", 2**15)
+    scarce = whole.anchored(theta, spread)
+    for module, name, some in (
+        (folded_phonons, "PART_BYTES", 1),
+        (dynamical, "BLOCK_BYTES", 2**17),
+        (incoherent, "BLOCK_BYTES", 2**16),
+    ):
+        monkeypatch.setattr(module, name, some)
+    assert isinstance(whole.view, View)
+    (solver,) = whole.view.solvers
+    assert isinstance(solver, FoldedPhonons)
+    rows = [rows for rows, _ in solver.parts(model.pack())]
+    assert len(rows) > 0.9 * solver.basis.shape[1]
+    assert torch.cat(rows).sort().values.equal(torch.arange(len(solver.place)))
+    small = whole.linearise(theta)
+    near = {"rtol": 1e-9, "atol": 1e-9 * float(one.slope.abs().max())}
+    assert torch.allclose(small.slope, one.slope, **near)
+    assert torch.allclose(small.expected, one.expected, **near)
+    assert torch.allclose(scarce.scatter, dense.scatter, **near)
+    assert torch.allclose(scarce.rise, dense.rise, **near)
+
+
+def test_pieces_of_points_that_share_modes_hold_them_all() -> None:
+    model = model_of("rock salt")
+    where = folded(MAP.points, model.lattice, model.primitive, samples=2, width=0.2, seed=1)
+    pieces = list(where.pieces(5))
+    assert sum(len(piece.q) for piece in pieces) == len(where.q)
+    for piece in pieces:
+        assert piece.folding is not None
+        assert len(piece.folding.zone) <= 5
+        moved = piece.folding.zone[piece.folding.place] + piece.folding.shift[piece.folding.number]
+        assert torch.equal(moved, piece.q)
+        assert bool((piece.cell.diff() >= 0).all())
+    total = torch.zeros(int(where.cell.max()) + 1).double()
+    for piece in pieces:
+        total.index_add_(0, piece.cell, piece.weight)
+    assert torch.allclose(total, torch.ones_like(total))
+
+
+MEMORY = """
+import resource, torch
+from sqwirrel.model.crystal import Crystal
+from sqwirrel.model.phonon.born_von_karman import born_von_karman
+from sqwirrel.observe import ConstantBackground, Experiment, GaussianResolution, Instrument
+from sqwirrel.spectra import Measurement, QShells
+torch.set_num_threads(1)
+cell = [4.76, 4.76, 12.99, 90, 90, 120]
+corundum = born_von_karman(Crystal.from_spacegroup(cell, 167, {"Al": [0, 0, 0.3522], "O": [0.3063, 0, 0.25]}), 3.0)
+where = Measurement(QShells(torch.linspace(1, 3, 11)), torch.linspace(5, 110, 41), 300.0)
+seen = Experiment(corundum, where, Instrument(GaussianResolution(), ConstantBackground()), samples=16, cell=0.1)
+values = {name: 100.0 * (name[-1] == name[-2]) / int(name[1:-2]) ** 1.5 for name in corundum.names}
+theta = seen.pack(**values, fwhm=3.0, fwhm_q=0.1, scale=1.0, background=0.1)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert bool(seen.linearise(theta).stable.all())
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e6)
+"""
+
+
+@pytest.mark.slow
+def test_derivatives_of_ten_atoms_and_49_springs_take_half_a_gigabyte() -> None:
+    """In a process of its own; with all points and parameters at once it was 1.2 GB."""
+    run = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    assert float(run.stdout) < 0.5
 
 
 def test_more_points_go_to_the_average_over_all_directions() -> None:

@@ -11,10 +11,9 @@ from torch import Tensor
 from sqwirrel.lattice import Lattice
 from sqwirrel.observe.covariance import Reflector, Spectrometer, bragg_fwhm, covariance, split, vanadium_fwhm, volumes
 from sqwirrel.observe.covariance.cooper_nathans import MINUTE
-from sqwirrel.observe.resolution import SIGMA
 from sqwirrel.spectra import Measurement
 from sqwirrel.spectra.points import QPoints
-from sqwirrel.units import E_PER_K2
+from sqwirrel.units import E_PER_K2, SIGMA
 
 SPACING = 3.35416
 WIDTHS = {

@@ -27,9 +27,9 @@ from sqwirrel.observe.covariance import (
     split,
     volumes,
 )
-from sqwirrel.observe.resolution import SIGMA
 from sqwirrel.spectra import Measurement
 from sqwirrel.spectra.points import QPoints
+from sqwirrel.units import SIGMA
 from tests.reference.peer_cooper_nathans import CONSTANT, FILE, peer, spacing
 
 CASES = json.loads(FILE.read_text(encoding="utf-8"))["cases"]

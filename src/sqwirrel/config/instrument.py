@@ -26,6 +26,7 @@ from sqwirrel.observe import (
     TemplateBackground,
 )
 from sqwirrel.observe.background import HIGHEST, Background
+from sqwirrel.observe.counting import Counting
 from sqwirrel.observe.views.places import places
 from sqwirrel.observe.views.view import Model
 from sqwirrel.spectra import Measurement, QShells, Spectrum
@@ -35,7 +36,7 @@ Reader = Callable[[str], Spectrum]
 
 
 class Under(Section):
-    """What is under the magnetic signal."""
+    """What is under the signal of magnons or phonons."""
 
     kind: Literal["constant", "sloped", "planar"] = "constant"
 
@@ -195,17 +196,21 @@ class InstrumentSection(Section):
 
     def build(self, prepared: Reader) -> Instrument:
         """The instrument; `prepared` reads a file that its background may name."""
-        counting, q_width = self.counting or GaussianNoise(), self.q_width or MomentumWidth()
+        q_width = self.q_width or MomentumWidth()
         return Instrument(
             self.resolution.build(),
             self.background.build(prepared),
-            counting.build(),
+            self.build_counting(),
             q_width.build(),
             multiple_scattering=self.multiple_scattering,
             flux_factor=self.flux_factor,
             multiphonon=self.multiphonon,
             q_response=self.q_response,
         )
+
+    def build_counting(self) -> Counting:
+        """The counting law alone."""
+        return (self.counting or GaussianNoise()).build()
 
 
 def _idle(measurement: Measurement) -> dict[str, str]:

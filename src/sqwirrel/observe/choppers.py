@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from sqwirrel.errors import InputError
-from sqwirrel.observe.resolution import SIGMA, TableResolution
+from sqwirrel.observe.resolution import TableResolution
+from sqwirrel.units import SIGMA
 
 NODES = 60
 """Energies at which the model is tabulated; linear between them."""

@@ -12,13 +12,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from sqwirrel.errors import InputError
+from sqwirrel.errors import InputError, values_for
 from sqwirrel.observe.counting import Observed
 from sqwirrel.observe.covariance.resolution import Q_SCALE
-from sqwirrel.observe.instrument import SCALE, Instrument
+from sqwirrel.observe.instrument import SCALE, Instrument, check_noise
 from sqwirrel.observe.resolution import sharpest, widest
 from sqwirrel.observe.smearing import Smearing, ellipsoids_of, exposure
-from sqwirrel.observe.views.build import REPEATS, Control, Scene
+from sqwirrel.observe.views.build import REPEATS, Scene
+from sqwirrel.observe.views.control import Control
 from sqwirrel.observe.views.crystal.stretched import Stretched
 from sqwirrel.observe.views.derivatives import slopes
 from sqwirrel.observe.views.lines import fine_grid
@@ -30,7 +31,7 @@ from sqwirrel.spectra import Measurement, QShells, Spectrum
 from sqwirrel.spectra.points import Numbers, as_tensor
 
 TRUST = 10.0
-"""Reach of an anchor's derivatives, in standard deviations (see `build.Control`)."""
+"""Reach of an anchor's derivatives, in standard deviations (see `views.control`)."""
 ROWS_BYTES = 64 * 2**20
 """Parameter rows are worked on together as long as their modes, and their kernels, take no more than this."""
 
@@ -137,10 +138,7 @@ class Experiment(nn.Module):
         if unknown := [name for name in values if name not in self.names]:
             raise InputError(f"this experiment has parameters {self.names}, got '{unknown[0]}'")
         if missing := [name for name in self.names if name not in known]:
-            raise InputError(
-                f"this experiment needs a value for '{missing[0]}' (in a config: [simulate] parameters); "
-                f"its parameters are {self.names}"
-            )
+            raise InputError(f"this experiment needs {values_for(missing)} (in a config: [simulate] parameters)")
         return torch.tensor([[float(known[name]) for name in self.names]], dtype=torch.float64)
 
     def forward(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch point energy"]:
@@ -182,10 +180,9 @@ class Experiment(nn.Module):
         better.control, at, sloped = None, theta[:, :n], spread is not None
         sets = self.scene.dense(at, self.line, self.seed, sloped=sloped, more=more)
         reach = torch.full((n,), torch.inf, dtype=theta.dtype) if spread is None else TRUST * spread[:n]
-        laid = better._slopes(at)
-        better.control = self.scene.control(sets, at, laid, reach, sloped=sloped, exact=self.view.exact)
+        better.control = self.scene.control(sets, at, better._slopes(at), reach, sloped=sloped, exact=self.view.exact)
         with torch.no_grad():
-            change, rise = ((part - part.mean(0)) / (REPEATS - 1) ** 0.5 for part in (sets.value, sets.slope))
+            change, rise = (part.sub_(part.mean(0)).div_((REPEATS - 1) ** 0.5) for part in (sets.value, sets.slope))
             scatter, rise = self._along(change, rise.movedim(1, 0), theta[:, n:], torch.zeros_like(self.templates))
         return Anchored(better, scatter, rise, sets.unstable)
 
@@ -213,6 +210,7 @@ class Experiment(nn.Module):
 
     def sample(self, theta: Float[Tensor, "1 parameter"], seed: int, like: Spectrum | None = None) -> Spectrum:
         """One noisy spectrum: Poisson counts, or reduced data with the coverage and errors of `like`."""
+        check_noise(self.instrument.counting, like)
         expected, stable = self.predict(theta)
         if not bool(stable.all()):
             raise InputError(self.why_unstable(theta))
@@ -285,10 +283,6 @@ class Experiment(nn.Module):
 
 
 def _noisy(expected: Tensor, experiment: Experiment, seed: torch.Generator, like: Spectrum | None) -> Spectrum:
-    if like is None and not experiment.instrument.counting.is_poisson:
-        raise InputError(
-            "noise of reduced data needs the errors of a measured spectrum; use counting kind = 'poisson' or give one"
-        )
     valid, counting = torch.ones_like(expected).bool() if like is None else like.valid, experiment.instrument.counting
     mean = expected[valid]
     observed = counting.observe(like, expected) if like is not None else Observed(mean, mean, valid)

@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass, field
 
+from sqwirrel.errors import InputError
 from sqwirrel.observe.background import Background, ConstantBackground
 from sqwirrel.observe.counting import Counting, Gaussian
 from sqwirrel.observe.covariance.resolution import EllipsoidResolution
 from sqwirrel.observe.momentum import ConstantQWidth, QWidth
 from sqwirrel.observe.resolution import GaussianResolution, Resolution
+from sqwirrel.spectra import Spectrum
 
 SCALE = "scale"
 MULTIPLE = "multiple"
@@ -60,3 +62,12 @@ class Instrument:
         """Unit of each nuisance parameter; empty for numbers and for intensities in the spectrum's own unit."""
         numbers = dict.fromkeys((SCALE, MULTIPLE, *self.responses), "")
         return {**numbers, **self.q_width.units, **self.resolution.units, **self.background.units}
+
+
+def check_noise(counting: Counting, like: Spectrum | None) -> None:
+    """Refuses noise of reduced data without a spectrum that has their errors."""
+    if like is None and not counting.is_poisson:
+        raise InputError(
+            "noise of reduced data needs the errors of a measured spectrum; give [measurement] a file, or choose "
+            "[instrument] counting = { kind = 'poisson' } or [simulate] noise = false"
+        )

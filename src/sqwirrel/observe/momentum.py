@@ -9,9 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-from sqwirrel.observe.resolution import SIGMA
 from sqwirrel.spectra import Measurement
-from sqwirrel.units import E_PER_K2
+from sqwirrel.units import E_PER_K2, SIGMA
 
 NODES = 8
 """Energies at which an angular width is evaluated; linear between them."""

@@ -4,7 +4,6 @@ Every kernel is Gaussian, given by its full width at half maximum, averaged over
 intensity. A width is evaluated at the energy transfer of the line, not of the bin.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
@@ -14,9 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-
-SIGMA = 1 / math.sqrt(8 * math.log(2))
-"""Standard deviation of a Gaussian of unit full width at half maximum."""
+from sqwirrel.units import SIGMA
 
 OFFSET = "energy_offset"
 

@@ -6,7 +6,7 @@ import pytest
 
 from sqwirrel.errors import InputError
 from sqwirrel.observe.choppers import chopper_resolution
-from sqwirrel.observe.resolution import SIGMA
+from sqwirrel.units import SIGMA
 
 
 class Instrument:

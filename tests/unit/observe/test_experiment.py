@@ -183,7 +183,7 @@ def test_unstable_order_is_a_flag_with_a_sentence() -> None:
 
 
 def test_values_are_given_by_name() -> None:
-    with pytest.raises(InputError, match="needs a value for 'fwhm'"):
+    with pytest.raises(InputError, match="needs values for 'fwhm', 'fwhm_q', 'background'"):
         SIMPLE.pack(scale=1)
     with pytest.raises(InputError, match="got 'width'"):
         SIMPLE.pack(width=1, fwhm=1, fwhm_q=0.1, scale=1, background=0)

@@ -10,9 +10,8 @@ from sqwirrel.errors import InputError
 from sqwirrel.model import library
 from sqwirrel.observe import AngularQWidth, ConstantQWidth, Experiment, Instrument
 from sqwirrel.observe.momentum import SMALL_ANGLE, shell_kernels, smear_momentum
-from sqwirrel.observe.resolution import SIGMA
 from sqwirrel.spectra import Measurement, QPoints, QShells
-from sqwirrel.units import E_PER_K2
+from sqwirrel.units import E_PER_K2, SIGMA
 
 CELLS = torch.linspace(0.5, 3.5, 61, dtype=torch.float64)
 SHELLS = torch.linspace(1.5, 2.5, 6, dtype=torch.float64)

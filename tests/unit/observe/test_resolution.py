@@ -8,7 +8,8 @@ from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.observe import GaussianResolution, PolynomialResolution, TableResolution, TailedResolution
-from sqwirrel.observe.resolution import SIGMA, Resolution
+from sqwirrel.observe.resolution import Resolution
+from sqwirrel.units import SIGMA
 
 STEP = 0.05
 LINE = STEP * torch.arange(161, dtype=torch.float64) - 2  # -2 to 6 meV

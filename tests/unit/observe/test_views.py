@@ -15,7 +15,7 @@ from sqwirrel.observe.covariance.cooper_nathans import covariance
 from sqwirrel.observe.covariance.resolution import EllipsoidResolution
 from sqwirrel.observe.covariance.spectrometer import Reflector, Spectrometer
 from sqwirrel.observe.covariance.table import CovarianceTable
-from sqwirrel.observe.resolution import SIGMA, GaussianResolution, TableResolution
+from sqwirrel.observe.resolution import GaussianResolution, TableResolution
 from sqwirrel.observe.views.crystal.beam import Passing
 from sqwirrel.observe.views.crystal.blur import Ellipsoids
 from sqwirrel.observe.views.lines import Blur, deposit, deposit_slopes, fine_grid
@@ -25,6 +25,7 @@ from sqwirrel.observe.views.view import View, differences, slopes
 from sqwirrel.simulate import SpinWaves
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.spectra import Beam, Measurement, QGrid, QPath, QPoints
+from sqwirrel.units import SIGMA
 from tests.cases import build, neighbours, tensor
 
 PCSMO, CHAIN = library.load("pcsmo_goodenough"), library.load("fm_chain")

@@ -20,7 +20,8 @@ from sqwirrel.observe import (
     read_spectrometer,
 )
 from sqwirrel.observe.choppers import chopper_resolution
-from sqwirrel.observe.resolution import SIGMA, Resolution
+from sqwirrel.observe.resolution import Resolution
+from sqwirrel.units import SIGMA
 
 
 class ConstantWidth(Section):

@@ -24,10 +24,9 @@ from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.observe.covariance.spectrometer import Reflector, Spectrometer
-from sqwirrel.observe.resolution import SIGMA
 from sqwirrel.spectra import Measurement
 from sqwirrel.spectra.points import QPoints
-from sqwirrel.units import E_PER_K2
+from sqwirrel.units import E_PER_K2, SIGMA
 
 MINUTE = SIGMA * math.pi / 180 / 60
 """Standard deviation (radian) of a Gaussian with a FWHM of one minute of arc."""

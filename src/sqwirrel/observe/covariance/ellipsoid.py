@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sqwirrel.observe.resolution import SIGMA
+from sqwirrel.units import SIGMA
 
 
 class Split(NamedTuple):

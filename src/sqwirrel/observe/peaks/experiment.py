@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from sqwirrel.errors import InputError
+from sqwirrel.errors import InputError, values_for
 from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe.peaks.mixture import Lines, cut, drawn, grouped, log_match, log_mixture, mass
 from sqwirrel.observe.views.derivatives import slopes
@@ -145,7 +145,7 @@ class PeakExperiment(nn.Module):
         if unknown := [name for name in values if name not in self.names]:
             raise InputError(f"this table of peaks has parameters {self.names}, got '{unknown[0]}'")
         if missing := [name for name in self.names if name not in known]:
-            raise InputError(f"this table of peaks needs a value for '{missing[0]}'; its parameters are {self.names}")
+            raise InputError(f"this table of peaks needs {values_for(missing)}")
         return torch.tensor([[float(known[name]) for name in self.names]], dtype=torch.float64)
 
     def sample(self, theta: Float[Tensor, "1 parameter"], seed: int) -> Peaks:

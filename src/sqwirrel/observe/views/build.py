@@ -1,18 +1,19 @@
 """Which view a measurement needs, and averages over many more points."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from sqwirrel.errors import InputError
 from sqwirrel.model.phonon.model import PhononModel
-from sqwirrel.observe.views.crystal.beam import passing, standing
+from sqwirrel.observe.views.control import Control
+from sqwirrel.observe.views.crystal.beam import passing, squares_along, standing
 from sqwirrel.observe.views.crystal.blur import Ellipsoids
 from sqwirrel.observe.views.crystal.stretched import Stretched
-from sqwirrel.observe.views.derivatives import slopes
 from sqwirrel.observe.views.incoherent import Incoherent
 from sqwirrel.observe.views.lines import Blur, deposit
 from sqwirrel.observe.views.sampling import Sampling, drawn
@@ -41,6 +42,8 @@ SET_BYTES, POINT_BYTES, PAIR_BYTES = 4_000_000_000, 200, 48
 """What a set of points may hold, about: for each point, and for each pair of its bosons."""
 SMALL_STEP, LARGE_STEP = 1e-3, 0.2
 """Share of widths in q over which differences are made, where points lie where they are, and where on a mesh."""
+PIECE_BYTES = 2**26
+"""What points that share modes may hold at once, of a set."""
 SHARED = 4
 """`DENSER` of points that share modes: these crowd where lines are strong."""
 SPARSER = 2
@@ -55,29 +58,6 @@ class Dense(NamedTuple):
     unstable: Float[Tensor, "unstable 3"]
 
 
-class Control(NamedTuple):
-    """What better points add to the deposit: `value`, and `slope` times the way from `at`.
-
-    The latter is right within a few tenths of `reach` and fades out, as a Gaussian, by three times that.
-    """
-
-    at: Float[Tensor, " parameter"]
-    reach: Float[Tensor, " parameter"]
-    value: Float[Tensor, "cell line"]
-    slope: Float[Tensor, "parameter cell line"]
-
-    def add(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, "batch cell line"]:
-        """To be added to the deposit at `theta`."""
-        away = theta - self.at
-        fade = torch.exp(-((away / self.reach) ** 2).sum(1, keepdim=True) / 2)
-        return self.value + torch.einsum("bp,pcl->bcl", away * fade, self.slope)
-
-    def added(self, theta: Tensor, value: Tensor, rise: Tensor, stable: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Onto a deposit and its derivatives (parameter first)."""
-        more, steeper, _ = slopes(lambda x: (self.add(x), x), theta)
-        return value + more, rise + steeper, stable
-
-
 @dataclass(frozen=True, eq=False)
 class Scene:
     """A model under the conditions of a measurement, twins (Cartesian rotations), a resolution in (q, E) if known.
@@ -85,8 +65,8 @@ class Scene:
     `samples` quadrature points a cell of at least `cell` (1/angstrom) or a bin of a crystal; `fwhm` (meV) is the least
     width in energy that will be put on, `shared` are amplitudes that other measurements of the same crystal use. Widths
     in q are those of the ellipsoids times `stretch`, or, if that is None, times the last parameter. With `multiphonon`
-    a model of phonons has `Incoherent` scattering under its modes, from so many `recoils` if given; `moving` is how its
-    atoms move at the only parameters that are looked at.
+    a model of phonons has `Incoherent` scattering under its modes, from the density of so many `modes`; `moving` is how
+    its atoms move at the only parameters that are looked at.
     """
 
     model: Model
@@ -100,7 +80,7 @@ class Scene:
     stretch: float | None = 1.0
     multiphonon: bool = True
     moving: Motion | None = None
-    recoils: int = MODES
+    modes: int = MODES
 
     def view(self, line: Float[Tensor, " line"], seed: int) -> View | Stretched:
         """Modes on cells and lines, from the points of `seed`."""
@@ -141,9 +121,14 @@ class Scene:
         if more > 1:
             each = POINT_BYTES + PAIR_BYTES * (2 * len(self.model.positions)) ** 2
             more = max(1, min(more, SET_BYTES // (each * len(self._points(seed, DENSER)[0].q))))
-        here = replace(self, moving=self._moving(theta, sloped=sloped), recoils=more * MODES // 8)
-        parts = [here._set(theta, line, seed + 1 + k, more, sloped=sloped) for k in range(REPEATS)]
-        return Dense(*(torch.cat(part) for part in zip(*parts, strict=True)))
+        here = replace(self, moving=self._moving(theta, sloped=sloped), modes=more * MODES // 8)
+        first = here._set(theta, line, seed + 1, more, sloped=sloped)
+        value, slope = (part.expand(REPEATS, *part.shape[1:]).clone() for part in first[:2])
+        unstable = [first[2]]
+        for k in range(1, REPEATS):
+            value[k : k + 1], slope[k : k + 1], bad = here._set(theta, line, seed + 1 + k, more, sloped=sloped)
+            unstable.append(bad)
+        return Dense(value, slope, torch.cat(unstable))
 
     def _moving(self, theta: Tensor, *, sloped: bool) -> Motion | None:
         """How the atoms of a model of phonons move; derivatives are none unless asked for."""
@@ -194,24 +179,23 @@ class Scene:
         turns = orientations(self.twins)
         if self._stands_free:
             fwhm = self.fwhm if keep else None
-            every = [waves(self.model, self.measurement, where, keep=keep, fwhm=fwhm, rotation=turn) for turn in turns]
-            return View([*every], where, line, blur, under=self._under(where, line, seed))
-        if isinstance(self.model, PhononModel):
-            raise InputError(
-                "phonons of a crystal at wavevectors that depend on energy are not simulated yet; cut the data to a "
-                "grid of fixed wavevectors"
-            )
-        window = float(line[0]) - MARGIN, float(line[-1]) + MARGIN
-        held = standing(self.model, self.measurement, where, turns, window, self.shared)
-        found = held or passing(self.model, self.measurement, where, turns, window)
-        return View(found, where, line, blur, exact=held is None)
+            how = partial(waves, self.model, self.measurement, where, keep=keep, fwhm=fwhm, moving=self.moving)
+            every = [how(rotation=turn) for turn in turns]
+            return View([*every], where, line, blur, incoherent=self._incoherent(where, line, seed))
+        window, held = (float(line[0]) - MARGIN, float(line[-1]) + MARGIN), None
+        if not isinstance(self.model, PhononModel):
+            held = standing(self.model, self.measurement, where, turns, window, self.shared)
+        found = held or passing(self.model, self.measurement, where, turns, window, self.moving)
+        incoherent = self._incoherent(where, line, seed)
+        return View(found, where, line, blur, exact=held is None, incoherent=incoherent)
 
-    def _under(self, where: Sampling, line: Tensor, seed: int) -> Incoherent | None:
+    def _incoherent(self, where: Sampling, line: Tensor, seed: int) -> Incoherent | None:
         """What is under the modes, if anything."""
         if not self.multiphonon or not isinstance(self.model, PhononModel):
             return None
-        modes = round(enough(self.model) * self.recoils)
-        return Incoherent(self.model, self.measurement.temperature or 0.0, where, line, seed, modes)
+        modes, warm = round(enough(self.model) * self.modes), self.measurement.temperature or 0.0
+        looked = None if self._stands_free else squares_along(self.model.lattice, self.measurement, where, line)
+        return Incoherent(self.model, warm, where, line, seed, modes, looked)
 
     @property
     def is_sharp(self) -> bool:
@@ -237,21 +221,55 @@ class Scene:
         self, theta: Tensor, where: Sampling, line: Tensor, seed: int, more: int, *, sloped: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The same for one orientation of waves, with derivatives from the points that matter."""
-        under = self._under(where, line, seed)
+        found = (self._sharing if where.folding is not None else self._kept)(theta, where, line, seed, more, sloped)
+        if (incoherent := self._incoherent(where, line, seed)) is None:
+            return found
+        value, slope, unstable = found
+        if not sloped:
+            return value + incoherent(theta)[0], slope, unstable
+        below, rise, _ = incoherent.slopes(theta)
+        return value + below, slope + rise.movedim(1, 0), unstable
+
+    def _kept(
+        self, theta: Tensor, where: Sampling, line: Tensor, seed: int, more: int, sloped: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Waves whose derivatives are of a few of their own points."""
         with torch.no_grad():
-            modes = waves(self.model, self.measurement, where, keep=False, moving=self.moving)(theta)
+            modes = self._waves(where)(theta)
             value = deposit(modes, where.weight, where.cell, line)
-            value = value if under is None else value + under(theta)[0]
         unstable = where.q[~modes.stable[0]]
         if not sloped:
             return value, value.new_zeros(1, theta.shape[1], *value.shape[1:]), unstable
+        few = kept(where, modes, self.measurement, max(1, more * self.samples // SPARSER), seed)
+        return value, View([self._waves(few)], few, line).slopes(theta)[1].movedim(1, 0), unstable
+
+    def _sharing(
+        self, theta: Tensor, where: Sampling, line: Tensor, seed: int, more: int, sloped: bool
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Phonons at points that share modes, a piece of the zone after the other."""
+        shape, unstable = (int(where.cell[-1]) + 1, len(line)), []
+        value, slope = theta.new_zeros(1, *shape), theta.new_zeros(1, theta.shape[1], *shape)
+        for piece in self._pieces(where):
+            with torch.no_grad():
+                modes = self._waves(piece)(theta)
+                part = deposit(modes, piece.weight, piece.cell, line)
+            value[:, : part.shape[1]] += part
+            unstable.append(piece.q[~modes.stable[0]])
         n = max(1, more * self.samples // SPARSER)
-        if where.folding is None:
-            few = kept(where, modes, self.measurement, n, seed)
-        else:
-            few = powder_sampling(self.model, self.measurement, n, self.cell, seed)
-        view = View([waves(self.model, self.measurement, few, keep=False, moving=self.moving)], few, line, under=under)
-        return value, view.slopes(theta)[1].movedim(1, 0), unstable
+        for piece in self._pieces(powder_sampling(self.model, self.measurement, n, self.cell, seed)) if sloped else ():
+            part = View([self._waves(piece)], piece, line).slopes(theta)[1].movedim(1, 0)
+            slope[:, :, : part.shape[2]] += part
+        return value, slope, torch.cat(unstable)
+
+    def _pieces(self, where: Sampling) -> Iterator[Sampling]:
+        """Points whose dynamical matrices and modes hold `PIECE_BYTES`."""
+        assert where.folding is not None
+        size, each = 3 * len(self.model.positions), len(where.q) / len(where.folding.zone)
+        held = 16 * len(self.model.names) * size**2 + 3 * 8 * 2 * size * each
+        return where.pieces(max(1, int(PIECE_BYTES // held)))
+
+    def _waves(self, where: Sampling) -> nn.Module:
+        return waves(self.model, self.measurement, where, keep=False, moving=self.moving)
 
 
 def average_error(scatter: Float[Tensor, "repeat point energy"], signal: Float[Tensor, "point energy"]) -> float:

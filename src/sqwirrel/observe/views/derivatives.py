@@ -13,9 +13,14 @@ SMALL = 1e-4
 
 
 def slopes(
-    function: Callable[[Tensor], tuple[Tensor, Tensor]], theta: Float[Tensor, "batch parameter"]
-) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, "parameter batch *shape"], Tensor]:
-    """Value and exact derivatives (forward mode) of a function of rows, and what else it returns."""
+    function: Callable[[Tensor], tuple[Tensor, Tensor]],
+    theta: Float[Tensor, "batch parameter"],
+    along: Float[Tensor, "way parameter"] | None = None,
+) -> tuple[Float[Tensor, "batch *shape"], Float[Tensor, "way batch *shape"], Tensor]:
+    """Value and exact derivatives (forward mode) of a function of rows, and what else it returns.
+
+    Derivatives are those along each parameter, unless `along` names other ways.
+    """
 
     def push(tangent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return torch.func.jvp(  # type: ignore[return-value]
@@ -26,7 +31,7 @@ def slopes(
         value, other = function(theta)
         return value, value[None][:0], other
     with torch.enable_grad():
-        every = torch.eye(theta.shape[1], dtype=theta.dtype, device=theta.device)
+        every = torch.eye(theta.shape[1], dtype=theta.dtype, device=theta.device) if along is None else along
         value, slope, other = torch.func.vmap(push, out_dims=(None, 0, None))(every)  # type: ignore[arg-type]
     return value, slope, other
 

@@ -8,7 +8,8 @@ modes out of thousands of points, and would be noisy where the flat top of the b
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -56,6 +57,18 @@ class Sampling:
     weight: Float[Tensor, " sample"]
     edges: Float[Tensor, " edge"] | None
     folding: Folding | None = None
+
+    def pieces(self, some: int) -> Iterator["Sampling"]:
+        """Points that share modes, for so many points of the zone at a time, cell by cell; else all as they are."""
+        if self.folding is None:
+            yield self
+            return
+        zone, shift, place, number = self.folding
+        for start in range(0, len(zone), some):
+            mine = (place >= start) & (place < start + some)
+            if bool(mine.any()):
+                part = Folding(zone[start : start + some], shift, place[mine] - start, number[mine])
+                yield replace(self, q=self.q[mine], cell=self.cell[mine], weight=self.weight[mine], folding=part)
 
 
 def sampling(

@@ -66,8 +66,8 @@ class View(nn.Module):
     """Modes seen by each of `solvers`, one an orientation of the crystal, on cells and the energies of `line` (meV).
 
     Parameters are those of the model, then the weight of every orientation but the first, relative to that one. Where
-    a solver cannot be differentiated (`exact` is False) slopes are central differences. What is `under` the modes has
-    no orientation.
+    a solver cannot be differentiated (`exact` is False) slopes are central differences. What lies under the
+    modes, `incoherent`, has no orientation.
     """
 
     weight: Tensor
@@ -82,10 +82,10 @@ class View(nn.Module):
         blur: Blur | None = None,
         *,
         exact: bool = True,
-        under: Incoherent | None = None,
+        incoherent: Incoherent | None = None,
     ) -> None:
         super().__init__()
-        self.solvers, self.exact, self.sampling, self.under = nn.ModuleList(solvers), exact, where, under
+        self.solvers, self.exact, self.sampling, self.incoherent = nn.ModuleList(solvers), exact, where, incoherent
         for name, tensor in (("weight", where.weight), ("cells", where.cell), ("line", line)):
             self.register_buffer(name, tensor)
         self.blurred = blur is not None
@@ -102,7 +102,7 @@ class View(nn.Module):
     def bytes_per_row(self) -> int:
         """Memory that the modes of one row of parameters take."""
         own = 32 * len(self.weight) * sum(int(solver.modes) for solver in self.solvers)  # type: ignore[arg-type, misc]
-        return own if self.under is None else own + self.under.bytes_per_row
+        return own if self.incoherent is None else own + self.incoherent.bytes_per_row
 
     def inside(self, theta: Float[Tensor, "batch parameter"]) -> Bool[Tensor, " batch"]:
         """A model knows all."""
@@ -118,8 +118,8 @@ class View(nn.Module):
             laid = deposit(modes, self.weight, self.cells, self.line, self._blur)
             parts.append(laid if len(shares[0]) == 1 else share[:, None, None] * laid)
             stable = stable & modes.stable.all(-1)
-        if self.under is not None:
-            below, steady = self.under(theta[:, :n])
+        if self.incoherent is not None:
+            below, steady = self.incoherent(theta[:, :n])
             parts, stable = [*parts, below], stable & steady
         return Laid(torch.stack(parts).sum(0) if len(parts) > 1 else parts[0], stable)
 
@@ -134,20 +134,36 @@ class View(nn.Module):
         n, weights = self._weights(theta)
         parts, rises, stable = [], [], torch.ones(len(theta), dtype=torch.bool)
         for solver in self.solvers:
-            own = solver.slopes if isinstance(solver, FoldedPhonons) else partial(slopes, partial(stacked, solver))
-            modes, rise, steady = own(theta[:, :n])
-            energy, intensity = modes.unbind(1)
-            laid = Modes(energy, intensity, steady), rise, self.weight, self.cells, self.line, self._blur
-            part, slope = deposit_slopes(*laid)
+            part, slope, steady = self._sloped(solver, theta[:, :n])
             parts.append(part)
             rises.append(slope)
-            stable = stable & steady.all(-1)
+            stable = stable & steady
         value, rise = _mixed(parts, rises, weights)
-        if self.under is not None:
-            below, slope, steady = self.under.slopes(theta[:, :n])
+        if self.incoherent is not None:
+            below, slope, steady = self.incoherent.slopes(theta[:, :n])
             stable = stable & steady
             value, rise = value + below, torch.cat((rise[:n] + slope, rise[n:]))
         return value, rise, stable
+
+    def _sloped(self, solver: nn.Module, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What one orientation lays out, derivatives and stability; modes that share points a part at a time."""
+        if not isinstance(solver, FoldedPhonons):
+            return self._laid(slopes(partial(stacked, solver), theta), slice(None))
+        shape, stable = (len(theta), int(self.cells[-1]) + 1, len(self.line)), torch.ones(len(theta), dtype=torch.bool)
+        value, rise = theta.new_zeros(shape), theta.new_zeros(theta.shape[1], *shape)
+        for rows, part in solver.parts(theta):
+            laid, slope, steady = self._laid(part.slopes(theta), rows)
+            value[:, : laid.shape[1]] += laid
+            rise[:, :, : laid.shape[1]] += slope
+            stable = stable & steady
+        return value, rise, stable
+
+    def _laid(self, found: tuple[Tensor, Tensor, Tensor], rows: Tensor | slice) -> tuple[Tensor, Tensor, Tensor]:
+        """The same of modes, with derivatives and stability, at some of the points; cells end with the last of them."""
+        modes, rise, stable = found
+        energy, intensity = modes.unbind(1)
+        laid = Modes(energy, intensity, stable), rise, self.weight[rows], self.cells[rows], self.line, self._blur
+        return *deposit_slopes(*laid), stable.all(-1)
 
     def _weights(self, theta: Tensor) -> tuple[int, Tensor]:
         """Number of parameters of the model, and the weights of the orientations."""
@@ -222,10 +238,10 @@ def waves(
         field = turned(field, rotation)
     if isinstance(model, PhononModel):
         warm = measurement.temperature or 0.0
+        thermal = moving or ThermalMotion(model, warm)
         if where.folding is not None:
-            thermal = moving or ThermalMotion(model, warm)
             return FoldedPhonons(model, *where.folding, temperature=warm, thermal=thermal)
-        return Phonons(model, q, temperature=warm, thermal=ThermalMotion(model, warm))
+        return Phonons(model, q, temperature=warm, thermal=thermal)
     return SpinWaves(model, q, temperature=measurement.temperature or 0.0, field=field, keep=keep, fwhm=fwhm)
 
 

@@ -17,10 +17,10 @@ from sqwirrel.observe.covariance.cooper_nathans import covariance
 from sqwirrel.observe.covariance.ellipsoid import split
 from sqwirrel.observe.covariance.resolution import Source
 from sqwirrel.observe.covariance.table import CovarianceTable
-from sqwirrel.observe.resolution import SIGMA
 from sqwirrel.observe.views.lines import Blur
 from sqwirrel.observe.views.places import Places, places
 from sqwirrel.spectra import Measurement, QPoints
+from sqwirrel.units import SIGMA
 
 NODES = 8
 """Energies at which a table is evaluated; linear between them."""
