@@ -58,6 +58,14 @@ class Trainable(Protocol[Taken]):
         """What the player makes small."""
 
 
+@runtime_checkable
+class Judged(Protocol[Taken]):
+    """What says itself how good it is, where losses do not: those of adversaries say nothing of progress."""
+
+    def held(self, batch: Taken) -> float:
+        """What training has to make small on held-out rows, for which there is no gradient."""
+
+
 @dataclass(frozen=True)
 class Effort:
     """How long to train: steps, rows a batch, steps between looks at held-out pairs, looks without progress before it
@@ -77,7 +85,9 @@ class Effort:
 
 @dataclass
 class History:
-    """Losses on held-out pairs at the steps looked at, the best step, and the seconds it took."""
+    """Losses on held-out pairs (or what a `Judged` one says of them) at the steps looked at, the best step, and the
+    seconds it took.
+    """
 
     steps: list[int]
     losses: list[float]
@@ -153,8 +163,10 @@ def _step(
 
 
 def _loss(estimator: Trainable[Seen], batch: Seen) -> float:
-    """That of the first player; others follow it."""
+    """What is `Judged` on held-out rows says so itself; else the loss of the first player, which others follow."""
     with torch.no_grad():
+        if isinstance(estimator, Judged):
+            return float(estimator.held(batch))
         return float(estimator.loss(next(iter(estimator.players)), batch))
 
 

@@ -11,13 +11,14 @@ from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
 from sqwirrel.model.phonon.model import PhononModel
-from sqwirrel.observe.resolution import SIGMA, gaussian_kernel
+from sqwirrel.observe.resolution import gaussian_kernel
 from sqwirrel.observe.views.folding import folded
 from sqwirrel.observe.views.lines import deposit
 from sqwirrel.observe.views.sampling import Sampling
 from sqwirrel.simulate.modes import Modes
 from sqwirrel.simulate.phonon.folded import FoldedPhonons
 from sqwirrel.spectra import QShells
+from sqwirrel.units import SIGMA
 
 Q = torch.linspace(0.0, 21.6, 49, dtype=torch.float64)
 """Edges of |Q| V^(1/3)."""

@@ -1,0 +1,1 @@
+"""Translators between two domains of images, simulated and measured ones, learnt without pairs."""

@@ -1,0 +1,40 @@
+"""Translators on disk: weights (safetensors) and, beside them, what they go between (JSON). No code runs on loading."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from sqwirrel.errors import InputError
+from sqwirrel.learn.checkpoint import fill, json_in, put_weights, weights_in
+from sqwirrel.learn.translate.networks import Shape
+from sqwirrel.learn.translate.plan import Plan
+from sqwirrel.learn.translate.translator import Translator
+from sqwirrel.record import Record
+from sqwirrel.whole import put_text
+
+KNOWN = "translator.json"
+
+
+def save_translator(folder: Path, translator: Translator, record: Record) -> None:
+    """Writes weights.safetensors and translator.json; each appears whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    put_weights(folder, translator)
+    told = {"plan": asdict(translator.plan), "doubts": translator.doubts, "record": json.loads(record.to_json())}
+    put_text(folder / KNOWN, json.dumps(told, indent=1) + "\n")
+
+
+def load_translator(folder: Path) -> Translator:
+    """The translator that `save_translator` left in a folder; to be used, not to be trained."""
+    told = json_in(folder / KNOWN)
+    if not isinstance(told, dict):
+        raise InputError(f"{folder} holds no translator: {KNOWN} is missing or damaged; train one")
+    try:
+        plan = dict(told["plan"])
+        first, second = plan["names"]
+        one, other = plan["errors"]
+        plan |= {"shape": Shape(**plan["shape"]), "names": (first, second), "errors": (bool(one), bool(other))}
+        empty = Translator(Plan(**plan))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"the translator in {folder} is damaged ({error}); train it again") from None
+    fill(empty, weights_in(folder), folder)
+    return empty.requires_grad_(requires_grad=False)
