@@ -1,4 +1,4 @@
-"""Parameters of a magnetic Hamiltonian, with error bars, from measured neutron spectra."""
+"""Parameters of a magnetic Hamiltonian or of a crystal's springs, with error bars, from measured neutron spectra."""
 
 __version__ = "0.1.0.dev0"
 

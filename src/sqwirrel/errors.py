@@ -3,8 +3,13 @@
 A message says what was wrong with the value, what was expected and, if that is not obvious, what to do.
 """
 
+import difflib
+from collections.abc import Iterable, Sequence
+
 LONGEST = 390
 """Characters of a message; what is longer quotes something that is too long to be read."""
+FEW = 5
+"""Names that a message lists; of more it says how many."""
 
 
 class InputError(ValueError):
@@ -23,6 +28,29 @@ class NothingCountedError(InputError):
 
 class StateError(RuntimeError):
     """The call is right but the object is not ready for it."""
+
+
+def values_for(names: Sequence[str]) -> str:
+    """What is missing, in words.
+
+    >>> values_for(["fwhm"])
+    "a value for 'fwhm'"
+    >>> values_for([f"K{k}" for k in range(7)])
+    "values for 'K0', 'K1', 'K2', 'K3', 'K4' and 2 more"
+    """
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    listed = ", ".join(f"'{name}'" for name in names[:FEW])
+    return f"{'a value' if len(names) == 1 else 'values'} for {listed}{more}"
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """What was meant, to end a message with; nothing if no known word is like it.
+
+    >>> meant("stiffnes", ["stiffness", "scale"])
+    "; did you mean 'stiffness'?"
+    """
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def _one_line(message: str) -> str:

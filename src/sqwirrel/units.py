@@ -4,12 +4,16 @@ A unit is a string that scipp understands (`meV`, `1/angstrom`, `kelvin`, `THz`)
 this field writes it, unless an electric current is meant, which never is.
 """
 
+import math
 import re
 
 import scipp as sc
 from scipp.constants import h
 
 from sqwirrel.errors import InputError
+
+SIGMA = 1 / math.sqrt(8 * math.log(2))
+"""Standard deviation of a Gaussian of unit full width at half maximum."""
 
 K_B = 0.08617333262
 """Boltzmann constant, meV/K (CODATA 2018)."""

@@ -1,10 +1,14 @@
 """The verb `bonds`: what it prints, for models and for structure files."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from sqwirrel.model import library
 from tests.cases import MNF2_CIF
+
+KEPT = Path(__file__).parents[1] / "reference" / "phonons"
 
 
 def test_bonds_of_a_model_are_printed_with_what_symmetry_allows(run):
@@ -43,6 +47,47 @@ def test_bonds_of_a_crystal_with_springs_have_matrices_in_its_parameters(run):
     ]
     (bond,) = json.loads(run("bonds", "al_80k", "--distance", "3", "--json").stdout)["bonds"]
     assert list(bond["matrices"]) == ["K1xx", "K1xy", "K1zz"]
+
+
+def test_what_is_not_listed_is_said(run):
+    everything = run("bonds", "al_80k").stdout
+    assert "bond 8  " in everything
+    assert "Longer" not in everything
+    few = run("bonds", "al_80k", "--distance", "6").stdout.splitlines()
+    assert few[-1] == "Longer ones are left out: 5, 6, 7, 8, up to 8.08 A; without --distance all are listed."
+    assert json.loads(run("bonds", "al_80k", "--distance", "6", "--json").stdout)["longer"] == ["5", "6", "7", "8"]
+    spins = run("bonds", "mnf2").stdout.splitlines()
+    assert spins[-1] == "Bonds up to 6 A are listed; --distance chooses another length."
+    assert json.loads(run("bonds", "mnf2", "--json").stdout)["longest"] == 6
+
+
+def test_force_constants_of_a_program_have_one_factor(run):
+    lines = run("bonds", KEPT / "nacl" / "phonopy.yaml").stdout.splitlines()
+    assert lines[2].startswith("stiffness           a factor on ")
+    assert lines[-1] == "Force constants are those of the file; the parameter, without unit, multiplies them."
+
+
+MODELS = {
+    "a name": ("al_80k", 'model = "al_80k"'),
+    "springs": ("al_80k", "[model.springs]\nmax_distance = 3.0"),
+    "spins": ("mnf2", 'model = "mnf2"'),
+    "a file of spins": ("mnf2", 'model = "own.toml"'),
+}
+
+
+@pytest.mark.parametrize(("name", "table"), MODELS.values(), ids=MODELS)
+def test_a_config_stands_for_its_model(run, tmp_path, name, table):
+    crystal = "cell = [4.04, 4.04, 4.04, 90, 90, 90]\nspacegroup = 225"
+    if "springs" in table:
+        sites = 'sites = [{ label = "Al", position = [0, 0, 0] }]'
+        table = f'[model]\nname = "Al"\n[model.crystal]\n{crystal}\n{sites}\n{table}'
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "own.toml").write_text((library.FOLDER / "mnf2.toml").read_text(encoding="utf-8"))
+    (tmp_path / "in" / "c.toml").write_text(f"{table}\n[measurement]\ntemperature = 5\n")
+    words = ("--distance", "3", "--json") if name == "al_80k" else ("--json",)
+    found, expected = (json.loads(run("bonds", each, *words).stdout) for each in ("in/c.toml", name))
+    assert [each["name"] for each in found["bonds"]] == [each["name"] for each in expected["bonds"]]
+    assert found.keys() - {"longer"} == expected.keys() - {"longer"}
 
 
 @pytest.mark.parametrize(

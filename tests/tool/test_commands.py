@@ -19,6 +19,7 @@ from sqwirrel.config.verbs import answers as verbs
 from sqwirrel.infer import store
 from sqwirrel.lattice import Lattice
 from sqwirrel.spectra import Measurement, QGrid, Spectrum, write
+from tests.unit.test_looking import powder as elastic
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch.func loads it
@@ -208,6 +209,11 @@ def test_show_says_and_draws_what_a_file_holds(run, tmp_path):
     for words in ("powder map of |Q| and energy", "0.5 to 2 1/angstrom", "1 to 8 meV", "5 K", "29 meV", "reduced"):
         assert words in result.stdout
     assert (tmp_path / "ok.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_show_says_where_the_elastic_line_is(run, tmp_path):
+    write(tmp_path / "e.h5", elastic(-0.31, 3.5))
+    assert "elastic line        at -0.31 meV (centre of gravity), full width 3.5 meV" in run("show", "e.h5").stdout
 
 
 def test_show_says_and_draws_a_grid(run, tmp_path):

@@ -59,3 +59,10 @@ def test_a_lower_order_is_said_to_be_one_where_no_bound_is_known(run, tmp_path):
     path = tmp_path / "flat.toml"
     path.write_text(text.replace("[0, 0, 1]", "[1, 0, 0]").replace("[0, 0, -1]", "[-1, 0, 0]"), encoding="utf-8")
     assert "an order of lower energy in the same cell:" in run("order", str(path)).stdout
+
+
+def test_a_config_stands_for_its_model(run, refused, tmp_path):
+    (tmp_path / "c.toml").write_text('model = "fm_chain"\n[measurement]\ntemperature = 5\n')
+    assert run("order", "c.toml", "--json").stdout == run("order", "fm_chain", "--json").stdout
+    (tmp_path / "c.toml").write_text('model = "al_80k"\n[measurement]\ntemperature = 5\n')
+    assert refused("order", "c.toml").startswith("model 'al_80k' has springs, and this needs spins: an order or peaks")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sqwirrel.config import Config, dumps, load, study, verbs
-from sqwirrel.config.build import check_kinematics, planned
+from sqwirrel.config.build import check_kinematics, model, planned
 from sqwirrel.config.build import measured as measured_of
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import InferSection
@@ -184,7 +184,7 @@ def test_a_model_table_is_a_model(tmp_path):
     nested = [line.replace("[[", "[[model.") if line.startswith("[[") else line.replace("[", "[model.", 1) if line.startswith("[") else line for line in lines]  # fmt: skip
     text = "[model]\n" + "\n".join(nested) + PATH
     made = config(tmp_path, text)
-    assert planned(made).points.lattice.a == 3.0
+    assert planned(made, model(made).lattice).points.lattice.a == 3.0
     (tmp_path / "again.toml").write_text(dumps(made, tmp_path))
     assert load(tmp_path / "again.toml") == made
 
@@ -198,7 +198,8 @@ path = { corners = [[0, 0, 0], [1, 0, 0], [1, 1, 0]], points = 12, width = [0.1,
 
 
 def test_a_path_meets_its_corners_with_even_steps_on_each_leg(tmp_path):
-    points = planned(config(tmp_path, 'model = "fm_chain"\n' + PATH)).points
+    made = config(tmp_path, 'model = "fm_chain"\n' + PATH)
+    points = planned(made, model(made).lattice).points
     assert isinstance(points, QPath)
     corner = (points.q == torch.tensor([1.0, 0.0, 0.0])).all(1).nonzero()
     assert corner.tolist() == [[8]]  # legs of 2.09 and 0.79 1/angstrom share 11 steps
@@ -560,3 +561,25 @@ def test_a_pattern_counts(tmp_path: Path) -> None:
     for name in ("run10.csv", "run2.csv", "a9.csv", "run1.csv"):
         (tmp_path / name).touch()
     assert [each.name for each in fitting(str(tmp_path / "*.csv"))] == ["a9.csv", "run1.csv", "run2.csv", "run10.csv"]
+
+
+@pytest.mark.parametrize(
+    ("model", "kept"),
+    [
+        ('model = "k/phonopy.yaml"', 'model = "../k/phonopy.yaml"'),
+        (
+            '[model]\nforce_constants = "k/phonopy.yaml"\nsum_rule = true',
+            '[model]\nforce_constants = "../k/phonopy.yaml"\nsum_rule = true',
+        ),
+        ('[model]\nname = "x"\n[model.crystal]\ncif = "k/x.cif"', '[model.crystal]\ncif = "../k/x.cif"'),
+    ],
+)
+def test_files_of_models_are_found_beside_the_config(tmp_path, monkeypatch, model, kept):
+    (tmp_path / "c.toml").write_text(f"{model}\n[measurement]\ntemperature = 5\n")
+    (tmp_path / "out").mkdir()
+    monkeypatch.chdir(tmp_path / "out")
+    config = load(tmp_path / "c.toml")
+    text = dumps(config, tmp_path / "out")
+    assert kept in text
+    (tmp_path / "out" / "config.toml").write_text(text)
+    assert load(tmp_path / "out" / "config.toml") == config

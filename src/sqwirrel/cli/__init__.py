@@ -31,7 +31,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Parameters of a magnetic Hamiltonian, with error bars, from measured neutron spectra.",
+    help="Parameters of a magnetic Hamiltonian or of the springs of a crystal, with error bars, from measured neutron "
+    "spectra of its magnons or phonons.",
 )
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="What to do, in TOML.")]
@@ -45,7 +46,7 @@ Folder = Annotated[
 
 @app.command("list", epilog="Example: sqwirrel list")
 def list_() -> None:
-    """Models, file formats and kinds of instrument that are known."""
+    """Models of spins and of phonons, file formats and kinds of instrument that are known."""
     screen.print_families()
 
 
@@ -71,7 +72,7 @@ def show(
 
 @app.command(epilog="Example: sqwirrel simulate examples/rb2mnf4_truth.toml --out demo/measured")
 def simulate(config: ConfigFile, changes: Changes = None, out: Folder = None) -> None:
-    """A spectrum from a model, as the instrument would see it."""
+    """A spectrum of magnons or phonons from a model, as the instrument would see it."""
     folder = out or Path(config.stem)
     with screen.complaints(folder):
         spectrum = simulate_into(folder, load(config, changes or ()))
@@ -85,7 +86,7 @@ def infer(
     out: Folder = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as one JSON object.")] = False,
 ) -> None:
-    """Parameters with error bars from measured spectra and peaks, their checks, and a report."""
+    """Parameters with error bars from measured magnons (spectra, peaks) or phonons (spectra), checks, and a report."""
     folder = out or Path(config.stem)
     with screen.complaints(folder):
         with screen.progress() as tell:
@@ -171,13 +172,16 @@ def explain(
 
 @app.command(epilog="Example: sqwirrel order la2nio4 --set J2=15")
 def order(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model of the library, or a model file.toml.")],
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="A model of spins: of the library, a model file.toml, or CONFIG.toml."),
+    ],
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Give a parameter first, meV; repeatable.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as one JSON object.")] = False,
 ) -> None:
-    """Whether a model's order is a minimum of its energy, and the order that is lowest, to paste."""
+    """Of spins: whether a model's order is a minimum of its energy, and the order that is lowest, to paste."""
     with screen.complaints():
         orders = find_order(model, changes or ())
         (screen.print_orders_json if as_json else screen.print_orders)(orders)
@@ -188,16 +192,20 @@ def bonds(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", help="A model of the library, a model file.toml, or a structure, .cif or .mcif."
+            metavar="MODEL",
+            help="A model of the library, a model file.toml, a CONFIG.toml, or a structure, .cif or .mcif.",
         ),
     ],
-    distance: Annotated[float, typer.Option("--distance", help="Length of the longest bond, angstrom.")] = 6.0,
+    distance: Annotated[
+        float | None,
+        typer.Option("--distance", help="Longest bond, angstrom; by default all that have springs, 6 of spins."),
+    ] = None,
     sites: Annotated[
         list[str] | None, typer.Option("--sites", metavar="LABEL", help="Only these sites; repeatable.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as one JSON object.")] = False,
 ) -> None:
-    """What symmetry allows: exchange matrices or springs on bonds by their names, anisotropy on sites."""
+    """What symmetry allows: exchange or springs on bonds by their names, anisotropy on sites."""
     with screen.complaints():
         found = find_bonds(model, distance, sites or ())
         (screen.print_bonds_json if as_json else screen.print_bonds)(found)

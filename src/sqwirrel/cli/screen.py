@@ -20,6 +20,8 @@ from sqwirrel.errors import InputError
 from sqwirrel.infer import Posterior
 from sqwirrel.model import library
 from sqwirrel.model.phonon import library as phonons
+from sqwirrel.model.phonon.files import FORMATS
+from sqwirrel.model.phonon.files.crystal import NAME
 from sqwirrel.report import bonds, order
 from sqwirrel.report.bonds import Bonds
 from sqwirrel.report.content import answer, described, described_peaks, in_words, parameter_rows
@@ -132,6 +134,8 @@ def print_answer(posterior: Posterior) -> None:
     keys = ("name", "value", "interval68", *(("widening",) if posterior.misfits else ()), "limit")
     heads = ("", "median", "68 %", *(("misfit",) if posterior.misfits else ()), "limit")
     _print_table(heads, [[row[key] for key in keys] for row in rows])
+    if posterior.misfits and not posterior.abstains:
+        say(f"{MISSED} {WIDER if posterior.tells_misfit else UNTOLD}")
     passed, deviance = len(posterior.checks) - len(failed), plain(posterior.deviance_per_bin)
     say(f"{passed} of {len(posterior.checks)} checks passed; deviance per bin {deviance}; {posterior.seconds:.0f} s")
 
@@ -194,7 +198,9 @@ def print_orders_json(orders: Orders) -> None:
 def print_bonds(found: Bonds | SpringBonds) -> None:
     """What symmetry allows on every site and bond, a line each, not wrapped."""
     rows, legend = (
-        (springs.rows(found), springs.LEGEND) if isinstance(found, SpringBonds) else (bonds.rows(found), bonds.LEGEND)
+        (springs.rows(found), springs.legend(found))
+        if isinstance(found, SpringBonds)
+        else (bonds.rows(found), bonds.legend(found))
     )
     for what, value in rows:
         say(f"{what:20}{value}")
@@ -210,9 +216,11 @@ def print_bonds_json(found: Bonds | SpringBonds) -> None:
 def print_families() -> None:
     """Models, readers and kinds of instrument, one line each."""
     models = [library.load(name) for name in library.names()]
-    _print_table(("model", "", "parameters"), [(m.name, m.title, ", ".join(m.names)) for m in models])
-    crystals = [phonons.load(name) for name in phonons.names()]
+    _print_table(("model of spins", "", "parameters"), [(m.name, m.title, ", ".join(m.names)) for m in models])
+    crystals = [phonons.load(name) for name in phonons.by_temperature()]
     _print_table(("model of phonons", "", "parameters"), [(m.name, m.title, _few(m.names)) for m in crystals])
+    computed = [(name, first_sentence(reader), NAME) for name, reader in FORMATS.items()]
+    _print_table(("force constants", "", "parameter"), computed)
     _print_table(("reader", ""), [(name, first_sentence(reader)) for name, reader in {**READERS, **ASKING}.items()])
     _print_table(("instrument", "kind", ""), kinds())
 
@@ -241,6 +249,9 @@ def _print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     console.print()
 
 
+MISSED = "The model misses something in the data: intervals are those of counting and do not hold the misfit."
+UNTOLD = "How much wider residuals make them is not known: that takes more bins for so many parameters (rebin less)."
+WIDER = "The column misfit says how many times wider residuals make each; what shifts all bins alike is not in it."
 MANY = 6
 """Parameters of which only the first and the last are listed."""
 UNITS = {

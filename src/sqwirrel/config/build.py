@@ -11,12 +11,10 @@ from sqwirrel.config.prior import complete, in_internal_units, suggested
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import Config
 from sqwirrel.config.several import check_kinematics, covered, data_of, resolved, simulator_of, spectrum_of
-from sqwirrel.errors import InputError
+from sqwirrel.errors import InputError, meant
 from sqwirrel.infer import Data, Simulator
+from sqwirrel.lattice import Lattice
 from sqwirrel.model import library
-from sqwirrel.model.parse import parse
-from sqwirrel.model.phonon.parse import is_phonons
-from sqwirrel.model.phonon.parse import parse as parse_springs
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment
 from sqwirrel.observe.views.view import Model
@@ -60,9 +58,7 @@ def study(config: Config, data: Data | None = None) -> Study:
 
 def model(config: Config) -> Model:
     """The model that a config names or holds."""
-    if isinstance(config.model, str):
-        return library.find(config.model)
-    return parse_springs(config.model) if is_phonons(config.model) else parse(config.model)
+    return library.find(config.model)
 
 
 def measured(config: Config) -> Spectrum:
@@ -70,8 +66,8 @@ def measured(config: Config) -> Spectrum:
     return spectrum_of(config.one, config.instrument)
 
 
-def planned(config: Config) -> Measurement:
-    """The measurement that a config describes without a file."""
+def planned(config: Config, lattice: Lattice) -> Measurement:
+    """The measurement that a config describes without a file; `lattice` is that of its model."""
     section = config.one
     where = [points for points in (section.shells, section.path) if points is not None]
     if len(where) != 1 or not isinstance(section.energy, EnergyBins):
@@ -79,7 +75,7 @@ def planned(config: Config) -> Measurement:
             "[measurement] needs a file, or one of shells and path, with energy = { start = 0, stop = 8, bins = 80 }"
         )
     check_kinematics(section.incident_energy, section.energy)
-    points = where[0].build(model(config).lattice)
+    points = where[0].build(lattice)
     return Measurement(
         points, section.energy.build(), section.temperature, section.field or (0.0, 0.0, 0.0), section.incident_energy
     )
@@ -113,7 +109,8 @@ def _values(given: Mapping[str, object], simulator: Experiment) -> dict[str, flo
     units = simulator.units
     if unknown := [name for name in given if name not in units]:
         raise InputError(
-            f"[simulate.parameters] names '{unknown[0]}', but the experiment has parameters {simulator.names}"
+            f"[simulate.parameters] names '{unknown[0]}', but the experiment has parameters "
+            f"{', '.join(simulator.names)}{meant(unknown[0], simulator.names)}"
         )
     try:
         return {name: quantity(value, units[name] or "dimensionless") for name, value in given.items()}

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from sqwirrel.config.quantity import quantity
-from sqwirrel.errors import InputError
+from sqwirrel.errors import InputError, meant
 from sqwirrel.infer import Data, Simulator
 from sqwirrel.learn.parts import Learnt, parts_of
 from sqwirrel.model.laws import Distribution, Fixed
@@ -83,6 +83,7 @@ def in_internal_units(given: Mapping[str, object], experiment: Simulator) -> dic
     if unknown := [name for name in given if name not in experiment.names]:
         raise InputError(
             f"[prior] names '{unknown[0]}', but the experiment has parameters {', '.join(experiment.names)}"
+            f"{meant(unknown[0], experiment.names)}"
         )
     bare = {name: _bare(name, entry, experiment.units[name]) for name, entry in given.items()}
     return _entries(Prior.from_mapping(bare), experiment.units)

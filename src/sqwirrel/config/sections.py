@@ -14,7 +14,8 @@ from sqwirrel.config.quantity import Field as Tesla
 from sqwirrel.config.table import Section, fitting
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings
-from sqwirrel.spectra import Spectrum
+from sqwirrel.spectra import Measurement as Where
+from sqwirrel.spectra import QShells, Spectrum
 
 Twins = tuple[tuple[Vector, Vector, Vector], ...]
 
@@ -65,6 +66,15 @@ class Measurement(Section):
     def files(self) -> tuple[FilePath, ...]:
         """The files, patterns replaced by what they fit, in the order of names."""
         return tuple(path for name in self.named for path in fitting(name))
+
+    def rotations(self, measured: Where) -> Twins | None:
+        """The twins; refused where they can do nothing."""
+        if self.twins and isinstance(measured.points, QShells) and not bool(measured.field.any()):
+            raise InputError(
+                "[measurement] twins are of a crystal, and a powder has all orientations, so their weights would do "
+                "nothing; leave them out"
+            )
+        return self.twins or None
 
     def prepare(self, spectrum: Spectrum) -> Spectrum:
         """The part of a measured spectrum to use: without hot bins, sliced, rebinned, trimmed, then excluded."""

@@ -113,9 +113,8 @@ def experiment(
     """The simulator of a measurement as its `part` of the config says, with the quadrature points of `seed`."""
     section.check_model(model)
     instrument = section.build(lambda file: part.prepare(read(Path(file), measurement.incident_energy)))
-    twins = torch.tensor(part.twins, dtype=torch.float64) if part.twins else None
     how: dict[str, Any] = {"samples": section.samples, "cell": section.cell, "seed": seed}
-    return Experiment(model, measurement, instrument, twins=twins, **how)
+    return Experiment(model, measurement, instrument, twins=part.rotations(measurement), **how)
 
 
 def covered(data: Data, simulator: Simulator) -> Data:

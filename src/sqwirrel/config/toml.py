@@ -1,6 +1,5 @@
 """Config files as text: reading with one sentence for what is wrong, overriding by dotted keys, writing."""
 
-import difflib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -10,8 +9,10 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from sqwirrel.config.sections import Config
-from sqwirrel.errors import InputError
+from sqwirrel.errors import InputError, meant
 from sqwirrel.limits import check_file, settings
+
+MODEL_FILES, NAMED_IN_MODELS = (".toml", ".yaml", ".yml", ".json"), ("force_constants", "cif", "mcif")
 
 
 def load(path: Path, changes: Iterable[str] = ()) -> Config:
@@ -76,8 +77,12 @@ def _moved(config: Config, move: Any) -> Config:
 
 
 def _told(model: Any, move: Any) -> Any:
-    """A model, moved if it is a file."""
-    return move(model) if isinstance(model, str) and model.endswith(".toml") else model
+    """A model, moved if it is a file or names one."""
+    if isinstance(model, str):
+        return move(model) if model.endswith(MODEL_FILES) else model
+    inner = {key: _told(value, move) for key, value in model.items() if isinstance(value, Mapping)}
+    named = {key: move(model[key]) for key in NAMED_IN_MODELS if isinstance(model.get(key), str)}
+    return {**model, **inner, **named}
 
 
 def _elsewhere(section: Any, move: Any) -> Any:
@@ -139,8 +144,7 @@ def _sentence(error: ValidationError) -> str:
 
 def _known(section: type[BaseModel], key: str) -> str:
     known = list(section.model_fields)
-    near = difflib.get_close_matches(key, known, n=1)
-    return f"known are {', '.join(known)}" + (f"; did you mean '{near[0]}'?" if near else "")
+    return f"known are {', '.join(known)}{meant(key, known)}"
 
 
 def _kinds(section: type[BaseModel], where: list[str]) -> str:

@@ -4,6 +4,7 @@ Where the best fit is, more points can be afforded than at every step (`Experime
 reduced data can follow the signal (`Term.anchored`). A measurement whose average is still too rough gets more of them.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,8 @@ ANCHORS, HELD = 4, 1.0
 """The average is anchored at most so often, until the best fit moves less (root mean square standard deviations)."""
 FINER, FINEST = 4, 16
 """An average that is too rough gets so many times more points the next time, at most so many times in all."""
+BACK = (0.02, 0.05, 0.1, 0.2, 0.5)
+"""Steps of a start that is unstable on the fine average, as shares of the way to the middle of the prior."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +77,33 @@ def _finer(target: Target, best: Optimum, now: dict[str, int]) -> dict[str, int]
 
 
 def _refined(target: Target, near: list[Optimum], tell: Callable[[str, int, int], None]) -> list[Optimum]:
-    starts = target.prior.constrain(torch.stack([basin.z for basin in near]))
-    refined = refine(target, starts, progress=lambda done, total: tell("refining", done, total))
-    stable = [new for new in refined if torch.isfinite(torch.tensor(new.log_posterior))]
-    if not stable:
-        raise InputError(target.why_unstable(target.full(starts[:1])))
-    return basins([replace(new, starts=old.starts) for new, old in zip(refined, near, strict=True) if new in stable])
+    z = torch.stack([basin.z for basin in near])
+    refined = _from(target, z, tell)
+    if lost := [k for k, new in enumerate(refined) if not math.isfinite(new.log_posterior)]:
+        for k, new in zip(lost, _from(target, _inside(target, z[lost]), tell), strict=True):
+            refined[k] = new
+    if not any(math.isfinite(new.log_posterior) for new in refined):
+        raise InputError(target.why_unstable(target.full(target.prior.constrain(z[:1]))))
+    kept = [replace(new, starts=old.starts) for new, old in zip(refined, near, strict=True)]
+    return basins([new for new in kept if math.isfinite(new.log_posterior)])
+
+
+def _from(target: Target, z: Tensor, tell: Callable[[str, int, int], None]) -> list[Optimum]:
+    return refine(target, target.prior.constrain(z), progress=lambda done, total: tell("refining", done, total))
+
+
+def _inside(target: Target, z: Float[Tensor, "start parameter"]) -> Float[Tensor, "start parameter"]:
+    """Starts that are unstable, moved towards the middle of the prior as far as they have to be, if that helps.
+
+    A finer average looks at more wavevectors, any of which can be unstable at the edge where a coarse one ended.
+    """
+    found, lost = z.clone(), torch.ones(len(z), dtype=torch.bool)
+    for share in BACK:
+        found[lost] = (1 - share) * z[lost]
+        lost = ~target.log_posterior(found).isfinite()
+        if not bool(lost.any()):
+            break
+    return found
 
 
 def _split(optima: list[Optimum]) -> tuple[list[Optimum], list[Optimum]]:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sqwirrel.errors import InputError
+from sqwirrel.errors import InputError, meant
 from sqwirrel.infer.terms import Data, Simulator, SpectrumTerm, Term, terms_of
 from sqwirrel.model.prior import Prior
 
@@ -55,7 +55,10 @@ class Target:
                 f"the prior says nothing about '{missing[0]}'; the experiment has parameters {experiment.names}"
             )
         if unknown := sorted(known - set(experiment.names)):
-            raise InputError(f"the prior names '{unknown[0]}', but the experiment has parameters {experiment.names}")
+            raise InputError(
+                f"the prior names '{unknown[0]}', but the experiment has parameters {', '.join(experiment.names)}"
+                f"{meant(unknown[0], experiment.names)}"
+            )
         if not prior.names:
             raise InputError("every parameter of the prior is fixed; leave at least one free")
         return cls(prior, terms_of(experiment, data), experiment.names)

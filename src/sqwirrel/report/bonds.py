@@ -12,6 +12,7 @@ LEGEND = """Letters are free numbers, anew in each line, in Cartesian axes: x al
 An anisotropy is that of the first site; exchange is S_i . J . S_j on the bond that is named, i its start;
 D stands for D . (S_i x S_j). A multiple of the unit matrix, Heisenberg exchange, is always allowed; the anisotropic
 part is symmetric and has no trace."""
+UP_TO = "Bonds up to {:g} A are listed; --distance chooses another length."
 
 
 class Bonds(NamedTuple):
@@ -33,6 +34,7 @@ def look(crystal: Crystal, longest: float) -> Bonds:
 def as_mapping(bonds: Bonds) -> dict[str, object]:
     """Numbers for machines: lengths in A, fractional positions, Cartesian matrices."""
     return {
+        "longest": bonds.longest,
         "sites": [
             {"name": kind, "positions": copies, "anisotropy": bonds.crystal.allowed_anisotropy(kind).tolist()}
             for kind, copies in _sites(bonds.crystal).items()
@@ -51,6 +53,11 @@ def as_mapping(bonds: Bonds) -> dict[str, object]:
             for orbit in bonds.orbits
         ],
     }
+
+
+def legend(bonds: Bonds) -> str:
+    """How to read the rows, and where they end."""
+    return f"{LEGEND}\n{UP_TO.format(bonds.longest)}"
 
 
 def rows(bonds: Bonds) -> Iterator[tuple[str, str]]:

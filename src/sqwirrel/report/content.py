@@ -128,10 +128,18 @@ def measured(result: AnyResult) -> dict[str, Any]:
         "file": result.file,
         "sha256": files.get(result.file, ""),
         **said,
+        **_under(result),
         "used": {
             key: value for key, value in result.used.items() if key not in {"temperature", "field", "incident_energy"}
         },
     }
+
+
+def _under(result: AnyResult) -> dict[str, bool]:
+    """Whether what several phonons scatter is in the model; nothing is said of models that have none."""
+    if not isinstance(result, Result) or not isinstance(result.experiment.model, PhononModel):
+        return {}
+    return {"multiphonon": result.experiment.instrument.multiphonon}
 
 
 def described(spectrum: Spectrum) -> dict[str, Any]:

@@ -7,16 +7,17 @@ import torch
 
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings
-from sqwirrel.infer.anchor import MARGIN, anchor
+from sqwirrel.infer.anchor import MARGIN, _refined, anchor
 from sqwirrel.infer.averages import Averages
 from sqwirrel.infer.refine import Optimum, refine
 from sqwirrel.infer.target import Target
 from sqwirrel.model import library
-from sqwirrel.model.laws import Uniform
+from sqwirrel.model.laws import Fixed, Normal, Uniform
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Gaussian, Instrument, Poisson
 from sqwirrel.observe.experiment import Anchored, Linearised
 from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum
+from tests.unit.infer.toy import Toy, spectrum
 
 CHAIN = library.load("fm_chain")
 MAP = Measurement(
@@ -125,3 +126,18 @@ class Moved(Experiment):
     def linearise(self, theta: torch.Tensor) -> Linearised:
         expected, slope, stable = super().linearise(theta)
         return Linearised(expected + self.change, slope + self.slope, stable)
+
+
+def test_a_start_at_the_edge_of_stability_is_moved_inside() -> None:
+    """The fine average is stable below 1.0 alone, where the coarse one ended at 1.05 with a best fit at 0.9."""
+    A = torch.ones(40, 1, dtype=torch.float64)
+    toy = Toy(("a",), lambda theta: theta @ A.T, 40, stable=lambda theta: theta[:, 0] < 1.0)
+    prior = Prior(a=Normal(0.0, 2.0), scale=Fixed(1), background=Fixed(0))
+    target = Target.of(toy, prior, spectrum(toy, torch.full((40,), 0.9, dtype=torch.float64)))
+    edge, one = torch.tensor([0.525], dtype=torch.float64), torch.ones(1, 1, dtype=torch.float64)
+    (found,) = _refined(target, [Optimum(edge, 0.0, one, one, 3)], silent)
+    assert float(prior.constrain(found.z[None])) == pytest.approx(0.9, abs=0.01)
+    assert found.starts == 3
+    nowhere = Toy(("a",), lambda theta: theta @ A.T, 40, stable=lambda theta: theta[:, 0] < -9.0)
+    with pytest.raises(InputError, match=r"the toy is unstable at 1\.[01]"):
+        _refined(Target.of(nowhere, prior, target.terms[0].spectrum), [Optimum(edge, 0.0, one, one, 3)], silent)

@@ -250,6 +250,9 @@ def test_a_parameter_as_wide_as_its_prior_is_named() -> None:
     wide = parameter_checks((-2, 2), (29, 31), free)
     assert not wide["identified"].passed
     assert wide["inside_prior"].passed  # no bound
+    out = parameter_checks((3.4, 3.6), (29, 31), free)["inside_prior"]
+    assert not out.passed
+    assert "more than 3 standard deviations from where a normal prior has them: a" in out.meaning
 
 
 @pytest.mark.parametrize(

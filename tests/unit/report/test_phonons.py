@@ -2,25 +2,28 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from sqwirrel.cli import screen
 from sqwirrel.model.phonon import library
+from sqwirrel.model.phonon.files import read_force_constants
 from sqwirrel.report.content import content
 from sqwirrel.report.identified import combinations
 from sqwirrel.report.pages import answer as page
+from sqwirrel.report.pages import phonons as pages
 from sqwirrel.report.phonons import springs, states
 from sqwirrel.report.phonons.dispersion import as_mapping, dispersion
 from sqwirrel.report.phonons.figure import branches
-from sqwirrel.report.phonons.states import Lines
 from sqwirrel.report.result import Whole
-from sqwirrel.simulate.phonon.density import Density
 from sqwirrel.simulate.phonon.phonons import Phonons
 from tests.unit.report.springs import aluminium, phonons_of, rock_salt
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")  # torch.func loads it
+NACL = Path(__file__).parents[2] / "reference" / "phonons" / "nacl" / "phonopy.yaml"
 FIRST = ("K1xx", "K1xy", "K1zz")
 SALT = {"K1xx": 10.0, "K1yy": 1.0, "K2axx": 1.0, "K2axy": 1.0, "K2azz": 0.1, "K2bxx": 0.5, "K2bxy": 0.6, "K2bzz": -0.1}
 
@@ -38,7 +41,7 @@ def aluminium_result(spread=0.3, *, misfits=False):
 def test_bands_hold_the_median_and_acoustic_branches_begin_at_zero():
     found = dispersion(Whole.of(phonons_of(rock_salt(), SALT, 0.05)))
     assert found.widened is None
-    assert found.published is None
+    assert found.own is None
     median, (low68, high68), (low90, high90) = found.levels["median"][0], found.levels["band68"], found.levels["band90"]
     for low, high in ((low90, low68), (low68, median), (median, high68), (high68, high90)):
         assert bool((low <= high).all())
@@ -59,7 +62,7 @@ def test_narrow_draws_round_published_springs_give_their_branches():
     model = aluminium()
     q = torch.cat([line.q for line in found.lines])
     expected = Phonons(model, q).energies(model.pack())[0]
-    assert torch.allclose(found.published, expected)
+    assert torch.allclose(found.own, expected)
     assert torch.allclose(found.levels["median"][0], expected, atol=1e-2)
 
 
@@ -73,7 +76,7 @@ def test_data_are_what_is_drawn():
     found = dispersion(Whole.of(aluminium_result(misfits=True)))
     said = json.loads(json.dumps(as_mapping(found), allow_nan=False))
     assert [(line["from"], line["to"]) for line in said["lines"]][:3] == [("Γ", "X"), ("X", "U"), ("K", "Γ")]
-    told = {**found.levels, "widened90": found.widened, "published": found.published[None]}
+    told = {**found.levels, "widened90": found.widened, "published": found.own[None]}
     for name, rows in told.items():
         whole = np.concatenate([np.array(line[name]) for line in said["lines"]], axis=-1)  # (low and high) branch q
         assert whole == pytest.approx(rows.mT.numpy().reshape(whole.shape))
@@ -93,15 +96,51 @@ def test_densities_of_states_integrate_to_one_and_neutrons_see_the_light_atoms_t
     assert not torch.allclose(found.total["median"], found.neutron["median"], rtol=0.05)
     alone = dispersion(Whole.of(aluminium_result())).states
     assert torch.allclose(alone.total["median"], alone.neutron["median"])
-    assert torch.allclose(alone.published[0], alone.published[1])
+    assert torch.allclose(alone.own[0], alone.own[1])
 
 
-def test_sums_of_lines_are_those_of_gaussians():
-    model, theta = rock_salt(), torch.tensor([[*SALT.values()]], dtype=torch.float64)
-    density, lines = Density(model, modes=600), Lines(24.0)
-    at, share, _ = density.shares(theta)
-    exact = density(theta, lines.energy, fwhm=lines.fwhm)
-    assert torch.allclose(lines(at.flatten(1), share.flatten(1, 2)), exact, atol=1e-3 * float(exact.max()))
+def test_the_page_speaks_of_neutrons_where_they_see_another_density():
+    for result, differs in ((phonons_of(rock_salt(), SALT, 0.05), True), (aluminium_result(), False)):
+        found = dispersion(Whole.of(result))
+        assert found.states.differ == differs
+        assert ("as neutrons see it" in pages.sections(Whole.of(result), found)) == differs
+
+
+def test_energies_with_values_of_its_own_are_called_what_they_are():
+    computed = replace(read_force_constants(NACL), polar=None)
+    for model, values, origin in (
+        (computed, {"stiffness": 1.0}, "as imported"),
+        (replace(rock_salt(), defaults=SALT), SALT, "of the model file"),
+        (aluminium(), {"K1xx": 10.0}, "published"),
+    ):
+        whole = Whole.of(phonons_of(model, values, 0.01))
+        found = dispersion(whole)
+        said = json.dumps(as_mapping(found))
+        assert [f'"{each}"' in said for each in ("as_imported", "published")] == [
+            origin == each for each in ("as imported", "published")
+        ]
+        assert f'"{origin.replace(" ", "_")}"' in said
+        assert branches(found).legends[0].get_texts()[-1].get_text() == origin
+        assert f"the model has by itself, {origin}." in pages.sections(whole, found)
+
+
+def test_failed_checks_stand_beside_the_branches():
+    for misfits in (True, False):
+        whole = Whole.of(aluminium_result(misfits=misfits))
+        found = dispersion(whole)
+        said, shown = as_mapping(found), branches(found)._supxlabel
+        assert said["failed_checks"] == ["predictive"] * misfits
+        assert said["misfits"] == misfits
+        words = "Failed checks: residuals like noise; the bands of counting do not hold the misfit."
+        assert found.doubt == words * misfits
+        assert (words in pages.sections(whole, found)) == misfits
+        assert (shown.get_text() if shown else "") == words * misfits
+
+
+def test_the_answer_that_is_printed_says_what_intervals_do_not_hold(capsys):
+    for misfits in (True, False):
+        screen.print_answer(aluminium_result(misfits=misfits).posterior)
+        assert ("intervals are those of counting and do not hold the misfit" in capsys.readouterr().out) == misfits
 
 
 def test_the_picture_names_corners_once_and_both_at_a_break():
@@ -131,6 +170,8 @@ def test_the_page_has_the_picture_the_springs_and_what_is_fixed(tmp_path):
     said = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert said == json.loads(json.dumps(content(result)))
     assert [bond["neighbours"] for bond in said["springs"]["bonds"]][:3] == [[12, 12], [6, 6], [24, 24]]
+    assert said["measured"]["multiphonon"]
+    assert "<dt>under the modes</dt><dd>multiphonon and incoherent scattering</dd>" in text
 
 
 def test_a_page_of_spins_has_none_and_takes_an_older_dispersion_away(good, tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -10,15 +11,17 @@ import torch
 from sqwirrel.config.build import Study, measured, model, noiseless, parameters, planned, study
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import Config
-from sqwirrel.config.several import binned_of, by_label, experiment, keep, kept, out_of_reach, prepared, spectrum_of
+from sqwirrel.config.several import by_label, experiment, keep, out_of_reach
 from sqwirrel.config.toml import dumps, load
+from sqwirrel.config.verbs.folders import CONFIG, POSTERIOR, reopened
 from sqwirrel.config.verbs.learning import proposal_of
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Data, Posterior, infer, store
+from sqwirrel.limits import is_file, settings
 from sqwirrel.model import library
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.observe import Experiment, Joint, PeakExperiment
-from sqwirrel.observe.instrument import SCALE
+from sqwirrel.observe.instrument import SCALE, check_noise
 from sqwirrel.observe.views.build import TRUER, average_error
 from sqwirrel.record import Record, short_names
 from sqwirrel.report.bonds import Bonds
@@ -28,24 +31,26 @@ from sqwirrel.report.pages import answer as page
 from sqwirrel.report.phonons import springs
 from sqwirrel.report.phonons.springs import SpringBonds
 from sqwirrel.report.result import PeakResult, Result
-from sqwirrel.spectra import Peaks, Spectrum, is_peaks, read, read_peaks, write
+from sqwirrel.spectra import Peaks, Spectrum, write
 from sqwirrel.whole import put_text
 
 Truth = Mapping[str, float]
+LONGEST = 6.0
+"""Length of bonds of spins, A, that are listed unless another is asked for."""
 POINTS = 1000
 """Seed of the quadrature points of a simulation: none of them serves an inference of it, too."""
-PIXELS = ("pixels_in_a_bin_at_least", "pixels_in_a_bin_median", "pixels_in_a_bin_at_most")
-SCALED: Mapping[bool | None, str] = {True: "yes", False: "no", None: "not in the files"}
-SPECTRUM, POSTERIOR, TRUTH, CONFIG, RECORD = "spectrum.h5", "posterior.h5", "truth.json", "config.toml", "record.json"
+SPECTRUM, TRUTH, RECORD = "spectrum.h5", "truth.json", "record.json"
 
 
 def simulate_into(folder: Path, config: Config) -> Spectrum:
     """Simulates a spectrum and leaves spectrum.h5, and truth.json with the parameters behind it."""
-    like = measured(config) if config.one.named else None
-    where = planned(config) if like is None else like.measurement
+    like, made = measured(config) if config.one.named else None, model(config)
+    where = planned(config, made.lattice) if like is None else like.measurement
     instrument = config.instrument.of(where, is_counts=like is not None and like.is_counts)
     config = config.model_copy(update={"instrument": instrument})
-    simulator = experiment(config.instrument, model(config), where, config.one, seed=POINTS)
+    if config.simulate.noise:
+        check_noise(instrument.build_counting(), like)
+    simulator = experiment(config.instrument, made, where, config.one, seed=POINTS)
     theta, section = parameters(config, simulator), config.simulate
     dense = simulator.anchored(theta, more=TRUER)
     if len(dense.unstable):
@@ -97,54 +102,39 @@ def report_into(folder: Path) -> Path:
     """Writes the report of a folder that `infer` left, again."""
     if not (folder / CONFIG).is_file():
         raise InputError(f"'{folder}' holds no {CONFIG}; give a folder that sqwirrel infer has left")
-    posterior = store.load(folder / POSTERIOR)
-    config = load(folder / CONFIG)
-    work = study(config, kept(folder, config))
-    return page.write(folder, *results_of(work, posterior))
-
-
-def look_into(file: Path) -> tuple[Spectrum | Peaks, Mapping[str, object]]:
-    """The spectrum or the peaks in a file, or the spectrum of a config as it is fitted, and what more is known."""
-    if file.suffix != ".toml":
-        return read_peaks(file) if is_peaks(file) else read(file), {}
-    config = load(file)
-    section = config.one
-    if section.crystal is None:
-        return spectrum_of(section, config.instrument), {}
-    binned = binned_of(section)
-    first, last = (f"{binned.psi[k]:g} degrees in {section.files[k].name}" for k in (0, -1))
-    more = {
-        "files": len(binned.psi),
-        "psi": f"{first} to {last}",
-        "mounted": section.crystal.words,
-        **dict(zip(PIXELS, binned.spread, strict=True)),
-        "multiplied_by_ki_over_kf": SCALED[binned.is_scaled],
-    }
-    return prepared(section, binned.spectrum), more
+    return page.write(folder, *results_of(*reopened(folder)))
 
 
 def find_order(name: str, changes: Iterable[str] = ()) -> Orders:
-    """The order of a model, named as in a config, with parameters changed by words like "J1=0.6" or "J1=7 K"."""
+    """The order of a model, named as in a config or by one, with parameters changed by words like "J1=0.6"."""
     values = {}
     for change in changes:
         key, equals, text = change.partition("=")
         if not equals:
             raise InputError(f"--set {change} is not of the form name=value, like --set J1=0.6")
         values[key.strip()] = quantity(text if " " in text.strip() else _number(text), "meV")
-    model = library.load(name)
+    model = library.of_spins(library.find(_model_in(name)))
     return look(model, model.pack(**values))
 
 
-def find_bonds(name: str, longest: float, sites: Iterable[str] = ()) -> Bonds | SpringBonds:
-    """Bonds of a model or of a structure file, between all sites or some: by label, or "Mn" for Mn1, Mn2, ..."""
-    chosen = tuple(sites)
-    if library.has_springs(name) and isinstance(model := library.find(name), PhononModel):
+def find_bonds(name: str, longest: float | None = None, sites: Iterable[str] = ()) -> Bonds | SpringBonds:
+    """Bonds of a model, named or in a config, or of a structure file, between all sites or some: by label, or "Mn" for
+    Mn1, Mn2, ...; up to `longest` (A), by default all that have springs, or of spins up to `LONGEST`.
+    """
+    model, chosen = _model_in(name), tuple(sites)
+    if library.has_springs(model) and isinstance(found := library.find(model), PhononModel):
         if chosen:
-            raise InputError(f"model '{name}' has springs, and --sites chooses magnetic sites; leave it out")
-        return springs.look(model, longest)
-    crystal = library.crystal(name)
+            raise InputError(f"model '{found.name}' has springs, and --sites chooses magnetic sites; leave it out")
+        return springs.look(found, math.inf if longest is None else longest)
+    crystal = library.crystal(model)
     kinds = [kind for site in chosen for kind in crystal.kinds if site in {kind, kind.rstrip("0123456789")}]
-    return list_bonds(crystal.only(kinds or chosen) if chosen else crystal, longest)
+    return list_bonds(crystal.only(kinds or chosen) if chosen else crystal, LONGEST if longest is None else longest)
+
+
+def _model_in(name: str) -> library.Name:
+    """A model by its name, or the one that a config names or holds."""
+    file = Path(name)
+    return load(file).model if name.endswith(".toml") and is_file(file) and "model" in settings(file) else name
 
 
 def _number(text: str) -> float | str:

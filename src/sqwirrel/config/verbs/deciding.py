@@ -4,12 +4,13 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from sqwirrel.config.build import Study, model, study
+from sqwirrel.config.build import Study, model
 from sqwirrel.config.sections import Config
-from sqwirrel.config.several import by_label, kept
+from sqwirrel.config.several import by_label
 from sqwirrel.config.toml import dumps, load
-from sqwirrel.config.verbs.answers import CONFIG, POSTERIOR, RECORD, infer_into, report_into, results_of
+from sqwirrel.config.verbs.answers import RECORD, infer_into, report_into, results_of
 from sqwirrel.config.verbs.contending import jury_of
+from sqwirrel.config.verbs.folders import CONFIG, POSTERIOR, reopened
 from sqwirrel.config.verbs.studies import checksum, contenders, named
 from sqwirrel.errors import InputError
 from sqwirrel.explain.networks import Heard, heard
@@ -64,8 +65,7 @@ def report_again(folder: Path) -> Path:
         inner = folder / name
         if not all((inner / each).is_file() for each in (CONFIG, POSTERIOR)):
             raise InputError(f"'{folder}' holds no answer of {name}; run sqwirrel discriminate again")
-        own = load(inner / CONFIG)
-        works[name], posteriors[name] = study(own, kept(inner, own)), store.load(inner / POSTERIOR)
+        works[name], posteriors[name] = reopened(inner)
     record = Record.from_json((folder / RECORD).read_text(encoding="utf-8"))
     return _drawn(folder, _decision(works, posteriors, _odds(config, works), jury_of(config, works), record))
 

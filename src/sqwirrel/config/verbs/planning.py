@@ -11,13 +11,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sqwirrel.config.build import study
 from sqwirrel.config.places import Advise
 from sqwirrel.config.sections import Config
-from sqwirrel.config.several import experiment, kept
-from sqwirrel.config.toml import dumps, load
+from sqwirrel.config.several import experiment
+from sqwirrel.config.toml import dumps
+from sqwirrel.config.verbs.folders import CONFIG, reopened
 from sqwirrel.errors import InputError
-from sqwirrel.infer import Posterior, store
+from sqwirrel.infer import Posterior
 from sqwirrel.infer.advise import Advice, Pick, Probe, Rival, Separation, advise, advise_between
 from sqwirrel.infer.advise.candidates import Moving, places
 from sqwirrel.lattice import Lattice
@@ -78,12 +78,11 @@ def _between(known: Mapping[str, Rival], section: Advise) -> Separation:
 def _rival(place: str, section: Advise) -> Rival:
     """An answer that `infer` left, and what it predicts for the candidates, in counts."""
     folder = Path(place)
-    if not (folder / "config.toml").is_file():
-        raise InputError(f"[advise] '{folder}' holds no config.toml; give a folder that sqwirrel infer has left")
-    posterior, config = store.load(folder / "posterior.h5"), load(folder / "config.toml")
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"[advise] '{folder}' holds no {CONFIG}; give a folder that sqwirrel infer has left")
+    work, posterior = reopened(folder)
     if posterior.abstains:
         logging.getLogger("sqwirrel").warning("'%s' is no answer: the advice holds if it were one", folder)
-    work = study(config, kept(folder, config))
     if not isinstance(work.experiment.instrument.background, ConstantBackground):
         raise InputError(
             f"[advise] the answer in '{folder}' has a background that depends on its bins, and says nothing of others; "

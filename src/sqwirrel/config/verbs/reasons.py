@@ -6,13 +6,10 @@ from pathlib import Path
 
 import torch
 
-from sqwirrel.config.build import study
-from sqwirrel.config.several import by_label, kept, parts
-from sqwirrel.config.toml import load
-from sqwirrel.config.verbs.answers import CONFIG, POSTERIOR
+from sqwirrel.config.several import by_label, parts
+from sqwirrel.config.verbs.folders import CONFIG, POSTERIOR, reopened
 from sqwirrel.errors import InputError
 from sqwirrel.explain import Influence, influence
-from sqwirrel.infer import store
 from sqwirrel.infer.posterior import weighted_quantile
 from sqwirrel.infer.verdict import Hypothesis
 from sqwirrel.report import figures
@@ -42,10 +39,9 @@ def explain_into(folder: Path, result: Path) -> list[Reason]:
         raise InputError(f"'{result}' is a verdict; explain the answer of one of its rivals, {', '.join(inner)}")
     if not (result / CONFIG).is_file():
         raise InputError(f"'{result}' holds no {CONFIG}; give a folder that sqwirrel infer has left")
-    posterior, config = store.load(result / POSTERIOR), load(result / CONFIG)
+    work, posterior = reopened(result)
     if posterior.abstains:
         logging.getLogger("sqwirrel").warning("'%s' is no answer: %s", result, posterior.abstains)
-    work = study(config, kept(result, config))
     found = influence(Hypothesis(work.simulator, work.prior), posterior, work.data)
     folder.mkdir(parents=True, exist_ok=True)
     spectra = {label: each for label, each in by_label(work.data).items() if isinstance(each, Spectrum)}

@@ -19,6 +19,8 @@ QUADRATURE = 0.5
 """Largest standard error that the average over |Q| and direction may bring, in units of the parameter's own."""
 EDGE = 0.05
 """A 95 % interval this close to a bound, in units of its width, is made by the prior: it cuts off 6 % or more."""
+TAIL = 3.0
+"""Medians this many standard deviations from the middle of a normal prior are not what it believes."""
 WIDE = 0.9
 """A posterior this wide, in units of the prior's standard deviation, has learnt nothing."""
 STRANGE = 0.01
@@ -28,7 +30,7 @@ STRANGE = 0.01
 def complete_check(weighted: Weighted, draws: int) -> Check:
     """Whether sampling ran to its end."""
     n = len(weighted.log_weight)
-    return Check("complete", n >= draws, n, f"draws made of the {draws} asked for; fewer after an interruption")
+    return Check("complete", n >= draws, n, f"draws made; {draws} were asked for, and fewer come of an interruption")
 
 
 def seen_check(likelier: float) -> Check:
@@ -111,7 +113,9 @@ def order_check(term: Term, theta: Float[Tensor, "1 own"], unstable: Float[Tenso
 def parameter_checks(
     target: Target, draws: Float[Tensor, "draw parameter"], weight: Float[Tensor, " draw"]
 ) -> list[Check]:
-    """Parameters that the prior decides unasked: cut off at a bound that is not zero, or as wide as the prior."""
+    """Parameters that the prior decides unasked: cut off at a bound that is not zero, far out in the tail of a prior
+    that has none, or as wide as the prior.
+    """
     meant = torch.tensor([name not in target.assumed for name in target.names])
     lo, hi = target.prior.bounds.T
     low, high = (weighted_quantile(draws, weight, level) for level in LEVELS["interval95"])
@@ -124,14 +128,18 @@ def parameter_checks(
     known = [target.names[k] for k in among], draws[:, among], weight, target.prior.sd[among]
     worst = directions(*known)[0].ratio if among else 0.0
     cut, pressed = _named(target, close < EDGE), _named(target, at_zero)
+    away = target.prior.standard(weighted_quantile(draws, weight, 0.5)[None])[0].abs().where(lo.isinf(), 0.0)
+    out = _named(target, away > TAIL)
     wide = ", ".join(left_open(*known, WIDE)) if among else ""
+    tail = f"; more than {TAIL:g} standard deviations from where a normal prior has them: {out}" if out else ""
     pressed = f"; pressed to zero, where the prior ends and makes the interval: {pressed}" if pressed else ""
     return [
         Check(
             "inside_prior",
-            not cut,
+            not cut and not out,
             float(close.min()),
-            f"distance of the 95 % intervals from the prior's bounds, in widths; cut off: {cut or 'none'}{pressed}",
+            "distance of the 95 % intervals from the prior's bounds, in widths; "
+            f"cut off: {cut or 'none'}{tail}{pressed}",
         ),
         Check(
             "identified",

@@ -28,6 +28,7 @@ def _measured(said: Content) -> str:
         "energy transfer": "{:.5g} to {:.5g} meV".format(*said["energy_range"]),
         "conditions": _conditions(said),
         "bins": _bins(said),
+        **_under(said),
         "as told": escape(_used(said["used"])),
     }
     return definitions(rows)
@@ -79,6 +80,12 @@ def _hkl(q: Sequence[float]) -> str:
 def _bins(said: Content) -> str:
     used, zero, left = (said[key] for key in ("bins_measured", "bins_zero", "bins_unmeasured"))
     return f"{used} used ({zero} of them zero), {left} not measured or left out"
+
+
+def _under(said: Content) -> dict[str, str]:
+    """Of models of phonons alone."""
+    words = {True: "multiphonon and incoherent scattering", False: "nothing (multiphonon = false)"}
+    return {"under the modes": words[said["multiphonon"]]} if "multiphonon" in said else {}
 
 
 def _conditions(said: Content) -> str:

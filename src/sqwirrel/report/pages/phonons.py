@@ -13,7 +13,6 @@ from sqwirrel.report.pages.markup import definitions, image, note, section, tabl
 from sqwirrel.report.phonons import springs
 from sqwirrel.report.phonons.dispersion import Dispersion, as_mapping
 from sqwirrel.report.phonons.figure import branches
-from sqwirrel.report.phonons.states import States
 from sqwirrel.report.result import Whole
 from sqwirrel.whole import put, put_text
 
@@ -47,21 +46,24 @@ def sections(whole: Whole, found: Dispersion | None) -> str:
 def _about(found: Dispersion) -> str:
     narrow, wider = (plain(width) for width in found.widths)
     misfit = f"; dotted: widened by the misfit, {wider} meV" if found.widened is not None else ""
-    known = " Dashed red: with the values that the model has by itself." if found.published is not None else ""
+    known = (
+        f" Dashed red: with the values that the model has by itself, {found.origin}." if found.own is not None else ""
+    )
     return (
-        f"Energies along the standard path of the crystal over {found.draws} posterior draws: median, 68 and 90 %. "
-        f"The 90 % bands are {narrow} meV wide on average{misfit}. An imaginary energy is drawn below zero.{known} "
-        f"{_about_states(found.states)}The same as data: {DATA}."
+        f"{found.doubt} Energies along the standard path of the crystal over {found.draws} posterior draws: median, "
+        f"68 and 90 %. The 90 % bands are {narrow} meV wide on average{misfit}. "
+        f"An imaginary energy is drawn below zero.{known} {_about_states(found)}The same as data: {DATA}."
     )
 
 
-def _about_states(found: States | None) -> str:
-    if found is None:
+def _about_states(found: Dispersion) -> str:
+    states = found.states
+    if states is None:
         return "No density of states: in every draw more than 1 % of the modes have imaginary energies. "
     return (
-        f"Right: density of states over {found.draws} draws, {plain(found.fwhm)} meV broad; it integrates to one. "
-        "Of several elements also as neutrons see it, atoms weighed by cross-section over mass. Imaginary "
-        "energies are left out of it. "
+        f"Right: density of states over {states.draws} draws, {plain(states.fwhm)} meV broad; it integrates to one. "
+        + "Orange: as neutrons see it, atoms weighed by cross-section over mass. " * states.differ
+        + "Imaginary energies are left out of it. "
     )
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.model.phonon.path import PAPER, Line, standard_path
+from sqwirrel.report.content import in_check_words
 from sqwirrel.report.phonons.states import LEVELS, States, levels, states
 from sqwirrel.report.result import Whole
 from sqwirrel.simulate.phonon.phonons import Phonons
@@ -26,7 +27,8 @@ WORK, ROOM = 3e8, 2**21
 class Dispersion:
     """Energies of the branches (meV, highest first; imaginary ones negative) along `lines`, whose points follow each
     other: `levels` by their names, one or two rows each; `widened` is the 90 % band with the misfit in it, if there is
-    one; `published` has the model's own values, if it has them; `states`: none if all draws have many imaginary ones.
+    one; `own` has the values that the model has itself, if any; `states`: none if all draws have many imaginary ones.
+    `failed` names the checks that the answer has failed, `misfits` says that the bands lack what the model does.
     """
 
     model: PhononModel
@@ -34,8 +36,25 @@ class Dispersion:
     draws: int
     levels: dict[str, Float[Tensor, "level q branch"]]
     widened: Float[Tensor, "2 q branch"] | None
-    published: Float[Tensor, "q branch"] | None
+    own: Float[Tensor, "q branch"] | None
     states: States | None
+    failed: tuple[str, ...] = ()
+    misfits: bool = False
+
+    @property
+    def origin(self) -> str:
+        """What the values are that the model has itself."""
+        if any(each.on_site is not None for each in self.model.springs):
+            return "as imported"
+        return "published" if self.model.papers else "of the model file"
+
+    @property
+    def doubt(self) -> str:
+        """Which checks failed, and what the bands then lack; nothing if all passed."""
+        if not self.failed:
+            return ""
+        lacking = "; the bands of counting do not hold the misfit" if self.misfits else ""
+        return f"Failed checks: {', '.join(map(in_check_words, self.failed))}{lacking}."
 
     @property
     def widths(self) -> tuple[float, float]:
@@ -59,16 +78,18 @@ def dispersion(whole: Whole) -> Dispersion | None:
     known = set(model.names) <= set(model.defaults)
     energies = _energies(phonons, theta)
     found = {name: levels(energies, at) for name, at in LEVELS.items()}
-    published = _energies(phonons, model.pack())[0] if known else None
-    top = max(float(each.max()) for each in (*found.values(), *([published] if published is not None else [])))
+    own = _energies(phonons, model.pack())[0] if known else None
+    top = max(float(each.max()) for each in (*found.values(), *([own] if own is not None else [])))
     return Dispersion(
         model,
         lines,
         n,
         found,
         None if wider is None else levels(_energies(phonons, wider), LEVELS["band90"]),
-        published,
+        own,
         states(model, theta, ABOVE * top, known=known) if top > 0 else None,
+        tuple(check.name for check in whole.posterior.checks if not check.passed),
+        whole.posterior.misfits,
     )
 
 
@@ -85,6 +106,8 @@ def as_mapping(found: Dispersion) -> dict[str, Any]:
         "model": found.model.name,
         "unit": "meV",
         "draws": found.draws,
+        "failed_checks": list(found.failed),
+        "misfits": found.misfits,
         "levels": LEVELS,
         "path": PAPER,
         "lines": [
@@ -92,7 +115,7 @@ def as_mapping(found: Dispersion) -> dict[str, Any]:
             | _of_line(found, slice(stop - len(line.q), stop))
             for line, stop in zip(found.lines, stops, strict=True)
         ],
-        **({} if found.states is None else {"density": _of_states(found.states)}),
+        **({} if found.states is None else {"density": _of_states(found.states, _key(found))}),
     }
 
 
@@ -100,16 +123,21 @@ def _of_line(found: Dispersion, part: slice) -> dict[str, Any]:
     """Energies on one line, by branch from the highest, at all its points; of bands the low ends first."""
     every = {name: rows[:, part].mT for name, rows in found.levels.items()}
     more = {"widened90": found.widened[:, part].mT} if found.widened is not None else {}
-    return _lists(every | more) | (
-        {"published": found.published[part].T.tolist()} if found.published is not None else {}
-    )
+    return _lists(every | more) | ({_key(found): found.own[part].T.tolist()} if found.own is not None else {})
 
 
-def _of_states(found: States) -> dict[str, Any]:
-    """Densities in 1/meV; those of the model's own parameters as `published`, all atoms first, then as neutrons see."""
+def _key(found: Dispersion) -> str:
+    """Of the model's own values."""
+    return found.origin.replace(" ", "_")
+
+
+def _of_states(found: States, own: str) -> dict[str, Any]:
+    """Densities in 1/meV; those of the values that the model has itself as `own`, all atoms first, then as neutrons see
+    them.
+    """
     rows = {"unit": "1/meV", "fwhm": found.fwhm, "draws": found.draws, "energy": found.energy.tolist()}
     rows |= {"total": _lists(found.total), "neutron_weighted": _lists(found.neutron)}
-    return rows | ({"published": found.published.tolist()} if found.published is not None else {})
+    return rows | ({own: found.own.tolist()} if found.own is not None else {})
 
 
 def _lists(levels: dict[str, Tensor]) -> dict[str, Any]:

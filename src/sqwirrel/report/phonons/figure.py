@@ -1,6 +1,7 @@
 """The branches of a crystal along its standard path with their bands."""
 
 from collections.abc import Iterator
+from textwrap import wrap
 
 import matplotlib as mpl
 import torch
@@ -25,7 +26,7 @@ WALL = "#333333"
 
 @mpl.rc_context(STYLE)
 def branches(found: Dispersion) -> Figure:
-    """Median, 68 and 90 % of every branch and of the density of states, published ones where the model has them."""
+    """Median, 68 and 90 % of every branch and of the density of states, and those of the model's own values."""
     figure = Figure(figsize=(8.6, 4.0) if found.states else (7.2, 4.0), layout="constrained")
     FigureCanvasAgg(figure)
     if found.states is None:
@@ -34,20 +35,22 @@ def branches(found: Dispersion) -> Figure:
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(5, 1))
         _branches(left, found)
         _states(right, found.states)
+    if found.doubt:
+        figure.supxlabel("\n".join(wrap(found.doubt, 120)), fontsize=7, color=ACCENT)
     figure.legend(handles=_legend(found), loc="outside upper left", ncols=5)
     return figure
 
 
 def _states(axes: Axes, found: States) -> None:
     """Of all atoms, and as neutrons see it where that is another."""
-    differs = not torch.allclose(found.total["median"], found.neutron["median"], rtol=1e-3)
+    differs = found.differ
     y, every = found.energy.numpy(), [(found.total, SHADES, BAND), *([(found.neutron, SEEN, SEEN_LINE)] * differs)]
     for levels, shades, colour in every:
         for name, shade in shades.items():
             axes.fill_betweenx(y, *levels[name].numpy(), color=shade, lw=0, alpha=0.8 if differs else 1.0)
         axes.plot(levels["median"][0].numpy(), y, color=colour, lw=1.0)
-    if found.published is not None:
-        for row in found.published[: 1 + differs].numpy():
+    if found.own is not None:
+        for row in found.own[: 1 + differs].numpy():
             axes.plot(row, y, color=ACCENT, lw=0.9, ls="--")
     top = max(float(levels["band90"].max()) for levels, _, _ in every)
     axes.set(xlim=(0, 1.05 * top), xlabel="states (1/meV)")
@@ -68,7 +71,7 @@ def _branches(axes: Axes, found: Dispersion) -> None:
         _line(axes, found, along, slice(start, start + len(line.q)))
         start += len(line.q)
     _frame(axes, found, places)
-    every = [*found.levels.values(), *(each for each in (found.widened, found.published) if each is not None)]
+    every = [*found.levels.values(), *(each for each in (found.widened, found.own) if each is not None)]
     low, high = min(float(each.min()) for each in every), max(float(each.max()) for each in every)
     axes.set(ylabel="energy (meV)", ylim=(1.08 * low if low < IMAGINARY else 0.0, 1.04 * high))
     if low < IMAGINARY:
@@ -94,8 +97,8 @@ def _line(axes: Axes, found: Dispersion, along: torch.Tensor, part: slice) -> No
     if found.widened is not None:
         for edge in found.widened[:, part].numpy():
             axes.plot(x, edge, color=BAND, lw=0.7, ls=":")
-    if found.published is not None:
-        axes.plot(x, found.published[part].numpy(), color=ACCENT, lw=1.0, ls="--")
+    if found.own is not None:
+        axes.plot(x, found.own[part].numpy(), color=ACCENT, lw=1.0, ls="--")
 
 
 def _frame(axes: Axes, found: Dispersion, places: list[tuple[torch.Tensor, bool]]) -> None:
@@ -133,8 +136,6 @@ def _legend(found: Dispersion) -> list[Line2D | Patch]:
     ]
     if found.widened is not None:
         rows.append(Line2D([], [], color=BAND, lw=0.7, ls=":", label="90 %, widened by the misfit"))
-    if found.published is not None:
-        computed = any(each.on_site is not None for each in found.model.springs)
-        label = "as computed" if computed else "published"
-        rows.append(Line2D([], [], color=ACCENT, lw=1.0, ls="--", label=label))
+    if found.own is not None:
+        rows.append(Line2D([], [], color=ACCENT, lw=1.0, ls="--", label=found.origin))
     return rows

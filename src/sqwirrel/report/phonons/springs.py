@@ -17,6 +17,8 @@ from sqwirrel.model.phonon.springs import Springs
 LEGEND = """The matrix is that of the first bond, in Cartesian axes: x along a, y in the plane of a and b; symmetry
 turns it with the bond. Its parameters are in N/m: minus what other programs call the force constants of two atoms."""
 
+ABOUT_FACTORS = "Force constants are those of the file; the parameter, without unit, multiplies them."
+
 
 class Orbit(NamedTuple):
     """Springs on the same bonds: the first of the bonds as a step (A), how many of them each of its two atoms has, and
@@ -44,10 +46,11 @@ class Orbit(NamedTuple):
 
 
 class SpringBonds(NamedTuple):
-    """The bonds of a model that have springs, up to a length (A)."""
+    """The bonds of a model that have springs, up to a length (A), and those that are longer."""
 
     model: PhononModel
     orbits: list[Orbit]
+    further: list[Orbit]
 
 
 def look(model: PhononModel, longest: float = math.inf) -> SpringBonds:
@@ -56,10 +59,11 @@ def look(model: PhononModel, longest: float = math.inf) -> SpringBonds:
     for each in model.springs:
         shared.setdefault((tuple(each.i.tolist()), tuple(each.j.tolist()), str(each.offset.tolist())), []).append(each)
     every = [_orbit(model, group) for group in shared.values()]
-    orbits = [each for each in every if each.is_factor or float(each.step.norm()) <= longest + symmetry.SHELL_TOLERANCE]
+    near = [each.is_factor or each.longest <= longest + symmetry.SHELL_TOLERANCE for each in every]
+    orbits, further = ([each for each, is_in in zip(every, near, strict=True) if is_in == it] for it in (True, False))
     if not orbits:
         raise InputError(f"no spring of '{model.name}' is as short as {longest:g} A; give a larger --distance")
-    return SpringBonds(model, orbits)
+    return SpringBonds(model, orbits, further)
 
 
 def _orbit(model: PhononModel, group: list[Springs]) -> Orbit:
@@ -110,7 +114,18 @@ def as_mapping(bonds: SpringBonds) -> dict[str, Any]:
             for each in bonds.orbits
             if not each.is_factor
         ],
+        **({"longer": [each.name for each in bonds.further]} if bonds.further else {}),
     }
+
+
+def legend(bonds: SpringBonds) -> str:
+    """How to read the rows, and what is not among them."""
+    if all(each.is_factor for each in bonds.orbits):
+        return ABOUT_FACTORS
+    if not bonds.further:
+        return LEGEND
+    names, longest = ", ".join(each.name for each in bonds.further), max(each.longest for each in bonds.further)
+    return f"{LEGEND}\nLonger ones are left out: {names}, up to {longest:.4g} A; without --distance all are listed."
 
 
 def rows(bonds: SpringBonds) -> Iterator[tuple[str, str]]:

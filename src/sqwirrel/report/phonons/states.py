@@ -1,6 +1,5 @@
 """The density of states of a crystal with springs and what neutrons see of it, over draws of a posterior."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -8,8 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.model.phonon.model import PhononModel
-from sqwirrel.simulate.phonon.density import SIGMA, Density, neutron_weighted
-from sqwirrel.simulate.phonon.dynamical import STILL
+from sqwirrel.simulate.phonon.density import Density, Lines, neutron_weighted
 
 LEVELS = {"median": (0.5,), "band68": (0.16, 0.84), "band90": (0.05, 0.95)}
 """Parts of the draws that are below each line, of whatever is drawn over a posterior."""
@@ -21,10 +19,8 @@ atoms would take longer than.
 """
 ROWS = 2**19
 """Modes that are worked on at once."""
-LINES, FINE, SHARPNESS = 240, 1200, 40
-"""Energies, bins of a histogram before it is made smooth, and how many times narrower than their range lines are (full
-width at half maximum).
-"""
+LINES, SHARPNESS = 240, 40
+"""Energies, and how many times narrower than their range lines are (full width at half maximum)."""
 
 IMAGINARY = 0.01
 """Modes with imaginary energies are left out; draws with more than this share of them have no density."""
@@ -36,16 +32,21 @@ Levels = dict[str, Float[Tensor, "level line"]]
 class States:
     """Densities of states, 1/meV, that integrate to one, at energies (meV) and as broad as `fwhm` (meV).
 
-    `total` is the mean of all atoms, `neutron` weighs them by cross-section over mass; `published` has both with the
-    model's own parameters, if it has them. `draws` are those with few imaginary energies.
+    `total` is the mean of all atoms, `neutron` weighs them by cross-section over mass; `own` has both with the values
+    that the model has itself, if it has them. `draws` are those with few imaginary energies.
     """
 
     energy: Float[Tensor, " line"]
     fwhm: float
     total: Levels
     neutron: Levels
-    published: Float[Tensor, "2 line"] | None
+    own: Float[Tensor, "2 line"] | None
     draws: int
+
+    @property
+    def differ(self) -> bool:
+        """Whether neutrons see another density than that of all atoms."""
+        return not torch.allclose(self.total["median"], self.neutron["median"], rtol=1e-3)
 
 
 def states(model: PhononModel, theta: Float[Tensor, "draw parameter"], top: float, *, known: bool) -> States | None:
@@ -53,7 +54,8 @@ def states(model: PhononModel, theta: Float[Tensor, "draw parameter"], top: floa
     each = (3 * len(model.positions)) ** 2
     modes = max(LEAST[1], min(MODES, int(WORK / (LEAST[0] * each))))
     n = max(LEAST[0], min(DRAWS, int(WORK / (modes * each))))
-    density, lines = Density(model, modes=modes), Lines(top)
+    density = Density(model, modes=modes)
+    lines = Lines(torch.linspace(0, top, LINES, dtype=torch.float64), top / SHARPNESS)
     with torch.no_grad():
         found = torch.cat([_both(density, part, lines) for part in torch.split(theta[:n], max(1, ROWS // modes))])
         own = _both(density, model.pack(), lines)[0] if known else None
@@ -70,35 +72,7 @@ def levels(rows: Float[Tensor, "draw *shape"], at: tuple[float, ...]) -> Float[T
     return torch.quantile(rows, rows.new_tensor(at), dim=0)
 
 
-class Lines:
-    """Gaussians at any energies up to `top` (meV), summed by way of a fine histogram: each is shared by two bins."""
-
-    def __init__(self, top: float) -> None:
-        self.energy, self.fwhm = torch.linspace(0, top, LINES, dtype=torch.float64), top / SHARPNESS
-        self.bins = torch.linspace(0, (1 + 3 / SHARPNESS) * top, FINE, dtype=torch.float64)
-        sigma = SIGMA * self.fwhm
-        away = (self.energy[:, None] - self.bins) / sigma
-        self.shape = torch.exp(-(away**2) / 2) / (sigma * math.sqrt(2 * math.pi))
-
-    def __call__(
-        self, at: Float[Tensor, "draw mode"], share: Float[Tensor, "draw mode atom"]
-    ) -> Float[Tensor, "draw atom line"]:
-        """Sums of `share`, 1/meV; what lies beyond the bins is left out."""
-        place = at / (self.bins[1] - self.bins[0])
-        inside = (place < FINE - 1)[..., None] * share
-        below = place.floor().clamp(max=FINE - 2)
-        rest = (place - below)[..., None]
-        index = below.long()[..., None].expand_as(share)
-        filled = share.new_zeros(len(share), FINE, share.shape[-1])
-        filled.scatter_add_(1, index, (1 - rest) * inside).scatter_add_(1, index + 1, rest * inside)
-        return torch.einsum("lf,bfi->bil", self.shape, filled)
-
-
 def _both(density: Density, theta: Tensor, lines: Lines) -> Float[Tensor, "draw 2 line"]:
     """Of all atoms and as neutrons see it; NaN where more than `IMAGINARY` of the modes have an imaginary energy."""
-    at, share, _ = density.shares(theta)
-    real = at.flatten(1) > STILL
-    found = lines(at.flatten(1), share.flatten(1, 2) * real[..., None])
-    found = torch.stack((found.mean(1), neutron_weighted(density.model, found)), 1)
-    steady = (~real).double().mean(1) <= IMAGINARY
-    return torch.where(steady[:, None, None], found, torch.nan)
+    found = density(theta, lines, imaginary=IMAGINARY)
+    return torch.stack((found.mean(1), neutron_weighted(density.model, found)), 1)

@@ -1,0 +1,58 @@
+"""The elastic line that `sqwirrel show` finds."""
+
+import pytest
+import torch
+
+from sqwirrel.config.verbs.looking import elastic_line
+from sqwirrel.spectra import Measurement, QShells, Spectrum
+
+SIGMA = 0.42466
+
+
+def powder(centre: float, fwhm: float, *, start: float = -20.0, stop: float = 50.0, step: float = 0.25) -> Spectrum:
+    """An elastic line on a flat background, a band of phonons far from it, a corner that was not measured with a spike
+    at its rim.
+    """
+    edges = torch.arange(start, stop + step / 2, step, dtype=torch.float64)
+    measurement = Measurement(QShells(torch.linspace(1, 5, 9)), edges, 300.0)
+    energy = measurement.energy_centres
+    line = 100 * torch.exp(-(((energy - centre) / (SIGMA * fwhm)) ** 2) / 2)
+    band = 3 * torch.exp(-(((energy - 30) / 5) ** 2) / 2)
+    rise = torch.linspace(0.5, 1.5, 8, dtype=torch.float64)[:, None]
+    intensity = rise * (0.4 + line + band)
+    intensity[:, -1] = 1000.0
+    intensity[:3, -20:] = torch.nan
+    return Spectrum.from_arrays(intensity, intensity.sqrt(), measurement)
+
+
+@pytest.mark.parametrize(("centre", "fwhm"), [(-0.31, 3.5), (0.0, 2.0), (0.8, 2.8), (0.05, 1.5)])
+def test_the_elastic_line_is_found_where_it_is(centre: float, fwhm: float) -> None:
+    found = elastic_line(powder(centre, fwhm))
+    assert found is not None
+    assert found.centre == pytest.approx(centre, abs=0.02)
+    assert found.fwhm == pytest.approx(fwhm, rel=0.03)
+
+
+def test_what_is_no_elastic_line_is_none() -> None:
+    inside = powder(-0.31, 3.5)
+    assert elastic_line(inside.slice_energy(5, 50)) is None  # not covered
+    assert elastic_line(inside.slice_energy(-3, 50)) is None  # nothing beside it on one side
+    assert elastic_line(powder(12.0, 3.5)) is None  # not at zero
+    assert elastic_line(powder(0.0, 0.5)) is None  # two bins wide
+    flat = powder(0.0, 3.5)
+    constant = torch.full(flat.measurement.shape, 2.0, dtype=torch.float64)
+    assert elastic_line(Spectrum.from_arrays(constant, constant, flat.measurement)) is None
+
+
+def test_bins_of_two_widths_do_not_move_it() -> None:
+    even = powder(0.0, 3.5, step=0.125)
+    edges = even.measurement.energy
+    few = torch.cat((edges[edges < 0][::4], edges[edges >= 0]))
+    centres = (few[1:] + few[:-1]) / 2
+    line = 100 * torch.exp(-((centres / (SIGMA * 3.5)) ** 2) / 2) + 0.4
+    uneven = Spectrum.from_arrays(
+        line.expand(8, -1), line.sqrt().expand(8, -1), Measurement(even.measurement.points, few, 300.0)
+    )
+    found = elastic_line(uneven)
+    assert found is not None
+    assert found.centre == pytest.approx(0.0, abs=0.03)
