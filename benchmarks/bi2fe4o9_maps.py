@@ -22,9 +22,8 @@ from torch import Tensor
 
 from sqwirrel.model.ions import form_factor
 from sqwirrel.observe import PlanarBackground, TableResolution, TailedResolution, TemplateBackground
-from sqwirrel.observe.resolution import SIGMA
 from sqwirrel.spectra import Measurement, QShells, Spectrum, read
-from sqwirrel.units import E_PER_K2
+from sqwirrel.units import E_PER_K2, SIGMA
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "bi2fe4o9"
 TEMPERATURE = 5.0

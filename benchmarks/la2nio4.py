@@ -41,9 +41,9 @@ from sqwirrel.observe import (
     SmoothBackground,
 )
 from sqwirrel.observe.counting import Counting
-from sqwirrel.observe.resolution import SIGMA
 from sqwirrel.record import Record
 from sqwirrel.spectra import Measurement, QPath, Spectrum
+from sqwirrel.units import SIGMA
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "la2nio4"
 FILES = [DATA / name for name in ("Sqw_path2.csv", "Qlist_path2_woBG.csv", "Elist_path2_woBG.csv")]

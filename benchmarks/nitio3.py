@@ -28,10 +28,10 @@ from sqwirrel.model import library
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import EllipsoidResolution, Experiment, Instrument, Poisson, SlopedBackground, read_spectrometer
 from sqwirrel.observe.covariance import mosaic_of
-from sqwirrel.observe.resolution import SIGMA
 from sqwirrel.record import Record
 from sqwirrel.simulate import SpinWaves
 from sqwirrel.spectra import QPoints, Spectrum, join, read
+from sqwirrel.units import SIGMA
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "nitio3"
 SCANS = range(24, 93)

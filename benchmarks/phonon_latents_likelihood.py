@@ -16,8 +16,8 @@ from sqwirrel.seeds import stream
 from sqwirrel.simulate.crosssection import bose
 from sqwirrel.spectra import Spectrum
 
-STARTS, DRAWS = 4, 400
-"""Draws of the flow that it starts from, and draws of the normal law."""
+STARTS, TRIED, DRAWS = 4, 32, 400
+"""Stable draws of the flow that it starts from, out of so many, and draws of the normal law."""
 
 
 class Refined(NamedTuple):
@@ -37,11 +37,14 @@ def refined(experiment: Experiment, x: Tensor, noise: float, draws: Tensor, beli
     level = torch.where(valid, x[0], 0.0).double() * weight
     spectrum = Spectrum.from_arrays(level, (noise * weight).expand_as(level), experiment.measurement, valid=valid)
     prior = _prior(beliefs, 1.0)
-    starts = torch.cat((draws, draws.new_tensor([1.0, -0.1, 0.0, 0.0]).expand(len(draws), -1)), dim=1)
+    middle = torch.tensor([sum(law.bounds) / 2 for law in beliefs.free.values()]).to(draws)
+    tried = torch.cat((draws[:TRIED], middle[None]))
+    starts = torch.cat((tried, draws.new_tensor([1.0, -0.1, 0.0, 0.0]).expand(len(tried), -1)), dim=1)
     signal = experiment.signal(Target.of(experiment, prior, spectrum).full(starts))
-    starts[:, n] = usual = 1 / float((signal.expected / weight).amax((1, 2)).median())
+    expected, starts = signal.expected[signal.stable][:STARTS], starts[signal.stable][:STARTS]
+    starts[:, n] = usual = 1 / float((expected / weight).amax((1, 2)).median())
     target = Target.of(experiment, _prior(beliefs, usual), spectrum)
-    best = max(refine(target, starts[signal.stable]), key=lambda each: each.log_posterior)
+    best = max(refine(target, starts), key=lambda each: each.log_posterior)
     root = torch.linalg.cholesky(best.covariance)
     z = best.z + torch.randn(DRAWS, len(best.z), generator=stream(4, "normal"), dtype=torch.float64) @ root.T
     at = target.prior.constrain(best.z[None])

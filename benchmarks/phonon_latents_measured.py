@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks import phonon_latents_al as al
 from benchmarks.keeping import kept
-from benchmarks.phonon_latents_likelihood import STARTS, refined
+from benchmarks.phonon_latents_likelihood import refined
 from benchmarks.phonon_latents_theirs import METHODS, Sizes, autoencoder, drawn, effort, judged, maps
 from sqwirrel import read
 from sqwirrel.learn.embed import Image
@@ -203,7 +203,7 @@ def strange(ours: Ours, vae: VAE, x: Image) -> dict[str, Any]:
 
 def by_likelihood(ours: Ours, temperature: int, x: Image) -> dict[str, Any]:
     """A map of Su and Li by the exact likelihood, from where the flow points; widened by the misfit."""
-    draws = drawn(ours.flow, ours.vae, x, ours.beliefs)[:STARTS, 0]
+    draws = drawn(ours.flow, ours.vae, x, ours.beliefs)[:, 0]
     noise = al.own_noise(x[0, :1], x[:, 2] > 0)
     found = refined(al.experiment(temperature), x[0], noise, draws, ours.beliefs)
     wide = found.at + found.deviance**0.5 * (found.draws - found.at)
@@ -232,7 +232,7 @@ def on_simulated(ours: Ours, rows: int) -> dict[str, Any]:
     )
     columns = []
     for k in range(rows):
-        found = refined(simulator, x[k], NOISE, draws[:STARTS, k], ours.beliefs)
+        found = refined(simulator, x[k], NOISE, draws[:, k], ours.beliefs)
         columns.append(found.draws)
         seconds.append(found.seconds)
         print(f"likelihood {k + 1} of {rows}: {found.seconds:.1f} s", file=sys.stderr, flush=True)

@@ -28,6 +28,7 @@ thresholds = (
     "EFFECTIVE",
     "QUADRATURE",
     "EDGE",
+    "TAIL",
     "WIDE",
     "PEAK_DEVIANCE",
     "STRAY_PEAKS",

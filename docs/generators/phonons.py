@@ -15,9 +15,9 @@ STEP = 1e-3
 def page() -> str:
     """Tables of models, notes and sets left out."""
     heads = ("name", "model", "fitted", "along, GPa", "across, GPa", "papers")
-    notes = [(f"`{name}`", note) for name in library.names() if (note := library.published(name).get("note"))]
+    notes = [(f"`{name}`", note) for name in library.by_temperature() if (note := library.published(name).get("note"))]
     parts = (
-        table(heads, [_row(name) for name in library.names()]),
+        table(heads, [_row(name) for name in library.by_temperature()]),
         "What is not as the source has it, or known to be far from measurement:",
         table(("name", "note"), notes),
         "Left out:",

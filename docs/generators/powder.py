@@ -59,5 +59,7 @@ def draw(result: Result, axes: Axes) -> None:
             seconds, error = ([one[key] for one in row[side]] for key in ("seconds", "error"))
             label = CASES[row["case"]] if side == "ours" else None
             axes.loglog(seconds, error, style, color=f"C{k}", markersize=3, label=label)
-    axes.set(xlabel="seconds a map", ylabel="error")
-    axes.legend(frameon=False)
+    for style, words in (("o-", "Sqwirrel"), ("s--", "Euphonic")):
+        axes.plot([], [], style, color="k", markersize=3, label=words)
+    axes.set(xlabel="seconds a map, one thread", ylabel="relative error of a map")
+    axes.legend(frameon=False, ncols=2)

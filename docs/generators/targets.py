@@ -115,9 +115,12 @@ def _phonon_measured(d: Result) -> Iterable[Row]:
             if method not in one:
                 continue
             found, what = one[method], f"{name}, {method.replace('_', ' ')}"
-            yield _most(f"{what}: branches, % off", percent, found["dispersion_error_percent"])
-            if energy is not None:
-                yield _most(f"{what}: the same, meV (the classical fit)", energy, found["dispersion_error_meV"])
+            for where, key in (("over the zone", "zone"), ("along the path", "dispersion")):
+                yield _most(f"{what}: branches {where}, % off", percent, found[f"{key}_error_percent"])
+                if energy is not None:
+                    yield _most(
+                        f"{what}: branches {where}, meV off (the classical fit)", energy, found[f"{key}_error_meV"]
+                    )
             held = 100 * found["band_coverage"]
             yield f"{what}: 90 % bands hold, %", "85 to 95", number(held), 85 <= held <= 95
             yield _most(f"{what}: seconds once trained", 2, found["seconds"])
