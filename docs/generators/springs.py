@@ -16,6 +16,8 @@ SETS = {
     "al_5k_far_simulated": "simulated, far springs",
     "al_300k": "Al, ARCS 300 K",
     "si_300k": "Si, MARI 300 K",
+    "si_300k_far": "Si, MARI 300 K, springs to fifth neighbours",
+    "si_300k_no_can": "Si, MARI 300 K, without its can",
     "si_300k_dft": "Si, MARI 300 K, a factor on first-principles force constants",
 }
 HEAD = (
@@ -58,7 +60,7 @@ def tables(result: Result) -> str:
         if k in ("al_5k", "al_300k", "si_300k")
     )
     corners = ", ".join(
-        f"{SETS.get(name, name)}, {METHODS[method]}, {one['corners_meV']:.2f} meV"
+        f"{SETS.get(name, name)}, {METHODS[method]}, {one['corners_meV']:.2f} meV ({100 * one['corners_held']:.0f} %)"
         for name, method, one in _every(result)
         if "corners_meV" in one
     )
@@ -66,7 +68,8 @@ def tables(result: Result) -> str:
         "Branches of the median beside those of published force constants, on average over paths along G-X, X-G and "
         "G-L and over the zone. Springs that reach so far can be no closer along the path than, fitted to the branches "
         f"themselves: {least}. Deviance a bin with published force constants held: {held}. Silicon beside energies of "
-        f"a single crystal at the zone centre, X and L: {corners}; the first-principles force constants themselves "
+        f"a single crystal at the zone centre, X and L (share of them in the 90 % bands): {corners}; "
+        "the first-principles force constants themselves "
         f"{result['sets']['si_300k']['corners_of_published_meV']:.2f} meV."
     )
     return f"{said}\n\n{table(HEAD, rows)}"

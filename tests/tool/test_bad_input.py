@@ -92,7 +92,11 @@ INFER = {
     ),
     "unknown background": (
         HEAD + '[instrument.background]\nkind = "wavy"\n',
-        "c.toml: [instrument.background] needs kind = one of 'constant', 'sloped', 'planar', 'smooth', 'elastic', 'measured'",
+        "c.toml: [instrument.background] needs kind = one of 'constant', 'sloped', 'planar', 'smooth', 'elastic', 'measured', 'can'",
+    ),
+    "can with spins": (
+        HEAD + '[instrument.background]\nkind = "can"\nmodel = "mnf2"\nfwhm = 3.0\n',
+        "[instrument.background] model = 'mnf2' has spins; a can has springs, like 'al_300k'",
     ),
     "measured background that is not there": (
         HEAD + '[instrument.background]\nkind = "measured"\nfile = "no.h5"\n',

@@ -16,7 +16,7 @@ from sqwirrel.config.table import fitting
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings
 from sqwirrel.lattice import Lattice
-from sqwirrel.model.laws import LogUniform, Uniform
+from sqwirrel.model.laws import LogUniform, Normal, Uniform
 from sqwirrel.observe import (
     ConstantBackground,
     ElasticBackground,
@@ -168,6 +168,26 @@ def test_bins_without_a_measured_background_are_not_fitted(tmp_path, spectrum):
     work = study(config(tmp_path, HEAD + '[instrument.background]\nkind = "measured"\nfile = "hot.h5"\n'))
     assert not bool(work.spectrum.valid[:, 0].any())
     assert torch.equal(work.spectrum.valid[:, 1:], spectrum.valid[:, 1:])
+
+
+CAN = """
+name = "can"
+crystal = { cell = [4.05, 4.05, 4.05, 90, 90, 90], spacegroup = 225, sites = [{ label = "Al", position = [0, 0, 0] }] }
+springs = { max_distance = 3.0 }
+defaults = { K1xx = 10.0, K1xy = 11.0, K1zz = -2.0 }
+"""
+
+
+@pytest.mark.usefixtures("spectrum")
+def test_a_can_stands_beside_what_is_sloped_and_its_model_is_found_beside_the_config(tmp_path):
+    (tmp_path / "can.toml").write_text(CAN)
+    written = '[instrument.background]\nkind = "can"\nmodel = "MODEL"\nfwhm = "3 meV"\nbeside = "sloped"\n'
+    work, other = (study(config(tmp_path, HEAD + written.replace("MODEL", name))) for name in ("can.toml", "al_300k"))
+    assert work.experiment.instrument.background.names == ("background", "background_slope", "background_can")
+    assert not torch.equal(work.experiment.templates, other.experiment.templates)
+    assert work.prior.free["background_can"].lo == 0
+    (tmp_path / "out").mkdir()
+    assert 'model = "../can.toml"' in dumps(work.config, tmp_path / "out")
 
 
 @pytest.mark.usefixtures("spectrum")
@@ -583,3 +603,14 @@ def test_files_of_models_are_found_beside_the_config(tmp_path, monkeypatch, mode
     assert kept in text
     (tmp_path / "out" / "config.toml").write_text(text)
     assert load(tmp_path / "out" / "config.toml") == config
+
+
+@pytest.mark.usefixtures("spectrum")
+def test_a_pattern_is_of_the_parameters_that_nothing_before_it_names(tmp_path):
+    text = HEAD + '[prior]\n"J*" = { normal = [0.0, 0.5] }\nJ2 = { uniform = [0, 1] }\n"*3" = 0.1\n'
+    found = study(config(tmp_path, text)).prior
+    assert found.free["J1"] == Normal(0.0, 0.5, "meV")
+    assert found.free["J2"] == Uniform(0, 1, "meV")
+    assert found.free["J3"] == Normal(0.0, 0.5, "meV")
+    with pytest.raises(InputError, match=r"\[prior\] 'K\*' fits no parameter; the experiment has J1"):
+        study(config(tmp_path, HEAD + '[prior]\n"K*" = 0.1\n'))

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from sqwirrel.config.verbs.looking import elastic_line
+from sqwirrel.config.verbs.looking.bragg import of_aluminium
+from sqwirrel.config.verbs.looking.line import elastic_line
 from sqwirrel.spectra import Measurement, QShells, Spectrum
 
 SIGMA = 0.42466
@@ -56,3 +57,21 @@ def test_bins_of_two_widths_do_not_move_it() -> None:
     found = elastic_line(uneven)
     assert found is not None
     assert found.centre == pytest.approx(0.0, abs=0.03)
+
+
+def rings(lines: list[float], centre: float = 0.0) -> Spectrum:
+    """An elastic line with Bragg lines 0.08 / A wide at some |Q|."""
+    edges = torch.arange(-10, 10.1, 0.5, dtype=torch.float64)
+    measurement = Measurement(QShells(torch.arange(1.0, 6.0, 0.04)), edges, 300.0)
+    q, energy = measurement.points.centres, measurement.energy_centres
+    height = torch.ones_like(q) + sum(20 * torch.exp(-(((q - line) / 0.04) ** 2)) for line in lines)
+    level = 0.1 + height[:, None] * torch.exp(-(((energy - centre) / 1.5) ** 2))
+    return Spectrum.from_arrays(level, level.sqrt(), measurement)
+
+
+def test_lines_of_aluminium_are_told_from_others() -> None:
+    silicon = [2.004, 3.272, 3.837, 4.628, 5.043]
+    assert of_aluminium(rings(silicon), 3.0) == ()
+    assert of_aluminium(rings([*silicon, 2.687]), 3.0) == ()
+    assert of_aluminium(rings([*silicon, 2.687, 4.387], centre=-0.4), 3.0) == pytest.approx((2.687, 4.387), abs=0.03)
+    assert of_aluminium(rings([]), 3.0) == ()

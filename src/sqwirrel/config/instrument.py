@@ -10,6 +10,7 @@ from sqwirrel.config.instruments.widths import ConstantWidth, Width
 from sqwirrel.config.quantity import Energy, Wavenumber
 from sqwirrel.config.table import Section
 from sqwirrel.errors import InputError
+from sqwirrel.model import library
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.observe import (
     AngularQWidth,
@@ -26,6 +27,7 @@ from sqwirrel.observe import (
     TemplateBackground,
 )
 from sqwirrel.observe.background import HIGHEST, Background
+from sqwirrel.observe.background.can import with_can
 from sqwirrel.observe.counting import Counting
 from sqwirrel.observe.views.places import places
 from sqwirrel.observe.views.view import Model
@@ -81,6 +83,29 @@ class MeasuredUnder(Section):
     def build(self, prepared: Reader) -> Background:
         """The background."""
         return TemplateBackground(prepared(self.file))
+
+
+class CanUnder(Section):
+    """What phonons of the can (a `model` of springs as it is) scatter, with lines of full width `fwhm` at half maximum,
+    beside what is constant or sloped. Of powder maps alone.
+    """
+
+    kind: Literal["can"]
+    model: str
+    fwhm: Annotated[Energy, Field(gt=0)]
+    beside: Literal["constant", "sloped"] = "constant"
+
+    def build(self, prepared: Reader) -> Background:
+        """What is beside the can, which is calculated for the bins (`around`)."""
+        del prepared
+        return BACKGROUNDS[self.beside]()
+
+    def around(self, instrument: Instrument, measurement: Measurement) -> Instrument:
+        """The instrument with the can in it."""
+        found = library.find(self.model)
+        if isinstance(found, PhononModel):
+            return with_can(instrument, found, measurement, self.fwhm)
+        raise InputError(f"[instrument.background] model = '{self.model}' has spins; a can has springs, like 'al_300k'")
 
 
 BACKGROUNDS: dict[str, type[Background]] = {
@@ -149,7 +174,9 @@ class InstrumentSection(Section):
     """
 
     resolution: Annotated[Width, Field(discriminator="kind")] = ConstantWidth()
-    background: Annotated[Under | SmoothUnder | ElasticUnder | MeasuredUnder, Field(discriminator="kind")] = Under()
+    background: Annotated[
+        Under | SmoothUnder | ElasticUnder | MeasuredUnder | CanUnder, Field(discriminator="kind")
+    ] = Under()
     counting: Annotated[GaussianNoise | PoissonNoise | RobustNoise | None, Field(discriminator="kind")] = None
     q_width: MomentumWidth | None = None
     multiple_scattering: bool = False
@@ -194,10 +221,10 @@ class InstrumentSection(Section):
                 "= 0); write flux_factor = true into [instrument]"
             )
 
-    def build(self, prepared: Reader) -> Instrument:
-        """The instrument; `prepared` reads a file that its background may name."""
+    def build(self, prepared: Reader, measurement: Measurement) -> Instrument:
+        """The instrument for the bins of a measurement; `prepared` reads a file that its background may name."""
         q_width = self.q_width or MomentumWidth()
-        return Instrument(
+        built = Instrument(
             self.resolution.build(),
             self.background.build(prepared),
             self.build_counting(),
@@ -207,6 +234,7 @@ class InstrumentSection(Section):
             multiphonon=self.multiphonon,
             q_response=self.q_response,
         )
+        return self.background.around(built, measurement) if isinstance(self.background, CanUnder) else built
 
     def build_counting(self) -> Counting:
         """The counting law alone."""

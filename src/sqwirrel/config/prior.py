@@ -11,7 +11,8 @@ offset of energies has none: the elastic line has to say. Of a table of peaks: o
 errors: up to three times the largest of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from sqwirrel.learn.parts import Learnt, parts_of
 from sqwirrel.model.laws import Distribution, Fixed
 from sqwirrel.model.prior import KINDS, Prior
 from sqwirrel.observe import Experiment, Joint, SmoothBackground, TemplateBackground
-from sqwirrel.observe.background import ELASTIC, MEASURED
+from sqwirrel.observe.background import ELASTIC
 from sqwirrel.observe.joint import Part
 from sqwirrel.observe.peaks import EXTRA, OUTLIERS
 from sqwirrel.observe.smearing import exposure
@@ -55,7 +56,8 @@ def suggested(simulator: Simulator) -> dict[str, Entry]:
 def of_the_data(given: Mapping[str, object], simulator: Learnt) -> list[str]:
     """Parameters whose range is read off the intensities, so that another measurement has another one."""
     names = dict.fromkeys(name for part in parts_of(simulator) for name in part.linear)
-    return [name for name in names if name not in given and name not in suggested(simulator)]
+    said = spelled(given, simulator.names)
+    return [name for name in names if name not in said and name not in suggested(simulator)]
 
 
 def _ranges(simulator: Simulator, data: Data) -> dict[str, Entry]:
@@ -78,8 +80,22 @@ def _from_peaks(data: Data) -> dict[str, Entry]:
     return {OUTLIERS: {"loguniform": [0.01, 0.2]}, EXTRA: {"uniform": [0.0, most], "unit": "meV"}}
 
 
+def spelled(given: Mapping[str, object], names: Sequence[str]) -> dict[str, object]:
+    """Entries of names; one of a pattern, like K3*, holds for the parameters that it fits and no name or pattern before
+    it names.
+    """
+    found = {name: entry for name, entry in given.items() if "*" not in name}
+    for pattern in (each for each in given if "*" in each):
+        fit = [name for name in names if fnmatchcase(name, pattern)]
+        if not fit:
+            raise InputError(f"[prior] '{pattern}' fits no parameter; the experiment has {', '.join(names)}")
+        found = {**dict.fromkeys(fit, given[pattern]), **found}
+    return found
+
+
 def in_internal_units(given: Mapping[str, object], experiment: Simulator) -> dict[str, Entry]:
     """The entries as given, their units checked against the parameters'."""
+    given = spelled(given, experiment.names)
     if unknown := [name for name in given if name not in experiment.names]:
         raise InputError(
             f"[prior] names '{unknown[0]}', but the experiment has parameters {', '.join(experiment.names)}"
@@ -181,12 +197,12 @@ def _elastic(experiment: Experiment, high: float) -> dict[str, Entry]:
 
 
 def _measured(experiment: Experiment, high: float) -> dict[str, Entry]:
-    """The amplitude of a measured background."""
+    """The amplitude of a background that is another spectrum."""
     background = experiment.instrument.background
     if not isinstance(background, TemplateBackground):
         return {}
     level = float(background.spectrum.intensity[background.spectrum.valid].abs().median()) or high
-    return {MEASURED: {"uniform": [0.0, _rounded(high / level)]}}
+    return {background.amplitude: {"uniform": [0.0, _rounded(high / level)]}}
 
 
 def _along_q(experiment: Experiment, high: float) -> dict[str, Entry]:

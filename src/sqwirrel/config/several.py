@@ -112,7 +112,7 @@ def experiment(
 ) -> Experiment:
     """The simulator of a measurement as its `part` of the config says, with the quadrature points of `seed`."""
     section.check_model(model)
-    instrument = section.build(lambda file: part.prepare(read(Path(file), measurement.incident_energy)))
+    instrument = section.build(lambda file: part.prepare(read(Path(file), measurement.incident_energy)), measurement)
     how: dict[str, Any] = {"samples": section.samples, "cell": section.cell, "seed": seed}
     return Experiment(model, measurement, instrument, twins=part.rotations(measurement), **how)
 

@@ -90,6 +90,8 @@ def _elsewhere(section: Any, move: Any) -> Any:
     named, changed = getattr(section, "file", None), {}
     if named is not None:
         changed["file"] = move(named) if isinstance(named, str) else [move(each) for each in named]
+    if isinstance(getattr(section, "model", None), str):
+        changed["model"] = _told(section.model, move)
     if hasattr(section, "instrument"):
         changed["instrument"] = _retold(section.instrument, move)
     return section.model_copy(update=changed)

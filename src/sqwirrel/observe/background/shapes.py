@@ -1,4 +1,4 @@
-"""Background: what is under the magnetic signal, linear in its nuisance parameters."""
+"""Backgrounds of a shape that is known: constant, sloped, planar, smooth, the tail of the elastic line."""
 
 import math
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum
+from sqwirrel.spectra import Measurement, QPath, QShells
 
 
 @runtime_checkable
@@ -169,52 +169,6 @@ class ElasticBackground:
 
 
 ELASTIC = "background_elastic"
-
-
-@dataclass(frozen=True, eq=False)
-class TemplateBackground:
-    """Another measurement on the same bins (above the ordering temperature, at high |Q|, without the sample) times the
-    parameter `background_measured`, and what `beside` adds.
-
-    Its noise is not known to the likelihood: it should be measured at least as well as the spectrum, or smoothed.
-    """
-
-    spectrum: Spectrum
-    beside: Background = field(default_factory=ConstantBackground)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Nuisance parameters."""
-        return (*self.beside.names, MEASURED)
-
-    @property
-    def units(self) -> dict[str, str]:
-        """Unit of each parameter; the amplitude has that of the spectrum over that of the template."""
-        return {**self.beside.units, MEASURED: ""}
-
-    def templates(self, measurement: Measurement) -> Float[Tensor, "template point energy"]:
-        """Those of `beside`, then the measured intensity (0 where it was not measured)."""
-        if not self.spectrum.measurement.same_bins(measurement):
-            mine, its = (_in_words(each) for each in (self.spectrum.measurement, measurement))
-            raise InputError(f"the measured background has {mine}, the spectrum {its}; reduce both onto the same bins")
-        return torch.cat((self.beside.templates(measurement), self.spectrum.intensity[None]))
-
-    def rebinned(self, q: int, energy: int) -> "TemplateBackground":
-        """The mean over the merged bins."""
-        spectrum = self.spectrum.rebin(q=q, energy=energy, mean=True)
-        return TemplateBackground(spectrum, self.beside.rebinned(q, energy))
-
-    def covered(self, spectrum: Spectrum) -> Spectrum:
-        """`spectrum` without the bins where the background was not measured."""
-        return spectrum.without(~self.spectrum.valid)
-
-
-MEASURED = "background_measured"
-
-
-def _in_words(measurement: Measurement) -> str:
-    (n, m), (low, high), points = measurement.shape, measurement.range, measurement.points
-    return f"{n} x {m} bins, {points.describe(0, n)}, {low:g} to {high:g} meV"
 
 
 def legendre(x: Float[Tensor, " place"], order: int) -> Float[Tensor, "degree place"]:

@@ -1,19 +1,13 @@
-"""What the verb show says of a file beside its numbers: how a rotation scan was put on a grid, its elastic line."""
+"""The elastic line of a spectrum: where it is, and how wide."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from sqwirrel.config.several import binned_of, prepared, spectrum_of
-from sqwirrel.config.toml import load
-from sqwirrel.spectra import Peaks, QPoints, Spectrum, is_peaks, read, read_peaks
+from sqwirrel.spectra import QPoints, Spectrum
 
-PIXELS = ("pixels_in_a_bin_at_least", "pixels_in_a_bin_median", "pixels_in_a_bin_at_most")
-SCALED: Mapping[bool | None, str] = {True: "yes", False: "no", None: "not in the files"}
 AROUND, BESIDE = 1.5, 0.3
 """The elastic line is taken so many of its full widths either way, and what is beside it is found in this share of that
 beyond.
@@ -31,33 +25,6 @@ class ElasticLine(NamedTuple):
     def __str__(self) -> str:
         """In words."""
         return f"at {self.centre:.2g} meV (centre of gravity), full width {self.fwhm:.2g} meV"
-
-
-def look_into(file: Path) -> tuple[Spectrum | Peaks, Mapping[str, object]]:
-    """The spectrum or the peaks in a file, or the spectrum of a config as it is fitted, and what more is known."""
-    if file.suffix != ".toml":
-        if is_peaks(file):
-            return read_peaks(file), {}
-        return _with_line(read(file), {})
-    config = load(file)
-    section = config.one
-    if section.crystal is None:
-        return _with_line(spectrum_of(section, config.instrument), {})
-    binned = binned_of(section)
-    first, last = (f"{binned.psi[k]:g} degrees in {section.files[k].name}" for k in (0, -1))
-    more = {
-        "files": len(binned.psi),
-        "psi": f"{first} to {last}",
-        "mounted": section.crystal.words,
-        **dict(zip(PIXELS, binned.spread, strict=True)),
-        "multiplied_by_ki_over_kf": SCALED[binned.is_scaled],
-    }
-    return _with_line(prepared(section, binned.spectrum), more)
-
-
-def _with_line(spectrum: Spectrum, more: dict[str, Any]) -> tuple[Spectrum, Mapping[str, object]]:
-    line = elastic_line(spectrum)
-    return spectrum, more if line is None else {**more, "elastic_line": str(line)}
 
 
 def elastic_line(spectrum: Spectrum, within: float | None = None) -> ElasticLine | None:
