@@ -27,15 +27,16 @@ ROWS = {"integral": "integral, mean over q", "moment": "first moment", "balance"
 
 @dataclass(frozen=True, eq=False)
 class Matched:
-    """The `source` and what was made of it, how far the source is from its own domain (energy distance) and the share
-    of `held` images of that domain, held out, that are as far; what training says against the translator.
+    """The `source` and what was made of it, how far the source is from its own domain in shape and in size (energy
+    distances) and the share of `held` images of that domain, held out, that are as far; what training says against the
+    translator.
 
     `fwhm` (meV) is that of the energy resolution, if it is known.
     """
 
     source: Spectrum
     spectrum: Spectrum
-    distance: float
+    distance: tuple[float, float]
     share: float
     held: int
     doubts: tuple[str, ...]
@@ -68,7 +69,7 @@ class Matched:
         rows = {name: [_number(getattr(each, name)) for each in self.numbers] for name in ("integral", "moment")}
         return {
             "translated_to": self.spectrum.translated,
-            "distance": self.distance,
+            "distance": list(self.distance),
             "share_as_far": self.share,
             "held_out": self.held,
             **rows,
@@ -120,12 +121,15 @@ def match(
     source = 1 - translator.plan.towards(to)
     images = _images(matcher, spectrum, source, condition)
     name, inside = translator.plan.names[source], matcher.inside[source]
-    distance, share = (float(each) for each in matcher.share(images, source))
+    far, each = matcher.share(images, source)
+    distance, share = (float(far[0, 0]), float(far[0, 1])), float(each)
     if share < inside.least:
+        usual = inside.held.median(0).values.tolist()
         raise InputError(
             f"this map is not like the {name} ones that the translator learnt from: its distance from them is "
-            f"{distance:.3g}, and a share of {share:.2g} of {len(inside.held)} held-out ones are as far, up to "
-            f"{float(inside.held[-1]):.3g}; train a translator on maps like it"
+            f"{distance[0]:.3g} in shape (usually {usual[0]:.3g}) and {distance[1]:.3g} in size (usually "
+            f"{usual[1]:.3g}), and a share of {share:.2g} of {len(inside.held)} held-out ones is as far; train a "
+            "translator on maps like it"
         )
     level = translator.translate(images, to).level[0].double().reshape(spectrum.measurement.shape)
     valid = images.x[0, 2].reshape(level.shape) > 0

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.spectra import Measurement, Spectrum
@@ -73,7 +73,8 @@ def _modes(spectrum: Spectrum, where: Measurement, elastic: float) -> Float[Tens
     away, (n, bins) = spectrum.valid & (where.energy_centres.abs() > elastic), where.shape
     if bins < 3:
         return torch.full((n,), torch.nan, dtype=torch.float64)
-    y = torch.where(away, _smooth(spectrum.intensity, spectrum.valid), -torch.inf)
+    smooth, errors = _smooth(spectrum)
+    y = torch.where(away, smooth, -torch.inf)
     at = y.argmax(1, keepdim=True)
     inner = at.clamp(1, bins - 2)
     low, middle, high = (y.gather(1, inner + k)[:, 0] for k in (-1, 0, 1))
@@ -81,14 +82,15 @@ def _modes(spectrum: Spectrum, where: Measurement, elastic: float) -> Float[Tens
     step = torch.where(torch.isfinite(bent) & (bent < 0), 0.5 * (low - high) / bent, torch.nan)
     energy = where.energy_centres[inner[:, 0]] + step * where.energy.diff()[inner[:, 0]]
     above = y.amax(1) - torch.where(away, y, torch.nan).nanmedian(1).values
-    error = spectrum.error.gather(1, at)[:, 0]
+    error = errors.gather(1, at)[:, 0]
     usual = torch.where(torch.isfinite(above), above, torch.nan).nanmedian()
     there = (at == inner)[:, 0] & (above > BRIGHT * usual) & (above > CLEAR * error)
     return torch.where(there & torch.isfinite(energy), energy, torch.nan)
 
 
-def _smooth(y: Map, valid: Bool[Tensor, "point energy"]) -> Map:
-    """Along energy, over what was measured."""
-    at = torch.arange(y.shape[1], dtype=y.dtype)
+def _smooth(spectrum: Spectrum) -> tuple[Map, Map]:
+    """Along energy, over what was measured; and its error."""
+    valid, at = spectrum.valid.double(), torch.arange(spectrum.valid.shape[1], dtype=torch.float64)
     kernel = torch.exp(-0.5 * ((at[:, None] - at) / SMOOTH) ** 2)
-    return (torch.where(valid, y, 0.0) @ kernel) / (valid.to(y) @ kernel).clamp(min=1e-9)
+    cover = (valid @ kernel).clamp(min=1e-9)
+    return (valid * spectrum.intensity) @ kernel / cover, ((valid * spectrum.error**2) @ kernel**2).sqrt() / cover

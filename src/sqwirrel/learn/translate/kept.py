@@ -19,7 +19,7 @@ from sqwirrel.record import Record
 from sqwirrel.whole import put_text
 
 KNOWN, USUAL = "translator.json", "inside.safetensors"
-TENSORS = ("shape", "middle", "turn", "reference", "held")
+TENSORS = ("shape", "middle", "turn", "features", "sizes", "held")
 
 
 def save_translator(folder: Path, translator: Translator, record: Record) -> None:
