@@ -164,7 +164,7 @@ def _line(words: str, before: float | None, after: float | None) -> str:
 
 
 def _percent(share: float, sign: str = "") -> str:
-    return f"{100 * share:{sign}.2g} %"
+    return f"{100 * share:{sign}.3g} %"
 
 
 def _number(value: float) -> float | None:

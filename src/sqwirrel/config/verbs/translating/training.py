@@ -36,6 +36,7 @@ def train_translator_into(folder: Path, config: Config, progress: Callable[[str,
     """
     work, wanted = _study(config), config.match or Match()
     section, planned = work.config.train, to_simulate(work)
+    domains_of(work, planned, wanted)  # what makes no domain is refused before anything is simulated
     record = Record.start(seeds={"train": section.seed}, files=[*config.files, *map(Path, wanted.frames)])
     settings = {**section.model_dump(), **wanted.model_dump(mode="json", include=LEARNT)}
     if checkpoint.begun(folder, planned, settings):
