@@ -72,9 +72,8 @@ def test_a_translator_is_trained_and_used(run, refused, chain, caplog) -> None:
     assert run("train", "c.toml", "--out", "network").exit_code == 0
     assert "is trained already" in caplog.text
     assert contents(chain / "network") == before
-    assert run("match", "matched/config.toml", "--out", "once more").stdout.splitlines()[:-1] == (
-        done.stdout.splitlines()[:-1]
-    )
+    again = run("match", "matched/config.toml", "--out", "again")
+    assert again.stdout.splitlines()[:-1] == done.stdout.splitlines()[:-1]
 
 
 def test_an_interrupted_training_goes_on(run, chain, monkeypatch, caplog) -> None:
