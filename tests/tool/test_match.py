@@ -62,6 +62,7 @@ def test_a_translator_is_trained_and_used(run, refused, chain, caplog) -> None:
     assert left == {"matched.h5", "matched.json", "matched.png", "config.toml", "record.json"}
     told = json.loads((chain / "matched/matched.json").read_text())
     assert told["translated_to"] == read(chain / "matched/matched.h5").translated == "simulated"
+    assert [len(each) for each in told["integrals_of_q"] + told["modes_of_q_meV"]] == [8, 8, 8, 8]
     shown = run("show", "matched/matched.h5")
     assert "to simulated: not measured" in shown.stdout
     sentence = "this spectrum was translated to 'simulated', not measured: no likelihood takes it"

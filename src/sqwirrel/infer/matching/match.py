@@ -75,6 +75,8 @@ class Matched:
             **rows,
             "integral_of_q_change": {"median": float(apart.median()), "most": float(apart.max())},
             "balance": [_number(each.balance) for each in self.numbers],
+            "integrals_of_q": [each.integrals.tolist() for each in self.numbers],
+            "modes_of_q_meV": [[_number(x) for x in each.modes.tolist()] for each in self.numbers],
             "modes": int(modes.sum()),
             "modes_lost": int((modes & ~torch.isfinite(after.modes)).sum()),
             "mode_shift_meV": {"median": _of(moved, 0.5), "most_90": _of(moved, 0.9)},
