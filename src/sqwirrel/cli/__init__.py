@@ -157,7 +157,7 @@ def discriminate(config: ConfigFile, changes: Changes = None, out: Folder = None
     raise typer.Exit(1 if verdict.undecided else 0)
 
 
-@app.command(epilog="Example: sqwirrel match examples/rb2mnf4.toml --set match.estimator=translator --out matched")
+@app.command(epilog="Example: sqwirrel match my.toml --set match.estimator=translator (after train with [match])")
 def match(config: ConfigFile, changes: Changes = None, out: Folder = None) -> None:
     """A measured map as it might have been simulated, or the reverse, by a translator; and what that has changed."""
     folder = out or Path(f"{config.stem}-matched")
