@@ -76,7 +76,7 @@ INFER = {
     ),
     "unknown section": (
         HEAD + "[measures]\nx = 1\n",
-        "c.toml: the config has the unknown key 'measures'; known are model, measurement, prior, instrument, measurements, share, infer, train, check, simulate, advise, discriminate, rivals, truth; did you mean 'measurements'?",
+        "c.toml: the config has the unknown key 'measures'; known are model, measurement, prior, instrument, measurements, share, infer, train, check, simulate, advise, discriminate, match, rivals, truth; did you mean 'measurements'?",
     ),
     "unknown key": (
         'model = "mnf2"\n[measurement]\nfil = "ok.h5"\n',
@@ -268,6 +268,8 @@ CHANGES = {
     "a": "--set a is not of the form key=value, like --set infer.seed=2",
     "model.x=3": "--set model.x=3: 'model' is not a table of the config",
     "infer.guess=3": "c.toml: [infer] guess: expected a table, like { J1 = 0.66 }, or a list of tables",
+    "match.too=3": "c.toml: [match] has the unknown key 'too'; known are estimator, to, fwhm, clean, frames, thin, mirrors; did you mean 'to'?",
+    "match.to=clean": "c.toml: [match] to = 'clean': input should be 'simulated' or 'measured'",
     "infer.sede=3": "c.toml: [infer] has the unknown key 'sede'; known are screen, starts, draws, rounds, seed, moves, estimator, guess; did you mean 'seed'?",
 }
 

@@ -33,6 +33,7 @@ VERBS = (
     "report",
     "advise",
     "discriminate",
+    "match",
     "explain",
     "order",
     "bonds",

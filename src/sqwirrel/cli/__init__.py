@@ -20,6 +20,7 @@ from sqwirrel.config.verbs import (
     find_order,
     infer_into,
     look_into,
+    match_into,
     report_again,
     simulate_into,
     train_into,
@@ -102,7 +103,7 @@ def infer(
 @app.command(epilog="Example: sqwirrel train examples/rb2mnf4.toml --out network --set train.simulations=2000")
 def train(config: ConfigFile, changes: Changes = None, out: Folder = None) -> None:
     """A network that says where to look, from simulations; [infer] estimator = "DIR" uses it. With [rivals], networks
-    that tell these apart, for [discriminate] estimator = "DIR".
+    that tell these apart, for [discriminate] estimator = "DIR". With [match], a translator, for [match] estimator.
     """
     folder = out or Path(f"{config.stem}-network")
     with screen.complaints(folder, resumes=True):
@@ -154,6 +155,17 @@ def discriminate(config: ConfigFile, changes: Changes = None, out: Folder = None
             page = draw()
         screen.say(f"report: {page}")
     raise typer.Exit(1 if verdict.undecided else 0)
+
+
+@app.command(epilog="Example: sqwirrel match my.toml --set match.estimator=translator (after train with [match])")
+def match(config: ConfigFile, changes: Changes = None, out: Folder = None) -> None:
+    """A measured map as it might have been simulated, or the reverse, by a translator; and what that has changed."""
+    folder = out or Path(f"{config.stem}-matched")
+    with screen.complaints(folder):
+        found = match_into(folder, load(config, changes or ()))
+        screen.say(str(found))
+        screen.say(f"picture: {folder / 'matched.png'}")
+    raise typer.Exit(1 if found.doubts else 0)
 
 
 @app.command(epilog="Example: sqwirrel explain demo/result --out demo/reasons")

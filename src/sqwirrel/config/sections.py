@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
 from sqwirrel.config.instrument import InstrumentSection
-from sqwirrel.config.places import Advise, CrystalBins, EnergyBins, Path, Shells, Vector
+from sqwirrel.config.places import Advise, CrystalBins, EnergyBins, Match, Path, Shells, Vector
 from sqwirrel.config.quantity import Energy, Temperature
 from sqwirrel.config.quantity import Field as Tesla
 from sqwirrel.config.table import Section, fitting
@@ -82,6 +82,7 @@ class Measurement(Section):
             raise InputError(
                 "[measurement] with a file takes energy = [lo, hi]; start, stop and bins are for shells or a path"
             )
+        spectrum.check_measured()
         if self.despike:
             spectrum = spectrum.despiked()
         if self.energy is not None:
@@ -238,6 +239,7 @@ class Config(Section):
     simulate: Simulate = Simulate()
     advise: Advise | None = None
     discriminate: Discriminate = Discriminate()
+    match: Match | None = None
     rivals: Annotated[dict[str, Rival], BeforeValidator(_plainly_named)] = Field(default={})
     truth: Truth | None = None
 

@@ -70,6 +70,10 @@ def _moved(config: Config, move: Any) -> Config:
     if config.discriminate.estimator is not None:
         estimator = move(config.discriminate.estimator)
         changed["discriminate"] = config.discriminate.model_copy(update={"estimator": estimator})
+    if config.match is not None:
+        told = config.match
+        estimator, frames = told.estimator and move(told.estimator), tuple(move(each) for each in told.frames)
+        changed["match"] = told.model_copy(update={"estimator": estimator, "frames": frames})
     if config.advise is not None:
         rivals = {name: move(folder) for name, folder in config.advise.rivals.items()}
         changed["advise"] = config.advise.model_copy(update={"result": move(config.advise.result), "rivals": rivals})

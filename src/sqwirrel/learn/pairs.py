@@ -191,8 +191,8 @@ class Pairs:
         pieces = zip(self.parts, apart(intensity, self.measurements), strict=True)
         return in_a_row([part.see(piece) for part, piece in pieces]).float()
 
-    def image(self, data: Like) -> Float32[Tensor, "1 channel point energy"]:
-        """What networks see of a measurement, or of several."""
+    def image(self, data: Like, *, translated: bool = False) -> Float32[Tensor, "1 channel point energy"]:
+        """What networks see of a measurement, or of several; of what a translator made only if `translated` says so."""
         given = {"": data} if isinstance(data, Spectrum) else data
         if missing := [part.label for part in self.parts if part.label not in given]:
             raise InputError(
@@ -200,6 +200,8 @@ class Pairs:
             )
         spectra = [given[part.label] for part in self.parts]
         for part, spectrum in zip(self.parts, spectra, strict=True):
+            if not translated:
+                spectrum.check_measured()
             mine, its = part.experiment.measurement.shape, spectrum.measurement.shape
             if mine != its:
                 raise InputError(

@@ -125,6 +125,8 @@ def _spectrum(like: Like | None, label: str) -> Spectrum | None:
     found = like.get(label) if isinstance(like, Mapping) else like
     if found is None and like is not None:
         raise InputError(f"there is no spectrum called '{label}' to take errors from; give one for every measurement")
+    if found is not None:
+        found.check_measured()
     return found
 
 

@@ -154,6 +154,7 @@ def described(spectrum: Spectrum) -> dict[str, Any]:
         "incident_energy": measurement.incident_energy,
         "final_energy": measurement.final_energy,
         "intensity": "counts" if spectrum.is_counts else "reduced, arbitrary units",
+        **({"translated": f"to {spectrum.translated}: not measured"} if spectrum.translated else {}),
         "bins_measured": int(valid.sum()),
         "bins_unmeasured": int((~valid).sum()),
         "bins_zero": int((valid & (spectrum.intensity == 0)).sum()),

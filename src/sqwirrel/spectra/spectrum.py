@@ -22,7 +22,7 @@ from sqwirrel.spectra.points import QShells, merge_edges
 from sqwirrel.spectra.rebin import merge_bins
 
 UNMEASURED = "unmeasured"
-PIXELS = "pixels"
+PIXELS, TRANSLATED = "pixels", "translated"
 MOST = 2.0**53
 """Pixels that a bin may have: what a number counts without rounding."""
 COVERED = {True: 1.0, False: 0.75}
@@ -33,7 +33,8 @@ COVERED = {True: 1.0, False: 0.75}
 class Spectrum:
     """`data` has dims ("Q" or "point", "energy"), always variances and the mask "unmeasured"; its unit is `counts`
     for raw counts and `one` (arbitrary) for reduced data. NaN and infinity are taken for unmeasured. A coordinate
-    "pixels" says of how many detector pixels each bin is the mean, where that is known; counts are no means.
+    "pixels" says of how many detector pixels each bin is the mean, where that is known; counts are no means. One called
+    "translated" says that this was not measured: a translator made it (`infer.matching`).
     """
 
     data: sc.DataArray
@@ -53,9 +54,11 @@ class Spectrum:
         valid: Bool[Tensor, "point energy"] | None = None,
         is_counts: bool = False,
         pixels: Float64[Tensor, "point energy"] | None = None,
+        translated: str = "",
     ) -> "Spectrum":
         """A spectrum from bare tensors; `error` is one standard deviation, `valid` defaults to all that is finite, and
-        `pixels` says of how many detector pixels each bin is the mean.
+        `pixels` says of how many detector pixels each bin is the mean; `translated` names the domain that a translator
+        took it to.
         """
         dims = [measurement.points.dim, "energy"]
         if not intensity.shape == error.shape == measurement.shape:
@@ -71,6 +74,8 @@ class Spectrum:
             data.masks[UNMEASURED] = sc.array(dims=dims, values=~valid.cpu().numpy())
         if pixels is not None:
             data.coords[PIXELS] = sc.array(dims=dims, values=pixels.cpu().numpy())
+        if translated:
+            data.coords[TRANSLATED] = sc.scalar(translated)
         return cls(data, measurement)
 
     @property
@@ -105,6 +110,19 @@ class Spectrum:
     def is_counts(self) -> bool:
         """Whether the values are raw counts (Poisson) and not reduced data."""
         return bool(self.data.unit == sc.units.counts)
+
+    @property
+    def translated(self) -> str:
+        """The domain that a translator took it to; empty for what was measured or simulated."""
+        return str(self.data.coords[TRANSLATED].value) if TRANSLATED in self.data.coords else ""
+
+    def check_measured(self) -> None:
+        """Refuses what a translator made: its bins are no independent measurements."""
+        if self.translated:
+            raise InputError(
+                f"this spectrum was translated to '{self.translated}', not measured: no likelihood takes it, and "
+                "nothing is learnt from it; give the spectrum that it was made of"
+            )
 
     def slice_energy(self, lo: float, hi: float) -> "Spectrum":
         """The energy bins that lie wholly within [lo, hi], meV."""
@@ -144,7 +162,9 @@ class Spectrum:
         if self.measurement.is_scan or min(self.measurement.shape) < 3:
             raise InputError("scatter tells errors on a map of at least 3 x 3 bins; give this spectrum errors")
         error = torch.from_numpy(errors_from_scatter(self.data.values, self.valid.numpy(), self.measurement))
-        return Spectrum.from_arrays(self.intensity, error, self.measurement, valid=self.valid)
+        return Spectrum.from_arrays(
+            self.intensity, error, self.measurement, valid=self.valid, translated=self.translated
+        )
 
     def without(self, hit: Bool[Tensor, "point energy"]) -> "Spectrum":
         """The same spectrum with some more bins marked unmeasured."""
@@ -190,6 +210,7 @@ class Spectrum:
         how: dict[str, Any] = {"factors": (q, energy), "is_counts": self.is_counts and not mean, "least": least}
         data, variances, covered = merge_bins(values, self.data.variances, valid, **how)
         merged = _data_array(data, variances, covered, self.data.dims, self.is_counts)
+        merged.coords.update(_translated(self.data))
         if self.pixels is not None:
             _, share, _ = merge_bins(values, 1 / self.pixels.numpy(), valid, **how)
             number = np.divide(1.0, share, out=np.ones_like(share), where=covered)
@@ -232,7 +253,7 @@ def _normalised(data: sc.DataArray, measurement: Measurement) -> sc.DataArray:
     elif variable.dtype != sc.DType.float64:
         variable = variable.to(dtype="float64")
     masks = {UNMEASURED: sc.array(dims=dims, values=~valid)}
-    return sc.DataArray(variable, coords=_coords(measurement) | _pixels(data, valid), masks=masks)
+    return sc.DataArray(variable, coords=_coords(measurement) | _pixels(data, valid) | _translated(data), masks=masks)
 
 
 def _pixels(data: sc.DataArray, valid: np.ndarray) -> dict[str, sc.Variable]:
@@ -243,6 +264,10 @@ def _pixels(data: sc.DataArray, valid: np.ndarray) -> dict[str, sc.Variable]:
     if not ((number > 0) & (number < MOST)).all():
         raise InputError("some measured bins are the mean of no pixel, or of more than 9e15; each needs at least one")
     return {PIXELS: sc.array(dims=data.dims, values=number)}
+
+
+def _translated(data: sc.DataArray) -> dict[str, sc.Variable]:
+    return {TRANSLATED: data.coords[TRANSLATED]} if TRANSLATED in data.coords else {}
 
 
 def _broadcast(mask: sc.Variable, data: sc.DataArray) -> sc.Variable:

@@ -7,6 +7,7 @@ from sqwirrel.config.verbs.learning import check_into, train_into
 from sqwirrel.config.verbs.looking import look_into
 from sqwirrel.config.verbs.planning import advise_into
 from sqwirrel.config.verbs.reasons import Reason, explain_into
+from sqwirrel.config.verbs.translating.matching import match_into
 
 __all__ = [
     "Reason",
@@ -19,6 +20,7 @@ __all__ = [
     "infer_into",
     "jury_in",
     "look_into",
+    "match_into",
     "report_again",
     "simulate_into",
     "train_into",

@@ -10,7 +10,8 @@ from sqwirrel.config.prior import of_the_data
 from sqwirrel.config.sections import Config
 from sqwirrel.config.toml import dumps
 from sqwirrel.config.verbs.contending import train_rivals_into
-from sqwirrel.config.verbs.studies import learnt, to_simulate
+from sqwirrel.config.verbs.studies import SIMULATIONS, learnt, simulated, to_simulate
+from sqwirrel.config.verbs.translating.training import train_translator_into
 from sqwirrel.errors import InputError
 from sqwirrel.infer.calibration import Calibration, check
 from sqwirrel.learn import checkpoint
@@ -23,7 +24,6 @@ from sqwirrel.report import figures
 from sqwirrel.whole import put_text
 
 Progress = Callable[[str, int, int], None]
-SIMULATIONS = "simulations"
 log = logging.getLogger("sqwirrel")
 
 
@@ -31,8 +31,10 @@ def train_into(folder: Path, config: Config, progress: Progress) -> list[History
     """Simulates, trains, and leaves simulations/, weights.safetensors, estimator.json, config.toml, record.json.
 
     What an interrupted run left is gone on with; what was left of anything else is refused before a file is written.
-    With rivals the networks tell these apart.
+    With rivals the networks tell these apart; with [match] it is a translator that is trained.
     """
+    if config.match is not None:
+        return train_translator_into(folder, config, progress)
     if config.rivals:
         return train_rivals_into(folder, config, progress)
     work, section = study(config), config.train
@@ -44,7 +46,7 @@ def train_into(folder: Path, config: Config, progress: Progress) -> list[History
             "for them; write them out in [prior]",
             ", ".join(read_off),
         )
-    pairs = _pairs(work, folder, progress)
+    pairs = simulated(work, folder / SIMULATIONS, progress)
     members, histories = [], []
     for k in range(section.members):
         stage = "training" if section.members == 1 else f"training {k + 1}"
@@ -130,14 +132,6 @@ def proposal_of(work: Study) -> Proposal | None:
     if not isinstance(estimator, NPE | Ensemble):
         raise InputError(f"the estimator in '{folder}' gives no draws; train one with sqwirrel train")
     return Proposal.of(estimator, pairs)
-
-
-def _pairs(work: Study, folder: Path, progress: Progress) -> Pairs:
-    """Simulations of a config, from a folder where they are there."""
-    section = work.config.train
-    where, tell = folder / SIMULATIONS, lambda done, total: progress("simulating", done, total)
-    kept = simulations(learnt(work), work.prior, section.simulations, section.seed, where, tell)
-    return Pairs(kept, to_simulate(work).like)
 
 
 def _staged(progress: Progress, stage: str) -> Callable[[int, int, float], None]:

@@ -1,7 +1,8 @@
 """What the config of a verb is turned into: each rival with the data, and what networks would learn from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqwirrel.config.build import Study, model, study
@@ -9,11 +10,13 @@ from sqwirrel.config.sections import Config, Discriminate, Rival
 from sqwirrel.config.several import by_label, parts
 from sqwirrel.errors import InputError
 from sqwirrel.learn.kept.purpose import digest
-from sqwirrel.learn.pairs import Pairs, Simulations
+from sqwirrel.learn.pairs import Pairs, Simulations, simulations
 from sqwirrel.learn.parts import Learnt, Like, experiments_of, parts_of
 from sqwirrel.observe import PeakExperiment
 from sqwirrel.spectra import Peaks, Spectrum
 
+Progress = Callable[[str, int, int], None]
+SIMULATIONS = "simulations"
 ALONE: Mapping[str, Any] = {"rivals": {}, "discriminate": Discriminate()}
 """What a rival's own config does not have."""
 
@@ -76,6 +79,17 @@ def named(name: str) -> Iterator[None]:
 def to_simulate(work: Study) -> Pairs:
     """Pairs of a config before any was simulated."""
     return Pairs(Simulations.none(learnt(work), work.prior, work.config.train.seed), _like(work))
+
+
+def simulated(work: Study, folder: Path, progress: Progress) -> Pairs:
+    """Simulations of a config, from a folder where they are there."""
+    section = work.config.train
+
+    def tell(done: int, total: int) -> None:
+        progress("simulating", done, total)
+
+    made = simulations(learnt(work), work.prior, section.simulations, section.seed, folder, tell)
+    return Pairs(made, _like(work))
 
 
 def learnt(work: Study) -> Learnt:

@@ -34,6 +34,7 @@ class SpectrumTerm:
     @classmethod
     def of(cls, experiment: Experiment, spectrum: Spectrum, names: tuple[str, ...], label: str = "") -> "SpectrumTerm":
         """The term of `spectrum`, which must lie on the bins that `experiment` simulates."""
+        spectrum.check_measured()
         this = f" '{label}'" if label else ""
         if not experiment.measurement.same_bins(spectrum.measurement):
             raise InputError(

@@ -93,6 +93,11 @@ class Purpose:
         return f" ({mine}, now {its})" if mine != its else ""
 
 
+def bins_of(measurement: Measurement) -> dict[str, str]:
+    """The conditions that bins are, of one measurement."""
+    return {name: word for name, word in _measured(measurement).items() if name in BINS}
+
+
 def digest(value: object) -> str:
     """Checksum of what something is made of: numbers, words, and whatever holds them."""
     sha = hashlib.sha256()

@@ -94,9 +94,10 @@ class Jury:
         """The committee in a folder (`load_committee`), and what is usual among what it learnt from."""
         return cls.of(*load_committee(folder, rivals))
 
-    def opinion(self, data: Like) -> Opinion:
-        """Of a measurement, or of several by their labels."""
-        x, names = next(iter(self.contest.pairs.values())).image(data), self.contest.names
+    def opinion(self, data: Like, *, translated: bool = False) -> Opinion:
+        """Of a measurement, or of several by their labels; of what a translator made only if `translated` says so."""
+        first, names = next(iter(self.contest.pairs.values())), self.contest.names
+        x = first.image(data, translated=translated)
         return Opinion(
             dict(zip(names, self.committee.probability(x)[0].tolist(), strict=True)),
             float(self.committee.disagreement(x)) if len(self.committee.members) > 1 else None,

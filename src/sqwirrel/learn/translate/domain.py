@@ -138,7 +138,7 @@ class Domain:
         if condition is not None and len(condition) != len(spectra):
             raise InputError(f"{len(spectra)} spectra and {len(condition)} rows of conditions; give one for each")
         augment = augment or Augment()
-        frames = [_frame(each) for each in spectra]
+        frames = [frame_of(each) for each in spectra]
         shape = augment.shape([tuple(frame.shape[1:]) for frame in frames])
 
         def draw(rows: Tensor, generator: torch.Generator) -> Tensor:
@@ -231,14 +231,16 @@ def sides_of(measurement: Measurement) -> tuple[int, ...]:
     return tuple(side for side in (*measurement.sides, measurement.shape[1]) if side > 1)
 
 
-def _frame(spectrum: Spectrum) -> Float32[Tensor, "3 *axis"]:
-    """An image of a spectrum. Of reduced data only bins that claim an error count."""
-    valid, error = spectrum.valid, spectrum.error
-    error = spectrum.intensity.clamp(min=1).sqrt() if spectrum.is_counts else error
+def frame_of(spectrum: Spectrum, *, has_errors: bool = True) -> Float32[Tensor, "3 *axis"]:
+    """An image of a spectrum. Of reduced data only bins that claim an error count, in a domain that has them."""
+    spectrum.check_measured()
     if spectrum.measurement.is_scan:
         raise InputError("points of scans make no image; a domain needs maps, paths or grids")
-    valid, shape = valid & (error > 0), sides_of(spectrum.measurement)
-    return channels(*(each.reshape(1, *shape) for each in (spectrum.intensity, error, valid)))[0]
+    level, valid, shape = spectrum.intensity, spectrum.valid, (1, *sides_of(spectrum.measurement))
+    if not has_errors:
+        return channels(level.reshape(shape), None, valid.reshape(shape))[0]
+    error = level.clamp(min=1).sqrt() if spectrum.is_counts else spectrum.error
+    return channels(*(each.reshape(shape) for each in (level, error, valid & (error > 0))))[0]
 
 
 def _known(condition: Condition | None, rows: int) -> Float32[Tensor, "row number"]:

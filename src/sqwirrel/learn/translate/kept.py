@@ -1,18 +1,25 @@
-"""Translators on disk: weights (safetensors) and, beside them, what they go between (JSON). No code runs on loading."""
+"""Translators on disk: weights (safetensors) and, beside them, what they go between (JSON), and what is usual in their
+domains (safetensors). No code runs on loading.
+"""
 
 import json
 from dataclasses import asdict
 from pathlib import Path
 
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
 from sqwirrel.errors import InputError
 from sqwirrel.learn.checkpoint import fill, json_in, put_weights, weights_in
+from sqwirrel.learn.translate.inside import Inside, Matcher
 from sqwirrel.learn.translate.networks import Shape
 from sqwirrel.learn.translate.plan import Plan
 from sqwirrel.learn.translate.translator import Translator
 from sqwirrel.record import Record
 from sqwirrel.whole import put_text
 
-KNOWN = "translator.json"
+KNOWN, USUAL = "translator.json", "inside.safetensors"
+TENSORS = ("shape", "middle", "turn", "features", "sizes", "held")
 
 
 def save_translator(folder: Path, translator: Translator, record: Record) -> None:
@@ -38,3 +45,25 @@ def load_translator(folder: Path) -> Translator:
         raise InputError(f"the translator in {folder} is damaged ({error}); train it again") from None
     fill(empty, weights_in(folder), folder)
     return empty.requires_grad_(requires_grad=False)
+
+
+def save_matcher(folder: Path, matcher: Matcher, record: Record) -> None:
+    """Writes inside.safetensors, then what `save_translator` writes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part, both = folder / "inside.part", enumerate(matcher.inside)
+    save_file({f"{k}/{name}": getattr(each, name).contiguous() for k, each in both for name in TENSORS}, part)
+    part.replace(folder / USUAL)
+    save_translator(folder, matcher.translator, record)
+
+
+def load_matcher(folder: Path) -> Matcher:
+    """What `save_matcher` left in a folder."""
+    translator = load_translator(folder)
+    try:
+        held = load_file(folder / USUAL)
+        first, second = (Inside(**{name: held[f"{k}/{name}"] for name in TENSORS}) for k in range(2))
+    except (OSError, SafetensorError, KeyError) as error:
+        raise InputError(
+            f"what is usual for the translator in {folder} is missing or damaged ({error}); train it again"
+        ) from None
+    return Matcher(translator, (first, second))

@@ -42,7 +42,8 @@ LINE = 0.047
 
 @mpl.rc_context(STYLE)
 def spectrum_map(spectrum: Spectrum, title: str) -> Figure:
-    """A spectrum as it is; a grid as the map, slices or cut that its axes make it."""
+    """A spectrum as it is; a grid as the map, slices or cut that its axes make it. What a translator made says so."""
+    title = f"{title}, translated to {spectrum.translated}" if spectrum.translated else title
     if isinstance(spectrum.measurement.points, QGrid) and not grid.has_map(spectrum.measurement):
         return grid.line(spectrum, title)
     return _map(

@@ -153,8 +153,8 @@ def test_a_truncated_file_is_said_to_be_truncated(part, tmp_path):
 def test_a_newer_version_is_refused(tmp_path):
     write(tmp_path / "a.h5", powder())
     with h5py.File(tmp_path / "a.h5", "r+") as file:
-        file.attrs["version"] = 2
-    with pytest.raises(InputError, match=r"a\.h5 has the format version 2; this sqwirrel reads 1"):
+        file.attrs["version"] = 3
+    with pytest.raises(InputError, match=r"a\.h5 has the format version 3; this sqwirrel reads 1 and 2"):
         read(tmp_path / "a.h5")
 
 

@@ -53,7 +53,11 @@ def rival_fits(results: Mapping[str, Result]) -> Figure:
     first = next(iter(results.values()))
     cuts = Cuts.of(first.spectrum.measurement, first.valid)
     rows = _layers(results)
-    rows = [*rows, _averaged(results, rows[1])]
+    return layered(cuts, [*rows, _averaged(results, rows[1])])
+
+
+def layered(cuts: Cuts, rows: Sequence[Sequence[Layer]]) -> Figure:
+    """Rows of layers, those of one row in the same colours: a map each, or a strip of slices."""
     return _single(cuts, rows) if len(cuts.names) == 1 else _sliced(cuts, rows)
 
 

@@ -1,9 +1,10 @@
 """Our own HDF5: the DataArray as scipp writes it, and the measurement beside it. What is written is read back exactly.
 
-Root attributes: format = "sqwirrel spectrum", version = 1. The rest of the root is scipp's, with the coordinate
-`pixels` where it is known of how many each bin is the mean; group `measurement` holds
-`field` (T), `energy` (meV, edges), the conditions of `CONDITIONS` that are known (`exposure` with the attribute `unit`
-where that is known), and `edges` (1/angstrom) for shells.
+Root attributes: format = "sqwirrel spectrum", version = 1; of what a translator made, version = 2 and `translated`, the
+domain that it took it to: what does not know of translations refuses it. The rest of the root is scipp's, with the
+coordinate `pixels` where it is known of how many each bin is the mean; group `measurement` holds `field` (T), `energy`
+(meV, edges), the conditions of `CONDITIONS` that are known (`exposure` with the attribute `unit` where that is known),
+and `edges` (1/angstrom) for shells.
 A crystal has `cell` (angstrom, degrees) and `vectors` (angstrom), and `q`, `box` (rlu) for a path, `axes`, `edges_1` to
 `edges_3`, `origin` and perhaps `beam` for a grid, `q`, `scan` and perhaps `plane` for points of scans.
 """
@@ -23,10 +24,10 @@ from sqwirrel.spectra.grid import Beam, QGrid
 from sqwirrel.spectra.measurement import Measurement, Points
 from sqwirrel.spectra.points import QPath, QPoints, QShells
 from sqwirrel.spectra.readers.nexus.hdf5 import array, attribute, integer, is_hdf5, number, opened, text
-from sqwirrel.spectra.spectrum import PIXELS, UNMEASURED, Spectrum
+from sqwirrel.spectra.spectrum import PIXELS, TRANSLATED, UNMEASURED, Spectrum
 
 FORMAT = "sqwirrel spectrum"
-VERSION = 1
+VERSION, OF_TRANSLATED = 1, 2
 CONDITIONS = ("temperature", "incident_energy", "final_energy", "exposure")
 
 
@@ -42,12 +43,15 @@ def read(path: Path) -> Spectrum:
     """The spectrum as it was written."""
     with opened(path) as file:
         version = integer(file, "version", path)
-        if version != VERSION:
-            raise InputError(f"{path.name} has the format version {version}; this sqwirrel reads {VERSION}")
+        if version not in (VERSION, OF_TRANSLATED):
+            raise InputError(f"{path.name} has the format version {version}; this sqwirrel reads 1 and 2")
         if not isinstance(file.get("measurement"), h5py.Group):
             raise InputError(f"{path.name} lacks the group 'measurement'; write it again with sqwirrel")
         measurement = _measurement(file["measurement"], path)
-        return Spectrum(_data(file, measurement, path), measurement)
+        data = _data(file, measurement, path)
+        if version == OF_TRANSLATED:
+            data.coords[TRANSLATED] = sc.scalar(text(attribute(file, TRANSLATED)) or "another domain")
+        return Spectrum(data, measurement)
 
 
 def _data(file: h5py.File, measurement: Measurement, path: Path) -> sc.DataArray:
@@ -76,9 +80,12 @@ def _held(file: h5py.File, kind: str) -> list[str]:
 
 def write(path: Path, spectrum: Spectrum) -> None:
     """Write `spectrum` to a new file."""
-    sc.io.save_hdf5(spectrum.data, path)
+    plain = spectrum.data.drop_coords(TRANSLATED) if spectrum.translated else spectrum.data
+    sc.io.save_hdf5(plain, path)
     with h5py.File(path, "r+") as file:
         file.attrs["format"], file.attrs["version"] = FORMAT, VERSION
+        if spectrum.translated:
+            file.attrs["version"], file.attrs[TRANSLATED] = OF_TRANSLATED, spectrum.translated
         for name, values in _fields(spectrum.measurement).items():
             file[f"measurement/{name}"] = values.numpy()
         if spectrum.measurement.exposure is not None:

@@ -1,0 +1,1 @@
+"""The verbs of translators: trained into a folder, and asked from there."""

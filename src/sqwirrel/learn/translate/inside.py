@@ -1,0 +1,122 @@
+"""Whether an image is like those of the domain that it is said to come from: outside it, a translator says nothing.
+
+It is looked at twice: at its shape, by the features (`judge.Look`) of the image over its own root mean square, turned
+so that those of the domain scatter alike in all directions; and at the logarithm of that root mean square. Each is the
+energy distance of the image alone to half of the rows of the domain. The other half, held out, says how far images of
+the domain are: if the image and the held-out ones come alike, the share of these that are as far is below s with a
+probability of s at most (V. Vovk, A. Gammerman, G. Shafer, Algorithmic Learning in a Random World (2005),
+doi:10.1007/b106715); of two looks, twice the smaller share is taken.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sqwirrel.errors import InputError
+from sqwirrel.learn.translate.domain import Domain, Images, Unpaired
+from sqwirrel.learn.translate.translator import Translator
+from sqwirrel.seeds import stream
+
+ROWS = 1024
+"""Rows of each half, at most."""
+FLOOR = 1e-2
+"""Variances below this share of the mean one count as so much: what is next to nothing tells nothing."""
+RARE = 0.005
+"""Images are outside of which fewer held-out ones are as far."""
+LOOKS = 2
+Features = Float[Tensor, "row feature"]
+Sizes = Float[Tensor, "row 1"]
+Far = Float[Tensor, "row look"]
+
+
+@dataclass(frozen=True, eq=False)
+class Inside:
+    """What is usual in a domain: bins of its images, how features are turned, features and sizes of one half of its
+    rows, and distances of the other half, in ascending order.
+    """
+
+    shape: Int[Tensor, " axis"]
+    middle: Float[Tensor, " feature"]
+    turn: Float[Tensor, "feature direction"]
+    features: Float[Tensor, "row direction"]
+    sizes: Sizes
+    held: Float[Tensor, "other look"]
+
+    @classmethod
+    def of(cls, translator: Translator, k: int, domain: Domain, seed: int = 0) -> "Inside":
+        """Of the domain with the number `k`; the halves are the first and the last rows."""
+        if len(domain) < 2 * LOOKS:
+            raise InputError(f"{len(domain)} images do not say what is usual in a domain; give some hundreds")
+        one, other = (_some(translator, k, half, seed) for half in domain.split(len(domain) // 2))
+        middle, spread = one[0].mean(0), one[0].std(0).clamp(min=1e-6)
+        even = (one[0] - middle) / spread
+        variance, axes = torch.linalg.eigh(even.mT @ even / len(even))
+        turn = axes / spread[:, None] / variance.clamp(min=FLOOR * float(variance.mean())).sqrt()
+        shape = torch.tensor(domain.shape)
+        found = cls(shape, middle, turn, (one[0] - middle) @ turn, one[1], torch.zeros(0, LOOKS).double())
+        return replace(found, held=found._far(*other).sort(0).values)
+
+    def distance(self, translator: Translator, k: int, images: Images) -> Far:
+        """Of each image, in shape and in size."""
+        return self._far(*_seen(translator, k, images))
+
+    def share(self, distance: Far) -> Float[Tensor, " row"]:
+        """Of held-out images those that are as far, the image itself counted too; twice the smaller of the two."""
+        n = len(self.held)
+        nearer = torch.searchsorted(self.held.mT.contiguous(), distance.mT.contiguous())
+        return (LOOKS * (1 + n - nearer).double() / (1 + n)).amin(0).clamp(max=1)
+
+    @property
+    def least(self) -> float:
+        """The share below which an image is outside; of few held-out ones, one that is further than all."""
+        return max(RARE, 1.5 * LOOKS / (1 + len(self.held)))
+
+    def _far(self, features: Features, sizes: Sizes) -> Far:
+        turned = (features - self.middle) @ self.turn
+        return torch.stack((_alone(turned, self.features), _alone(sizes, self.sizes)), dim=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Matcher:
+    """A translator, and what is usual in its two domains."""
+
+    translator: Translator
+    inside: tuple[Inside, Inside]
+
+    @classmethod
+    def of(cls, translator: Translator, domains: Unpaired, seed: int = 0) -> "Matcher":
+        """With what is usual in the domains that it learnt from."""
+        both = (domains.first, domains.second)
+        first, second = (Inside.of(translator, k, each, seed) for k, each in enumerate(both))
+        return cls(translator, (first, second))
+
+    def share(self, images: Images, k: int) -> tuple[Far, Float[Tensor, " row"]]:
+        """Distances of images to the domain with the number `k`, and shares of held-out ones that are as far."""
+        distance = self.inside[k].distance(self.translator, k, images)
+        return distance, self.inside[k].share(distance)
+
+
+def _alone(x: Float[Tensor, "row direction"], others: Float[Tensor, "other direction"]) -> Float[Tensor, " row"]:
+    """2 E|x - y| - E|y - y'|: the energy distance (`judge.energy_distance`) of each row alone."""
+    return 2 * torch.cdist(x, others).mean(1) - torch.cdist(others, others).mean()
+
+
+def _some(translator: Translator, k: int, domain: Domain, seed: int) -> tuple[Features, Sizes]:
+    """Of some rows of a domain."""
+    generator = stream(seed, f"inside {k} {int(domain.rows[0])}")
+    rows = torch.randperm(len(domain), generator=generator)[:ROWS]
+    return _seen(translator, k, domain.part(rows).every(generator))
+
+
+def _seen(translator: Translator, k: int, images: Images) -> tuple[Features, Sizes]:
+    """Features of images over their root mean square, and its logarithm, in units of the translator."""
+    x = translator.seen(k, images).x
+    level, axes = torch.sinh(x[:, 0]), tuple(range(1, x.ndim - 1))
+    square = (level**2 * x[:, 2]).sum(axes) / x[:, 2].sum(axes).clamp(min=1)
+    size = square.sqrt().clamp(min=1e-9)
+    even = torch.asinh(level / size.reshape(-1, *[1] * len(axes)))
+    with torch.no_grad():
+        features = translator.look(torch.cat((even[:, None], x[:, 1:]), dim=1))
+    return features, size.log().double()[:, None]

@@ -1,0 +1,30 @@
+"""A map before and after its translation, and what was changed."""
+
+import matplotlib as mpl
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from sqwirrel.infer.matching import Matched
+from sqwirrel.report.figures.rivals.cuts import Cuts
+from sqwirrel.report.figures.rivals.fits import Layer, layered
+from sqwirrel.report.figures.style import STYLE, colours_of, unit_of
+
+
+@mpl.rc_context(STYLE)
+def matched_maps(found: Matched) -> Figure:
+    """Before and after in the same colours, and the change; the title says that it was translated."""
+    valid, change = found.spectrum.valid, found.change
+    cuts, unit = Cuts.of(found.spectrum.measurement, valid), unit_of(found.source)
+    colours = colours_of(found.source.intensity[valid], found.spectrum.intensity[valid])
+    top = max(float(change[valid].abs().quantile(0.995)), 1e-9)
+    to = found.spectrum.translated
+    figure = layered(
+        cuts,
+        [
+            [Layer("before", found.source.intensity, colours, unit)],
+            [Layer(f"translated to {to}", found.spectrum.intensity, colours, unit)],
+            [Layer("change", change, (mpl.colormaps["RdBu_r"], Normalize(-top, top)), f"change of {unit}")],
+        ],
+    )
+    figure.suptitle(f"Translated to {to}: not measured", fontsize=9.5, fontweight="bold", x=0.01, ha="left")
+    return figure

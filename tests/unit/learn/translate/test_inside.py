@@ -1,0 +1,104 @@
+"""The domain of application: what is like the images of a domain, and what is not."""
+
+import pytest
+import torch
+
+from sqwirrel.errors import InputError
+from sqwirrel.learn.translate.domain import Domain, Images, Unpaired
+from sqwirrel.learn.translate.inside import Inside, Matcher
+from sqwirrel.learn.translate.kept import USUAL, load_matcher, save_matcher
+from sqwirrel.learn.translate.translator import Translator
+from sqwirrel.record import Record
+from sqwirrel.seeds import stream
+
+SIDES = (16, 20)
+
+
+def lines(n, seed, height=(0.5, 2.0)):
+    """Bumps at random places along the second axis, on noise of the size 0.1."""
+    generator = stream(seed, "lines")
+    at = 5 + 10 * torch.rand(n, 1, 1, generator=generator)
+    tall = height[0] + (height[1] - height[0]) * torch.rand(n, 1, 1, generator=generator)
+    level = tall * torch.exp(-0.5 * (torch.arange(SIDES[1]) - at) ** 2 / 2).expand(-1, SIDES[0], -1)
+    return level + 0.1 * torch.randn(n, *SIDES, generator=generator)
+
+
+def domain(n, seed, **how):
+    level = lines(n, seed, **how)
+    return Domain.of(level, torch.full_like(level, 0.1))
+
+
+@pytest.fixture(scope="module")
+def matcher():
+    both = Unpaired(Domain.of(lines(600, 1)), domain(800, 2))
+    return Matcher.of(Translator.sized_for(both, channels=4, blocks=1), both)
+
+
+def images(source):
+    return source.every(stream(0, "all"))
+
+
+def test_images_of_the_domain_are_rarely_outside(matcher):
+    inside = matcher.inside[1]
+    assert len(inside.held) == 400
+    assert inside.least == pytest.approx(3 / 401)
+    distance, share = matcher.share(images(domain(1000, 3)), 1)
+    assert distance.shape == (1000, 2)
+    assert int((share < inside.least).sum()) <= 14  # 5 expected; more in one of 2000 by Poisson's law
+    assert float(share.median()) > 0.3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda level: level.mT.reshape(len(level), *SIDES), id="across"),
+        pytest.param(lambda level: level[:, :, torch.randperm(20, generator=stream(0, "p"))], id="shuffled"),
+        pytest.param(lambda level: 100 * level, id="a hundred times higher"),
+        pytest.param(lambda level: 0.1 * torch.randn(level.shape, generator=stream(0, "n")), id="noise alone"),
+    ],
+)
+def test_others_are_outside(matcher, change):
+    level = change(lines(200, 4))
+    share = matcher.share(images(Domain.of(level, torch.full_like(level, 0.1))), 1)[1]
+    assert float((share < matcher.inside[1].least).double().mean()) > 0.99
+
+
+def test_the_size_alone_is_told_where_the_shape_is_the_same(matcher):
+    source = images(Domain.of(lines(50, 5), torch.full((50, *SIDES), 0.1)))
+    higher = Images(torch.cat((30 * source.x[:, :1], source.x[:, 1:]), 1), source.condition)
+    (one, other), usual = (matcher.share(each, 1)[0] for each in (source, higher)), matcher.inside[1].held
+    assert torch.allclose(one[:, 0], other[:, 0], rtol=1e-3)
+    assert bool((other[:, 1] > usual[-1, 1]).all())
+
+
+def test_the_share_counts_the_image_itself_and_both_looks(matcher):
+    inside = matcher.inside[1]
+    assert inside.share(inside.held[-1:] + 1).item() == pytest.approx(2 / 401)
+    assert inside.share(inside.held[:1] - 1).item() == 1
+    one = torch.stack((inside.held[0, 0] - 1, inside.held[-1, 1] + 1))[None]
+    assert inside.share(one).item() == pytest.approx(2 / 401)
+
+
+def test_distances_are_energy_distances(matcher):
+    from sqwirrel.learn.translate.judge import energy_distance
+
+    inside, source = matcher.inside[1], images(domain(3, 6))
+    found = inside.distance(matcher.translator, 1, source)
+    size = source.x[:, 0].square().mean((1, 2)).sqrt() / matcher.translator.size
+    for row, each in enumerate(size.log().double()):
+        assert float(found[row, 1]) == pytest.approx(energy_distance(each.reshape(1, 1), inside.sizes), abs=1e-4)
+
+
+def test_a_matcher_is_kept_whole(matcher, tmp_path):
+    save_matcher(tmp_path, matcher, Record.start())
+    again, source = load_matcher(tmp_path), images(domain(5, 7))
+    for one, other in zip(matcher.share(source, 1), again.share(source, 1), strict=True):
+        assert torch.allclose(one, other)
+    (tmp_path / USUAL).write_bytes(b"nothing")
+    with pytest.raises(InputError, match="missing or damaged"):
+        load_matcher(tmp_path)
+
+
+def test_too_few_images_say_nothing(matcher):
+    with pytest.raises(InputError, match="give some hundreds"):
+        Inside.of(matcher.translator, 1, domain(3, 1))
