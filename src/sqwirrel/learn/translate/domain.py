@@ -40,7 +40,7 @@ class Domain:
     `measured`.
 
     `has_errors` says whether log errors mean anything: images without noise have none, and 0 there. `condition` is of
-    all rows, those of a part too.
+    all rows, those of a part too. `copies` rows, one after the other, are of one measured frame.
     """
 
     rows: Int[Tensor, " row"]
@@ -48,6 +48,7 @@ class Domain:
     draw: Draw
     condition: Float32[Tensor, "all number"]
     has_errors: bool
+    copies: int = 1
 
     def __post_init__(self) -> None:
         """Refuses what is no image, and conditions that are not those of the rows."""
@@ -130,8 +131,9 @@ class Domain:
     ) -> "Domain":
         """A few measured spectra, `copies` rows of each, augmented anew in every batch (`few.Augment`).
 
-        Rows of one spectrum come one after the other: what is held out of them are copies of the last spectra. What an
-        answer is judged on must not be among the spectra.
+        What is held out of them (`split`) are copies of the last spectra, of which none is learnt from; of one spectrum
+        alone they are copies of the same, and then progress is not judged by anything new. What an answer is judged on
+        must not be among the spectra.
         """
         if not spectra or copies < 1:
             raise InputError(f"a measured domain needs spectra and copies, got {len(spectra)} spectra, {copies} copies")
@@ -148,14 +150,16 @@ class Domain:
             return torch.stack([augmented(x, augment, generator, is_counts=kind) for x, kind in each])
 
         known = _known(condition, len(spectra)).repeat_interleave(copies, 0)
-        return cls(torch.arange(copies * len(spectra)), shape, draw, known, has_errors=True)
+        return cls(torch.arange(copies * len(spectra)), shape, draw, known, has_errors=True, copies=copies)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def split(self, last: int) -> tuple["Domain", "Domain"]:
-        """All but the last rows, and the last ones."""
-        return self.part(slice(None, -last)), self.part(slice(-last, None))
+        """All but the last rows, and the last ones; no frame has copies in both, if there are several."""
+        frame = self.rows // self.copies
+        learnt = frame < frame[-last:].min()
+        return self.part(learnt if bool(learnt.any()) else slice(None, -last)), self.part(slice(-last, None))
 
     def part(self, rows: slice | Tensor) -> "Domain":
         """Some of the rows."""

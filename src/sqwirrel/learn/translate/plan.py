@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from sqwirrel.errors import InputError
 from sqwirrel.learn.translate.networks import Shape
 
-KINDS = ("cycle", "contrast")
+KINDS = ("instrument", "cycle", "contrast")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,9 @@ class Plan:
     def __post_init__(self) -> None:
         """Refuses unknown kinds and names that are one."""
         if self.kind not in KINDS:
-            raise InputError(f"there is no translator of the kind '{self.kind}'; choose {' or '.join(KINDS)}")
+            raise InputError(
+                f"there is no translator of the kind '{self.kind}'; choose {', '.join(KINDS[:-1])} or {KINDS[-1]}"
+            )
         if len(set(self.names)) != 2:
             raise InputError(f"the two domains are both called '{self.names[0]}'; give them different names")
 

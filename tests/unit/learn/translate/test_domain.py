@@ -191,3 +191,18 @@ def test_domains_that_differ_in_shape_or_conditions_are_refused():
         Unpaired(Domain.of(LEVEL), Domain.of(LEVEL[:, :4]))
     with pytest.raises(InputError, match="give both the same"):
         Unpaired(Domain.of(LEVEL), Domain.of(LEVEL, condition=torch.zeros(20, 1)))
+
+
+def test_what_is_held_out_of_a_few_frames_is_copies_of_one_that_nothing_learns_from():
+    frames = [spectrum(torch.full((6, 5), float(k))) for k in (4, 9, 16)]
+    domain = Domain.measured(frames, Augment(thin=0.5), copies=20)
+    learn, held = domain.split(6)
+    assert (len(learn), len(held)) == (40, 6)
+    kept = [each.every(stream(0, "")).x[:, 0].mean((1, 2)) for each in (learn, held)]
+    assert bool((kept[0] < 12).all())
+    assert bool((kept[1] > 12).all())
+    both, rest = Unpaired(Domain.of(LEVEL), domain).split(30)[0], domain.split(30)[1]
+    assert len(both.second) == 20
+    assert len(rest) == 30
+    one, other = Domain.measured(frames[:1], copies=20).split(6)
+    assert (len(one), len(other)) == (14, 6)
