@@ -133,6 +133,18 @@ def _phonon_powder(d: Result) -> Iterable[Row]:
     yield _most("Powder map of al in a batch: seconds", 0.05, d["batch"]["seconds_each"])
 
 
+def _match(d: Result) -> Iterable[Row]:
+    there, back = (d["against_truth"][f"to {name}"] for name in ("artefacts", "clean"))
+    for kind, each in d["translators"].items():
+        off = 100 * there[kind]["intensity_off_median"]
+        yield _most(f"Translator, {kind}, clean to artefacts: intensity off, % (median)", 1, off)
+        for way, found in (("artefacts", there), ("clean", back)):
+            share = 100 * found[kind]["mode_shift_below_a_tenth"]
+            yield _least(f"Translator, {kind}, to {way}: % of modes within a tenth of the resolution", 99, share)
+        yield _most(f"Translator, {kind}: seconds for 240 x 400", 0.1, each["seconds_per_frame"])
+        yield _most(f"Translator, {kind}: minutes of training", 60, each["training"]["minutes"])
+
+
 def _worst(coverage: dict[str, list[float]], names: list[str]) -> tuple[float, str]:
     """The largest miss of a level, and where."""
     every = [
@@ -162,4 +174,5 @@ ROWS = {
     "pcsmo_discrimination": _pcsmo_discrimination,
     "la2nio4": _la2nio4,
     "hostile_files": _hostile,
+    "match": _match,
 }

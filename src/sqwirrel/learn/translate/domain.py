@@ -6,6 +6,7 @@ measured. Levels keep the unit they came in: no image has a scale of its own.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.learn.pairs import Pairs, Simulations
 from sqwirrel.learn.parts import Part
-from sqwirrel.learn.translate.few import Augment, augmented
+from sqwirrel.learn.translate.few import Augment, augmented, pictures
 from sqwirrel.seeds import stream
 from sqwirrel.spectra import Measurement, Spectrum
 
@@ -36,8 +37,8 @@ Draw = Callable[[Int[Tensor, " row"], torch.Generator], Float32[Tensor, "row 3 *
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """Images of one kind, row by row (a source for `train`); made with `of`, `signals`, `expected`, `noisy`,
-    `measured`.
+    """Images of one kind, row by row (a source for `train`); made with `of`, `from_folder`, `signals`,
+    `expected`, `noisy`, `measured`.
 
     `has_errors` says whether log errors mean anything: images without noise have none, and 0 there. `condition` is of
     all rows, those of a part too. `copies` rows, one after the other, are of one measured frame.
@@ -84,6 +85,20 @@ class Domain:
             torch.arange(len(x)), tuple(x.shape[2:]), lambda rows, _: x[rows], _known(condition, len(x)),
             error is not None,
         )  # fmt: skip
+
+    @classmethod
+    def from_folder(cls, folder: Path, exposure: float | None = None) -> "Domain":
+        """All .npy, .png and .tif files of a folder, in the order of their names, one image each; NaN is unmeasured.
+
+        Colours are averaged. Levels are those of the files; with `exposure`, counts of a level of 1, each has the error
+        of its counts, one at least.
+        """
+        level = pictures(folder)
+        if exposure is None:
+            return cls.of(level)
+        if not exposure > 0:
+            raise InputError(f"the exposure of the images in {folder} must be above 0, got {exposure:g}")
+        return cls.of(level, (exposure * level).clamp(min=1).sqrt() / exposure)
 
     @classmethod
     def signals(cls, simulations: Simulations, condition: Condition | None = None) -> "Domain":
