@@ -5,8 +5,8 @@
 Three maps (50, 280 and 540 K) of Y. Su, C. Li, arXiv:2404.13507, in units of their own mean above their lowest
 hundredth, as they came without a scale. Each is left out once: a translator learns between simulations (force
 constants from a wide prior, narrow lines) and one of the other two maps; the second of these judges the training.
-Nobody knows the truth; reported is the correlation, over what was measured, of the left-out map with a simulation of published
-constants: as they are, with the map translated, and with the simulation translated.
+Nobody knows the truth; reported is the correlation, over what was measured, of the left-out map with a simulation of
+published constants: as they are, with the map translated, and with the simulation translated.
 """
 
 import argparse

@@ -36,8 +36,8 @@ def tables(result: Result) -> str:
     ]
     said = (
         f"{result['held_out']} held-out pairs of maps, {result['maps']} maps of each kind to learn from, unpaired. "
-        "Root mean square distance over that of the truth, structural similarity, intensity over the true one (mean, and "
-        "median of how far it is off), and how far maxima moved, in units of the resolution "
+        "Root mean square distance over that of the truth, structural similarity, intensity over the true one (mean, "
+        "and median of how far it is off), and how far maxima moved, in units of the resolution "
         f"({number(result['resolution_meV'])} meV): nine in ten by less, and the share below a tenth. "
         "*identity* is the image as it came, *best* what is expected with the mean background; the autoencoder learnt "
         "from pairs, which no other method has."
