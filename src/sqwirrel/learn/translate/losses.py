@@ -88,7 +88,8 @@ def away(made: Seen, x: Seen) -> Loss:
     usual = two.abs().flatten(1).mean(1).clamp(min=1e-3)
     miss, found = one - two, torch.zeros_like(usual)
     for size in (1, *WINDOWS):
-        near = miss if size == 1 else POOL[miss.ndim - 2](miss, size, ceil_mode=True)
+        sides = [min(size, side) for side in miss.shape[2:]]
+        near = POOL[len(sides)](miss, sides, ceil_mode=True)
         found = found + near.abs().flatten(1).mean(1) / usual
     return (found + miss.flatten(1).mean(1).abs() / usual).mean()
 

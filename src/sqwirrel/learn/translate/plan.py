@@ -14,13 +14,13 @@ KINDS = ("instrument", "cycle", "contrast")
 @dataclass(frozen=True)
 class Plan:
     """What a translator goes between: sizes of its networks, names of the domains, whether images of each have errors;
-    and what ties an image to its translation, one of `KINDS`.
+    and what ties an image to its translation, one of `KINDS`; "instrument" if the second is the first behind one.
     """
 
     shape: Shape
     names: tuple[str, str] = ("simulated", "measured")
     errors: tuple[bool, bool] = (False, True)
-    kind: str = "cycle"
+    kind: str = "instrument"
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -103,6 +103,18 @@ def blurred(rows, seed, height):
     return Domain.of(n / 20, n.clamp(min=1).sqrt() / 20)
 
 
+def test_images_are_drawn_as_counts_where_errors_are_those_of_counts():
+    both = Unpaired(blurred(40, 1, 0.0), blurred(40, 2, 0.5))
+    one = Translator.sized_for(both, channels=8, blocks=1)
+    valid = torch.ones(40, 24, 24)
+    valid[:, :2] = 0
+    x = one.drawn(both.first.every(stream(0, "")), "measured", valid, seed=3)
+    assert bool((x[:, :, :2] == 0).all())
+    n = 20 * x[:, 0, 2:]
+    assert torch.allclose(n, n.round(), atol=1e-2)
+    assert torch.allclose(x[:, 1, 2:].exp(), n.clamp(min=1).sqrt() / 20, rtol=1e-3)
+
+
 @pytest.mark.slow
 def test_it_learns_a_background_and_a_width_that_nobody_told_it():
     both = Unpaired(blurred(300, 1, 0.0), blurred(300, 2, 0.5))
@@ -120,5 +132,5 @@ def test_what_is_lost_in_an_image_is_missed_in_its_sum():
     same, dim, moved = (float(losses.away(as_seen(each), x)) for each in (
         torch.sinh(x[:, 0]), 0.8 * torch.sinh(x[:, 0]), torch.sinh(x[:, 0]).roll(1, 2)))  # fmt: skip
     assert same == pytest.approx(0, abs=1e-6)
-    assert dim == pytest.approx(0.2 * 4, rel=1e-3)
+    assert dim == pytest.approx(0.2 * 4, rel=0.02)
     assert 0 < moved < 2
