@@ -134,15 +134,14 @@ def _phonon_powder(d: Result) -> Iterable[Row]:
 
 
 def _match(d: Result) -> Iterable[Row]:
-    there, back = (d["against_truth"][f"to {name}"] for name in ("artefacts", "clean"))
-    for kind, each in d["translators"].items():
-        off = 100 * there[kind]["intensity_off_median"]
-        yield _most(f"Translator, {kind}, clean to artefacts: intensity off, % (median)", 1, off)
-        for way, found in (("artefacts", there), ("clean", back)):
-            share = 100 * found[kind]["mode_shift_below_a_tenth"]
-            yield _least(f"Translator, {kind}, to {way}: % of modes within a tenth of the resolution", 99, share)
-        yield _most(f"Translator, {kind}: seconds for 240 x 400", 0.1, each["seconds_per_frame"])
-        yield _most(f"Translator, {kind}: minutes of training", 60, each["training"]["minutes"])
+    one = d["translators"]["instrument"]
+    there, back = (d["against_truth"][f"to {name}"]["instrument"] for name in ("artefacts", "clean"))
+    yield _most("Translator, clean to artefacts: intensity off, % (median)", 1, 100 * there["intensity_off_median"])
+    for way, found in (("artefacts", there), ("clean", back)):
+        share = 100 * found["mode_shift_below_a_tenth"]
+        yield _least(f"Translator, to {way}: % of modes within a tenth of the resolution", 99, share)
+    yield _most("Translator: seconds for 240 x 400", 0.1, one["seconds_per_frame"])
+    yield _most("Translator: minutes of training", 60, one["training"]["minutes"])
 
 
 def _worst(coverage: dict[str, list[float]], names: list[str]) -> tuple[float, str]:

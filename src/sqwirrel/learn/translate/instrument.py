@@ -110,6 +110,12 @@ class Instrument(nn.Module):
             rate = max(1 / float(self.steps), 1 / MEMORY)
             self.field += rate * both[0] / both[1].clamp(min=networks.LEAST)
 
+    def expose(self, x: Seen) -> None:
+        """Takes the usual exposure from images of the domain, if errors are those of counts in most of them."""
+        found = exposure(x)
+        if bool((found > 0).float().mean() > 0.5):
+            self.exposure.copy_(found[found > 0].median())
+
     def counted(self, level: Level) -> Level:
         """Logarithm of the error of a level, by Poisson's law; that of one count at least."""
         return 0.5 * (self.exposure * level).clamp(min=1).log() - self.exposure.clamp(min=1e-6).log()
@@ -156,14 +162,13 @@ def spread(x: Level, axis: int, width: Tensor) -> Level:
 
 
 def exposure(x: Seen) -> Float32[Tensor, " row"]:
-    """Counts of a level of size, image by image; 0 in all if their errors are not those of counts."""
+    """Counts of a level of size, image by image; 0 if its errors are not those of counts, or nothing was counted."""
     level, there = torch.sinh(x[:, 0]).flatten(1), (x[:, 2] > 0).flatten(1) & (x[:, 0] > 0).flatten(1)
     each = torch.where(there, level * torch.exp(-2 * x[:, 1].flatten(1)), 0.0)
     n = there.sum(1).clamp(min=1)
     mean = each.sum(1) / n
     away = torch.where(there, each - mean[:, None], 0.0).square().sum(1) / n
-    is_counted = bool((away.sqrt() <= SAME * mean).all()) and bool((mean > 0).all())
-    return mean if is_counted else torch.zeros_like(mean)
+    return torch.where(away.sqrt() <= SAME * mean, mean, 0.0)
 
 
 def counts(made: Seen, valid: Level, exposures: Float32[Tensor, " row"], generator: torch.Generator) -> Seen:

@@ -104,7 +104,7 @@ class Translator(nn.Module):
             for generator, more in zip(generators, (one - other, other - one), strict=True):
                 generator.usual.copy_(more)  # type: ignore[operator]
             if isinstance(last := generators[1], Instrument):
-                last.exposure.copy_(exposure(seen[1]).median())
+                last.expose(seen[1])
 
     @property
     def players(self) -> Mapping[str, nn.Module]:
@@ -221,8 +221,9 @@ class Translator(nn.Module):
         if not self.plan.errors[k]:
             return networks.whole(made, valid)
         generator = stream(draw, f"noise {k}")
-        if self._exposure(k):
-            return counts(made, valid, exposure(own).clamp(min=1e-6), generator)
+        if usual := self._exposure(k):
+            own_exposure = exposure(own)
+            return counts(made, valid, torch.where(own_exposure > 0, own_exposure, usual), generator)
         return networks.noisy(made, valid, torch.randn(valid.shape, generator=generator).to(made))
 
     def _opinion(self, k: int, images: Images, draw: int) -> networks.Cells:

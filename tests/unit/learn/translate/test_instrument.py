@@ -89,6 +89,15 @@ def test_hats_make_lines_and_the_background_settles_on_what_is_there(axes):
     assert torch.allclose(there, slope, atol=0.02)
 
 
+def test_images_without_a_count_have_the_usual_exposure():
+    x = counts(as_seen(torch.full((5, 6, 5), 2.0)), torch.ones(5, 6, 5), torch.full((5,), 7.0), stream(0, "n"))
+    x[0, 0] = 0
+    assert exposure(x)[0] == 0
+    network = instrument()
+    network.expose(x)
+    assert float(network.exposure) == pytest.approx(7, rel=1e-3)
+
+
 def blurred(rows, seed, height):
     """Spots, or these widened, on a background, in counts."""
     level = torch.zeros(rows, 24, 24)
