@@ -70,7 +70,7 @@ def clean(folder: Path, rows: int) -> Tensor:
 
 def published(folder: Path) -> Tensor:
     """That of published constants."""
-    return of_mean(al.simulated(folder, 1, 2, Prior.from_mapping({**al.published(), **al.WIDTHS}))[1])
+    return of_mean(al.simulated(folder, 1, 2, Prior.from_mapping({**al.published(), **al.WIDTHS}), al.SAMPLES)[1])
 
 
 def of_mean(level: Tensor) -> Tensor:
