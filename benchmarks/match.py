@@ -1,16 +1,18 @@
 """A translator between clean maps and maps with artefacts, against a truth that is known.
 
-    python -m benchmarks.match --json FILE [--quick] [--folder DIR] [--minutes 5] [--kinds contrast cycle]
-                               [--channels 32] [--blocks 4] [--figure PNG]
+    python -m benchmarks.match --json FILE [--quick] [--folder DIR] [--minutes 5] [--varied]
+                               [--kinds instrument cycle contrast] [--channels 32] [--blocks 4] [--figure PNG]
 
-The maps are those of `benchmarks.match_maps`, simulated here. Translators of both kinds learn from maps that have
+The maps are those of `benchmarks.match_maps`, simulated here; their background is the same in all maps with artefacts,
+and no translator is told, or one of its own in each (`--varied`). Translators of all kinds learn from maps that have
 nothing to do with each other, each for so many minutes of one thread at most. Held-out pairs (same constants) say how
-far each direction is from its truth, beside the map as it came (identity), and the best linear guess from principal
-components of the other domain (`linear`): root mean square distance over that of the truth (nrmse), structural
-similarity, integrated intensity over the true one, and how far the maximum along energy moved, in units of the
-resolution (0.9 meV). Towards the clean maps the truth is a map without anything; towards artefacts it is what was
-expected there before noise; a clean map does not tell the background, so that nothing can be better than the true
-lines with the mean background (`best`). Bins that were not measured do not count.
+far each direction is from its truth, beside the map as it came (identity), the best linear guess from principal
+components of the other domain (`linear`), and a denoising autoencoder that, unlike all others, learnt from pairs: root
+mean square distance over that of the truth (nrmse), structural similarity, integrated intensity over the true one, and
+how far the maximum along energy moved, in units of the resolution (0.9 meV). Towards the clean maps the truth is a map
+without anything; towards artefacts it is what was expected there before noise; a clean map does not tell a background
+of its own, so that nothing can be better than the true lines with the mean background (`best`). Bins that were not
+measured do not count.
 
 DIR keeps translators, and a training that was interrupted is gone on with. `--quick` only shows that it runs.
 """
@@ -21,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,9 @@ import matplotlib.pyplot as plt
 import torch
 from torch import Tensor
 
-from benchmarks.match_maps import ENERGY, SHARP, WIDE, Artefacts, artefacts, signals
+from benchmarks.match_autoencoder import autoencoder
+from benchmarks.match_maps import SHARP, WIDE, Artefacts, artefacts, signals
+from benchmarks.match_scores import scores
 from sqwirrel.learn.strange.linear import LinearGuess
 from sqwirrel.learn.train import Effort, train
 from sqwirrel.learn.translate import networks
@@ -42,10 +47,10 @@ from sqwirrel.seeds import stream
 
 NAMES = ("clean", "artefacts")
 FRAME = (240, 400)
-BRIGHT = 0.15
-"""Points whose largest true level is below this share of the usual one have no mode to look for."""
 COMPONENTS = 64
 BATCH = 4
+PAIRED = 2000
+"""Steps of the autoencoder, of 32 maps each."""
 Made = Callable[[Images], Tensor]
 
 
@@ -58,6 +63,7 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, help="picture of held-out maps and their translations")
     parser.add_argument("--minutes", type=float, default=5.0, help="training of each kind, at most")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--varied", action="store_true", help="a background of its own in every map")
     parser.add_argument("--channels", type=int, default=32)
     parser.add_argument("--blocks", type=int, default=4)
     options = parser.parse_args()
@@ -73,8 +79,11 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """All that is reported."""
     record = Record.start(seeds={"clean": 1, "artefacts": 2, "held out": 3})
     rows, held = (64, 16) if options.quick else (1024, 256)
-    domains = Unpaired(Domain.of(signals(SHARP, rows, 1)), artefacts(rows, 2).domain())
-    clean, seen = signals(SHARP, held, 3), artefacts(held, 3)
+    domains = Unpaired(Domain.of(signals(SHARP, rows, 1)), artefacts(rows, 2, varied=options.varied).domain())
+    clean, seen = signals(SHARP, held, 3), artefacts(held, 3, varied=options.varied)
+    paired = autoencoder(
+        artefacts(rows, 2, varied=options.varied), signals(SHARP, rows, 2), 20 if options.quick else PAIRED
+    )
     found, translators = {}, {}
     for kind in options.kinds:
         one, history = trained(kind, domains, options, folder / kind, record)
@@ -86,7 +95,7 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             "feature_distance": features(one, clean, seen),
             "doubts": one.doubts,
         }
-    pairs = against_truth(translators, domains, clean, seen)
+    pairs = against_truth(translators, domains, clean, seen, paired)
     if options.figure:
         draw(translators, clean, seen, options.figure)
     return {
@@ -94,6 +103,7 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "quick": options.quick,
         "maps": rows,
         "held_out": held,
+        "varied_background": options.varied,
         "resolution_meV": WIDE,
         "translators": found,
         "against_truth": pairs,
@@ -123,15 +133,12 @@ def trained(
 
 def pace(one: Translator, domains: Unpaired) -> float:
     """Seconds of a step of training, looks and optimisers about included."""
-    batch, times = domains.batch(BATCH, 0, "pace"), []
+    batch, times, other = domains.batch(BATCH, 0, "pace"), [], deepcopy(one)
     for _ in range(8):
         start = time.perf_counter()
-        for player in one.players:
-            one.loss(player, batch).backward()
+        for player in other.players:
+            other.loss(player, batch).backward()
         times.append(time.perf_counter() - start)
-    one.zero_grad()
-    one.marks.steps.zero_()
-    one.averages.load_state_dict(one.generators.state_dict())
     return 1.2 * sorted(times)[4]
 
 
@@ -171,7 +178,7 @@ def features(one: Translator, clean: Tensor, seen: Artefacts) -> dict[str, Any]:
 
 
 def against_truth(
-    translators: Mapping[str, Translator], domains: Unpaired, clean: Tensor, seen: Artefacts
+    translators: Mapping[str, Translator], domains: Unpaired, clean: Tensor, seen: Artefacts, paired: Made
 ) -> dict[str, Any]:
     """How far all methods are from the truth, in both directions."""
     first, second = images(clean), of(seen)
@@ -186,8 +193,7 @@ def against_truth(
         methods |= {
             kind: (lambda each, one=one, to=name: one.translate(each, to).level) for kind, one in translators.items()
         }  # type: ignore[misc]
-        if name == NAMES[1]:
-            methods["best"] = lambda _: best
+        methods |= {"best": lambda _: best} if name == NAMES[1] else {"autoencoder of pairs": paired}
         found[f"to {name}"] = {
             label: scores(method(source).double(), truth, valid > 0) for label, method in methods.items()
         }
@@ -208,61 +214,6 @@ def linear(domain: Domain) -> Made:
         return guess.made(guess(y[:, 0], y[:, 2] / noise**2)).reshape(each.x[:, 0].shape)
 
     return made
-
-
-def scores(made: Tensor, truth: Tensor, valid: Tensor) -> dict[str, float]:
-    """Means over the maps, and more of what moved."""
-    there = valid.double()
-    away = (((made - truth) ** 2) * there).sum((1, 2)) / (truth**2 * there).sum((1, 2))
-    total = (made * there).sum((1, 2)) / (truth * there).sum((1, 2))
-    moved = shifts(made, truth, valid)
-    return {
-        "nrmse": float(away.sqrt().mean()),
-        "ssim": float(similarity(made, truth, valid)),
-        "intensity_mean": float(total.mean()),
-        "intensity_off_median": float((total - 1).abs().median()),
-        "mode_shift_median": float(moved.median()) / WIDE,
-        "mode_shift_90": float(moved.quantile(0.9)) / WIDE,
-        "mode_shift_below_a_tenth": float((moved < 0.1 * WIDE).double().mean()),
-    }
-
-
-def shifts(made: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
-    """Distances of the maxima along energy, meV, at points that have a mode and were measured about it."""
-    at = truth.argmax(2, keepdim=True)
-    near = torch.stack([valid.gather(2, (at + k).clamp(0, truth.shape[2] - 1))[..., 0] for k in range(-4, 5)])
-    usual = truth.amax(2).median()
-    bright = (truth.amax(2) > BRIGHT * usual) & near.all(0)
-    masked = [torch.where(valid, each, -torch.inf) for each in (made, truth)]
-    one, other = (peak(each) for each in masked)
-    return (one - other).abs()[bright]
-
-
-def peak(y: Tensor) -> Tensor:
-    """Where the largest bin is, meV, with the parabola through it and its neighbours."""
-    at = y.argmax(2, keepdim=True).clamp(1, y.shape[2] - 2)
-    low, middle, high = (y.gather(2, at + k)[..., 0] for k in (-1, 0, 1))
-    bent = low - 2 * middle + high
-    step = torch.where(torch.isfinite(bent) & (bent < 0), 0.5 * (low - high) / bent, 0.0).clamp(-0.5, 0.5)
-    return float(ENERGY[0]) + float(ENERGY[1] - ENERGY[0]) * (at[..., 0] + 0.5 + step)
-
-
-def similarity(made: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
-    """Mean structural similarity (Z. Wang et al., IEEE Trans. Image Process. 13, 600 (2004),
-    doi:10.1109/TIP.2003.819861) in windows of 7 x 7 bins; the range is that of each true map.
-    """
-    a, b, weight = (torch.where(valid, each, 0.0)[:, None] for each in (made, truth, torch.ones_like(truth)))
-
-    def mean(x: Tensor) -> Tensor:
-        return torch.nn.functional.avg_pool2d(x, 7, 1)
-
-    span = torch.where(valid, truth, 0.0).amax((1, 2))[:, None, None, None]
-    one, two = (0.01 * span) ** 2, (0.03 * span) ** 2
-    ma, mb = mean(a), mean(b)
-    va, vb, both = mean(a * a) - ma**2, mean(b * b) - mb**2, mean(a * b) - ma * mb
-    found = (2 * ma * mb + one) * (2 * both + two) / ((ma**2 + mb**2 + one) * (va + vb + two))
-    inside = (mean(weight) > 0.999).double()
-    return (found * inside).sum() / inside.sum()
 
 
 def images(level: Tensor) -> Images:

@@ -36,7 +36,9 @@ PRIOR = {
 COUNTS = 15.0
 """Counts of a bin of unit level; at the boundary of the zone lines with artefacts are about as high."""
 SLOPE, FLAT = (0.1, 0.3), (0.05, 0.2)
-"""Backgrounds, in units of the level: one that falls with energy, and one that does not."""
+"""Backgrounds, in units of the level: one that falls with energy, and one that does not. In the middle of these
+limits, or anywhere between them.
+"""
 GAPS, WIDEST = 2, 3
 """Dead detectors of a map, and the points that one takes at most."""
 
@@ -75,11 +77,13 @@ def signals(fwhm: float, rows: int, seed: int) -> Float[Tensor, "row point energ
     return found.signal[:rows].double() * scale[:, None, None]
 
 
-def artefacts(rows: int, seed: int) -> Artefacts:
-    """Maps of the simulations of a seed, as they are measured."""
+def artefacts(rows: int, seed: int, *, varied: bool = False) -> Artefacts:
+    """Maps of the simulations of a seed, as they are measured; with a background of its own in each, if `varied`."""
     generator = stream(seed, "artefacts")
 
-    def even(low: float, high: float) -> Tensor:
+    def even(low: float, high: float) -> float | Tensor:
+        if not varied:
+            return (low + high) / 2
         return low + (high - low) * torch.rand(rows, 1, 1, generator=generator, dtype=torch.float64)
 
     centre = (ENERGY[1:] + ENERGY[:-1]) / 2

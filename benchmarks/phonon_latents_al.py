@@ -87,9 +87,11 @@ def experiment(temperature: int = LEARNT, samples: int = SAMPLES) -> Experiment:
     return Experiment(model(temperature), where, instrument, samples=samples)
 
 
-def simulated(folder: Path, rows: int, seed: int, beliefs: Prior) -> tuple[Float[Tensor, "row parameter"], Tensor]:
+def simulated(
+    folder: Path, rows: int, seed: int, beliefs: Prior, samples: int | None = None
+) -> tuple[Float[Tensor, "row parameter"], Tensor]:
     """Parameters, and maps of chi'' without noise, in the units of their own range (row, point, energy)."""
-    simulator = experiment(samples=SAMPLES if rows >= FEWEST else 2)
+    simulator = experiment(samples=samples or (SAMPLES if rows >= FEWEST else 2))
     linear = {name: Fixed(1.0 if name == "scale" else 0.0) for name in simulator.linear}
     whole = Prior(**beliefs.free, **{name: Fixed(x) for name, x in beliefs.fixed.items()}, **linear)
     made = simulations(simulator, whole, rows, seed, folder)

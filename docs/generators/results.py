@@ -10,7 +10,19 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from generators import calibrated, contests, crystals, latents, learning, maps, peaks, powder, springs, steering
+from generators import (
+    calibrated,
+    contests,
+    crystals,
+    latents,
+    learning,
+    maps,
+    matches,
+    peaks,
+    powder,
+    springs,
+    steering,
+)
 from generators.tables import number, posterior, table
 
 Result = dict[str, Any]
@@ -317,6 +329,15 @@ DRAWINGS = {
     ),
     "steering": Drawing("A triple-axis spectrometer steered in silico", steering.tables, steering.draw, (6.4, 4.0)),
     "phonon_latents": Drawing("Latents of powder phonon maps", latents.tables, latents.draw, (5.6, 3.6)),
+    "match": Drawing("Translators of maps against a known truth", matches.tables, matches.draw, (6.0, 3.0)),
+    "match_varied": Drawing(
+        "The same, with a background of its own in every map",
+        matches.tables,
+        _nothing,
+        made="python -m benchmarks.match --varied --kinds instrument",
+    ),
+    "match_techniques": Drawing("Translators of other kinds of images", matches.techniques, _nothing),
+    "match_measured": Drawing("Translators of maps that were left out", matches.measured, _nothing),
     "quadrature": Drawing("Noise of the powder average on MnF2", _quadrature, _nothing),
     "phonon_powder": Drawing("Powder maps of phonons against Euphonic", powder.tables, powder.draw),
     "phonon_measured": Drawing("Force constants from measured powder maps", springs.tables, springs.draw, (6.4, 3.4)),

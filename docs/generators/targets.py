@@ -133,6 +133,17 @@ def _phonon_powder(d: Result) -> Iterable[Row]:
     yield _most("Powder map of al in a batch: seconds", 0.05, d["batch"]["seconds_each"])
 
 
+def _match(d: Result) -> Iterable[Row]:
+    one = d["translators"]["instrument"]
+    there, back = (d["against_truth"][f"to {name}"]["instrument"] for name in ("artefacts", "clean"))
+    yield _most("Translator, clean to artefacts: intensity off, % (median)", 1, 100 * there["intensity_off_median"])
+    for way, found in (("artefacts", there), ("clean", back)):
+        share = 100 * found["mode_shift_below_a_tenth"]
+        yield _least(f"Translator, to {way}: % of modes within a tenth of the resolution", 99, share)
+    yield _most("Translator: seconds for 240 x 400", 0.1, one["seconds_per_frame"])
+    yield _most("Translator: minutes of training", 60, one["training"]["minutes"])
+
+
 def _worst(coverage: dict[str, list[float]], names: list[str]) -> tuple[float, str]:
     """The largest miss of a level, and where."""
     every = [
@@ -162,4 +173,5 @@ ROWS = {
     "pcsmo_discrimination": _pcsmo_discrimination,
     "la2nio4": _la2nio4,
     "hostile_files": _hostile,
+    "match": _match,
 }

@@ -6,6 +6,7 @@ measured. Levels keep the unit they came in: no image has a scale of its own.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.learn.pairs import Pairs, Simulations
 from sqwirrel.learn.parts import Part
-from sqwirrel.learn.translate.few import Augment, augmented
+from sqwirrel.learn.translate.few import Augment, augmented, pictures
 from sqwirrel.seeds import stream
 from sqwirrel.spectra import Measurement, Spectrum
 
@@ -36,11 +37,11 @@ Draw = Callable[[Int[Tensor, " row"], torch.Generator], Float32[Tensor, "row 3 *
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """Images of one kind, row by row (a source for `train`); made with `of`, `signals`, `expected`, `noisy`,
-    `measured`.
+    """Images of one kind, row by row (a source for `train`); made with `of`, `from_folder`, `signals`,
+    `expected`, `noisy`, `measured`.
 
     `has_errors` says whether log errors mean anything: images without noise have none, and 0 there. `condition` is of
-    all rows, those of a part too.
+    all rows, those of a part too. `copies` rows, one after the other, are of one measured frame.
     """
 
     rows: Int[Tensor, " row"]
@@ -48,6 +49,7 @@ class Domain:
     draw: Draw
     condition: Float32[Tensor, "all number"]
     has_errors: bool
+    copies: int = 1
 
     def __post_init__(self) -> None:
         """Refuses what is no image, and conditions that are not those of the rows."""
@@ -83,6 +85,20 @@ class Domain:
             torch.arange(len(x)), tuple(x.shape[2:]), lambda rows, _: x[rows], _known(condition, len(x)),
             error is not None,
         )  # fmt: skip
+
+    @classmethod
+    def from_folder(cls, folder: Path, exposure: float | None = None) -> "Domain":
+        """All .npy, .png and .tif files of a folder, in the order of their names, one image each; NaN is unmeasured.
+
+        Colours are averaged. Levels are those of the files; with `exposure`, counts of a level of 1, each has the error
+        of its counts, one at least.
+        """
+        level = pictures(folder)
+        if exposure is None:
+            return cls.of(level)
+        if not exposure > 0:
+            raise InputError(f"the exposure of the images in {folder} must be above 0, got {exposure:g}")
+        return cls.of(level, (exposure * level).clamp(min=1).sqrt() / exposure)
 
     @classmethod
     def signals(cls, simulations: Simulations, condition: Condition | None = None) -> "Domain":
@@ -130,8 +146,9 @@ class Domain:
     ) -> "Domain":
         """A few measured spectra, `copies` rows of each, augmented anew in every batch (`few.Augment`).
 
-        Rows of one spectrum come one after the other: what is held out of them are copies of the last spectra. What an
-        answer is judged on must not be among the spectra.
+        What is held out of them (`split`) are copies of the last spectra, of which none is learnt from; of one spectrum
+        alone they are copies of the same, and then progress is not judged by anything new. What an answer is judged on
+        must not be among the spectra.
         """
         if not spectra or copies < 1:
             raise InputError(f"a measured domain needs spectra and copies, got {len(spectra)} spectra, {copies} copies")
@@ -148,14 +165,16 @@ class Domain:
             return torch.stack([augmented(x, augment, generator, is_counts=kind) for x, kind in each])
 
         known = _known(condition, len(spectra)).repeat_interleave(copies, 0)
-        return cls(torch.arange(copies * len(spectra)), shape, draw, known, has_errors=True)
+        return cls(torch.arange(copies * len(spectra)), shape, draw, known, has_errors=True, copies=copies)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def split(self, last: int) -> tuple["Domain", "Domain"]:
-        """All but the last rows, and the last ones."""
-        return self.part(slice(None, -last)), self.part(slice(-last, None))
+        """All but the last rows, and the last ones; no frame has copies in both, if there are several."""
+        frame = self.rows // self.copies
+        learnt = frame < frame[-last:].min()
+        return self.part(learnt if bool(learnt.any()) else slice(None, -last)), self.part(slice(-last, None))
 
     def part(self, rows: slice | Tensor) -> "Domain":
         """Some of the rows."""

@@ -1,4 +1,4 @@
-"""A handful of measured frames as a domain: fewer counts, mirrors that the crystal has, and windows.
+"""A handful of measured frames as a domain: fewer counts, mirrors that the crystal has, and windows; images of files.
 
 Fewer counts: of n counts those that a coin of the probability s keeps, over s; of reduced data y with the error e,
 y + sqrt(1/s - 1) e times a normal number, with the error e / sqrt(s). Neither moves what is expected.
@@ -6,9 +6,13 @@ y + sqrt(1/s - 1) e times a normal number, with the error e / sqrt(s). Neither m
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from sqwirrel.errors import InputError
@@ -71,3 +75,39 @@ def _thinned(x: Frame, share: float, generator: torch.Generator) -> Frame:
     more = (1 / share - 1) ** 0.5 * torch.exp(x[1]) * torch.randn(x[0].shape, generator=generator)
     found = torch.stack((x[0] + more, x[1] - 0.5 * torch.tensor(share).log(), x[2]))
     return torch.where(x[2] > 0, found, 0.0)
+
+
+def _array(file: Path) -> NDArray[np.generic]:
+    found: NDArray[np.generic] = np.load(file, allow_pickle=False)
+    return found
+
+
+def _photograph(file: Path) -> NDArray[np.generic]:
+    with Image.open(file) as found:
+        return np.asarray(found if len(found.getbands()) == 1 else found.convert("RGB"))
+
+
+READ = {".npy": _array, ".png": _photograph, ".tif": _photograph, ".tiff": _photograph}
+"""How files of images are read, by the end of their names."""
+
+
+def pictures(folder: Path) -> Float[Tensor, "row *axis"]:
+    """Levels of all images of a folder, in the order of their names; colours are averaged."""
+    files = sorted(each for each in folder.glob("*") if each.suffix.lower() in READ)
+    if not files:
+        raise InputError(f"{folder} holds no image; give a folder of {', '.join(READ)} files")
+    found = list[Tensor]()
+    for file in files:
+        try:
+            array = np.asarray(READ[file.suffix.lower()](file), dtype=np.float64)
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"{file} cannot be read as an image ({error}); leave it out or save it anew") from None
+        if file.suffix.lower() != ".npy" and array.ndim == 3:
+            array = array.mean(2)
+        found.append(torch.from_numpy(array))
+        if found[-1].shape != found[0].shape:
+            raise InputError(
+                f"{file.name} has {tuple(array.shape)} pixels and {files[0].name} {tuple(found[0].shape)}; "
+                "cut all images of a folder to one shape"
+            )
+    return torch.stack(found)

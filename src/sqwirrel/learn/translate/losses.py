@@ -80,5 +80,21 @@ def missed(made: Seen, x: Seen, *, has_errors: bool) -> Loss:
     return (away * both).sum() / both.sum().clamp(min=1)
 
 
+def away(made: Seen, x: Seen) -> Loss:
+    """Mean distance of levels, of their means over small windows, and of the sums of whole images, in units of the
+    mean level of each image: what is uncertain may not get lost, as it does where only single bins are compared.
+    """
+    one, two = (torch.sinh(each[:, :1]) for each in (made, x))
+    usual = two.abs().flatten(1).mean(1).clamp(min=1e-3)
+    miss, found = one - two, torch.zeros_like(usual)
+    for size in (1, *WINDOWS):
+        sides = [min(size, side) for side in miss.shape[2:]]
+        near = POOL[len(sides)](miss, sides, ceil_mode=True)
+        found = found + near.abs().flatten(1).mean(1) / usual
+    return (found + miss.flatten(1).mean(1).abs() / usual).mean()
+
+
+WINDOWS = (4, 16)
+POOL = {2: nn.functional.avg_pool2d, 3: nn.functional.avg_pool3d}
 ERRORS = 0.25
 """Weight of a logarithm of an error beside a level."""

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
+from sqwirrel.errors import InputError
 from sqwirrel.learn.npe import initialise
 
 BY = 4
@@ -129,16 +130,16 @@ class Generator(nn.Module):
 
     The level is a sum of the image as it is and smoothed (`smoother`), each with a weight of its own in every pixel,
     and of something more: what a resolution does and what undoes noise is a sum of such images, in units of the level.
-    Weights are smooth, so that no pattern of cells appears, and none is beyond `FARTHEST`: a generator that flees from
+    Weights are smooth, so that no pattern of cells appears, and none is beyond `farthest`: a generator that flees from
     its critic does not get far. Errors are added to by their logarithm, and by `usual`, by which those of the domains
     differ.
     """
 
     usual: Tensor
 
-    def __init__(self, shape: Shape, *, makes_error: bool) -> None:
+    def __init__(self, shape: Shape, *, makes_error: bool, farthest: float = FARTHEST) -> None:
         super().__init__()
-        self.makes_error = makes_error
+        self.makes_error, self.farthest = makes_error, farthest
         self.register_buffer("usual", torch.zeros(()))
         self.body = Body(shape)
         self.last = Conv(shape.axes, shape.channels, (4 + shape.axes + makes_error) * BY**shape.axes, shape.speed)
@@ -152,7 +153,7 @@ class Generator(nn.Module):
     def forward(self, x: Seen, condition: Condition) -> Seen:
         """asinh of the level over size, logarithm of the error over size (0 if it makes none), and 1, in every bin."""
         share = even(apart(self.last(nn.functional.silu(self.body(x, condition))), tuple(x.shape[2:])))
-        share, level = FARTHEST * torch.tanh(share / FARTHEST), torch.sinh(x[:, 0])
+        share, level = self.farthest * torch.tanh(share / self.farthest), torch.sinh(x[:, 0])
         made = level + share[:, 0] + share[:, 1] * level
         for k, smooth in enumerate(smoother(level, x[:, 2])):
             made = made + share[:, 2 + k] * smooth
@@ -263,6 +264,19 @@ def noisy(x: Seen, valid: Level, noise: Level) -> Seen:
 def whole(x: Seen, valid: Level) -> Seen:
     """What a generator makes without noise, in bins that are valid."""
     return torch.where(valid[:, None] > 0, torch.stack((x[:, 0], x[:, 1], valid), dim=1), 0.0)
+
+
+def usual_error(x: Seen) -> Float32[Tensor, ""]:
+    """Mean logarithm of the errors of what was measured."""
+    return x[:, 1].sum() / x[:, 2].sum().clamp(min=1)
+
+
+def rms(x: Float32[Tensor, "batch 3 *axis"]) -> Float32[Tensor, ""]:
+    """Root mean square level over what was measured."""
+    square = (x[:, 0] ** 2 * x[:, 2]).sum() / x[:, 2].sum().clamp(min=1)
+    if not bool(square > 0):
+        raise InputError("images of a domain are 0 in all measured bins; check what it was made of")
+    return square.sqrt()
 
 
 def numbers(network: nn.Module) -> int:

@@ -8,25 +8,27 @@ from torch import Tensor, nn
 from sqwirrel.errors import InputError
 from sqwirrel.learn.translate.networks import Shape
 
-KINDS = ("cycle", "contrast")
+KINDS = ("instrument", "cycle", "contrast")
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a translator goes between: sizes of its networks, names of the domains, whether images of each have errors;
-    and what ties an image to its translation, one of `KINDS`.
+    and what ties an image to its translation, one of `KINDS`; "instrument" if the second is the first behind one.
     """
 
     shape: Shape
     names: tuple[str, str] = ("simulated", "measured")
     errors: tuple[bool, bool] = (False, True)
-    kind: str = "cycle"
+    kind: str = "instrument"
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Refuses unknown kinds and names that are one."""
         if self.kind not in KINDS:
-            raise InputError(f"there is no translator of the kind '{self.kind}'; choose {' or '.join(KINDS)}")
+            raise InputError(
+                f"there is no translator of the kind '{self.kind}'; choose {', '.join(KINDS[:-1])} or {KINDS[-1]}"
+            )
         if len(set(self.names)) != 2:
             raise InputError(f"the two domains are both called '{self.names[0]}'; give them different names")
 

@@ -4,12 +4,16 @@
                  (critic(translated) - 1)^2 + CONTRAST contrast(translated, image) + IDENTITY missed(own image)
     critics:     sum over both domains of (critic(own image) - 1)^2 + critic(translated)^2
 
-`kind` "cycle", the default, was ahead in `benchmarks.match`; it has CYCLE missed(there and back, image) in place of
-contrast (J.-Y. Zhu et al., arXiv:1703.10593). What is known is not learnt: where the other domain has errors the
-generator makes the expected level and its error, and noise is drawn from them before a critic looks, so that nothing
-can be hidden in it; coverage is that of an image of the other domain. Training keeps the weights with the least energy
-distance between features of translated held-out images and those of the domain, over that of two halves of the domain,
-summed over both directions.
+That is `kind` "contrast"; "cycle" has CYCLE missed(there and back, image) in place of contrast (J.-Y. Zhu et al.,
+arXiv:1703.10593). With "instrument", the default, which was ahead of both in `benchmarks.match`, the second domain is
+the first behind an `Instrument`, that keeps the intensity: it has nothing but its critic to please, and the way back
+learns from images of the first domain that went through it, RESTORED away(back, image) + PLAUSIBLE (critic - 1)^2.
+
+What is known is not learnt: where the other domain has errors the generator makes the expected level and its error,
+and noise is drawn from them before a critic looks, so that nothing can be hidden in it; an instrument whose errors are
+those of counts counts by Poisson's law; coverage and exposure are those of an image of the other domain. Training keeps
+the weights with the least energy distance between features of translated held-out images and those of the domain, over
+that of two halves of the domain, summed over both directions.
 """
 
 from collections.abc import Mapping
@@ -18,16 +22,17 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from sqwirrel.errors import InputError
 from sqwirrel.learn.npe import initialise
 from sqwirrel.learn.translate import losses, networks
 from sqwirrel.learn.translate.domain import Domain, Images, Two, Unpaired
+from sqwirrel.learn.translate.instrument import Instrument, counts, exposure, generator_of
 from sqwirrel.learn.translate.judge import SPREAD, Look, diversity, energy_distance
 from sqwirrel.learn.translate.networks import Critic, Generator, Level, Made, Seen, Shape
 from sqwirrel.learn.translate.plan import Marks, Plan
 from sqwirrel.seeds import stream
 
 CONTRAST, IDENTITY, CYCLE = 0.3, 5.0, 10.0
+RESTORED, PLAUSIBLE = 5.0, 0.1
 MEMORY = 0.99
 """Share of the averages of weights that stays in a step (Y. Yazici et al., arXiv:1806.04498)."""
 VEIL = 0.02
@@ -48,12 +53,11 @@ class Translator(nn.Module):
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         self.plan, shape = plan, plan.shape
-        to = [Generator(shape, makes_error=has) for has in plan.errors]
-        heads = [losses.Heads(shape.channels) for _ in to]
+        heads = [losses.Heads(shape.channels) for _ in plan.names]
         self.marks = Marks()
-        self.generators, self.heads = nn.ModuleList(to), nn.ModuleList(heads)
-        self.averages = nn.ModuleList(Generator(shape, makes_error=has) for has in plan.errors)
-        self.critics = nn.ModuleList(Critic(shape) for _ in to)
+        self.heads = nn.ModuleList(heads)
+        self.generators, self.averages = (nn.ModuleList(generator_of(plan, k) for k in range(2)) for _ in range(2))
+        self.critics = nn.ModuleList(Critic(shape) for _ in range(2))
         self.look = Look(shape.axes, plan.seed)
         self.register_buffer("size", torch.ones(()))
         self.register_buffer("middle", torch.zeros(shape.conditions))
@@ -70,7 +74,7 @@ class Translator(nn.Module):
         cls,
         domains: Unpaired,
         names: tuple[str, str] = ("simulated", "measured"),
-        kind: str = "cycle",
+        kind: str = "instrument",
         *,
         channels: int = 32,
         blocks: int = 4,
@@ -88,17 +92,19 @@ class Translator(nn.Module):
     def fit(self, domains: tuple[Domain, Domain]) -> None:
         """Takes the usual level, conditions and features from images of both domains."""
         images = [each.batch(MOMENTS, self.plan.seed, f"moments {k}") for k, each in enumerate(domains)]
-        self.size.copy_(torch.stack([_rms(each.x) for each in images]).log().mean().exp())
+        self.size.copy_(torch.stack([networks.rms(each.x) for each in images]).log().mean().exp())
         known = torch.cat([each.condition for each in images])
         self.middle.copy_(known.mean(0))
         spread = (known - self.middle).square().mean(0).sqrt()
         self.width.copy_(torch.where(spread > 1e-6, spread, 1.0))
         seen = [self.seen(k, each).x for k, each in enumerate(images)]
         self.look.fit(torch.cat(seen))
-        one, other = (_usual_error(x) for x in seen)
+        one, other = (networks.usual_error(x) for x in seen)
         for generators in (self.generators, self.averages):
             for generator, more in zip(generators, (one - other, other - one), strict=True):
                 generator.usual.copy_(more)  # type: ignore[operator]
+            if isinstance(last := generators[1], Instrument):
+                last.expose(seen[1])
 
     @property
     def players(self) -> Mapping[str, nn.Module]:
@@ -106,11 +112,11 @@ class Translator(nn.Module):
         parts = {"now": self.generators, "averages": self.averages, "heads": self.heads, "marks": self.marks}
         return {"generators": nn.ModuleDict(parts), "critics": self.critics}
 
-    def generator(self, k: int) -> Generator:
+    def generator(self, k: int) -> Generator | Instrument:
         """That which makes images of a domain, as it is in training."""
         return self.generators[k]  # type: ignore[return-value]
 
-    def average(self, k: int) -> Generator:
+    def average(self, k: int) -> Generator | Instrument:
         """That with the average of its weights, which translates."""
         return self.averages[k]  # type: ignore[return-value]
 
@@ -136,7 +142,7 @@ class Translator(nn.Module):
         both = [self.seen(k, each) for k, each in enumerate((batch.first, batch.second))]
         for k in range(2):
             own, other, look = both[k], both[1 - k], self.look
-            draws = [(Images(x, c), own.x[at, 2], batch.draw + int(at[0])) for x, c, at in _parts(other)]
+            draws = [(Images(x, c), own.x[at], batch.draw + int(at[0])) for x, c, at in _parts(other)]
             parts = [self._as_seen(self.average(k), k, *each) for each in draws]
             domain, half = look(own.x), len(own.x) // 2
             one, moved = look(torch.cat(parts)), look(networks.whole(other.x, other.x[:, 2] * own.x[:, 2]))
@@ -175,6 +181,16 @@ class Translator(nn.Module):
         errors; channels are those of a `Domain`.
         """
         found, k = self.translate(images, to), self.plan.towards(to)
+        if exposed := self._exposure(k):
+            level = torch.asinh(found.level / self.size)
+            x = counts(
+                torch.stack((level, level, valid), 1),
+                valid,
+                level.new_full((len(level),), exposed),
+                stream(seed, "noise"),
+            )
+            stack = torch.stack((self.size * torch.sinh(x[:, 0]), x[:, 1] + self.size.log(), valid), dim=1)
+            return torch.where(valid[:, None] > 0, stack, 0.0)
         noise = torch.randn(found.level.shape, generator=stream(seed, "noise"))
         logged = found.error.clamp(min=1e-30).log() if self.plan.errors[k] else torch.zeros_like(found.error)
         stack = torch.stack((found.level + found.error * noise, logged, valid), dim=1)
@@ -193,13 +209,22 @@ class Translator(nn.Module):
             for average, now in pairs:
                 average.lerp_(now, share)
 
-    def _as_seen(self, network: Generator, k: int, images: Images, valid: Level, draw: int) -> Seen:
-        """Images translated to a domain, as they would have been measured there."""
-        made = network(images.x, images.condition)
+    def _exposure(self, k: int) -> float:
+        """Counts of a level of size in a domain; 0 where nothing is counted."""
+        return float(one.exposure) if isinstance(one := self.average(k), Instrument) else 0.0
+
+    def _as_seen(self, network: nn.Module, k: int, images: Images, own: Seen, draw: int) -> Seen:
+        """Images translated to a domain, as they would have been measured there, with the coverage and the exposure of
+        images of it.
+        """
+        made, valid = network(images.x, images.condition), own[:, 2]
         if not self.plan.errors[k]:
             return networks.whole(made, valid)
-        noise = torch.randn(valid.shape, generator=stream(draw, f"noise {k}"))
-        return networks.noisy(made, valid, noise.to(made))
+        generator = stream(draw, f"noise {k}")
+        if usual := self._exposure(k):
+            own_exposure = exposure(own)
+            return counts(made, valid, torch.where(own_exposure > 0, own_exposure, usual), generator)
+        return networks.noisy(made, valid, torch.randn(valid.shape, generator=generator).to(made))
 
     def _opinion(self, k: int, images: Images, draw: int) -> networks.Cells:
         """What the critic of a domain says, through a veil of noise: images without any would be told by a trifle (C.
@@ -212,8 +237,14 @@ class Translator(nn.Module):
 
     def _generators(self, both: list[Images], k: int, draw: int) -> Float32[Tensor, ""]:
         own, other = both[k], both[1 - k]
-        fake = self._as_seen(self.generator(k), k, other, own.x[:, 2], draw)
+        fake = self._as_seen(self.generator(k), k, other, own.x, draw)
         found = losses.criticised(self._opinion(k, Images(fake, other.condition), draw), 1.0, own.x[:, 2])
+        if self.plan.kind == "instrument":
+            if k == 0:
+                return PLAUSIBLE * found + self._back(own, other, draw + 2)
+            if torch.is_grad_enabled():
+                self._learn_background(fake, own.x)
+            return found
         same = self.generator(k)(own.x, own.condition)
         found = found + IDENTITY * losses.missed(same, own.x, has_errors=self.plan.errors[k])
         if self.plan.kind == "cycle":
@@ -221,6 +252,20 @@ class Translator(nn.Module):
             again = networks.whole(back, own.x[:, 2])
             return found + CYCLE * losses.missed(again, other.x, has_errors=self.plan.errors[1 - k])
         return found + CONTRAST * self._contrast(k, fake, other, draw)
+
+    def _learn_background(self, fake: Seen, own: Seen) -> None:
+        """Of the instrument and of its average."""
+        for each in (self.generators[1], self.averages[1]):
+            if isinstance(each, Instrument):
+                each.settle(fake, own)
+
+    def _back(self, own: Images, other: Images, draw: int) -> Float32[Tensor, ""]:
+        """How far what is made of images of the first domain, seen through the instrument as far as it is learnt and
+        with the coverage and exposure of others, is from what they were (A. Bulat et al., arXiv:1807.11458).
+        """
+        with torch.no_grad():
+            seen = self._as_seen(self.generator(1), 1, own, other.x, draw)
+        return RESTORED * losses.away(self.generator(0)(seen, own.condition), own.x)
 
     def _contrast(self, k: int, fake: Seen, source: Images, draw: int) -> Float32[Tensor, ""]:
         """Encoders are the first halves of the generators that see the domain; keys have no gradient here, as queries
@@ -241,7 +286,7 @@ class Translator(nn.Module):
     def _critics(self, both: list[Images], k: int, draw: int) -> Float32[Tensor, ""]:
         own, other = both[k], both[1 - k]
         with torch.no_grad():
-            fake = self._as_seen(self.generator(k), k, other, own.x[:, 2], draw)
+            fake = self._as_seen(self.generator(k), k, other, own.x, draw)
         real = losses.criticised(self._opinion(k, own, draw + 1), 1.0, own.x[:, 2])
         return real + losses.criticised(self._opinion(k, Images(fake, other.condition), draw), 0.0, own.x[:, 2])
 
@@ -250,16 +295,3 @@ def _parts(images: Images) -> list[tuple[Seen, Tensor, Tensor]]:
     """A few images at once, their conditions, and which they are."""
     each = zip(*(torch.split(one, TOGETHER) for one in (*images, torch.arange(len(images.x)))), strict=True)
     return [(x, condition, rows) for x, condition, rows in each]
-
-
-def _usual_error(x: Seen) -> Float32[Tensor, ""]:
-    """Mean logarithm of the errors of what was measured."""
-    return x[:, 1].sum() / x[:, 2].sum().clamp(min=1)
-
-
-def _rms(x: Seen) -> Float32[Tensor, ""]:
-    """Root mean square level over what was measured."""
-    square = (x[:, 0] ** 2 * x[:, 2]).sum() / x[:, 2].sum().clamp(min=1)
-    if not bool(square > 0):
-        raise InputError("images of a domain are 0 in all measured bins; check what it was made of")
-    return square.sqrt()

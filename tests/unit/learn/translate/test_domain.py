@@ -1,7 +1,9 @@
 """Domains of images: arrays, simulations, a few measured frames; two of them unpaired."""
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from sqwirrel.errors import InputError
 from sqwirrel.learn.pairs import Pairs, simulations
@@ -191,3 +193,49 @@ def test_domains_that_differ_in_shape_or_conditions_are_refused():
         Unpaired(Domain.of(LEVEL), Domain.of(LEVEL[:, :4]))
     with pytest.raises(InputError, match="give both the same"):
         Unpaired(Domain.of(LEVEL), Domain.of(LEVEL, condition=torch.zeros(20, 1)))
+
+
+def test_what_is_held_out_of_a_few_frames_is_copies_of_one_that_nothing_learns_from():
+    frames = [spectrum(torch.full((6, 5), float(k))) for k in (4, 9, 16)]
+    domain = Domain.measured(frames, Augment(thin=0.5), copies=20)
+    learn, held = domain.split(6)
+    assert (len(learn), len(held)) == (40, 6)
+    kept = [each.every(stream(0, "")).x[:, 0].mean((1, 2)) for each in (learn, held)]
+    assert bool((kept[0] < 12).all())
+    assert bool((kept[1] > 12).all())
+    both, rest = Unpaired(Domain.of(LEVEL), domain).split(30)[0], domain.split(30)[1]
+    assert len(both.second) == 20
+    assert len(rest) == 30
+    one, other = Domain.measured(frames[:1], copies=20).split(6)
+    assert (len(one), len(other)) == (14, 6)
+
+
+def test_a_folder_of_images_is_a_domain(tmp_path):
+    for k in range(3):
+        np.save(tmp_path / f"{k}.npy", (k + LEVEL[k]).numpy())
+    (tmp_path / "notes.txt").write_text("no image")
+    plain, counted = Domain.from_folder(tmp_path), Domain.from_folder(tmp_path, exposure=4.0)
+    x = counted.every(stream(0, "")).x
+    assert torch.allclose(x[:, 0], LEVEL[:3] + torch.arange(3.0)[:, None, None])
+    assert torch.allclose(x[:, 1].exp(), (x[:, 0] / 4).sqrt())
+    assert not plain.has_errors
+    grey = np.arange(30, dtype=np.uint8).reshape(6, 5)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    Image.fromarray(np.stack((grey, grey + 3, grey + 6), 2)).save(tmp_path / "loud.png")
+    found = Domain.from_folder(tmp_path).every(stream(0, "")).x[-2:, 0]
+    assert torch.equal(found[0], torch.from_numpy(grey).float())
+    assert torch.equal(found[1], found[0] + 3)
+
+
+def test_folders_that_are_no_domain_are_refused(tmp_path):
+    with pytest.raises(InputError, match="holds no image"):
+        Domain.from_folder(tmp_path)
+    np.save(tmp_path / "a.npy", np.ones((4, 4)))
+    with pytest.raises(InputError, match="must be above 0"):
+        Domain.from_folder(tmp_path, exposure=0.0)
+    np.save(tmp_path / "b.npy", np.ones((4, 5)))
+    with pytest.raises(InputError, match=r"b.npy has \(4, 5\) pixels and a.npy \(4, 4\)"):
+        Domain.from_folder(tmp_path)
+    (tmp_path / "b.npy").write_bytes(b"nothing")
+    with pytest.raises(InputError, match=r"b.npy cannot be read as an image"):
+        Domain.from_folder(tmp_path)

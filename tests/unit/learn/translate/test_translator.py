@@ -53,7 +53,7 @@ def test_losses_reach_the_weights_of_their_player_and_are_a_function_of_the_batc
         loss = one.loss(name, batch)
         loss.backward()
         assert math.isfinite(float(loss.detach()))
-        heads = {id(each) for each in one.heads.parameters() if kind == "cycle"}
+        heads = {id(each) for each in one.heads.parameters() if kind != "contrast"}
         trained = [each for each in player.parameters() if each.requires_grad and id(each) not in heads]
         assert all(each.grad is not None for each in trained)
     with torch.no_grad():
@@ -156,7 +156,7 @@ def test_images_are_drawn_with_the_errors_that_were_made():
 
 
 def test_wrong_plans_are_refused():
-    with pytest.raises(InputError, match="choose cycle or contrast"):
+    with pytest.raises(InputError, match="choose instrument, cycle or contrast"):
         Plan(Shape(2), kind="magic")
     with pytest.raises(InputError, match="both called 'a'"):
         Plan(Shape(2), names=("a", "a"))
