@@ -28,7 +28,7 @@ from benchmarks.match import pace
 from benchmarks.match_scores import similarity
 from sqwirrel.learn.train import Effort, train
 from sqwirrel.learn.translate.domain import Domain, Unpaired
-from sqwirrel.learn.translate.instrument import spread
+from sqwirrel.learn.translate.networks.instrument import spread
 from sqwirrel.learn.translate.translator import Translator
 from sqwirrel.record import Record
 from sqwirrel.seeds import stream

@@ -25,9 +25,9 @@ from torch import Tensor, nn
 from sqwirrel.learn.npe import initialise
 from sqwirrel.learn.translate import losses, networks
 from sqwirrel.learn.translate.domain import Domain, Images, Two, Unpaired
-from sqwirrel.learn.translate.instrument import Instrument, counts, exposure, generator_of
 from sqwirrel.learn.translate.judge import SPREAD, Look, diversity, energy_distance
 from sqwirrel.learn.translate.networks import Critic, Generator, Level, Made, Seen, Shape
+from sqwirrel.learn.translate.networks.instrument import Instrument, counts, exposure, generator_of
 from sqwirrel.learn.translate.plan import Marks, Plan
 from sqwirrel.seeds import stream
 

@@ -7,8 +7,8 @@ from sqwirrel.learn.npe import initialise
 from sqwirrel.learn.train import Effort, train
 from sqwirrel.learn.translate import losses
 from sqwirrel.learn.translate.domain import Domain, Unpaired
-from sqwirrel.learn.translate.instrument import Instrument, counts, exposure, hats, spread
 from sqwirrel.learn.translate.networks import Shape, seen
+from sqwirrel.learn.translate.networks.instrument import Instrument, counts, exposure, hats, spread
 from sqwirrel.learn.translate.translator import Translator
 from sqwirrel.seeds import stream
 
