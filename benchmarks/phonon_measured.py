@@ -120,7 +120,7 @@ SETS: dict[str, dict[str, Any]] = {
     },
     "si_300k_no_can": {
         **SI_300K,
-        "prior": {name: law for name, law in SI_300K["prior"].items() if name not in CAN},
+        "prior": {name: law for name, law in SI_300K["prior"].items() if name != "background_can"},
         "instrument": {},
     },
     "si_300k_dft": {

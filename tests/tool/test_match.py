@@ -92,12 +92,15 @@ def test_an_interrupted_training_goes_on(run, chain, monkeypatch, caplog) -> Non
     assert weights[0] == weights[1]
 
 
-def test_a_translator_learns_from_measured_frames(run, chain) -> None:
-    (chain / "d.toml").write_text(CONFIG + 'clean = "signals"\nframes = ["chain.h5"]\nthin = 0.5\n')
+def test_a_translator_learns_from_measured_frames(run, refused, chain) -> None:
+    write(chain / "frame.h5", read(chain / "chain.h5"))
+    (chain / "d.toml").write_text(CONFIG + 'clean = "signals"\nframes = ["frame.h5"]\nthin = 0.5\n')
     trained = run("train", "d.toml", "--out", "network")
     assert trained.exit_code == 0, trained.output
-    assert "chain.h5" in json.loads((chain / "network/record.json").read_text())["files"]
+    assert "frame.h5" in json.loads((chain / "network/record.json").read_text())["files"]
     assert run("match", "d.toml", "--set", "match.estimator=network").exit_code in {0, 1}
+    own = ("match", "d.toml", "--set", "match.estimator=network", "--set", "measurement.file=frame.h5")
+    assert "one of [match] frames, so that it says nothing of how it translates it" in refused(*own)
 
 
 def test_what_a_translator_is_not_for_is_refused(run, refused, chain) -> None:

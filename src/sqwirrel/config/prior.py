@@ -4,7 +4,7 @@ The ranges are read off the spectrum. With p the 95th percentile of its valid in
 range: scale: six decades round p E / S (the sum rule gives about S per ion); background: up to p, and down to the 5th
 percentile if that is negative; slopes: a background that changes by p over half of the range; a smooth background: each
 term within p of zero, at its largest; the tail of an elastic line: up to p where it is highest; one that was measured:
-up to what would make all of p out of its median; widths: from a fifth of a bin to a fifth of the range, in |Q| from
+up to what would make all of p out of its median (of a can: its 95th percentile); widths: from a fifth of a bin to a fifth of the range, in |Q| from
 none; further terms of a polynomial width: up to that at the last energy; a tail: up to 0.6 of the signal, from a bin to
 half of the range long; an angular width: 0.1 to 5 degrees; terms of a response along |Q|: -1 to 1. An offset of
 energies has none: the elastic line has to say. Of a table of peaks: outliers: 1 to 20 %; a width added to the errors:
@@ -24,7 +24,7 @@ from sqwirrel.learn.parts import Learnt, parts_of
 from sqwirrel.model.laws import Distribution, Fixed
 from sqwirrel.model.prior import KINDS, Prior
 from sqwirrel.observe import Experiment, Joint, SmoothBackground, TemplateBackground
-from sqwirrel.observe.background import ELASTIC
+from sqwirrel.observe.background import ELASTIC, MEASURED
 from sqwirrel.observe.joint import Part
 from sqwirrel.observe.peaks import EXTRA, OUTLIERS
 from sqwirrel.observe.smearing import exposure
@@ -56,7 +56,7 @@ def suggested(simulator: Simulator) -> dict[str, Entry]:
 def of_the_data(given: Mapping[str, object], simulator: Learnt) -> list[str]:
     """Parameters whose range is read off the intensities, so that another measurement has another one."""
     names = dict.fromkeys(name for part in parts_of(simulator) for name in part.linear)
-    said = spelled(given, simulator.names)
+    said = [name for name in names if any(fnmatchcase(name, each) for each in given)]
     return [name for name in names if name not in said and name not in suggested(simulator)]
 
 
@@ -201,7 +201,8 @@ def _measured(experiment: Experiment, high: float) -> dict[str, Entry]:
     background = experiment.instrument.background
     if not isinstance(background, TemplateBackground):
         return {}
-    level = float(background.spectrum.intensity[background.spectrum.valid].abs().median()) or high
+    seen = background.spectrum.intensity[background.spectrum.valid].abs()
+    level = float(seen.median() if background.amplitude == MEASURED else seen.quantile(0.95)) or high
     return {background.amplitude: {"uniform": [0.0, _rounded(high / level)]}}
 
 

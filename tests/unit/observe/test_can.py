@@ -62,6 +62,8 @@ def test_springs_and_can_come_out_of_a_map_of_both() -> None:
         assert found[name][0] < truth < found[name][1], name
     assert with_it.deviance_per_bin < 1.3
     assert without.deviance_per_bin > 2
+    low, high = next(row.interval95 for row in without.summary() if row.name == "K1xy")
+    assert not low < 37.0 < high
 
 
 def test_crystals_have_their_cans_measured() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sqwirrel.config.build import Study, model, study
+from sqwirrel.config.prior import spelled
 from sqwirrel.config.sections import Config, Discriminate, Rival
 from sqwirrel.config.several import by_label, parts
 from sqwirrel.errors import InputError
@@ -49,7 +50,8 @@ def _rivalling(config: Config, rival: Rival, known: Mapping[str, Any], own: set[
     """The config of a rival: what `known` says of parameters that it has, too, and what it says itself."""
     plain = config.model_copy(update={**ALONE, "model": rival.model})
     mine = set(model(plain).names)
-    prior = {name: law for name, law in known.items() if name not in own or name in mine} | rival.prior
+    shared = {name: law for name, law in known.items() if name not in own or name in mine}
+    prior = shared | spelled(rival.prior, [*mine, *shared])
     free = {name: law for name, law in prior.items() if isinstance(law, Mapping)}
     guesses = tuple({name: value for name, value in each.items() if name in free} for each in config.infer.guess)
     infer = config.infer.model_copy(update={"guess": tuple(each for each in guesses if each), "estimator": None})

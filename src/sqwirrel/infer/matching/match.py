@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sqwirrel.errors import InputError
@@ -20,6 +20,8 @@ from sqwirrel.learn.translate.domain import Images, frame_of
 from sqwirrel.learn.translate.inside import Matcher
 from sqwirrel.spectra import Spectrum
 
+TINY = 1e-6
+"""Shares below this are none."""
 NOTABLE = 0.1
 """A mode that moved by more of the resolution than this has moved."""
 ROWS = {"integral": "integral, mean over q", "moment": "first moment", "balance": "detailed balance (1)"}
@@ -65,7 +67,8 @@ class Matched:
         before, after = self.numbers
         moved, modes = self.shifts.abs(), torch.isfinite(before.modes)
         still = float((moved < NOTABLE * self.fwhm).double().mean()) if self.fwhm else math.nan
-        apart = (after.integrals - before.integrals).abs() / abs(before.integral or 1.0)
+        seen = self.spectrum.valid.any(1)
+        apart = ((after.integrals - before.integrals).abs() / abs(before.integral or 1.0))[seen]
         rows = {name: [_number(getattr(each, name)) for each in self.numbers] for name in ("integral", "moment")}
         return {
             "translated_to": self.spectrum.translated,
@@ -75,7 +78,7 @@ class Matched:
             **rows,
             "integral_of_q_change": {"median": float(apart.median()), "most": float(apart.max())},
             "balance": [_number(each.balance) for each in self.numbers],
-            "integrals_of_q": [each.integrals.tolist() for each in self.numbers],
+            "integrals_of_q": [_number_or_none(each.integrals, seen) for each in self.numbers],
             "modes_of_q_meV": [[_number(x) for x in each.modes.tolist()] for each in self.numbers],
             "modes": int(modes.sum()),
             "modes_lost": int((modes & ~torch.isfinite(after.modes)).sum()),
@@ -117,7 +120,8 @@ def match(
     """A map as the translator would have it in the domain `to`, in the bins that were measured.
 
     `condition` are the numbers it was measured under, those of the training's domains; `fwhm` (meV) is that of the
-    energy resolution. A map that is outside its own domain is refused, with its distance from it.
+    energy resolution. A map that is outside its own domain is refused, with its distance from it; conditions are not
+    looked at.
     """
     translator = matcher.translator
     source = 1 - translator.plan.towards(to)
@@ -166,7 +170,11 @@ def _line(words: str, before: float | None, after: float | None) -> str:
 
 
 def _percent(share: float, sign: str = "") -> str:
-    return f"{100 * share:{sign}.3g} %"
+    return f"{100 * (share if abs(share) > TINY else 0.0):{sign}.3g} %"
+
+
+def _number_or_none(values: Float[Tensor, " point"], there: Bool[Tensor, " point"]) -> list[float | None]:
+    return [value if each else None for value, each in zip(values.tolist(), there.tolist(), strict=True)]
 
 
 def _number(value: float) -> float | None:

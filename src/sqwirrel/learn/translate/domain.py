@@ -173,7 +173,7 @@ class Domain:
     def split(self, last: int) -> tuple["Domain", "Domain"]:
         """All but the last rows, and the last ones; no frame has copies in both, if there are several."""
         frame = self.rows // self.copies
-        learnt = frame < frame[-last:].min()
+        learnt = ~torch.isin(frame, frame[-last:])
         return self.part(learnt if bool(learnt.any()) else slice(None, -last)), self.part(slice(-last, None))
 
     def part(self, rows: slice | Tensor) -> "Domain":

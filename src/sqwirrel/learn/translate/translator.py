@@ -5,7 +5,7 @@
     critics:     sum over both domains of (critic(own image) - 1)^2 + critic(translated)^2
 
 That is `kind` "contrast"; "cycle" has CYCLE missed(there and back, image) in place of contrast (J.-Y. Zhu et al.,
-arXiv:1703.10593). With "instrument", the default, which was ahead of both in `benchmarks.match`, the second domain is
+arXiv:1703.10593). With "instrument", the default, the second domain is
 the first behind an `Instrument`, that keeps the intensity: it has nothing but its critic to please, and the way back
 learns from images of the first domain that went through it, RESTORED away(back, image) + PLAUSIBLE (critic - 1)^2.
 
@@ -37,6 +37,8 @@ MEMORY = 0.99
 """Share of the averages of weights that stays in a step (Y. Yazici et al., arXiv:1806.04498)."""
 VEIL = 0.02
 """Standard deviation of the noise that critics look through, in asinh(level / size)."""
+SCATTER = 3.0
+"""Mean levels behind an instrument scatter at most so many times as much as before."""
 MOMENTS = 256
 """Images of each domain that say what is usual."""
 TOGETHER = 32
@@ -81,7 +83,7 @@ class Translator(nn.Module):
         seed: int = 0,
     ) -> "Translator":
         """For two domains, in the order of their names; levels are seen in units of the geometric mean of their root
-        mean squares.
+        mean squares. Raises InputError where no instrument goes from the first to the second: it keeps intensity.
         """
         both = (domains.first, domains.second)
         shape = Shape(len(both[0].shape), both[0].condition.shape[1], channels, blocks)
@@ -92,6 +94,13 @@ class Translator(nn.Module):
     def fit(self, domains: tuple[Domain, Domain]) -> None:
         """Takes the usual level, conditions and features from images of both domains."""
         images = [each.batch(MOMENTS, self.plan.seed, f"moments {k}") for k, each in enumerate(domains)]
+        one, other = (networks.means(each.x).std() for each in images)
+        if self.plan.kind == "instrument" and float(other) > SCATTER * float(one):
+            raise InputError(
+                f"mean levels of '{self.plan.names[1]}' images scatter {float(other / one):.3g} times as much as those "
+                f"of '{self.plan.names[0]}' images, and an instrument keeps them; bring both to one scale, or choose "
+                "kind = 'cycle'"
+            )
         self.size.copy_(torch.stack([networks.rms(each.x) for each in images]).log().mean().exp())
         known = torch.cat([each.condition for each in images])
         self.middle.copy_(known.mean(0))

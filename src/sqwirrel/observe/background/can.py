@@ -20,9 +20,9 @@ def with_can(instrument: Instrument, model: PhononModel, measurement: Measuremen
     """The instrument, with a powder of `model` as it is times `background_can` under what it has as background.
 
     Lines are `fwhm` meV wide at all energies, and as wide as a shell in |Q|. What `instrument` says of k_f / k_i and of
-    several phonons holds for the can, too; what scatters in the sample and in the can is left out. Where `scale` is in
-    absolute units, background_can / scale is the number of atoms of the can that the beam sees for each of the sample.
-    Raises InputError for crystals.
+    several phonons holds for the can, too; an offset of energies, a tail, a response along |Q|, and what
+    scatters in the sample and in the can, are left out. Of a sample of phonons background_can / scale is the number of
+    atoms of the can that the beam sees for each of its own. Raises InputError for crystals.
     """
     if not isinstance(measurement.points, QShells):
         raise InputError(
@@ -33,5 +33,7 @@ def with_can(instrument: Instrument, model: PhononModel, measurement: Measuremen
     experiment = Experiment(model, where, plain, samples=SAMPLES)
     with torch.no_grad():
         level = experiment(experiment.pack(fwhm=fwhm, fwhm_q=width, scale=1.0, background=0.0))[0]
+    if not float(level.max()) > 0:
+        raise InputError(f"a can of {model.name} scatters nothing in these bins; leave it out")
     seen = Spectrum.from_arrays(level, torch.ones_like(level), where)
     return replace(instrument, background=TemplateBackground(seen, instrument.background, CAN))

@@ -125,7 +125,7 @@ def test_images_are_drawn_as_counts_where_errors_are_those_of_counts():
 
 
 @pytest.mark.slow
-def test_it_learns_a_background_and_a_width_that_nobody_told_it():
+def test_it_learns_a_background_that_nobody_told_it():
     both = Unpaired(blurred(300, 1, 0.0), blurred(300, 2, 0.5))
     one = Translator.sized_for(both, kind="instrument", channels=8, blocks=1)
     assert float(one.average(1).exposure) == pytest.approx(20 * float(one.size), rel=1e-3)

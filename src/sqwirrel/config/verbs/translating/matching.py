@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from sqwirrel.config.build import measured
+from sqwirrel.config.build import study
 from sqwirrel.config.sections import Config
 from sqwirrel.config.toml import dumps
 from sqwirrel.errors import InputError
@@ -32,7 +32,14 @@ def match_into(folder: Path, config: Config) -> Matched:
             f"[match] estimator = '{home}' holds no {KNOWN}; make one with sqwirrel train on a config with a table "
             "[match] (the path is relative to the folder of the config)"
         )
-    record, spectrum = Record.start(files=[*config.files, home / KNOWN]), measured(config)
+    for name in wanted.frames if wanted.to == "simulated" else ():
+        if Path(name).resolve() in [file.resolve() for file in config.files]:
+            raise InputError(
+                f"the translator learns from '{name}', one of [match] frames, so that it says nothing of how it "
+                "translates it; train one without it"
+            )
+    record, work = Record.start(files=[*config.files, home / KNOWN]), study(config)
+    spectrum = work.spectrum
     _check_bins(home, spectrum.measurement)
     found = match(load_matcher(home), spectrum, wanted.to, fwhm=wanted.fwhm)
     folder.mkdir(parents=True, exist_ok=True)

@@ -48,7 +48,7 @@ def train_translator_into(folder: Path, config: Config, progress: Callable[[str,
         put_text(folder / "config.toml", dumps(work.config, folder))
         put_text(folder / "record.json", record.to_json())
     domains = domains_of(work, simulated(work, folder / SIMULATIONS, progress), wanted)
-    one = Translator.sized_for(domains, seed=section.seed)
+    one = Translator.sized_for(domains, kind="instrument" if wanted.clean == "expected" else "cycle", seed=section.seed)
     every = max(1, section.steps // LOOKS)
     effort = Effort(section.steps, section.batch, every, patience=section.steps, seed=section.seed)
     history = train(one, domains, effort, folder / "member-0", lambda done, n, _: progress("training", done, n))

@@ -271,6 +271,12 @@ def usual_error(x: Seen) -> Float32[Tensor, ""]:
     return x[:, 1].sum() / x[:, 2].sum().clamp(min=1)
 
 
+def means(x: Seen) -> Float32[Tensor, " row"]:
+    """Mean level of each image, over what was measured."""
+    axes = tuple(range(1, x.ndim - 1))
+    return (x[:, 0] * x[:, 2]).sum(axes) / x[:, 2].sum(axes).clamp(min=1)
+
+
 def rms(x: Float32[Tensor, "batch 3 *axis"]) -> Float32[Tensor, ""]:
     """Root mean square level over what was measured."""
     square = (x[:, 0] ** 2 * x[:, 2]).sum() / x[:, 2].sum().clamp(min=1)
