@@ -4,11 +4,11 @@ The ranges are read off the spectrum. With p the 95th percentile of its valid in
 range: scale: six decades round p E / S (the sum rule gives about S per ion); background: up to p, and down to the 5th
 percentile if that is negative; slopes: a background that changes by p over half of the range; a smooth background: each
 term within p of zero, at its largest; the tail of an elastic line: up to p where it is highest; one that was measured:
-up to what would make all of p out of its median (of a can: its 95th percentile); widths: from a fifth of a bin to a fifth of the range, in |Q| from
-none; further terms of a polynomial width: up to that at the last energy; a tail: up to 0.6 of the signal, from a bin to
-half of the range long; an angular width: 0.1 to 5 degrees; terms of a response along |Q|: -1 to 1. An offset of
-energies has none: the elastic line has to say. Of a table of peaks: outliers: 1 to 20 %; a width added to the errors:
-up to three times the largest of them.
+up to what would make all of p out of its median (of a can: its 95th percentile); widths: from a fifth of a bin to a
+fifth of the range, in |Q| from none; further terms of a polynomial width: up to that at the last energy; a tail: up to
+0.6 of the signal, from a bin to half of the range long; an angular width: 0.1 to 5 degrees; terms of a response along
+|Q|: -1 to 1. An offset of energies has none: the elastic line has to say. Of a table of peaks: outliers: 1 to 20 %; a
+width added to the errors: up to three times the largest of them.
 """
 
 from collections.abc import Mapping, Sequence

@@ -27,7 +27,7 @@ from sqwirrel.learn.translate import losses, networks
 from sqwirrel.learn.translate.domain import Domain, Images, Two, Unpaired
 from sqwirrel.learn.translate.judge import SPREAD, Look, diversity, energy_distance
 from sqwirrel.learn.translate.networks import Critic, Generator, Level, Made, Seen, Shape
-from sqwirrel.learn.translate.networks.instrument import Instrument, counts, exposure, generator_of
+from sqwirrel.learn.translate.networks.instrument import Instrument, check_scales, counts, exposure, generator_of
 from sqwirrel.learn.translate.plan import Marks, Plan
 from sqwirrel.seeds import stream
 
@@ -37,8 +37,6 @@ MEMORY = 0.99
 """Share of the averages of weights that stays in a step (Y. Yazici et al., arXiv:1806.04498)."""
 VEIL = 0.02
 """Standard deviation of the noise that critics look through, in asinh(level / size)."""
-SCATTER = 3.0
-"""Mean levels behind an instrument scatter at most so many times as much as before."""
 MOMENTS = 256
 """Images of each domain that say what is usual."""
 TOGETHER = 32
@@ -94,13 +92,8 @@ class Translator(nn.Module):
     def fit(self, domains: tuple[Domain, Domain]) -> None:
         """Takes the usual level, conditions and features from images of both domains."""
         images = [each.batch(MOMENTS, self.plan.seed, f"moments {k}") for k, each in enumerate(domains)]
-        one, other = (networks.means(each.x).std() for each in images)
-        if self.plan.kind == "instrument" and float(other) > SCATTER * float(one):
-            raise InputError(
-                f"mean levels of '{self.plan.names[1]}' images scatter {float(other / one):.3g} times as much as those "
-                f"of '{self.plan.names[0]}' images, and an instrument keeps them; bring both to one scale, or choose "
-                "kind = 'cycle'"
-            )
+        if self.plan.kind == "instrument":
+            check_scales(*(each.x for each in images), self.plan.names)
         self.size.copy_(torch.stack([networks.rms(each.x) for each in images]).log().mean().exp())
         known = torch.cat([each.condition for each in images])
         self.middle.copy_(known.mean(0))

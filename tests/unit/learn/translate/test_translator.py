@@ -188,3 +188,11 @@ def test_noise_within_its_error_is_not_missed():
     x[:, 2, :2] = 0
     made[:, 0, :2] = 7.0
     assert float(losses.missed(made, x, has_errors=True)) == pytest.approx(0.1)
+
+
+def test_an_instrument_is_refused_where_it_would_have_to_make_intensity():
+    both = domains()
+    level = blobs(60, 2, 2) * torch.linspace(10, 1000, 60)[:, None, None]
+    counted = Domain.of(level, level.clamp(min=1).sqrt(), condition=torch.ones(60, 1))
+    with pytest.raises(InputError, match="an instrument keeps them: bring both to one scale, or choose kind = 'cycle'"):
+        Translator.sized_for(Unpaired(both.first, counted), kind="instrument", channels=8, blocks=1)

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
+from sqwirrel.errors import InputError
 from sqwirrel.learn.translate import networks
 from sqwirrel.learn.translate.networks import Body, Cells, Condition, Conv, Generator, Level, Seen, Shape
 from sqwirrel.learn.translate.plan import Plan
@@ -36,6 +37,8 @@ SAME = 0.02
 """Counts over levels of one image differ by less than this share, or its errors are not those of counts."""
 SPEED, FARTHEST = 1.0, 6.0
 """How fast the weights of the way back learn, beside the usual, and its largest weight."""
+SCATTER = 3.0
+"""Mean levels behind an instrument scatter by at most so many times what they are and scatter by before it."""
 MEMORY = 1000
 """Steps over which the background is averaged, at most."""
 
@@ -182,3 +185,14 @@ def counts(made: Seen, valid: Level, exposures: Float32[Tensor, " row"], generat
     drawn = expected + error * ((drawn - expected) / error).detach()
     seen = torch.stack((torch.asinh(drawn / each), 0.5 * drawn.clamp(min=1).log() - each.log(), valid), dim=1)
     return torch.where(valid[:, None] > 0, seen, 0.0)
+
+
+def check_scales(first: Seen, second: Seen, names: tuple[str, str]) -> None:
+    """Refuses images that no instrument makes of others, as it keeps intensity."""
+    one, other = networks.means(first), networks.means(second)
+    if float(other.std()) > SCATTER * float(one.abs().mean() + one.std()):
+        raise InputError(
+            f"mean levels of '{names[1]}' images scatter by {float(other.std()):.3g}, and those of '{names[0]}' images "
+            f"are {float(one.mean()):.3g} on average; an instrument keeps them: bring both to one scale, or choose "
+            "kind = 'cycle'"
+        )
