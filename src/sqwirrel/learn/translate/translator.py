@@ -93,7 +93,7 @@ class Translator(nn.Module):
         """Takes the usual level, conditions and features from images of both domains."""
         images = [each.batch(MOMENTS, self.plan.seed, f"moments {k}") for k, each in enumerate(domains)]
         if self.plan.kind == "instrument":
-            check_scales(*(each.x for each in images), self.plan.names)
+            check_scales(images[0].x, images[1].x, self.plan.names)
         self.size.copy_(torch.stack([networks.rms(each.x) for each in images]).log().mean().exp())
         known = torch.cat([each.condition for each in images])
         self.middle.copy_(known.mean(0))
