@@ -39,6 +39,8 @@ SLOPE, FLAT = (0.1, 0.3), (0.05, 0.2)
 """Backgrounds, in units of the level: one that falls with energy, and one that does not. In the middle of these
 limits, or anywhere between them.
 """
+DECAY = 2.5
+"""Energy over which the one that falls does so, meV."""
 GAPS, WIDEST = 2, 3
 """Dead detectors of a map, and the points that one takes at most."""
 
@@ -95,7 +97,7 @@ def artefacts(rows: int, seed: int, *, varied: bool = False, **held: float) -> A
 
     centre = (ENERGY[1:] + ENERGY[:-1]) / 2
     signal = signals(WIDE, rows, seed, **held)
-    expected = signal + even(*SLOPE) * torch.exp(-centre / 2.5) + even(*FLAT)
+    expected = signal + even(*SLOPE) * torch.exp(-centre / DECAY) + even(*FLAT)
     counts = torch.poisson(COUNTS * expected, generator=generator)
     level, error = counts / COUNTS, counts.clamp(min=1).sqrt() / COUNTS
     return Artefacts(signal, expected, level, error, coverage(rows, generator).double())

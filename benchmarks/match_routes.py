@@ -1,6 +1,6 @@
 """Posterior and verdict from maps with artefacts, route by route, where the truth is known.
 
-    python -m benchmarks.match_routes --json FILE [--quick] [--folder DIR] [--minutes 5] [--likelihood 50]
+    python -m benchmarks.match_routes --json FILE [--quick] [--folder DIR] [--minutes 5] [--likelihood 40]
 
 Held-out maps with artefacts of `benchmarks.match_maps` (background the same in all), half with J2 drawn, half with
 J2 = 0. Asked are J1, J2, D, and whether J2 is there, of two networks: a flow (`NPE`), and a `Classifier`. Both learnt
@@ -8,7 +8,8 @@ from clean maps alone, counted as long as those with artefacts are; they see map
 after the best linear guess, after the denoising autoencoder (which learnt from pairs), after the translator (which had
 none), and, as the best that they can do, the true clean map, counted. The other route has no network: `discriminate`
 with the instrument that made the artefacts, on the first `--likelihood` maps of each half; it knows the resolution, the
-coverage and both shapes of the background, not how large these are.
+coverage and both shapes of the background, not how large these are. On half as many it knows neither the width of the
+resolution nor these shapes, and fits the one, and a polynomial for the other (`instrument model, fitted`).
 
 Linear guess, autoencoder and translator learn from the maps that `benchmarks.match` learns from, and DIR may be its
 folder: then its translator is taken, or its training gone on with. Errors are over the width of the prior, or over the
@@ -20,7 +21,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,9 +29,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmarks import match
+from benchmarks import match, match_maps
 from benchmarks.match_autoencoder import autoencoder
-from benchmarks.match_maps import COUNTS, ENERGY, PRIOR, SHARP, WIDE, Artefacts, artefacts, drawn, experiment, signals
+from benchmarks.match_maps import COUNTS, PRIOR, SHARP, WIDE, Artefacts, artefacts, drawn, experiment, signals
 from benchmarks.pcsmo_discrimination import scores
 from sqwirrel.infer import Settings
 from sqwirrel.infer.verdict import Hypothesis, discriminate
@@ -40,7 +41,7 @@ from sqwirrel.learn.rivals import Classifier, Contest
 from sqwirrel.learn.train import Effort, train
 from sqwirrel.learn.translate.domain import Domain, Unpaired
 from sqwirrel.model.prior import Prior
-from sqwirrel.observe import Experiment, GaussianResolution, Instrument, Poisson, TemplateBackground
+from sqwirrel.observe import Experiment, Instrument, Poisson, SmoothBackground, TemplateBackground
 from sqwirrel.record import Record
 from sqwirrel.seeds import stream
 from sqwirrel.spectra import Spectrum
@@ -54,11 +55,11 @@ LEARNT = 4
 DRAWS = 1000
 SETTINGS = Settings(screen=64, starts=4, draws=600, rounds=2)
 SCALE = {"uniform": [COUNTS * each for each in (0.7, 1.4)]}
-BACKGROUND = {"background": {"uniform": [0.0, COUNTS]}, "background_measured": {"uniform": [0.0, 1.0]}}
-"""Of a constant, in counts, and of counts that fall with energy as those of the maps do."""
+ORDER = 4
 FULL = {"maps": 1024, "paired": match.PAIRED, "rows": 8192, "steps": 4000, "verdict_steps": 2000, "held": 200}
 QUICK = {"maps": 64, "paired": 20, "rows": 256, "steps": 20, "verdict_steps": 20, "held": 8}
 Made = Callable[[Artefacts], Tensor]
+Laws = Mapping[str, Any]
 
 
 class Held(NamedTuple):
@@ -85,7 +86,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few maps and steps")
     parser.add_argument("--folder", type=Path, help="where translator and networks are kept")
     parser.add_argument("--minutes", type=float, default=5.0, help="training of the translator, at most")
-    parser.add_argument("--likelihood", type=int, default=50, help="maps of each hypothesis for the slow route")
+    parser.add_argument("--likelihood", type=int, default=40, help="maps of each hypothesis for the slow route")
     parser.set_defaults(channels=32, blocks=4)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -104,8 +105,10 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     ways, minutes = routes(options, folder, sizes, record)
     held = [held_out(sizes["held"], HELD_OUT + k, **each) for k, each in enumerate(HYPOTHESES.values())]
     found = {name: by_networks(networks, held, way) for name, way in ways.items()}
-    found["true clean map"] = by_networks(networks, [each._replace(seen=counted(each.clean, 9)) for each in held], level)
-    found["instrument model"] = by_likelihood(held, 2 if options.quick else options.likelihood)
+    found["true clean map"] = by_networks(networks, [counted(each) for each in held], level)
+    few = 2 if options.quick else options.likelihood
+    found["instrument model"] = by_likelihood(held, few, *known())
+    found["instrument model, fitted"] = by_likelihood(held, few // 2, *fitted())
     return {
         "benchmark": "match_routes",
         "quick": options.quick,
@@ -121,10 +124,10 @@ def learnt(folder: Path, sizes: dict[str, int]) -> Networks:
     """Networks that learn from clean maps: simulations with sharp lines and no background, counted."""
     pairs = {}
     for k, (name, each) in enumerate(HYPOTHESES.items()):
-        made, beliefs = experiment(SHARP, **each)
-        made = Experiment(made.model, made.measurement, Instrument(GaussianResolution(), counting=Poisson()), samples=1)
+        bare, _ = experiment(SHARP, **each)
+        made = Experiment(bare.model, bare.measurement, Instrument(counting=Poisson()), samples=1)
         prior = Prior.from_mapping({**PRIOR, **each, "scale": SCALE, "fwhm": SHARP})
-        pairs[name] = Pairs(simulations(made, prior, sizes["rows"], LEARNT + k))
+        pairs[name] = Pairs(simulations(made, prior, sizes["rows"], LEARNT + k, folder / f"simulations-{k}"))
     free, contest = pairs["J2 free"], Contest.of(pairs)
     posterior, verdict = NPE.sized_for(free), Classifier.sized_for(contest)
     effort = effort_of(sizes["steps"])
@@ -167,7 +170,7 @@ def routes(
 
 
 def held_out(rows: int, seed: int, **held: float) -> Held:
-    """Maps of a hypothesis; the third constant of the second is the one that it holds."""
+    """Maps of a hypothesis; a constant that it holds is 0."""
     theta, clean = drawn(SHARP, rows, seed, **held)
     known = dict(zip(experiment(SHARP, **held)[1].names, theta.T, strict=True))
     truth = torch.stack([known.get(name, torch.zeros(rows).double()) for name in ASKED], dim=1)
@@ -179,10 +182,12 @@ def level(seen: Artefacts) -> Tensor:
     return seen.level * seen.valid
 
 
-def counted(clean: Tensor, seed: int) -> Artefacts:
+def counted(held: Held) -> Held:
     """Clean maps with no artefact but noise."""
-    counts = torch.poisson(COUNTS * clean.clamp(min=0), generator=stream(seed, "counted"))
-    return Artefacts(clean, clean, counts / COUNTS, counts.clamp(min=1).sqrt() / COUNTS, torch.ones_like(clean))
+    clean = held.clean
+    counts = torch.poisson(COUNTS * clean, generator=stream(9, "counted"))
+    seen = Artefacts(clean, clean, counts / COUNTS, counts.clamp(min=1).sqrt() / COUNTS, torch.ones_like(clean))
+    return held._replace(seen=seen)
 
 
 def by_networks(networks: Networks, held: list[Held], way: Made) -> dict[str, Any]:
@@ -197,10 +202,10 @@ def by_networks(networks: Networks, held: list[Held], way: Made) -> dict[str, An
     return report(draws, networks.pairs.prior.names, held, p, seconds)
 
 
-def by_likelihood(held: list[Held], rows: int) -> dict[str, Any]:
+def by_likelihood(held: list[Held], rows: int, instrument: Instrument, nuisances: Laws) -> dict[str, Any]:
     """The same from the likelihood of the maps themselves, the first ones of each hypothesis."""
     some = [Held(each.truth[:rows], each.clean[:rows], each.seen) for each in held]
-    rivals = {name: hypothesis(**each) for name, each in HYPOTHESES.items()}
+    rivals = {name: hypothesis(instrument, {**nuisances, **each}) for name, each in HYPOTHESES.items()}
     clock, draws, p = time.process_time(), [], []
     for each in some:
         for k in range(rows):
@@ -213,15 +218,30 @@ def by_likelihood(held: list[Held], rows: int) -> dict[str, Any]:
     return report(torch.stack(draws[:rows]), names, some, torch.tensor(p, dtype=torch.float64), seconds)
 
 
-def hypothesis(**held: float) -> Hypothesis:
-    """With the full instrument: resolution, counts, and a background of two known shapes."""
-    made, _ = experiment(WIDE)
-    where = made.measurement
-    shape = (COUNTS * torch.exp(-(ENERGY[1:] + ENERGY[:-1]) / 2 / 2.5)).expand(where.shape).contiguous()
+def known() -> tuple[Instrument, Laws]:
+    """The instrument that made the artefacts, with a background of two known shapes: one in counts, one over those of
+    the maps.
+    """
+    where, energy = experiment(WIDE)[0].measurement, match_maps.ENERGY
+    shape = COUNTS * torch.exp(-(energy[1:] + energy[:-1]) / 2 / match_maps.DECAY).expand(where.shape)
     template = TemplateBackground(Spectrum.from_arrays(shape, shape.sqrt(), where))
-    instrument = Instrument(GaussianResolution(), background=template, counting=Poisson())
-    prior = Prior.from_mapping({**PRIOR, "scale": SCALE, **BACKGROUND, **held, "fwhm": WIDE})
-    return Hypothesis(Experiment(made.model, where, instrument, samples=1), prior)
+    laws = {"background": {"uniform": [0.0, COUNTS]}, "background_measured": {"uniform": [0.0, 1.0]}, "fwhm": WIDE}
+    return Instrument(background=template, counting=Poisson()), laws
+
+
+def fitted() -> tuple[Instrument, Laws]:
+    """An instrument whose width and smooth background are not known."""
+    background = SmoothBackground(0, ORDER)
+    laws = {name: {"uniform": [-COUNTS / 5, COUNTS / 5]} for name in background.names}
+    more = {background.names[0]: {"uniform": [0.0, COUNTS]}, "fwhm": {"uniform": [0.5, 1.5]}}
+    return Instrument(background=background, counting=Poisson()), {**laws, **more}
+
+
+def hypothesis(instrument: Instrument, laws: Laws) -> Hypothesis:
+    """A model behind an instrument; `laws` are of what is not known of the instrument, and of what is held."""
+    bare, _ = experiment(WIDE)
+    prior = Prior.from_mapping({**{name: PRIOR[name] for name in ASKED}, "scale": SCALE, **laws})
+    return Hypothesis(Experiment(bare.model, bare.measurement, instrument, samples=1), prior)
 
 
 def spectrum(seen: Artefacts, k: int) -> Spectrum:
