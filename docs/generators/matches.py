@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from generators.tables import number, table
 
 Result = dict[str, Any]
+WHICH = """**Which route when.** TO BE WRITTEN"""
 COLUMNS = ("nrmse", "ssim", "intensity_mean", "intensity_off_median", "mode_shift_90", "mode_shift_below_a_tenth")
 
 
@@ -86,6 +87,52 @@ def measured(result: Result) -> str:
     )
     heads = ("left out", "as they are", "map translated", "simulation translated", "doubts of the translator")
     return f"{said}\n\n{table(heads, rows)}"
+
+
+def routes(result: Result) -> str:
+    """Verdict and constants after each route, and what to do."""
+    verdicts = [
+        (
+            name,
+            each["verdict"]["n"],
+            *(number(each["verdict"][key]) for key in ("accuracy", "ece", "brier", "false_decisive")),
+            number(each["seconds"]),
+        )
+        for name, each in result["routes"].items()
+    ]
+    constants = [
+        (
+            name,
+            constant,
+            *(number(one[key]) for key in ("coverage_68", "coverage_90")),
+            *(f"{100 * one[key]:.2g}" for key in ("bias", "rms")),
+            number(one["rms_over_stated"]),
+        )
+        for name, each in result["routes"].items()
+        for constant, one in each["posterior"].items()
+    ]
+    sizes, minutes = result["sizes"], result["minutes"]
+    took = ", ".join(f"{name} {number(each)}" for name, each in minutes.items())
+    said = (
+        f"Maps with artefacts, background the same in all, {sizes['held']} of each of {result['hypotheses'][0]} and "
+        f"{result['hypotheses'][1]}, fewer where there is a likelihood. Networks learnt from {sizes['rows']} clean maps "
+        "of each, counted, and from no other; *true clean map* is the best that they can do. *instrument model*: "
+        "likelihood of the raw map with the resolution, the gaps and the shapes of the background known; *fitted*: with "
+        f"a width and a polynomial instead. Minutes of training: {took}."
+    )
+    heads = ("route", "maps", "right", "ECE", "Brier", "wrong above 99 %", "seconds of one thread")
+    also = "Constants where J2 is free. Bias and root mean square error in % of the width of the prior."
+    more = ("route", "constant", "truths in 68 %", "truths in 90 %", "bias", "rms error", "rms error / stated")
+    return f"{said}\n\n{table(heads, verdicts)}\n\n{also}\n\n{table(more, constants)}\n\n{WHICH}"
+
+
+def draw_routes(result: Result, axes: Axes) -> None:
+    """Errors of the constants, route by route."""
+    for k, constant in enumerate(next(iter(result["routes"].values()))["posterior"]):
+        errors = [100 * each["posterior"][constant]["rms"] for each in result["routes"].values()]
+        axes.plot(errors, list(result["routes"]), "os^"[k], label=constant)
+    axes.set(xlabel="root mean square error, % of the width of the prior", xscale="log")
+    axes.legend(frameon=False)
 
 
 def draw(result: Result, axes: Axes) -> None:
