@@ -113,12 +113,13 @@ def routes(result: Result) -> str:
     ]
     sizes, minutes = result["sizes"], result["minutes"]
     took = ", ".join(f"{name} {number(each)}" for name, each in minutes.items())
+    one, other = result["hypotheses"]
     said = (
-        f"Maps with artefacts, background the same in all, {sizes['held']} of each of {result['hypotheses'][0]} and "
-        f"{result['hypotheses'][1]}, fewer where there is a likelihood. Networks learnt from {sizes['rows']} clean maps "
-        "of each, counted, and from no other; *true clean map* is the best that they can do. *instrument model*: "
-        "likelihood of the raw map with the resolution, the gaps and the shapes of the background known; *fitted*: with "
-        f"a width and a polynomial instead. Minutes of training: {took}."
+        f"Maps with artefacts, background the same in all, {sizes['held']} each of {one} and {other}, fewer with a "
+        f"likelihood. Networks learnt from {sizes['rows']} clean maps of each, with one stray count a bin at most, "
+        "and nothing else; *true clean map* is the best that they can do, *counted* has noise drawn as they know it. "
+        "*instrument model*: likelihood of the raw map with the resolution, the gaps and the shapes of the background "
+        f"known; *fitted*: a width and a polynomial instead. Minutes of training: {took}."
     )
     heads = ("route", "maps", "right", "ECE", "Brier", "wrong above 99 %", "seconds of one thread")
     also = "Constants where J2 is free. Bias and root mean square error in % of the width of the prior."
