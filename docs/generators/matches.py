@@ -14,9 +14,9 @@ wrong above 99 %, at some 2 s a map. Where the width and the background were not
 brings networks that know nothing of the instrument from 10 to 3.5 % in J1 and from 24 to 8.3 % in J2, in 0.04 s and
 without any pair: of use for a first guess or a look. But the networks do not know that they see a translation: their
 90 % intervals hold 27 % of the truths or fewer, and verdicts on J2 are no better than chance (53 % right, 42 %
-wrong above 99 %). No error and no verdict may be taken from there, and the same holds after the autoencoder, whose errors were
-larger, and the linear guess. Networks that learn from simulations with the artefacts in them were not compared here. Of
-80 and 40 maps, ECE is in part chance."""
+wrong above 99 %). No error and no verdict may be taken from there, and the same holds after the autoencoder, whose
+errors were larger, and the linear guess. Networks that learn from simulations with the artefacts in them were not
+compared here. Of 80 and 40 maps, ECE is in part chance."""
 COLUMNS = ("nrmse", "ssim", "intensity_mean", "intensity_off_median", "mode_shift_90", "mode_shift_below_a_tenth")
 
 
