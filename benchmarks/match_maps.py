@@ -39,6 +39,8 @@ SLOPE, FLAT = (0.1, 0.3), (0.05, 0.2)
 """Backgrounds, in units of the level: one that falls with energy, and one that does not. In the middle of these
 limits, or anywhere between them.
 """
+DECAY = 2.5
+"""Energy over which the one that falls does so, meV."""
 GAPS, WIDEST = 2, 3
 """Dead detectors of a map, and the points that one takes at most."""
 
@@ -58,26 +60,33 @@ class Artefacts:
         return Domain.of(self.level, self.error, self.valid.bool())
 
 
-def experiment(fwhm: float) -> tuple[Experiment, Prior]:
-    """What sees them, and what is drawn."""
+def experiment(fwhm: float, **held: float) -> tuple[Experiment, Prior]:
+    """What sees them, and what is drawn; some parameters may be held."""
     model = library.load("rb2mnf4")
     corner = torch.tensor(CORNERS, dtype=torch.float64)
     steps = torch.linspace(0, 1, POINTS // 2 + 1, dtype=torch.float64)[:-1, None]
     q = torch.cat([torch.lerp(a, b, steps) for a, b in pairwise(corner)])
     where = Measurement(QPath(model.lattice, q, torch.zeros(3, 3)), ENERGY, 5.0)
     made = Experiment(model, where, Instrument(GaussianResolution()), samples=1)
-    return made, Prior.from_mapping({**PRIOR, "fwhm": fwhm})
+    return made, Prior.from_mapping({**PRIOR, **held, "fwhm": fwhm})
 
 
-def signals(fwhm: float, rows: int, seed: int) -> Float[Tensor, "row point energy"]:
+def signals(fwhm: float, rows: int, seed: int, **held: float) -> Float[Tensor, "row point energy"]:
     """Maps of lines of a width, of a scale of their own."""
-    made, beliefs = experiment(fwhm)
+    return drawn(fwhm, rows, seed, **held)[1]
+
+
+def drawn(
+    fwhm: float, rows: int, seed: int, **held: float
+) -> tuple[Float[Tensor, "row parameter"], Float[Tensor, "row point energy"]]:
+    """What the simulations of a seed were drawn with (free parameters), and their maps."""
+    made, beliefs = experiment(fwhm, **held)
     found = simulations(made, beliefs, rows, seed)
-    scale = found.theta[:rows, list(beliefs.names).index("scale")]
-    return found.signal[:rows].double() * scale[:, None, None]
+    theta = found.theta[:rows]
+    return theta, found.signal[:rows].double() * theta[:, list(beliefs.names).index("scale"), None, None]
 
 
-def artefacts(rows: int, seed: int, *, varied: bool = False) -> Artefacts:
+def artefacts(rows: int, seed: int, *, varied: bool = False, **held: float) -> Artefacts:
     """Maps of the simulations of a seed, as they are measured; with a background of its own in each, if `varied`."""
     generator = stream(seed, "artefacts")
 
@@ -87,8 +96,8 @@ def artefacts(rows: int, seed: int, *, varied: bool = False) -> Artefacts:
         return low + (high - low) * torch.rand(rows, 1, 1, generator=generator, dtype=torch.float64)
 
     centre = (ENERGY[1:] + ENERGY[:-1]) / 2
-    signal = signals(WIDE, rows, seed)
-    expected = signal + even(*SLOPE) * torch.exp(-centre / 2.5) + even(*FLAT)
+    signal = signals(WIDE, rows, seed, **held)
+    expected = signal + even(*SLOPE) * torch.exp(-centre / DECAY) + even(*FLAT)
     counts = torch.poisson(COUNTS * expected, generator=generator)
     level, error = counts / COUNTS, counts.clamp(min=1).sqrt() / COUNTS
     return Artefacts(signal, expected, level, error, coverage(rows, generator).double())

@@ -336,6 +336,12 @@ DRAWINGS = {
         _nothing,
         made="python -m benchmarks.match --varied --kinds instrument",
     ),
+    "match_routes": Drawing(
+        "From maps with artefacts to constants and a verdict, route by route",
+        matches.routes,
+        matches.draw_routes,
+        (6.0, 3.0),
+    ),
     "match_techniques": Drawing("Translators of other kinds of images", matches.techniques, _nothing),
     "match_measured": Drawing("Translators of maps that were left out", matches.measured, _nothing),
     "quadrature": Drawing("Noise of the powder average on MnF2", _quadrature, _nothing),
