@@ -16,7 +16,8 @@ of the mean energy; the same over the whole zone (the classical fit has 0.46 meV
 2.7 %: of 25.6 and 24.8 meV. The mean over the zone is 25.8 and 25.3, along the path 19, so that its distances seem to
 be over the zone; which wavevectors it counts is not known here); the least distance along the path that springs so far
 can have, fitted to the branches themselves; how many path points have the published branch in their 90 % band, as it is
-and, where there is a misfit, widened by it; failed checks; seconds; the deviance with published force constants held;
+and, where there is a misfit, widened by it, and with what springs that end there are off by in other metals; failed
+checks; seconds; the deviance with published force constants held;
 and for silicon the mean distance from energies of a single crystal at the zone centre, X and L (`CORNERS`), and how
 many of them are in the bands. Silicon has the phonons of its aluminium can beside it, in `no_can` it has not; *far* are
 its springs to fifth neighbours with normal priors.
