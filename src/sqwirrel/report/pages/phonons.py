@@ -48,8 +48,8 @@ def _about(found: Dispersion) -> str:
     misfit = f"; dotted: widened by the misfit, {wider} meV" if found.widened is not None else ""
     if found.astray is not None:
         misfit += (
-            f"; palest: with {100 * found.astray:.1f} % of the energy, which the best springs that end there are at most "
-            "off by in nine of ten points of the branches of other metals"
+            f"; palest: with {100 * found.astray:.1f} % of the energy, which the best springs that end there are off by "
+            "at most in nine of ten points of the branches of other metals"
         )
     known = (
         f" Dashed red: with the values that the model has by itself, {found.origin}." if found.own is not None else ""
