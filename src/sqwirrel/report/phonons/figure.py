@@ -18,7 +18,7 @@ from sqwirrel.report.phonons.states import States
 GAP = 0.025
 """Of the whole path, where it breaks off and goes on elsewhere."""
 SHADES = {"band90": "#bdd3e8", "band68": "#7fa8cf"}
-ENDED = "#e9eff6"
+ENDED = "#dfe8f2"
 SEEN, SEEN_LINE = {"band90": "#fdd9b5", "band68": "#f5b377"}, "#b35806"
 IMAGINARY = -0.1
 """Energies (meV) below this are no rounding at the zone centre."""
@@ -139,7 +139,7 @@ def _legend(found: Dispersion) -> list[Line2D | Patch]:
         Patch(color=SHADES["band90"], lw=0, label="90 %"),
     ]
     if found.ended is not None:
-        rows.append(Patch(color=ENDED, lw=0, label="90 %, as springs end"))
+        rows.append(Patch(color=ENDED, lw=0, label="90 %, springs left out"))
     if found.widened is not None:
         rows.append(Line2D([], [], color=BAND, lw=0.7, ls=":", label="90 %, widened by the misfit"))
     if found.own is not None:
