@@ -135,6 +135,20 @@ def _phonon_measured(d: Result) -> Iterable[Row]:
             held = 100 * found["band_coverage"]
             yield f"{what}: 90 % bands hold, %", "85 to 95", number(held), 85 <= held <= 95
             yield _most(f"{what}: seconds once trained", 2, found["seconds"])
+    yield from _ended(d)
+
+
+def _ended(d: Result) -> Iterable[Row]:
+    """Bands that hold what springs beyond the last ones do in other metals."""
+    for name, one in d["sets"].items():
+        if "band_coverage_ended" in (found := one["direct"]):
+            held = 100 * found["band_coverage_ended"]
+            yield (
+                f"{name}, direct: 90 % bands with the error of springs that end hold, %",
+                "85 to 95",
+                number(held),
+                (85 <= held <= 95),
+            )
 
 
 def _phonon_powder(d: Result) -> Iterable[Row]:

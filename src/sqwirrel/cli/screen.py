@@ -24,7 +24,7 @@ from sqwirrel.model.phonon.files import FORMATS
 from sqwirrel.model.phonon.files.crystal import NAME
 from sqwirrel.report import bonds, order
 from sqwirrel.report.bonds import Bonds
-from sqwirrel.report.content import answer, described, described_peaks, in_words, parameter_rows
+from sqwirrel.report.content import answer, described, described_peaks, few_draws, in_words, parameter_rows
 from sqwirrel.report.numbers import plain
 from sqwirrel.report.order import Orders
 from sqwirrel.report.pages.phonons import DATA, PICTURE
@@ -130,6 +130,8 @@ def print_answer(posterior: Posterior) -> None:
         say(f"FAILED {check.name} = {plain(check.value)}: {check.meaning}")
     if posterior.abstains:
         say("No answer: the model does not describe these data. What follows is the best that it can do.")
+    if few := few_draws(posterior):
+        say(few)
     rows = [in_words(row) for row in parameter_rows(posterior)]
     keys = ("name", "value", "interval68", *(("widening",) if posterior.misfits else ()), "limit")
     heads = ("", "median", "68 %", *(("misfit",) if posterior.misfits else ()), "limit")

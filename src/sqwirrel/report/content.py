@@ -39,6 +39,10 @@ MEANING_OF = {
 """Checks in words."""
 
 
+FEW = 30
+"""Effective draws below which intervals are none."""
+
+
 def answer(posterior: Posterior) -> dict[str, Any]:
     """The posterior in one object: what `sqwirrel infer --json` prints."""
     return {
@@ -104,8 +108,15 @@ def verdict(posterior: Posterior, names: tuple[str, ...]) -> str:
         )
     if failed:
         only = "; the errors are statistical and do not cover the misfit" if posterior.misfits else ""
-        return f"{len(failed)} of {count} checks failed ({', '.join(failed)}); with that in mind: {values}{only}."
+        said = f"{len(failed)} of {count} checks failed ({', '.join(failed)}); with that in mind: {values}{only}."
+        return f"{said} {few_draws(posterior)}".strip()
     return f"{values}; all {count} checks passed."
+
+
+def few_draws(posterior: Posterior) -> str:
+    """What intervals of few effective draws are worth; nothing if there are enough."""
+    few = [check.value for check in posterior.checks if check.name == "effective_draws" and check.value < FEW]
+    return f"Intervals rest on {few[0]:.0f} effective draws, and are none: ask for more ([infer] draws)." if few else ""
 
 
 def in_check_words(name: str) -> str:

@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 import torch
 
+from sqwirrel.cli import screen
 from sqwirrel.infer import Check
 from sqwirrel.report.content import content
 from sqwirrel.report.pages import answer as page
@@ -46,7 +47,7 @@ def test_the_page_has_every_section_and_needs_nothing_from_outside(good, tmp_pat
     assert links == ["https://doi.org/10.1/x", "https://arxiv.org/abs/1507.02646"]
 
 
-def test_the_verdict_comes_first_and_the_failed_check_with_it(good, bad):
+def test_the_verdict_comes_first_and_the_failed_check_with_it(good, bad, capsys):
     verdicts = [content(result)["verdict"] for result in (good, bad)]
     assert re.fullmatch(r"J = -\d\.\d+\(\d+\) meV; all 2 checks passed\.", verdicts[0])
     assert verdicts[1].startswith("No answer: the model does not describe these data (fit). The best it can do, with ")
@@ -56,6 +57,11 @@ def test_the_verdict_comes_first_and_the_failed_check_with_it(good, bad):
     said = content(replace(bad, posterior=weak))
     assert said["verdict"].startswith("1 of 1 checks failed (residuals like noise); with that in mind: J = ")
     assert said["verdict"].endswith("; the errors are statistical and do not cover the misfit.")
+    thin = replace(weak, checks=(Check("effective_draws", False, 5.9, "draws"),))
+    few = "Intervals rest on 6 effective draws, and are none: ask for more ([infer] draws)."
+    assert content(replace(bad, posterior=thin))["verdict"].endswith(few)
+    screen.print_answer(thin)
+    assert few in capsys.readouterr().out
     assert "misfit widens" in page.html(said, bad)
     assert "× 1.5" in page.html(said, bad)
     assert [check["passed"] for check in content(bad)["checks"]] == [False, True]

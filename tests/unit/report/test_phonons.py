@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from sqwirrel.cli import screen
+from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.phonon import library
+from sqwirrel.model.phonon.born_von_karman import born_von_karman
 from sqwirrel.model.phonon.files import read_force_constants
 from sqwirrel.report.content import content
 from sqwirrel.report.identified import combinations
@@ -70,6 +72,22 @@ def test_a_misfit_draws_the_wider_band():
     found = dispersion(Whole.of(aluminium_result(0.02, misfits=True)))
     narrow, wide = found.widths
     assert wide == pytest.approx(3 * narrow, rel=0.1)
+
+
+def test_springs_that_end_have_a_wider_band():
+    crystal = Crystal.from_spacegroup([4.03, 4.03, 4.03, 90, 90, 90], 225, {"Al": [0, 0, 0]})
+    springs = {"K1xx": 10.4, "K1xy": 10.3, "K1zz": -2.6, "K2xx": 2.4, "K2yy": -0.1}
+    model = born_von_karman(crystal, max_distance=4.2, values=springs)
+    found = dispersion(Whole.of(phonons_of(model, {"K1xx": 10.4, "K1xy": 10.3, "K1zz": -2.6}, 0.02)))
+    assert 0.04 < found.astray < 0.08
+    middle = found.levels["median"][0]
+    width = found.ended[1] - found.ended[0]
+    assert bool((width + 1e-9 >= found.levels["band90"][1] - found.levels["band90"][0]).all())
+    high = middle > middle.max() / 2
+    assert float((width / (2 * middle))[high].median()) == pytest.approx(found.astray, rel=0.1)
+    said = json.loads(json.dumps(as_mapping(found)))
+    assert said["astray"] == found.astray
+    assert np.concatenate([np.array(line["ended90"]) for line in said["lines"]], axis=-1).shape == (2, 3, len(middle))
 
 
 def test_data_are_what_is_drawn():

@@ -46,6 +46,9 @@ def sections(whole: Whole, found: Dispersion | None) -> str:
 def _about(found: Dispersion) -> str:
     narrow, wider = (plain(width) for width in found.widths)
     misfit = f"; dotted: widened by the misfit, {wider} meV" if found.widened is not None else ""
+    if found.astray is not None:
+        share = f"{100 * found.astray:.1f} % of the energy"
+        misfit += f"; palest: with {share}, which holds nine in ten errors of the best such springs in other metals"
     known = (
         f" Dashed red: with the values that the model has by itself, {found.origin}." if found.own is not None else ""
     )

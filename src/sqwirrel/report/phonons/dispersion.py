@@ -12,6 +12,7 @@ from sqwirrel.model.phonon.path import PAPER, Line, standard_path
 from sqwirrel.report.content import in_check_words
 from sqwirrel.report.phonons.states import LEVELS, States, levels, states
 from sqwirrel.report.result import Whole
+from sqwirrel.simulate.phonon.ended import astray
 from sqwirrel.simulate.phonon.phonons import Phonons
 
 POINTS = 300
@@ -29,6 +30,7 @@ class Dispersion:
     other: `levels` by their names, one or two rows each; `widened` is the 90 % band with the misfit in it, if there is
     one; `own` has the values that the model has itself, if any; `states`: none if all draws have many imaginary ones.
     `failed` names the checks that the answer has failed, `misfits` says that the bands lack what the model does.
+    `astray` is the share of their energy that branches may be off by as springs end (`simulate.phonon.ended`).
     """
 
     model: PhononModel
@@ -40,6 +42,16 @@ class Dispersion:
     states: States | None
     failed: tuple[str, ...] = ()
     misfits: bool = False
+    astray: float | None = None
+
+    @property
+    def ended(self) -> Float[Tensor, "2 q branch"] | None:
+        """The 90 % band with what springs beyond the last ones may do, if that is known."""
+        if self.astray is None:
+            return None
+        middle, band = self.levels["median"][0], self.levels["band90"]
+        off = torch.hypot(band - middle, self.astray * middle.clamp(min=0))
+        return middle + torch.stack((-off[0], off[1]))
 
     @property
     def origin(self) -> str:
@@ -90,6 +102,7 @@ def dispersion(whole: Whole) -> Dispersion | None:
         states(model, theta, ABOVE * top, known=known) if top > 0 else None,
         tuple(check.name for check in whole.posterior.checks if not check.passed),
         whole.posterior.misfits,
+        astray(model),
     )
 
 
@@ -108,6 +121,7 @@ def as_mapping(found: Dispersion) -> dict[str, Any]:
         "draws": found.draws,
         "failed_checks": list(found.failed),
         "misfits": found.misfits,
+        "astray": found.astray,
         "levels": LEVELS,
         "path": PAPER,
         "lines": [
@@ -122,7 +136,8 @@ def as_mapping(found: Dispersion) -> dict[str, Any]:
 def _of_line(found: Dispersion, part: slice) -> dict[str, Any]:
     """Energies on one line, by branch from the highest, at all its points; of bands the low ends first."""
     every = {name: rows[:, part].mT for name, rows in found.levels.items()}
-    more = {"widened90": found.widened[:, part].mT} if found.widened is not None else {}
+    bands = {"widened90": found.widened, "ended90": found.ended}
+    more = {name: band[:, part].mT for name, band in bands.items() if band is not None}
     return _lists(every | more) | ({_key(found): found.own[part].T.tolist()} if found.own is not None else {})
 
 

@@ -18,6 +18,7 @@ from sqwirrel.report.phonons.states import States
 GAP = 0.025
 """Of the whole path, where it breaks off and goes on elsewhere."""
 SHADES = {"band90": "#bdd3e8", "band68": "#7fa8cf"}
+ENDED = "#dfe8f2"
 SEEN, SEEN_LINE = {"band90": "#fdd9b5", "band68": "#f5b377"}, "#b35806"
 IMAGINARY = -0.1
 """Energies (meV) below this are no rounding at the zone centre."""
@@ -71,7 +72,8 @@ def _branches(axes: Axes, found: Dispersion) -> None:
         _line(axes, found, along, slice(start, start + len(line.q)))
         start += len(line.q)
     _frame(axes, found, places)
-    every = [*found.levels.values(), *(each for each in (found.widened, found.own) if each is not None)]
+    more = (found.widened, found.ended, found.own)
+    every = [*found.levels.values(), *(each for each in more if each is not None)]
     low, high = min(float(each.min()) for each in every), max(float(each.max()) for each in every)
     axes.set(ylabel="energy (meV)", ylim=(1.08 * low if low < IMAGINARY else 0.0, 1.04 * high))
     if low < IMAGINARY:
@@ -89,8 +91,10 @@ def _places(found: Dispersion) -> Iterator[tuple[torch.Tensor, bool]]:
 
 def _line(axes: Axes, found: Dispersion, along: torch.Tensor, part: slice) -> None:
     x = along.numpy()
-    for shade, (name, colour) in enumerate(SHADES.items(), 1):  # opaque: where bands cross, neither is darker
-        low, high = found.levels[name][:, part].numpy()
+    bands = [(found.levels[name], colour) for name, colour in SHADES.items()]
+    bands = [(found.ended, ENDED), *bands] if found.ended is not None else bands
+    for shade, (band, colour) in enumerate(bands, 1):  # opaque: where bands cross, neither is darker
+        low, high = band[:, part].numpy()
         for k in range(low.shape[1]):
             axes.fill_between(x, low[:, k], high[:, k], color=colour, lw=0, zorder=1 + shade / 10)
     axes.plot(x, found.levels["median"][0, part].numpy(), color=BAND, lw=1.0)
@@ -134,6 +138,8 @@ def _legend(found: Dispersion) -> list[Line2D | Patch]:
         Patch(color=SHADES["band68"], lw=0, label="68 %"),
         Patch(color=SHADES["band90"], lw=0, label="90 %"),
     ]
+    if found.ended is not None:
+        rows.append(Patch(color=ENDED, lw=0, label="90 %, springs left out"))
     if found.widened is not None:
         rows.append(Line2D([], [], color=BAND, lw=0.7, ls=":", label="90 %, widened by the misfit"))
     if found.own is not None:
