@@ -68,7 +68,7 @@ def main() -> None:
 def run(quick: bool) -> dict[str, Any]:
     """All three domains."""
     record = Record.start(seeds={"domains": 1, "inside": 2, "windows": 3})
-    rows, n = (240, 20) if quick else (2048, 200)
+    rows, n = (60, 8) if quick else (2048, 200)
     known, fresh = domains(rows, 1), domains(rows, 2)
     foreign = pictures(fresh, n)
     found: dict[str, Any] = {}
