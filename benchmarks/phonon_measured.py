@@ -50,7 +50,7 @@ from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.model.phonon.parse import parse
 from sqwirrel.record import Record
 from sqwirrel.seeds import spread
-from sqwirrel.simulate.phonon.ended import astray
+from sqwirrel.simulate.phonon.ended import astray, holding
 from sqwirrel.simulate.phonon.phonons import Phonons
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "al_si"
@@ -326,11 +326,9 @@ def compared(draws: Mapping[str, Tensor], model: PhononModel, truth: PhononModel
         low, high = Phonons(model, seen).energies(theta).quantile(torch.tensor([0.05, 0.95]).double(), dim=0)
         found[f"band_coverage{name}"] = float(((exact >= low) & (exact <= high)).double().mean())
     if (share := astray(model)) is not None:
-        low, middle, high = (
-            Phonons(model, seen).energies(draws[""]).quantile(torch.tensor([0.05, 0.5, 0.95]).double(), 0)
-        )
-        off = share * middle.clamp(min=0)
-        held = (exact >= middle - torch.hypot(middle - low, off)) & (exact <= middle + torch.hypot(high - middle, off))
+        levels = Phonons(model, seen).energies(draws[""]).quantile(torch.tensor([0.05, 0.5, 0.95]).double(), dim=0)
+        low, high = holding(levels[1], levels[::2], share)
+        held = (exact >= low) & (exact <= high)
         found |= {"astray": share, "band_coverage_ended": float(held.double().mean())}
     if len(model.positions) > 1:
         found |= {"corners_meV": corners(model, draws[""]), "corners_held": corners_held(model, draws[""])}

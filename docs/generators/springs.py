@@ -85,6 +85,9 @@ def draw(result: Result, axes: Axes) -> None:
         found = [(places[name] + 0.2 * (k - 1), one) for name, each, one in _every(result) if each == method]
         x, y = [place for place, _ in found], [one["dispersion_error_meV"] for _, one in found]
         axes.bar(x, y, width=0.18, color=colours[method], label=words)
+    seen = [(places[name] + 0.2 * (list(METHODS).index(each) - 1), one) for name, each, one in _every(result)]
+    known = [(x, one["corners_meV"]) for x, one in seen if "corners_meV" in one]
+    axes.plot(*zip(*known, strict=True), "D", color="#fdae61", mec="k", ms=4, label="Si, beside a crystal at Γ, X, L")
     least = [one["least_error_meV"] for one in result["sets"].values()]
     axes.hlines(least, [k - 0.35 for k in places.values()], [k + 0.35 for k in places.values()], "k", lw=0.8)
     axes.set_xticks(list(places.values()), [name.replace("_", "\n") for name in places])

@@ -10,7 +10,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from sqwirrel.cli import app
-from sqwirrel.spectra import Measurement, QShells, Spectrum, write
+from sqwirrel.model import library
+from sqwirrel.observe import Experiment, Instrument, Poisson
+from sqwirrel.spectra import Measurement, QPath, QShells, Spectrum, write
 
 TRUTH = """
 model = "fm_chain"
@@ -81,3 +83,16 @@ def configs(tmp_path: Path) -> tuple[Path, Path]:
     (tmp_path / "truth.toml").write_text(TRUTH)
     (tmp_path / "chain.toml").write_text(ANSWER)
     return tmp_path / "truth.toml", tmp_path / "chain.toml"
+
+
+@pytest.fixture
+def chain_map(tmp_path):
+    """A folder with counts of a ferromagnetic chain along its path, chain.h5."""
+    q = torch.zeros(8, 3).double()
+    q[:, 0] = torch.linspace(0.05, 0.5, 8)
+    chain = library.load("fm_chain")
+    where = Measurement(QPath(chain.lattice, q, torch.zeros(3, 3)), torch.linspace(0, 9, 19), 1.0)
+    experiment = Experiment(chain, where, Instrument(counting=Poisson()), samples=2)
+    truth = experiment.pack(J=-1.1, fwhm=0.4, scale=60.0, background=1.0)
+    write(tmp_path / "chain.h5", experiment.sample(truth, seed=1))
+    return tmp_path

@@ -3,11 +3,8 @@
 import json
 
 import pytest
-import torch
 
-from sqwirrel.model import library
-from sqwirrel.observe import Experiment, Instrument, Poisson
-from sqwirrel.spectra import Measurement, QPath, Spectrum, read, write
+from sqwirrel.spectra import Spectrum, read, write
 
 CONFIG = """
 model = "fm_chain"
@@ -29,16 +26,9 @@ fwhm = 0.4
 
 
 @pytest.fixture
-def chain(tmp_path):
-    q = torch.zeros(8, 3).double()
-    q[:, 0] = torch.linspace(0.05, 0.5, 8)
-    chain = library.load("fm_chain")
-    where = Measurement(QPath(chain.lattice, q, torch.zeros(3, 3)), torch.linspace(0, 9, 19), 1.0)
-    experiment = Experiment(chain, where, Instrument(counting=Poisson()), samples=2)
-    truth = experiment.pack(J=-1.1, fwhm=0.4, scale=60.0, background=1.0)
-    write(tmp_path / "chain.h5", experiment.sample(truth, seed=1))
-    (tmp_path / "c.toml").write_text(CONFIG)
-    return tmp_path
+def chain(chain_map):
+    (chain_map / "c.toml").write_text(CONFIG)
+    return chain_map
 
 
 def contents(folder):

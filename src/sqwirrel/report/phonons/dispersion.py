@@ -12,7 +12,7 @@ from sqwirrel.model.phonon.path import PAPER, Line, standard_path
 from sqwirrel.report.content import in_check_words
 from sqwirrel.report.phonons.states import LEVELS, States, levels, states
 from sqwirrel.report.result import Whole
-from sqwirrel.simulate.phonon.ended import astray
+from sqwirrel.simulate.phonon.ended import astray, holding
 from sqwirrel.simulate.phonon.phonons import Phonons
 
 POINTS = 300
@@ -49,9 +49,7 @@ class Dispersion:
         """The 90 % band with what springs beyond the last ones may do, if that is known."""
         if self.astray is None:
             return None
-        middle, band = self.levels["median"][0], self.levels["band90"]
-        off = torch.hypot(band - middle, self.astray * middle.clamp(min=0))
-        return middle + torch.stack((-off[0], off[1]))
+        return holding(self.levels["median"][0], self.levels["band90"], self.astray)
 
     @property
     def origin(self) -> str:

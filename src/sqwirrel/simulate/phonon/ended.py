@@ -46,6 +46,14 @@ def astray(model: PhononModel) -> float | None:
     return _share(like, max(shells), model.elements[0])
 
 
+def holding(
+    middle: Float[Tensor, "*point"], band: Float[Tensor, "2 *point"], share: float
+) -> Float[Tensor, "2 *point"]:
+    """A band of energies round their medians with that share of them added to either side, in quadrature."""
+    low, high = torch.hypot(band - middle, share * middle.clamp(min=0))
+    return torch.stack((middle - low, middle + high))
+
+
 @cache
 def _share(like: str, shells: int, but: str) -> float | None:
     """Over published models of a structure, each element counting as one and one of them left out."""

@@ -12,17 +12,17 @@ from sqwirrel.report.figures.style import STYLE, colours_of, unit_of
 
 @mpl.rc_context(STYLE)
 def matched_maps(found: Matched) -> Figure:
-    """Before and after in the same colours, and the change; the title says that it was translated."""
+    """Before and after, each in its own colours, and the change; the title says that it was translated."""
     valid, change = found.spectrum.valid, found.change
     cuts, unit = Cuts.of(found.spectrum.measurement, valid), unit_of(found.source)
-    colours = colours_of(found.source.intensity[valid], found.spectrum.intensity[valid])
+    before, after = (colours_of(each.intensity[valid]) for each in (found.source, found.spectrum))
     top = max(float(change[valid].abs().quantile(0.995)), 1e-9)
     to = found.spectrum.translated
     figure = layered(
         cuts,
         [
-            [Layer("before", found.source.intensity, colours, unit)],
-            [Layer(f"translated to {to}", found.spectrum.intensity, colours, unit)],
+            [Layer("before", found.source.intensity, before, unit)],
+            [Layer(f"translated to {to}", found.spectrum.intensity, after, unit)],
             [Layer("change", change, (mpl.colormaps["RdBu_r"], Normalize(-top, top)), f"change of {unit}")],
         ],
     )
