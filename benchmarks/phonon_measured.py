@@ -139,7 +139,7 @@ SETTINGS, QUICK = Settings(screen=128, starts=4), Settings(screen=16, starts=2, 
 THOROUGH = replace(SETTINGS, draws=2000, rounds=4)
 """For thirty parameters and more."""
 TRAIN = {"simulations": 4000, "steps": 2000}
-LEARNT = ("al_5k", "al_300k", "si_300k")
+LEARNT = ("al_5k", "al_300k", "si_300k", "si_300k_far")
 """Sets that a network is trained for."""
 THZ = 4.135667696
 CORNERS = {
