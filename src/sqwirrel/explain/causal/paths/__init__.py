@@ -1,0 +1,35 @@
+"""What a parameter acts through: mediation by modes and instrument, and readings of the dispersion."""
+
+from sqwirrel.explain.causal.paths.edges import ReadingEdge, reading_edges
+from sqwirrel.explain.causal.paths.mediation import Routes, mediation, routes
+from sqwirrel.explain.causal.paths.readings import (
+    Dispersion,
+    Reading,
+    band_top,
+    boundary,
+    gap,
+    splitting,
+    stiffness,
+    velocity,
+)
+from sqwirrel.explain.causal.paths.resample import Estimate
+from sqwirrel.explain.causal.paths.shares import Shares, shares
+
+__all__ = [
+    "Dispersion",
+    "Estimate",
+    "Reading",
+    "ReadingEdge",
+    "Routes",
+    "Shares",
+    "band_top",
+    "boundary",
+    "gap",
+    "mediation",
+    "reading_edges",
+    "routes",
+    "shares",
+    "splitting",
+    "stiffness",
+    "velocity",
+]
