@@ -1,7 +1,7 @@
 """What a parameter acts through: mediation by modes and instrument, and readings of the dispersion."""
 
 from sqwirrel.explain.causal.paths.edges import ReadingEdge, reading_edges
-from sqwirrel.explain.causal.paths.mediation import Routes, mediation, routes
+from sqwirrel.explain.causal.paths.mediate import Routes, mediation, routes
 from sqwirrel.explain.causal.paths.readings import (
     Dispersion,
     Reading,
@@ -13,7 +13,7 @@ from sqwirrel.explain.causal.paths.readings import (
     velocity,
 )
 from sqwirrel.explain.causal.paths.resample import Estimate
-from sqwirrel.explain.causal.paths.shares import Shares, shares
+from sqwirrel.explain.causal.paths.squares import Shares, shares
 
 __all__ = [
     "Dispersion",

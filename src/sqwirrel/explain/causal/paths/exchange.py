@@ -108,6 +108,7 @@ def _split(solver: nn.Module, theta: Tensor, moving: Motion | None) -> tuple[Ten
     """Energies, intensities before the Bose factor, and stability."""
     if moving is not None:
         solver = copy.copy(solver)
+        solver._modules = {name: part for name, part in solver._modules.items() if name != "thermal"}
         solver.thermal = moving  # type: ignore[assignment]
     modes: Modes = solver(theta)
     weight = bose(modes.energy, float(solver.temperature))  # type: ignore[arg-type]

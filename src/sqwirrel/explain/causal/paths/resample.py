@@ -33,4 +33,4 @@ def means(rows: Float[Tensor, "row *shape"], seed: int) -> Float[Tensor, "sample
     chosen = torch.randint(n, (DRAWS, n), generator=stream(seed, "bootstrap"))
     times = torch.zeros(DRAWS, n, dtype=rows.dtype).scatter_add(1, chosen, torch.ones(DRAWS, n, dtype=rows.dtype))
     every = torch.cat((torch.ones(1, n, dtype=rows.dtype), times)) / n
-    return (every @ rows.flatten(1)).reshape(-1, *rows.shape[1:])
+    return (every @ rows.reshape(n, -1)).reshape(-1, *rows.shape[1:])

@@ -31,10 +31,10 @@ class Squares(NamedTuple):
 class Shares:
     """What goes through each of `paths`, region by region, with bootstrap intervals over the pairs.
 
-    `effect` is D of the whole change, in standard deviations. `alone` is D^2 through a path alone over D^2 of the
-    whole. `rest` is 1 less their sum: paths that act on the same bins (it is negative where they undo each other) and
-    what only several together do; the latter by itself is `joint`, D^2 of the whole less the sum of all paths over that
-    of the whole. Shares are NaN where nothing changes. `left_out` pairs had no stable order.
+    `effect` is D of the whole change, in standard deviations. `alone` (path, region) is D^2 through a path alone
+    over D^2 of the whole. `rest` is 1 less their sum: paths that act on the same bins (it is negative where they undo
+    each other) and what only several together do; the latter by itself is `joint`, D^2 of the whole less the sum of all
+    paths over that of the whole. Shares are NaN where nothing changes. `left_out` pairs had no stable order.
     """
 
     paths: tuple[str, ...]
@@ -58,7 +58,7 @@ class Shares:
 def shares(
     whole: Float[Tensor, "pair point energy"],
     alone: Mapping[str, Float[Tensor, "pair point energy"]],
-    regions: Bool[Tensor, "region point energy"],
+    regions: Bool[Tensor, "region _ _"],
     *,
     seed: int = 0,
 ) -> Shares:
@@ -69,7 +69,7 @@ def shares(
 def squares(
     whole: Float[Tensor, "pair point energy"],
     alone: Float[Tensor, "path pair point energy"],
-    regions: Bool[Tensor, "region point energy"],
+    regions: Bool[Tensor, "region _ _"],
 ) -> Squares:
     """Sums of squares over the bins of each region."""
     if regions.shape[1:] != whole.shape[1:]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from sqwirrel.errors import InputError
 from sqwirrel.explain.causal.paths.exchange import Exchange, replaced, standing_in
-from sqwirrel.explain.causal.paths.shares import Shares, Squares, squares
+from sqwirrel.explain.causal.paths.squares import Shares, Squares, squares
 from sqwirrel.observe.experiment import ROWS_BYTES, Experiment
 from sqwirrel.observe.views.view import View
 
