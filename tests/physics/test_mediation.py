@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sqwirrel.errors import InputError
 from sqwirrel.explain.causal.paths import Routes, mediation, routes
 from sqwirrel.model import library
 from sqwirrel.model.phonon import library as phonons
+from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe import Experiment, GaussianResolution, Instrument, OffsetResolution
 from sqwirrel.observe.views.crystal.beam import Crossing, Passing
 from sqwirrel.simulate.crosssection import bose
@@ -22,6 +23,8 @@ from sqwirrel.simulate.phonon.thermal import ThermalMotion
 from sqwirrel.simulate.spinwave import SpinWaves
 from sqwirrel.spectra import Beam, Measurement, QGrid, QPath, QShells
 from tests.cases import build, neighbours
+from tests.physics.test_large_cells import square
+from tests.unit.observe.test_stretched import slice_of
 
 CHAIN, MNF2, SQUARE, AL = (
     library.load("fm_chain"),
@@ -209,28 +212,56 @@ def test_stiffer_springs_by_path() -> None:
     assert torch.equal(found.alone["instrument"], found.before)
 
 
-def test_modes_that_cross_exchange_their_strengths_and_that_undoes_itself() -> None:
-    """Two chains that do not know each other, one hardly seen: 4 J S sin^2(pi h) of each, the order of J turned."""
+def two_chains(K: float) -> SpinModel:
+    """Chains that do not know each other, one hardly seen: 4 J S sin^2(pi h) of one, with K of the other."""
     vectors = np.diag([3.0, 8.0, 9.0])
-    one, other = (neighbours(vectors, [place], 3.0) for place in ([0, 0, 0], [0, 0.5, 0]))
-    second = ([1], [1], other[2])
+    bonds = neighbours(vectors, [[0, 0, 0]], 3.0)
     model = build(
         vectors,
         [[0, 0, 0], [0, 0.5, 0]],
         [[0, 0, 1], [0, 0, 1]],
-        {"J": (one, 1.0), "K": (second, 1.0)},
+        {"J": (bonds, 1.0), "K": (([1], [1], bonds[2]), 1.0)},
         g=np.stack([2 * np.eye(3), 0.2 * np.eye(3)]),
     )
-    model = replace(model, defaults={"J": -1.0, "K": -1.5})
-    experiment = path(model, 0.0, torch.linspace(0.2, 12, 119, dtype=torch.float64))
+    return replace(model, defaults={"J": -1.0, "K": K})
+
+
+def test_modes_that_cross_exchange_their_strengths_and_that_undoes_itself() -> None:
+    experiment = path(two_chains(-1.5), 0.0, torch.linspace(0.2, 12, 119, dtype=torch.float64))
     whole = torch.ones(1, *experiment.measurement.shape, dtype=torch.bool)
-    before, after = pair(experiment, {"J": 2.0})
-    found = mediation(experiment, before, after, lambda x: x, whole)
-    assert float(found.alone.value[found.paths.index("intensities"), 0]) > 0.1
-    straight = mediation(experiment, *pair(experiment, {"J": 1.3}), lambda x: x, whole)
-    assert float(straight.alone.value[straight.paths.index("intensities"), 0]) == pytest.approx(0, abs=1e-9)
-    assert float(found.joint.value) > 0.1
-    assert float(straight.joint.value) == pytest.approx(0, abs=1e-9)
+    apart, across = (mediation(experiment, *pair(experiment, {"J": by}), lambda x: x, whole) for by in (1.3, 2.0))
+    through = across.paths.index("intensities")
+    assert float(apart.alone.value[through]) == pytest.approx(0, abs=1e-9)
+    assert float(apart.joint.value) == pytest.approx(0, abs=1e-9)
+    assert float(across.alone.value[through]) > 0.1
+    assert float(across.joint.value) > 0.1
+
+
+def test_degenerate_modes_share_evenly_whatever_the_solver() -> None:
+    """Equal chains have one energy: with those of the others, each of the two has half of what both are seen with."""
+    experiment = path(two_chains(-1.0), 0.0, torch.linspace(-1, 12, 261, dtype=torch.float64))
+    found = switched(experiment, J=2.0)
+    assert torch.allclose(routes(experiment, *pair(experiment, {"J": 2.0})).alone["energies"], found.alone["energies"])
+    middle = experiment.measurement.energy_centres
+    high = middle > 6  # at h = 1/2 modes are at 4 and 8 meV
+    seen = (found.alone["energies"] - NUISANCES["background"])[0, 3]
+    assert float(seen[high].sum()) == pytest.approx(float(seen[~high].sum()), rel=1e-4)
+
+
+def test_large_cells_are_solved_mode_by_mode() -> None:
+    model = square((16, 8))
+    points = QPath(model.lattice, [[0.3, 0.1, 0], [0.45, 0.2, 0]], torch.zeros(3, 3))
+    where = Measurement(points, torch.linspace(0.0, 13, 31, dtype=torch.float64), 20.0)
+    experiment = Experiment(model, where, Instrument(GaussianResolution()), samples=1)
+    before = experiment.pack(J=1, D=1, **NUISANCES)
+    after = experiment.pack(J=1.1, D=1, **NUISANCES)
+    assert experiment.view.solvers[0].fwhm is not None
+    with torch.no_grad():
+        found = routes(experiment, before, after)
+        assert experiment.view.solvers[0].fwhm is not None
+        experiment.view.solvers[0].fwhm = None
+        ends = experiment(torch.cat((before, after)))
+    assert torch.allclose(torch.cat((found.before, found.after)), ends, rtol=0, atol=1e-5 * float(ends.max()))
 
 
 def test_pairs_without_an_order_are_left_out_and_parts_make_the_whole(monkeypatch) -> None:
@@ -257,3 +288,22 @@ def test_what_has_no_modes_to_exchange_is_refused() -> None:
         routes(experiment.anchored(before).experiment, before, after)
     with pytest.raises(InputError, match=r"expected as many of both, with 8 parameters each: J1, J2, J3, D"):
         routes(experiment, before[:, 1:], after[:, 1:])
+    twice = slice_of(q_scale=True)
+    theta = torch.ones(1, len(twice.names), dtype=torch.float64)
+    with pytest.raises(InputError, match="widths in q that are a parameter move the points"):
+        routes(twice, theta, theta)
+    with pytest.raises(InputError, match="an emulator has no modes to exchange; give the experiment itself"):
+        routes(experiment.seen_by(Emulator(experiment.view)), before, after)
+
+
+class Emulator(nn.Module):
+    """What lays modes out without being a view."""
+
+    exact, bytes_per_row = True, 1
+
+    def __init__(self, view) -> None:
+        super().__init__()
+        self.line, self.inside, self.slopes = view.line, view.inside, view.slopes
+
+    def forward(self, _: Tensor):
+        raise AssertionError("nobody asks")

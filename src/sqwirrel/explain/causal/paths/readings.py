@@ -115,7 +115,7 @@ def gap(q: Vector = CENTRE) -> Reading:
 def boundary(q: Vector, branch: int = -1) -> Reading:
     """The energy of a branch at `q` (rlu), where the zone ends, meV.
 
-    Law: 4 J S of the square-lattice antiferromagnet, 2 S (z J - D) of one with z neighbours where they cancel (P. W.
+    Law: 4 J S of the square-lattice antiferromagnet, S (z J - 2 D) of one with z neighbours where they cancel (P. W.
     Anderson, Phys. Rev. 86, 694 (1952), doi:10.1103/PhysRev.86.694); hbar (2 K / m)^1/2 of either atom of a diatomic
     chain (M. Born, K. Huang, Dynamical Theory of Crystal Lattices (1954)).
     """
