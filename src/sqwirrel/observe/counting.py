@@ -48,6 +48,9 @@ class Counting(Protocol):
     def weight(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
         """One over the variance of each bin, given its expectation."""
 
+    def steady(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
+        """Expectations on a scale where noise has unit variance, wherever they are."""
+
     def residual(self, expected: Float[Tensor, " bin"], observed: Observed) -> Float[Tensor, " bin"]:
         """(data - expectation) over the standard deviation."""
 
@@ -102,6 +105,14 @@ class Poisson:
     ) -> Float[Tensor, "batch bin"]:
         """One over the expectation."""
         return 1 / expected.clamp(min=STRAY)
+
+    def steady(
+        self,
+        expected: Float[Tensor, "batch bin"],
+        observed: Observed,  # noqa: ARG002 (the expectation alone says it)
+    ) -> Float[Tensor, "batch bin"]:
+        """2 sqrt(mu + 3/8): F. J. Anscombe, Biometrika 35, 246 (1948), doi:10.1093/biomet/35.3-4.246."""
+        return 2 * (expected.clamp(min=0) + 3 / 8).sqrt()
 
     def residual(self, expected: Float[Tensor, " bin"], observed: Observed) -> Float[Tensor, " bin"]:
         """(counts - expectation) over the root of the expectation."""
@@ -180,6 +191,10 @@ class Gaussian:
         """One over the variance, whatever the expectation."""
         return (1 / observed.variance).expand_as(expected)
 
+    def steady(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
+        """Over the standard deviation."""
+        return expected / observed.variance.sqrt()
+
     def residual(self, expected: Float[Tensor, " bin"], observed: Observed) -> Float[Tensor, " bin"]:
         """(data - expectation) over the standard deviation."""
         return (observed.intensity - expected) / observed.variance.sqrt()
@@ -245,6 +260,10 @@ class Robust:
         """
         square = (observed.intensity - expected) ** 2 / observed.variance
         return (self.freedom + 1) / (self.freedom + square) / observed.variance
+
+    def steady(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
+        """Over the standard deviation of a normal law that tells as much."""
+        return expected * math.sqrt(self.efficiency) / observed.variance.sqrt()
 
     def residual(self, expected: Float[Tensor, " bin"], observed: Observed) -> Float[Tensor, " bin"]:
         """(data - expectation) over the standard deviation of the core."""
