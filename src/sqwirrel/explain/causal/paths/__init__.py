@@ -1,7 +1,7 @@
 """What a parameter acts through: mediation by modes and instrument, and readings of the dispersion."""
 
 from sqwirrel.explain.causal.paths.edges import ReadingEdge, reading_edges
-from sqwirrel.explain.causal.paths.mediate import Routes, mediation, routes
+from sqwirrel.explain.causal.paths.mediate import Routes, mediated, mediation, routes
 from sqwirrel.explain.causal.paths.readings import (
     Dispersion,
     Reading,
@@ -25,6 +25,7 @@ __all__ = [
     "band_top",
     "boundary",
     "gap",
+    "mediated",
     "mediation",
     "reading_edges",
     "routes",

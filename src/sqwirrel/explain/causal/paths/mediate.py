@@ -12,14 +12,18 @@ itself in the whole, and `rest` of the shares is negative there. Degenerate mode
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial, reduce
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from sqwirrel.errors import InputError
+from sqwirrel.explain.causal.design import Changes
 from sqwirrel.explain.causal.paths.exchange import Exchange, replaced, standing_in
-from sqwirrel.explain.causal.paths.squares import Shares, Squares, squares
+from sqwirrel.explain.causal.paths.squares import Shares, Squares
+from sqwirrel.explain.causal.system import Spectra
+from sqwirrel.infer.terms import SpectrumTerm
 from sqwirrel.observe.experiment import ROWS_BYTES, Experiment
 from sqwirrel.observe.views.view import View
 
@@ -52,10 +56,10 @@ class Routes:
     stable: Bool[Tensor, " pair"]
 
     def squares(self, deviations: Deviations, regions: Bool[Tensor, "region point energy"]) -> Squares:
-        """Of the pairs that are stable, in standard deviations."""
-        still, every = deviations(self.before)[self.stable], torch.stack(list(self.alone.values()))
-        alone = torch.stack([deviations(each)[self.stable] - still for each in every])
-        return squares(deviations(self.after)[self.stable] - still, alone, regions)
+        """Of the changes of every pair, in standard deviations."""
+        still = deviations(self.before)
+        alone = {name: deviations(each) - still for name, each in self.alone.items()}
+        return Squares.of(deviations(self.after) - still, alone, regions)
 
 
 def mediation(
@@ -68,15 +72,49 @@ def mediation(
     seed: int = 0,
 ) -> Shares:
     """Shares of each path over pairs of rows, in the order of `experiment.names`; spectra are not kept."""
+    squares, good = _squares(experiment, before, after, deviations, regions)
+    return Shares.of(squares, seed, good)
+
+
+def mediated(system: Spectra, changes: Changes, cause: str, of: Int64[Tensor, " cell"], *, seed: int = 0) -> Shares:
+    """Shares of each path in what the interventions of a causal map on one cause did to its regions, `of` each cell.
+
+    The modes of both sides are found anew. Means are plain ones: those of the edges are corrected for how far
+    interventions went, so that `effect` is not quite theirs.
+    """
+    if cause not in system.prior.names:
+        raise InputError(f"'{cause}' is no cause of this map; its causes are {', '.join(system.prior.names)}")
+    k, after = system.prior.names.index(cause), changes.base.clone()
+    after[:, k] = changes.other[:, k]
+    sides = [system.target.full(rows) for rows in (changes.base, after)]
+    maps, numbers, found = system.maps(of), torch.arange(int(of.max()) + 1)[:, None, None], []
+    for term in system.terms:
+        start, end = (system.target.own(term, each) for each in sides)
+        found.append(_squares(term.experiment, start, end, partial(_steady, term), maps[term.label] == numbers))
+    squares, good = zip(*found, strict=True)
+    return Shares.of(reduce(Squares.plus, squares), seed, torch.stack(good).all(0))
+
+
+def _steady(term: SpectrumTerm, expected: Tensor) -> Tensor:
+    """Expectations where noise has unit variance, 0 in the bins that were not measured."""
+    valid, seen = term.observed.valid, torch.zeros_like(expected)
+    seen[:, valid] = term.experiment.instrument.counting.steady(expected[:, valid], term.observed)
+    return seen
+
+
+def _squares(
+    experiment: Experiment, before: Tensor, after: Tensor, deviations: Deviations, regions: Tensor
+) -> tuple[Squares, Bool[Tensor, " pair"]]:
+    """Squares of all pairs, some at once, and which are stable."""
     _check(experiment, before, after)
+    size = max(1, ROWS_BYTES // (COPIES * experiment.view.bytes_per_row))
+    found = []
     with torch.no_grad():
-        size = max(1, ROWS_BYTES // (COPIES * experiment.view.bytes_per_row))
-        parts = zip(torch.split(before, size), torch.split(after, size), strict=True)
-        found = [(each.squares(deviations, regions), each.stable) for each in (routes(experiment, *p) for p in parts)]
-    every = Squares(*(torch.cat(part) for part in zip(*(part for part, _ in found), strict=True)))
-    if not len(every.whole):
-        raise InputError(f"none of {len(before)} pairs has a stable order; narrow the prior, or choose another order")
-    return Shares.of(paths(experiment), every, seed, len(before) - len(every.whole))
+        for part in zip(torch.split(before, size), torch.split(after, size), strict=True):
+            each = routes(experiment, *part)
+            found.append((each.squares(deviations, regions), each.stable))
+    squares, good = zip(*found, strict=True)
+    return Squares.joined(squares), torch.cat(good)
 
 
 def routes(

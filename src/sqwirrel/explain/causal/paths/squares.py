@@ -5,7 +5,7 @@ the intervention, so that D is what a matched filter sees (M. J. W. Jansen, Comp
 doi:10.1016/S0010-4655(98)00154-4, for the total effect of one variable).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,8 +23,45 @@ class Squares(NamedTuple):
     """
 
     whole: Float[Tensor, "pair region"]
-    alone: Float[Tensor, "pair path region"]
+    alone: dict[str, Float[Tensor, "pair region"]]
     joint: Float[Tensor, "pair region"]
+
+    @classmethod
+    def of(
+        cls,
+        whole: Float[Tensor, "pair point energy"],
+        alone: Mapping[str, Float[Tensor, "pair point energy"]],
+        regions: Bool[Tensor, "region _ _"],
+    ) -> "Squares":
+        """Of changes in standard deviations, summed over the bins of each region."""
+        if regions.shape[1:] != whole.shape[1:]:
+            raise InputError(
+                f"regions have {' x '.join(map(str, regions.shape[1:]))} bins and the changes "
+                f"{' x '.join(map(str, whole.shape[1:]))}; give masks on the bins of the spectrum"
+            )
+        masks = regions.flatten(1).to(whole.dtype).T
+
+        def summed(change: Tensor) -> Tensor:
+            return change.flatten(1) ** 2 @ masks
+
+        joint = whole - torch.stack(list(alone.values())).sum(0)
+        return cls(summed(whole), {name: summed(each) for name, each in alone.items()}, summed(joint))
+
+    def plus(self, other: "Squares") -> "Squares":
+        """Of the same pairs in the bins of both; a path that one does not have changes nothing there."""
+        none, names = torch.zeros_like(self.whole), dict.fromkeys((*self.alone, *other.alone))
+        alone = {name: self.alone.get(name, none) + other.alone.get(name, none) for name in names}
+        return Squares(self.whole + other.whole, alone, self.joint + other.joint)
+
+    def kept(self, good: Bool[Tensor, " pair"]) -> "Squares":
+        """Of some of the pairs."""
+        return Squares(self.whole[good], {name: each[good] for name, each in self.alone.items()}, self.joint[good])
+
+    @classmethod
+    def joined(cls, parts: "Sequence[Squares]") -> "Squares":
+        """Of the pairs of all parts."""
+        alone = {name: torch.cat([part.alone[name] for part in parts]) for name in parts[0].alone}
+        return cls(torch.cat([part.whole for part in parts]), alone, torch.cat([part.joint for part in parts]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +82,17 @@ class Shares:
     left_out: int = 0
 
     @classmethod
-    def of(cls, paths: tuple[str, ...], squares: Squares, seed: int, left_out: int = 0) -> "Shares":
-        """From the squares of all pairs that were kept."""
-        whole, alone, joint = (means(each, seed) for each in squares)
-        effect = Estimate.of((whole / 2).sqrt())
+    def of(cls, squares: Squares, seed: int, good: Bool[Tensor, " pair"] | None = None) -> "Shares":
+        """From the squares of all pairs, or of the good ones."""
+        found, pairs = squares if good is None else squares.kept(good), len(squares.whole)
+        if not (count := len(found.whole)):
+            raise InputError(f"none of {pairs} pairs has a stable order; narrow the prior, or choose another order")
+        whole, joint = means(found.whole, seed), means(found.joint, seed)
+        alone = means(torch.stack(list(found.alone.values()), dim=1), seed)
         defined = torch.where(whole > 0, whole, torch.nan)
         part = alone / defined[:, None]
-        rest = Estimate.of(1 - part.sum(1))
-        return cls(paths, effect, Estimate.of(part), rest, Estimate.of(joint / defined), left_out)
+        effect, rest, both = (Estimate.of(x) for x in ((whole / 2).sqrt(), 1 - part.sum(1), joint / defined))
+        return cls(tuple(found.alone), effect, Estimate.of(part), rest, both, pairs - count)
 
 
 def shares(
@@ -63,20 +103,4 @@ def shares(
     seed: int = 0,
 ) -> Shares:
     """Of changes in standard deviations: the whole one, and those through each path alone; `regions` are masks."""
-    return Shares.of(tuple(alone), squares(whole, torch.stack(list(alone.values())), regions), seed)
-
-
-def squares(
-    whole: Float[Tensor, "pair point energy"],
-    alone: Float[Tensor, "path pair point energy"],
-    regions: Bool[Tensor, "region _ _"],
-) -> Squares:
-    """Sums of squares over the bins of each region."""
-    if regions.shape[1:] != whole.shape[1:]:
-        raise InputError(
-            f"regions have {' x '.join(map(str, regions.shape[1:]))} bins and the changes "
-            f"{' x '.join(map(str, whole.shape[1:]))}; give masks on the bins of the spectrum"
-        )
-    masks = regions.flatten(1).to(whole.dtype)
-    of_whole, of_joint = (each.flatten(1) ** 2 @ masks.T for each in (whole, whole - alone.sum(0)))
-    return Squares(of_whole, (alone.flatten(2) ** 2 @ masks.T).movedim(0, 1), of_joint)
+    return Shares.of(Squares.of(whole, alone, regions), seed)
