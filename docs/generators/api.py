@@ -25,6 +25,7 @@ MODULES = (
     ("What a run is asked to do", "sqwirrel.config"),
     ("A map in the other of two domains", "sqwirrel.infer.matching"),
     ("Why a network says what it says", "sqwirrel.explain.networks"),
+    ("What a parameter acts through", "sqwirrel.explain.causal.paths"),
     ("Telling people", "sqwirrel.report.figures"),
     ("", "sqwirrel.report.figures.networks"),
     ("What a result came from", "sqwirrel.record"),
