@@ -1,6 +1,6 @@
 """Terms that a Hamiltonian might lack: bonds, anisotropies and springs that the symmetry of its crystal allows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.explain.causal.measured.turning import turning
 from sqwirrel.model import symmetry
 from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.magnetic.order import MagneticCell
@@ -17,14 +18,13 @@ from sqwirrel.model.phonon.born_von_karman import born_von_karman
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.model.phonon.springs import Springs
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.simulate.classical.order import is_stationary
-from sqwirrel.simulate.terms import terms, turned
 
 FURTHER = 1.5
 """Bonds are looked for up to this many times the longest one of the model, if no length is given."""
 SAME = 1e-3
 """Lattices (A) and positions (fractional) that differ by less are the same."""
-AXES = "xyz"
+FREE = "however weak it is, moments turn far: nothing but the new term holds them where they are"
+AXES, HEISENBERG = "xyz", "Heisenberg exchange"
 Term = Coupling | Anisotropy | Springs
 
 
@@ -48,20 +48,23 @@ class Addition(NamedTuple):
 def additions(
     model: SpinModel | PhononModel,
     crystal: Crystal,
+    values: Mapping[str, float],
     field: Float[Tensor, "3"],
     max_distance: float | None = None,
 ) -> list[Addition]:
-    """All terms up to `max_distance` (A) that the symmetry of `crystal` allows and `model` has not; `field` in T.
+    """All terms up to `max_distance` (A) that the symmetry of `crystal` allows and `model` has not, at these `values` of its
+    parameters and in a `field` in T.
 
-    Of spins: Heisenberg, Dzyaloshinskii-Moriya and anisotropic exchange (symmetric, without trace) on bonds, and
-    anisotropies of S.A.S on sites, one for each number that symmetry leaves free. Raises InputError if the model is not
+    Of spins: Heisenberg exchange on all bonds, Dzyaloshinskii-Moriya and anisotropic exchange (symmetric, without
+    trace) on those that couple already, anisotropies S.A.S of all sites, one for each number that symmetry leaves free.
+    Of springs: all that symmetry leaves free on further bonds. Raises InputError if the model is not
     one of this crystal.
     """
     if isinstance(model, PhononModel):
         return list(_springs(model, crystal, max_distance or FURTHER * _longest(model)))
     cell = _cell(model, crystal)
     found = (*_exchange(model, cell, max_distance or FURTHER * _longest(model)), *_onsite(model, cell))
-    return [_judged(model, each, field) for each in found]
+    return [_judged(model, each, values, field) for each in found]
 
 
 def with_terms(model: SpinModel | PhononModel, added: Sequence[Addition]) -> SpinModel | PhononModel:
@@ -81,16 +84,14 @@ def with_spins(model: SpinModel, added: Sequence[Addition]) -> SpinModel:
     )
 
 
-def _judged(model: SpinModel, addition: Addition, field: Float[Tensor, "3"]) -> Addition:
+def _judged(model: SpinModel, addition: Addition, values: Mapping[str, float], field: Float[Tensor, "3"]) -> Addition:
     """With what stands against it, and whether it tilts the order."""
+    if addition.refused:
+        return addition
     try:
-        more = with_spins(model, [addition])
-        if model.relaxed or model.spiral is not None:
-            return addition
-        alone = torch.zeros(1, len(more.names) + 1, dtype=torch.float64)
-        alone[0, more.names.index(addition.name)] = 1
-        addition = addition._replace(tilts=not bool(is_stationary(terms(more, field).energy(alone), turned(more))))
-        with_spins(model, [addition])
+        tilts, follows = turning(model, with_spins(model, [addition]), values, field)
+        addition = addition._replace(tilts=tilts, refused="" if follows else FREE)
+        with_spins(model, [addition])  # which has now an order that follows
     except InputError as error:
         return addition._replace(refused=str(error))
     return addition
@@ -108,28 +109,34 @@ def _cell(model: SpinModel, crystal: Crystal) -> MagneticCell:
     vectors = crystal.lattice.vectors
     chemical = model.positions @ model.supercell
     site, _, found = symmetry.locate(chemical, crystal.positions, vectors)
-    if not torch.allclose(vectors, model.lattice.vectors, rtol=0, atol=SAME) or not bool(found.all()):
+    magnetic = crystal.only(list(dict.fromkeys(crystal.kinds[k] for k in site.tolist())))
+    every = abs(len(magnetic.sites) * float(torch.linalg.det(model.supercell).abs()) - len(chemical)) < SAME
+    same = torch.allclose(vectors, model.lattice.vectors, rtol=0, atol=SAME)
+    if not (same and every and bool(found.all())):
         raise InputError(
             f"model '{model.name}' is not one of this crystal: its cell or its magnetic sites are others; give "
             "library.crystal() of the same model, or the crystal of the file that it was made from"
         )
-    magnetic = crystal.only(list(dict.fromkeys(crystal.kinds[k] for k in site.tolist())))
     site, shift, _ = symmetry.locate(chemical, magnetic.positions, vectors)
     return MagneticCell(magnetic, model.supercell, site, shift, model.directions)
 
 
 def _exchange(model: SpinModel, cell: MagneticCell, longest: float) -> Iterator[Addition]:
+    """Heisenberg exchange on all bonds, other exchange on those that have some already."""
+    coupled = {bond for each in model.couplings for bond in _directed(each)}
     for orbit in cell.crystal.bonds(longest):
         for name, kind, matrix in _allowed(orbit.allowed):
             bonds = cell.bonds(orbit, cell.crystal.propagate_exchange(orbit, matrix))
             coupling = Coupling(name.format(orbit.name), *bonds)
+            if kind != HEISENBERG and coupled.isdisjoint(_directed(coupling)):
+                break
             if not _has_exchange(model, coupling):
                 yield Addition(coupling.name, f"{kind} on bond {orbit.name}, {orbit.distance:.2f} A", coupling)
 
 
 def _allowed(allowed: Float[Tensor, "basis 3 3"]) -> Iterator[tuple[str, str, Float[Tensor, "3 3"]]]:
     """Name, kind and matrix of what symmetry leaves free on the first bond of an orbit."""
-    yield "J({})", "Heisenberg exchange", torch.eye(3, dtype=torch.float64)
+    yield "J({})", HEISENBERG, torch.eye(3, dtype=torch.float64)
     for D in symmetry.antisymmetric(allowed):
         x, y, z = D.tolist()
         cross = torch.tensor([[0, z, -y], [-z, 0, x], [y, -x, 0]], dtype=torch.float64)
@@ -152,19 +159,18 @@ def _onsite(model: SpinModel, cell: MagneticCell) -> Iterator[Addition]:
 
 def _has_exchange(model: SpinModel, added: Coupling) -> bool:
     """Whether couplings on the same bonds amount to it already."""
-    mine = dict(_directed(added))
+    mine = _directed(added)
     first, target = next(iter(mine.items()))
-    known = [dict(_directed(each)) for each in model.couplings if not each.squared]
+    known = [_directed(each) for each in model.couplings if not each.squared]
     known = [each for each in known if each.keys() == mine.keys()]
     return bool(known) and symmetry.contains(torch.stack([each[first] for each in known]), target)
 
 
-def _directed(coupling: Coupling) -> Iterator[tuple[symmetry.Ends, Float[Tensor, "3 3"]]]:
-    """Every bond in both directions, with its matrix."""
-    ends = zip(coupling.i.tolist(), coupling.j.tolist(), coupling.offset.tolist(), coupling.matrix, strict=True)
-    for i, j, (a, b, c), matrix in ends:
-        yield (i, j, (a, b, c)), matrix
-        yield (j, i, (-a, -b, -c)), matrix.T
+def _directed(coupling: Coupling) -> dict[symmetry.Ends, Float[Tensor, "3 3"]]:
+    """Matrices of all bonds in both directions."""
+    ends = zip(coupling.i.tolist(), coupling.j.tolist(), coupling.offset.tolist(), strict=True)
+    there = {(i, j, (n[0], n[1], n[2])): M for (i, j, n), M in zip(ends, coupling.matrix, strict=True)}
+    return there | {symmetry.reverse(bond): M.T for bond, M in there.items()}
 
 
 def _has_anisotropy(model: SpinModel, added: Anisotropy) -> bool:

@@ -95,7 +95,7 @@ def carried(
     z = 2 * (observed.intensity + SHIFT).sqrt()
     step = 2 * ((nu.clamp(min=0) + SHIFT).sqrt() - (mu.clamp(min=0) + SHIFT).sqrt())
     step = torch.maximum(step, 2 * SHIFT**0.5 - z)
-    return observed.intensity + step * (2 * z + step) / 4
+    return (observed.intensity + step * (2 * z + step) / 4).clamp(min=0)
 
 
 def _acted(target: Target, was: Float[Tensor, "draw full"], do: Mapping[str, Value]) -> Float[Tensor, "draw full"]:

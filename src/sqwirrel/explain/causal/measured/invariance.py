@@ -24,7 +24,7 @@ from sqwirrel.errors import InputError, meant
 from sqwirrel.explain.causal.measured.significance import chi2_tail, holm
 from sqwirrel.infer import Data, Posterior, Simulator
 from sqwirrel.infer.refine import Optimum
-from sqwirrel.infer.target import Target
+from sqwirrel.infer.target import Target, diagonal
 from sqwirrel.infer.terms import SpectrumTerm, Term
 from sqwirrel.infer.verdict import Hypothesis, fitted
 from sqwirrel.observe.joint import Joint
@@ -111,13 +111,21 @@ def invariance(
     One linearisation at the best fit; nuisances are free in every part. Raises InputError for unknown parameters or
     labels, for masks of the wrong shape, and for parts without data.
     """
-    target, best = fitted(rival, posterior, data), posterior.basins[0].theta[None]
+    target = fitted(rival, posterior, data)
     parts = {term.label: {term.label: None} for term in target.terms} if parts is None else parts
+    return compared(target, posterior.basins[0].theta[None], parts, names)
+
+
+def compared(
+    target: Target, best: Float[Tensor, "1 parameter"], parts: Mapping[str, Part], names: Sequence[str] = ()
+) -> Invariance:
+    """The same, of a target at its best fit."""
     _check(target, parts)
     z, chosen = target.prior.unconstrain(best), _columns(target, names)
     prior, stretch = target.slope(z).prior_information[0], target.stretch(z)[0]
     whole, *told = _told(target, best, [dict.fromkeys(term.label for term in target.terms), *parts.values()], stretch)
-    steps = [_compared(each, whole, prior) for each in told]
+    left = whole.gradient + diagonal(target.prior.log_density)(z)[0]  # what the fit has left to go
+    steps = [_step(each, whole, prior, left) for each in told]
     p = [_chi2(step, chosen)[2] for step in steps]
     one_test = len(told) == 2 and torch.allclose(told[0].information + told[1].information, whole.information)
     corrected = p if one_test else holm(p)  # of two halves either says what the other does
@@ -174,13 +182,17 @@ def _check_mask(name: str, term: Term, mask: Bool[Tensor, "point energy"] | None
 
 def _columns(target: Target, names: Sequence[str]) -> list[int]:
     """Of the parameters that are compared."""
-    models = {name for term in target.terms for name in term.names[: len(term.experiment.model.names)]}
-    chosen = names or [name for name in target.names if name in models]
+    chosen = names or _of_models(target)
     if unknown := [name for name in chosen if name not in target.names]:
         raise InputError(
             f"'{unknown[0]}' is not free; free are {', '.join(target.names)}{meant(unknown[0], target.names)}"
         )
     return [target.names.index(name) for name in chosen]
+
+
+def _of_models(target: Target) -> list[str]:
+    models = {name for term in target.terms for name in term.names[: len(term.experiment.model.names)]}
+    return [name for name in target.names if name in models]
 
 
 def _told(
@@ -216,17 +228,20 @@ def _slopes(
     return found
 
 
-def _compared(told: _Told, whole: _Told, prior: Float[Tensor, " parameter"]) -> _Step:
-    """One step with the part alone, one with the rest; `prior` is its information at the best fit."""
+def _step(told: _Told, whole: _Told, prior: Float[Tensor, " parameter"], left: Float[Tensor, " parameter"]) -> _Step:
+    """One step with the part alone, one with the rest; `prior` is its information, `left` the gradient of the log
+    posterior at the best fit.
+    """
     ridge = prior.clamp(min=1.0)  # an even prior has none inside, and unit variance in these coordinates
     here = _inverse(told.information + torch.diag(ridge))
     rest = _inverse(whole.information - told.information + torch.diag(ridge))
     every = _inverse(whole.information + torch.diag(prior))
     noise = told.information - told.information @ every @ told.information
+    gradient = told.gradient - told.information @ every @ left
     errors = [each.diagonal().sqrt() for each in (here, rest)]
     is_told = torch.maximum(*errors) < TOLD / ridge.sqrt()
     covariance = (here + rest) @ noise @ (here + rest)
-    return _Step(here @ told.gradient, errors[0], -rest @ told.gradient, errors[1], covariance, is_told)
+    return _Step(here @ gradient, errors[0], -rest @ gradient, errors[1], covariance, is_told)
 
 
 def _chi2(step: _Step, chosen: Sequence[int]) -> tuple[float, int, float]:

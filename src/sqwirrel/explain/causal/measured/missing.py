@@ -39,7 +39,8 @@ share of the largest derivative with respect to a parameter of the same unit.
 """
 RIDGE = 1e-9
 """Information that a free parameter has at least, in unconstrained coordinates, for what free ones span."""
-ASKED = 0.01
+ASKED, ALIKE = 0.01, 0.9
+"""A corrected p-value that asks; and the correlation of what two candidates do that makes them alike."""
 HELD, HAMILTONIAN, INSTRUMENT = "held", "hamiltonian", "instrument"
 
 
@@ -47,7 +48,8 @@ HELD, HAMILTONIAN, INSTRUMENT = "held", "hamiltonian", "instrument"
 class Finding:
     """A candidate: of which kind, what it is, its unit; `score` in standard deviations, `value` that the data want with
     its `error`, p-value and the one `corrected` for the number of candidates that were tested (Holm). If it was
-    not, all of them are NaN and `untested` says why.
+    not, all of them are NaN and `untested` says why. The candidates `alike` do the same to the data at a
+    correlation above `ALIKE`: hardly told apart.
     """
 
     name: str
@@ -60,14 +62,14 @@ class Finding:
     p: float = torch.nan
     corrected: float = torch.nan
     untested: str = ""
+    alike: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.untested:
             return f"{self.name} ({self.meaning}): not tested, {self.untested}"
-        return (
-            f"{self.name} ({self.meaning}): {self.score:+.1f} standard deviations, p = {self.corrected:.2g}; "
-            f"{self.value:.4g} ± {self.error:.2g} {self.unit}".rstrip()
-        )
+        pull = f"{self.score:+.1f} standard deviations, p = {self.corrected:.2g}"
+        said = f"{self.name} ({self.meaning}): {pull}; {self.value:.4g} ± {self.error:.2g} {self.unit}".rstrip()
+        return said + (f"; or {', '.join(self.alike)}" if self.alike else "")
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ class Missing:
 
     @property
     def asked(self) -> tuple[Finding, ...]:
-        """What the data ask for, at a corrected p-value below `ASKED`. Instruments and Hamiltonians may ask for the
-        same bins: of several, the first explains the most on its own.
+        """What the data ask for, at a corrected p-value below `ASKED`: each of them on its own, the first explains the
+        most. A term of the Hamiltonian that is asked for beside one of the instrument is no discovery.
         """
         return tuple(each for each in self.findings if each.corrected < ASKED)
 
@@ -114,26 +116,29 @@ def scored(
     target: Target, best: Float[Tensor, "1 parameter"], crystal: Crystal | None, max_distance: float | None
 ) -> Missing:
     """The same, of a target at its best fit."""
-    lacks = {} if crystal is None else _additions(target, crystal, max_distance)
+    values = dict(zip(target.every, target.full(best)[0].tolist(), strict=True))
+    lacks = {} if crystal is None else _additions(target, crystal, values, max_distance)
     every = {each.name: each for lacking in lacks.values() for each in lacking}.values()
     found = [_hamiltonian(each) for each in every if each.refused]
     for tilts in (False, True):
         able = {label: [x for x in each if x.tilts == tilts and not x.refused] for label, each in lacks.items()}
         if not tilts or any(able.values()):
-            found += _scored(target, best, able, instruments=not tilts)
+            found += _scored(target, best, values, able, instruments=not tilts)
     corrected = iter(holm([each.p for each in found if not each.untested]))
     found = [each if each.untested else replace(each, corrected=next(corrected)) for each in found]
     return Missing(tuple(sorted(found, key=lambda each: (each.untested, 0.0 if each.untested else -abs(each.score)))))
 
 
-def _additions(target: Target, crystal: Crystal, max_distance: float | None) -> dict[str, list[Addition]]:
+def _additions(
+    target: Target, crystal: Crystal, values: Mapping[str, float], max_distance: float | None
+) -> dict[str, list[Addition]]:
     """What each measurement's model lacks."""
     none = torch.zeros(3, dtype=torch.float64)
     found = {}
     for term in target.terms:
         where = term.experiment.measurement if isinstance(term.experiment, Experiment) else term.experiment.peaks
         field = none if where.field is None else where.field
-        found[term.label] = additions(term.experiment.model, crystal, field, max_distance)
+        found[term.label] = additions(term.experiment.model, crystal, values, field, max_distance)
     return found
 
 
@@ -142,10 +147,14 @@ def _hamiltonian(each: Addition) -> Finding:
 
 
 def _scored(
-    target: Target, best: Float[Tensor, "1 parameter"], lacks: Mapping[str, list[Addition]], *, instruments: bool
+    target: Target,
+    best: Float[Tensor, "1 parameter"],
+    values: Mapping[str, float],
+    lacks: Mapping[str, list[Addition]],
+    *,
+    instruments: bool,
 ) -> list[Finding]:
     """The tests of additions, and with `instruments` those of instruments and of held parameters."""
-    values = dict(zip(target.every, target.full(best)[0].tolist(), strict=True))
     parts = [larger(term, lacks.get(term.label, []), values, instruments=instruments) for term in target.terms]
     units = {name: unit for term in target.terms for name, unit in _units(term)}
     candidates = {each.name: _hamiltonian(each) for lacking in lacks.values() for each in lacking}
@@ -215,6 +224,20 @@ class _Score(NamedTuple):
         score, value = push / left.sqrt(), at + push / left
         p = float(two_sided(score))
         return replace(each, score=float(score), value=float(value), error=float(left.rsqrt()), p=p)
+
+    def alike(self, found: Sequence[Finding]) -> list[Finding]:
+        """With the names of those that do the same to the data, free parameters following."""
+        tested = [self.names.index(each.name) for each in found if not each.untested]
+        names = [self.names[k] for k in tested]
+        cross = self.information[tested][:, self.free]
+        left = self.information[tested][:, tested] - cross @ self.covariance @ cross.T
+        scale = left.diagonal().rsqrt()
+        close = (left * scale * scale[:, None]).abs() > ALIKE
+        others = {
+            name: tuple(other for other, near in zip(names, row, strict=True) if near and other != name)
+            for name, row in zip(names, close.tolist(), strict=True)
+        }
+        return [replace(each, alike=others.get(each.name, ())) for each in found]
 
 
 def _inverse(precision: Float[Tensor, "free free"]) -> Float[Tensor, "free free"]:
