@@ -52,8 +52,8 @@ def additions(
     field: Float[Tensor, "3"],
     max_distance: float | None = None,
 ) -> list[Addition]:
-    """All terms up to `max_distance` (A) that the symmetry of `crystal` allows and `model` has not, at these `values` of its
-    parameters and in a `field` in T.
+    """All terms up to `max_distance` (A) that the symmetry of `crystal` allows and `model` has not, at `values` of its
+    parameters and in a `field` (T).
 
     Of spins: Heisenberg exchange on all bonds, Dzyaloshinskii-Moriya and anisotropic exchange (symmetric, without
     trace) on those that couple already, anisotropies S.A.S of all sites, one for each number that symmetry leaves free.

@@ -26,11 +26,6 @@ class Rival(NamedTuple):
     known_as: dict[str, str]
 
 
-def same(instrument: Instrument) -> Rival:
-    """The instrument as it is."""
-    return Rival(instrument, {}, {})
-
-
 def wider(instrument: Instrument, *, powder: bool) -> Rival:
     """The instrument with what it might have instead, as far as its kind allows."""
     resolution, known_as = _resolution(instrument.resolution)

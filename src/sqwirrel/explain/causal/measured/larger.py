@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.explain.causal.measured.additions import Addition, with_spins, with_terms
-from sqwirrel.explain.causal.measured.apparatus import Rival, same, wider
+from sqwirrel.explain.causal.measured.apparatus import Rival, wider
 from sqwirrel.infer.terms import PeaksTerm, SpectrumTerm, Term
 from sqwirrel.observe import Experiment, PeakExperiment
 from sqwirrel.spectra import QShells
@@ -33,25 +33,23 @@ class Larger(NamedTuple):
     nuisances: tuple[Nuisance, ...] = ()
 
 
-def larger(term: Term, added: Sequence[Addition], values: Mapping[str, float], *, instruments: bool) -> Larger:
-    """One measurement at `values` with the terms `added` at 0 and, with `instruments`, what its instrument might have.
+def larger(term: Term, added: Sequence[Addition], values: Mapping[str, float]) -> Larger:
+    """One measurement at `values`, with the terms `added` and what its instrument might have at 0.
 
     Expectation and weights are those of the fit; derivatives are those of the experiment's own average.
     """
     match term:
         case SpectrumTerm():
-            return _spectrum(term, added, values, instruments=instruments)
+            return _spectrum(term, added, values)
         case PeaksTerm():
             return _peaks(term, added, values)
     raise TypeError(f"nothing adds to a {type(term).__name__}")
 
 
-def _spectrum(
-    term: SpectrumTerm, added: Sequence[Addition], values: Mapping[str, float], *, instruments: bool
-) -> Larger:
+def _spectrum(term: SpectrumTerm, added: Sequence[Addition], values: Mapping[str, float]) -> Larger:
     e, observed = term.experiment, term.observed
     powder = isinstance(e.measurement.points, QShells)
-    other = wider(e.instrument, powder=powder) if instruments else same(e.instrument)
+    other = wider(e.instrument, powder=powder)
     how = {"samples": e.samples, "cell": e.cell, "seed": e.seed, "twins": e.twins}
     more = Experiment(with_terms(e.model, added), e.measurement, other.instrument, **how)  # type: ignore[arg-type]
     names, nuisances = _named(term, more, other)

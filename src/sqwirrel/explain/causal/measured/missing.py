@@ -48,8 +48,8 @@ HELD, HAMILTONIAN, INSTRUMENT = "held", "hamiltonian", "instrument"
 class Finding:
     """A candidate: of which kind, what it is, its unit; `score` in standard deviations, `value` that the data want with
     its `error`, p-value and the one `corrected` for the number of candidates that were tested (Holm). If it was
-    not, all of them are NaN and `untested` says why. The candidates `alike` do the same to the data at a
-    correlation above `ALIKE`: hardly told apart.
+    not, all of them are NaN and `untested` says why. Data hardly tell it from those that are
+    `alike`: what they do to the data is correlated by more than `ALIKE`.
     """
 
     name: str
@@ -123,7 +123,8 @@ def scored(
     for tilts in (False, True):
         able = {label: [x for x in each if x.tilts == tilts and not x.refused] for label, each in lacks.items()}
         if not tilts or any(able.values()):
-            found += _scored(target, best, values, able, instruments=not tilts)
+            more = _scored(target, best, values, able)
+            found += [each for each in more if not tilts or each.kind == HAMILTONIAN]
     corrected = iter(holm([each.p for each in found if not each.untested]))
     found = [each if each.untested else replace(each, corrected=next(corrected)) for each in found]
     return Missing(tuple(sorted(found, key=lambda each: (each.untested, 0.0 if each.untested else -abs(each.score)))))
@@ -151,24 +152,20 @@ def _scored(
     best: Float[Tensor, "1 parameter"],
     values: Mapping[str, float],
     lacks: Mapping[str, list[Addition]],
-    *,
-    instruments: bool,
 ) -> list[Finding]:
-    """The tests of additions, and with `instruments` those of instruments and of held parameters."""
-    parts = [larger(term, lacks.get(term.label, []), values, instruments=instruments) for term in target.terms]
+    """The tests of additions, of instruments and of held parameters."""
+    parts = [larger(term, lacks.get(term.label, []), values) for term in target.terms]
     units = {name: unit for term in target.terms for name, unit in _units(term)}
     candidates = {each.name: _hamiltonian(each) for lacking in lacks.values() for each in lacking}
-    if instruments:
-        held = target.prior.fixed.items()
-        candidates |= {name: Finding(name, HELD, f"held at {x:.4g}", units[name]) for name, x in held}
-        nuisances = [each for part in parts for each in part.nuisances]
-        candidates |= {each.name: Finding(each.name, INSTRUMENT, each.meaning, each.unit) for each in nuisances}
+    held = target.prior.fixed
+    candidates |= {name: Finding(name, HELD, f"held at {x:.4g}", units[name]) for name, x in held.items()}
+    nuisances = [each for part in parts for each in part.nuisances]
+    candidates |= {each.name: Finding(each.name, INSTRUMENT, each.meaning, each.unit) for each in nuisances}
     units |= {name: each.unit for name, each in candidates.items()}
     score = _Score.of(target, best, parts, tuple(units))
     largest = {unit: max(score.size(name) for name in units if units[name] == unit) for unit in units.values()}
-    return [
-        score.test(each, target.prior.fixed.get(each.name, 0.0), largest[each.unit]) for each in candidates.values()
-    ]
+    found = [score.test(each, held.get(each.name, 0.0), largest[each.unit]) for each in candidates.values()]
+    return score.alike(found)
 
 
 def _units(term: Term) -> Iterable[tuple[str, str]]:
@@ -176,8 +173,8 @@ def _units(term: Term) -> Iterable[tuple[str, str]]:
 
 
 class _Score(NamedTuple):
-    """Of all data at the best fit: gradient and information of every parameter, those of free ones in the prior's
-    unconstrained coordinates; covariance of the free ones, and what they span.
+    """Of all data at the best fit: gradient of log L and information of every parameter; of the `free` ones the
+    gradient of the log posterior, their covariance, and the inverse of their information alone.
     """
 
     names: tuple[str, ...]
@@ -194,17 +191,17 @@ class _Score(NamedTuple):
     ) -> "_Score":
         """From what each measurement tells."""
         z = target.prior.unconstrain(best)
-        prior, rise = target.slope(z).prior_information[0], diagonal(target.prior.log_density)(z)[0]
+        stretch, rise = target.stretch(z)[0], diagonal(target.prior.log_density)(z)[0]
+        prior = target.slope(z).prior_information[0] / stretch**2
         free, n = [names.index(name) for name in target.names], len(names)
-        stretch = best.new_ones(n).index_put((torch.tensor(free),), target.stretch(z)[0])
         gradient, information = best.new_zeros(n), best.new_zeros(n, n)
         for part in parts:
             at = torch.tensor([names.index(name) for name in part.names])
-            gradient[at] += part.gradient * stretch[at]
-            information[at[:, None], at] += part.information * stretch[at] * stretch[at][:, None]
+            gradient[at] += part.gradient
+            information[at[:, None], at] += part.information
         alone = information[free][:, free]
-        inverses = (_inverse(alone + torch.diag(each)) for each in (prior, torch.full_like(prior, RIDGE)))
-        return cls(names, gradient, information, free, gradient[free] + rise, *inverses)
+        inverses = (_inverse(alone + torch.diag(each)) for each in (prior, RIDGE / stretch**2))
+        return cls(names, gradient, information, free, gradient[free] + rise / stretch, *inverses)
 
     def size(self, name: str) -> float:
         """Information of one parameter, all others known."""

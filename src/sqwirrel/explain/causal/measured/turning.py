@@ -8,17 +8,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.model.spin import SpinModel
-from sqwirrel.simulate.classical.order import is_stationary, relax
+from sqwirrel.simulate.classical.order import Energy, is_stationary, relax
 from sqwirrel.simulate.terms import terms, turned
 
 WEAK, LITTLE = 1e-6, 0.01
-"""A term this weak, as a share of the largest energy, turns moments that something holds by less than this (radian)."""
+"""A term this weak, as a share of the largest energy, turns moments that something holds by less than this (radian),
+and leaves less than this share of its torque.
+"""
 
 
 class Turning(NamedTuple):
-    """Whether a term turns moments, and whether they turn by little where it is weak: the order is else degenerate, and
-    jumps.
-    """
+    """Whether a term turns moments, and whether they follow by little where it is weak: else nothing holds them."""
 
     tilts: bool
     follows: bool
@@ -35,11 +35,22 @@ def turning(model: SpinModel, more: SpinModel, values: Mapping[str, float], fiel
     order = turned(more)[None]
     if model.relaxed:
         order = relax(of.energy(_row(more, known, 1.0)), order[0])
-    if is_stationary(of.energy(_row(more, added, 0.0)), order):
+    alone = of.energy(_row(more, added, 0.0))
+    if is_stationary(alone, order):
         return Turning(tilts=False, follows=True)
-    weak = dict.fromkeys(added, WEAK * max(map(abs, known.values())))
-    moved = relax(of.energy(_row(more, known | weak, 1.0)), order) - order
-    return Turning(tilts=True, follows=float(moved.abs().max()) < LITTLE)
+    weak = WEAK * max(map(abs, known.values()))
+    under = of.energy(_row(more, known | dict.fromkeys(added, weak), 1.0))
+    moved = relax(under, order)
+    near, still = (
+        float((moved - order).abs().max()) < LITTLE,
+        _torque(under, moved) < LITTLE * weak * _torque(alone, order),
+    )
+    return Turning(tilts=True, follows=near and still)
+
+
+def _torque(energy: Energy, order: Float[Tensor, "1 site 3"]) -> float:
+    force, _ = energy.derivatives(order)
+    return float(torch.linalg.cross(force, order.expand_as(force)).norm(dim=-1).max())
 
 
 def _row(model: SpinModel, values: Mapping[str, float], rest: float) -> Float[Tensor, "1 scale"]:

@@ -1,7 +1,5 @@
 """The missing cause: found where it is, asked for by nothing else, and what cannot be told said so."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 from scipy import stats
@@ -23,7 +21,7 @@ from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Instrument, Joint, PeakExperiment, Poisson
 from sqwirrel.observe.instrument import Instrument as Nuisances
 from sqwirrel.observe.resolution import GaussianResolution, OffsetResolution
-from sqwirrel.spectra import Measurement, QPath
+from sqwirrel.spectra import Measurement, QPath, QShells
 from sqwirrel.spectra.peaks import Peaks
 from tests.unit.explain.causal.measured.conftest import CHAIN, POINTS, QUICK
 
@@ -87,6 +85,28 @@ def test_data_from_the_model_itself_ask_for_nothing(chain) -> None:
     assert all(len(each) == 50 for each in p.values())
     assert min(stats.kstest(each, "uniform").pvalue for each in p.values()) > 0.01 / len(p)
     assert asked <= 3
+
+
+@pytest.mark.slow
+def test_a_rough_average_of_derivatives_keeps_the_level() -> None:
+    """A powder whose fit has a dense average: derivatives of candidates are those of few points."""
+    model, crystal = library.load("rb2mnf4"), library.crystal("rb2mnf4")
+    where = Measurement(QShells(torch.linspace(0.5, 2.5, 21).double()), torch.linspace(0.5, 8, 31).double(), 5.0)
+    experiment = Experiment(model, where, Instrument(counting=Poisson()), samples=16, cell=0.1)
+    theta = experiment.pack(fwhm=0.4, fwhm_q=0.05, scale=300, background=2)
+    held = {"fwhm": Fixed(0.4), "fwhm_q": Fixed(0.05)}
+    prior = Prior(**model.prior.free, **held, scale=LogUniform(10, 1e4), background=Uniform(0, 20))
+    posterior = infer(experiment, prior, experiment.sample(theta, 1), QUICK)
+    dense, best, p = posterior.simulator, posterior.basins[0].theta[None], {}
+    row = dense.pack(**dict(zip(prior.names, best[0].tolist(), strict=True)), fwhm=0.4, fwhm_q=0.05)
+    for seed in range(60):
+        target = Target.of(dense, prior, dense.sample(row, 500 + seed))
+        found = scored(target, prior.constrain(refine(target, best)[0].z[None]), crystal, None)
+        for each in found.findings:
+            if not each.untested:
+                p.setdefault(each.name, []).append(each.p)
+    assert {"J(3)", "J(4)", "A(1)xx", "energy_offset", "background_slope_q"} <= set(p)
+    assert min(stats.kstest(each, "uniform").pvalue for each in p.values()) > 0.01 / len(p)
 
 
 def test_a_held_parameter_scores_as_the_check_of_a_fit_says(chain) -> None:
