@@ -10,7 +10,13 @@ from sqwirrel.observe.background import Background, ConstantBackground, ElasticB
 from sqwirrel.observe.background import SlopedBackground as Sloped
 from sqwirrel.observe.covariance.resolution import EllipsoidResolution
 from sqwirrel.observe.instrument import Instrument
-from sqwirrel.observe.resolution import GaussianResolution, OffsetResolution, PolynomialResolution, Resolution
+from sqwirrel.observe.resolution import (
+    GaussianResolution,
+    OffsetResolution,
+    PolynomialResolution,
+    Resolution,
+    TailedResolution,
+)
 
 HIGHEST = 4
 """Order of a polynomial of widths."""
@@ -48,13 +54,22 @@ def _resolution(
 ) -> tuple[Resolution | EllipsoidResolution, dict[str, str]]:
     if isinstance(resolution, EllipsoidResolution):
         return resolution, {}
-    core, known_as = resolution.core if isinstance(resolution, OffsetResolution) else resolution, {}
-    match core:
-        case GaussianResolution():
-            core, known_as = PolynomialResolution(1), {"fwhm_0": "fwhm"}
-        case PolynomialResolution(order) if order < HIGHEST:
-            core = PolynomialResolution(order + 1)
+    core, known_as = _widths(resolution.core if isinstance(resolution, OffsetResolution) else resolution)
     return OffsetResolution(core), known_as
+
+
+def _widths(resolution: Resolution) -> tuple[Resolution, dict[str, str]]:
+    """One power of the energy more, where widths are a polynomial."""
+    match resolution:
+        case GaussianResolution():
+            return PolynomialResolution(1), {"fwhm_0": "fwhm"}
+        case PolynomialResolution(order) if order < HIGHEST:
+            return PolynomialResolution(order + 1), {}
+        case TailedResolution(GaussianResolution()):
+            return TailedResolution(PolynomialResolution(1)), {"fwhm_0": "fwhm"}
+        case TailedResolution(PolynomialResolution(order)) if order < HIGHEST:
+            return TailedResolution(PolynomialResolution(order + 1)), {}
+    return resolution, {}
 
 
 def _background(background: Background, *, powder: bool) -> Background:
