@@ -3,7 +3,7 @@
 A cause keeps its strength in every environment, a parameter that stands in for something the model lacks does not (J.
 Peters, P. Bühlmann, N. Meinshausen, J. R. Stat. Soc. B 78, 947 (2016), arXiv:1501.01332). Each part of the data and the
 rest of them estimate all parameters by one Gauss-Newton step from the best fit to everything, g being the gradient of
-log L there, F the Fisher information and R the ridge that a prior amounts to as weak information round the best fit:
+log L there, F the Fisher information and R the ridge of a normal law round the best fit that is as wide as the prior:
 
     part = best + (F_k + R)^-1 g_k,   rest = best - (F - F_k + R)^-1 g_k
 
@@ -232,14 +232,13 @@ def _step(told: _Told, whole: _Told, prior: Float[Tensor, " parameter"], left: F
     """One step with the part alone, one with the rest; `prior` is its information, `left` the gradient of the log
     posterior at the best fit.
     """
-    ridge = prior.clamp(min=1.0)  # an even prior has none inside, and unit variance in these coordinates
-    here = _inverse(told.information + torch.diag(ridge))
-    rest = _inverse(whole.information - told.information + torch.diag(ridge))
+    ridge = torch.eye(len(prior), dtype=prior.dtype)  # priors have unit variance in these coordinates
+    here, rest = _inverse(told.information + ridge), _inverse(whole.information - told.information + ridge)
     every = _inverse(whole.information + torch.diag(prior))
     noise = told.information - told.information @ every @ told.information
     gradient = told.gradient - told.information @ every @ left
     errors = [each.diagonal().sqrt() for each in (here, rest)]
-    is_told = torch.maximum(*errors) < TOLD / ridge.sqrt()
+    is_told = torch.maximum(*errors) < TOLD
     covariance = (here + rest) @ noise @ (here + rest)
     return _Step(here @ gradient, errors[0], -rest @ gradient, errors[1], covariance, is_told)
 
