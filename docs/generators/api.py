@@ -26,6 +26,7 @@ MODULES = (
     ("A map in the other of two domains", "sqwirrel.infer.matching"),
     ("Causes in the measured spectrum", "sqwirrel.explain.causal.measured"),
     ("Why a network says what it says", "sqwirrel.explain.networks"),
+    ("What a parameter acts through", "sqwirrel.explain.causal.paths"),
     ("Telling people", "sqwirrel.report.figures"),
     ("", "sqwirrel.report.figures.networks"),
     ("What a result came from", "sqwirrel.record"),

@@ -98,6 +98,10 @@ INFER = {
         HEAD + '[instrument.background]\nkind = "can"\nmodel = "mnf2"\nfwhm = 3.0\n',
         "[instrument.background] model = 'mnf2' has spins; a can has springs, like 'al_300k'",
     ),
+    "can that is not there": (
+        HEAD + '[instrument.background]\nkind = "can"\nmodel = "al_301k"\nfwhm = 3.0\n',
+        "[instrument.background] model: ",
+    ),
     "measured background that is not there": (
         HEAD + '[instrument.background]\nkind = "measured"\nfile = "no.h5"\n',
         "there is no file '",

@@ -166,6 +166,7 @@ def test_a_measured_background_is_prepared_as_the_spectrum_and_found_beside_the_
 def test_bins_without_a_measured_background_are_not_fitted(tmp_path, spectrum):
     write(tmp_path / "hot.h5", spectrum.exclude(1, 2))
     work = study(config(tmp_path, HEAD + '[instrument.background]\nkind = "measured"\nfile = "hot.h5"\n'))
+    assert [path.name for path in work.config.files] == ["map.h5", "hot.h5"]
     assert not bool(work.spectrum.valid[:, 0].any())
     assert torch.equal(work.spectrum.valid[:, 1:], spectrum.valid[:, 1:])
 
@@ -186,6 +187,7 @@ def test_a_can_stands_beside_what_is_sloped_and_its_model_is_found_beside_the_co
     assert work.experiment.instrument.background.names == ("background", "background_slope", "background_can")
     assert not torch.equal(work.experiment.templates, other.experiment.templates)
     assert work.prior.free["background_can"].lo == 0
+    assert [[path.name for path in each.config.files] for each in (work, other)] == [["map.h5", "can.toml"], ["map.h5"]]
     (tmp_path / "out").mkdir()
     assert 'model = "../can.toml"' in dumps(work.config, tmp_path / "out")
 

@@ -2,13 +2,14 @@
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field, PositiveInt
 
 from sqwirrel.config.instruments.widths import ConstantWidth, Width
 from sqwirrel.config.quantity import Energy, Wavenumber
-from sqwirrel.config.table import Section
+from sqwirrel.config.table import Section, fitting
 from sqwirrel.errors import InputError
 from sqwirrel.model import library
 from sqwirrel.model.phonon.model import PhononModel
@@ -102,7 +103,10 @@ class CanUnder(Section):
 
     def around(self, instrument: Instrument, measurement: Measurement) -> Instrument:
         """The instrument with the can in it."""
-        found = library.find(self.model)
+        try:
+            found = library.find(self.model)
+        except InputError as error:
+            raise InputError(f"[instrument.background] model: {error}") from None
         if isinstance(found, PhononModel):
             return with_can(instrument, found, measurement, self.fwhm)
         raise InputError(f"[instrument.background] model = '{self.model}' has spins; a can has springs, like 'al_300k'")
@@ -185,6 +189,16 @@ class InstrumentSection(Section):
     q_response: Annotated[int, Field(ge=0, le=HIGHEST)] = 0
     samples: PositiveInt = 64
     cell: Annotated[Wavenumber, Field(gt=0)] = 0.05
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files that the background is made of."""
+        match self.background:
+            case MeasuredUnder(file=name):
+                return tuple(fitting(name))
+            case CanUnder(model=name) if Path(name).is_file():
+                return (Path(name),)
+        return ()
 
     def of(
         self, measurement: Measurement, *, is_counts: bool, common: "InstrumentSection | None" = None

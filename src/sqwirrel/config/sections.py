@@ -277,8 +277,14 @@ class Config(Section):
 
     @property
     def files(self) -> tuple[FilePath, ...]:
-        """The files of all measurements."""
-        return tuple(path for part in self.parts.values() for path in part.files)
+        """The files of all measurements, then those of what is beside the signal."""
+        beside = (path for label in self.parts for path in self.instrument_of(label).files)
+        return (*(path for part in self.parts.values() for path in part.files), *dict.fromkeys(beside))
+
+    def instrument_of(self, label: str) -> InstrumentSection:
+        """The instrument of a measurement; peaks have that of the config."""
+        part = self.parts[label]
+        return part.instrument if isinstance(part, SpectrumEntry) else self.instrument
 
 
 def _with_instrument(entry: Any, base: Mapping[str, Any]) -> Any:

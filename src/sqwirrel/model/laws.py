@@ -62,6 +62,12 @@ class Distribution(Protocol):
     def log_standard(self, y: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Log density of y inside the bounds."""
 
+    def quantile(self, u: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """x that is below with probability u."""
+
+    def cumulative(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """The inverse of `quantile`."""
+
 
 @dataclass(frozen=True)
 class _Interval(ABC):
@@ -108,6 +114,14 @@ class _Interval(ABC):
     def log_standard(self, y: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Constant."""
         return torch.full_like(y, -0.5 * math.log(12))
+
+    def quantile(self, u: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """x(u)."""
+        return self._value(u)
+
+    def cumulative(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """u(x)."""
+        return self._share(x)
 
     @abstractmethod
     def _value(self, u: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -209,6 +223,16 @@ class Normal:
     def log_density(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """Log density of z, the standard normal law."""
         return -0.5 * z**2 - 0.5 * math.log(2 * math.pi)
+
+    def quantile(self, u: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """x that is below with probability u."""
+        away: Tensor = torch.special.ndtri(u)
+        return self.mean + self.sd * away
+
+    def cumulative(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """The inverse of `quantile`."""
+        below: Tensor = torch.special.ndtr((x - self.mean) / self.sd)
+        return below
 
     standard, from_standard, log_standard = unconstrain, constrain, log_density
 

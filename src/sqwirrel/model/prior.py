@@ -80,6 +80,14 @@ class Prior:
         """Log density of the standard coordinates inside the `box`."""
         return torch.stack([each.log_standard(y[:, k]) for k, each in enumerate(self.free.values())], -1).sum(-1)
 
+    def quantile(self, u: Float[Tensor, "draw parameter"]) -> Float[Tensor, "draw parameter"]:
+        """Parameters that are below with these probabilities, each for itself."""
+        return torch.stack([each.quantile(u[:, k]) for k, each in enumerate(self.free.values())], -1)
+
+    def cumulative(self, theta: Float[Tensor, "draw parameter"]) -> Float[Tensor, "draw parameter"]:
+        """The inverse of `quantile`."""
+        return torch.stack([each.cumulative(theta[:, k]) for k, each in enumerate(self.free.values())], -1)
+
     @property
     def box(self) -> Float[Tensor, "parameter 2"]:
         """`bounds` in standard coordinates."""

@@ -10,6 +10,7 @@ from scipy.special import ndtri, psi, stdtr, stdtrit
 from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.observe.around import contrast, neighbours
 from sqwirrel.spectra import Spectrum
 
 
@@ -47,6 +48,9 @@ class Counting(Protocol):
 
     def weight(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
         """One over the variance of each bin, given its expectation."""
+
+    def steady(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
+        """Expectations on a scale where noise has unit variance, wherever they are."""
 
     def residual(self, expected: Float[Tensor, " bin"], observed: Observed) -> Float[Tensor, " bin"]:
         """(data - expectation) over the standard deviation."""
@@ -103,6 +107,14 @@ class Poisson:
         """One over the expectation."""
         return 1 / expected.clamp(min=STRAY)
 
+    def steady(
+        self,
+        expected: Float[Tensor, "batch bin"],
+        observed: Observed,  # noqa: ARG002 (the expectation alone says it)
+    ) -> Float[Tensor, "batch bin"]:
+        """2 sqrt(mu + 3/8): F. J. Anscombe, Biometrika 35, 246 (1948), doi:10.1093/biomet/35.3-4.246."""
+        return 2 * (expected.clamp(min=0) + 3 / 8).sqrt()
+
     def residual(self, expected: Float[Tensor, " bin"], observed: Observed) -> Float[Tensor, " bin"]:
         """(counts - expectation) over the root of the expectation."""
         return (observed.intensity - expected) / expected.clamp(min=STRAY).sqrt()
@@ -119,12 +131,6 @@ class Poisson:
     ) -> Float[Tensor, " bin"]:
         """Counts; none where the expectation is below zero."""
         return torch.poisson(expected.clamp(min=0), generator=seed)
-
-
-WINDOW = 5
-"""Bins of one of a measurement's `planes` (|Q| and energy, as a rule) over which `Gaussian` averages the variance."""
-POORLY = 10.0
-"""Bins with a variance this many times the median do not say what was subtracted in reduction."""
 
 
 @dataclass(frozen=True)
@@ -156,9 +162,9 @@ class Gaussian:
         planes = spectrum.measurement.planes
         pixels = 1.0 if spectrum.pixels is None else spectrum.pixels.take(planes)
         valid, claimed = spectrum.valid.take(planes), (spectrum.error**2).take(planes) * pixels
-        variance = _neighbours(claimed, valid)
+        variance = neighbours(claimed, valid)
         if expected is not None:
-            variance = variance * _contrast(expected.clamp(min=0).take(planes), claimed, variance, valid)
+            variance = variance * contrast(expected.clamp(min=0).take(planes), claimed, variance, valid)
         variance = (variance / pixels).clamp(min=self.smallest(spectrum) ** 2)
         variance = torch.empty_like(spectrum.error).put_(planes, variance)
         return Observed(spectrum.intensity[spectrum.valid], variance[spectrum.valid], spectrum.valid)
@@ -179,6 +185,10 @@ class Gaussian:
     def weight(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
         """One over the variance, whatever the expectation."""
         return (1 / observed.variance).expand_as(expected)
+
+    def steady(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
+        """Over the standard deviation."""
+        return expected / observed.variance.sqrt()
 
     def residual(self, expected: Float[Tensor, " bin"], observed: Observed) -> Float[Tensor, " bin"]:
         """(data - expectation) over the standard deviation."""
@@ -246,6 +256,10 @@ class Robust:
         square = (observed.intensity - expected) ** 2 / observed.variance
         return (self.freedom + 1) / (self.freedom + square) / observed.variance
 
+    def steady(self, expected: Float[Tensor, "batch bin"], observed: Observed) -> Float[Tensor, "batch bin"]:
+        """Over the standard deviation of a normal law that tells as much."""
+        return expected * math.sqrt(self.efficiency) / observed.variance.sqrt()
+
     def residual(self, expected: Float[Tensor, " bin"], observed: Observed) -> Float[Tensor, " bin"]:
         """(data - expectation) over the standard deviation of the core."""
         return Gaussian(self.floor).residual(expected, observed)
@@ -264,37 +278,3 @@ class Robust:
         """Student's t round the expectation."""
         even = torch.rand(expected.shape, generator=seed, dtype=torch.float64).clamp(min=1e-12)
         return expected + observed.variance.sqrt() * torch.from_numpy(stdtrit(self.freedom, even.numpy()))
-
-
-def _neighbours(
-    variance: Float[Tensor, "plane row column"], valid: Bool[Tensor, "plane row column"]
-) -> Float[Tensor, "plane row column"]:
-    """Mean over the valid neighbours of each bin, itself left out; its own value where it has none."""
-    kernel = torch.ones(1, 1, WINDOW, WINDOW, dtype=variance.dtype)
-    kernel[..., WINDOW // 2, WINDOW // 2] = 0
-    pair = torch.stack((variance * valid, valid.to(variance.dtype)))
-    total, count = torch.nn.functional.conv2d(pair.flatten(0, 1)[:, None], kernel, padding=WINDOW // 2).view_as(pair)
-    return torch.where(count > 0, total / count.clamp(min=1), variance)
-
-
-def _contrast(
-    expected: Float[Tensor, "plane row column"],
-    claimed: Float[Tensor, "plane row column"],
-    around: Float[Tensor, "plane row column"],
-    valid: Bool[Tensor, "plane row column"],
-) -> Float[Tensor, "plane row column"]:
-    """(expected + level) / its mean over the neighbours.
-
-    The level solves sum (expected - mean) (claimed (mean + level) - around (expected + level)) = 0 over the bins
-    that are not much worse measured than most: no term knows the noise of its own bin twice, so that noise does not
-    bias it. Infinite, and the ratio 1, if errors do not grow.
-    """
-    mean = _neighbours(expected, valid)
-    usual = valid & (around <= POORLY * around[valid].median())
-    rise = torch.where(usual, expected - mean, 0.0)
-    growth = float((rise * (claimed - around)).sum())
-    level = float((rise * (around * expected - claimed * mean)).sum()) / growth if growth > 0 else torch.inf
-    if level == torch.inf:
-        return torch.ones_like(expected)
-    level = max(0.0, level)
-    return torch.where(mean + level > 0, (expected + level) / (mean + level).clamp(min=1e-300), 1.0)

@@ -163,6 +163,14 @@ class Experiment(nn.Module):
             pieces.append((self.smear(deposit, *self._kernels(rows[:, len(self.modelled) :])), stable))
         return Prediction(*(torch.cat(part) for part in zip(*pieces, strict=True)))
 
+    def observe(
+        self, deposit: Float[Tensor, "batch cell line"], nuisance: Float[Tensor, "batch nuisance"]
+    ) -> Float[Tensor, "batch point energy"]:
+        """What the instrument makes of modes on cells and lines; nuisances are the columns after `modelled`."""
+        scale = nuisance[:, self._column(SCALE), None, None]
+        signal: Tensor = self.smear(deposit, *self._kernels(nuisance))
+        return scale * signal + self._background(nuisance)
+
     def anchored(
         self, theta: Float[Tensor, "1 parameter"], spread: Float[Tensor, " parameter"] | None = None, more: int = 1
     ) -> Anchored:
@@ -229,7 +237,7 @@ class Experiment(nn.Module):
     def _predict(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         n = len(self.modelled)
         deposit, stable = self._deposit(theta[:, :n])
-        return self._observe(deposit, theta[:, n:]), stable
+        return self.observe(deposit, theta[:, n:]), stable
 
     def _linearise(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Forward mode: the deposit along each model parameter, then either kernel along each of its nuisances."""
@@ -268,11 +276,6 @@ class Experiment(nn.Module):
     def _kernels(self, nuisance: Tensor) -> tuple[Tensor, Tensor]:
         w = len(self.instrument.resolution.names)
         return self.smear.in_energy(nuisance[:, :w]), self.smear.in_momentum(nuisance[:, w : self._column(SCALE)])
-
-    def _observe(self, deposit: Tensor, nuisance: Tensor) -> Float[Tensor, "batch point energy"]:
-        scale = nuisance[:, self._column(SCALE), None, None]
-        signal: Tensor = self.smear(deposit, *self._kernels(nuisance))
-        return scale * signal + self._background(nuisance)
 
     def _background(self, nuisance: Tensor) -> Float[Tensor, "batch point energy"]:
         return torch.einsum("bk,kne->bne", nuisance[:, self._column(SCALE) + 1 :], self.templates)

@@ -140,6 +140,7 @@ def measured(result: AnyResult) -> dict[str, Any]:
         "sha256": files.get(result.file, ""),
         **said,
         **_under(result),
+        "instrument": dict(result.told) if isinstance(result, Result) else {},
         "used": {
             key: value for key, value in result.used.items() if key not in {"temperature", "field", "incident_energy"}
         },

@@ -38,6 +38,12 @@ def corner(results: Whole | AnyResult | Sequence[AnyResult]) -> Figure:
     return figure
 
 
+def left_out(whole: Whole) -> str:
+    """What the figure does not show."""
+    n = len(set(whole.model_names) & set(whole.posterior.names))
+    return f" The first {MOST} of {n} parameters are shown; the table has all." if n > MOST else ""
+
+
 def _panel(axes: Axes, result: Whole, row: int, column: int) -> None:
     if row == column:
         _single(axes, result, row)

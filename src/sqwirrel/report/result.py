@@ -26,7 +26,8 @@ NOISE = 10
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A posterior with a spectrum that it came from. `used` is what was taken of `file`; `truth` is empty if unknown.
+    """A posterior with a spectrum that it came from. `used` is what was taken of `file`; `truth` is empty if unknown;
+    `told` is what the config said of the instrument.
 
     If the posterior has several measurements, `label` says which of the `joint` this is.
     """
@@ -40,6 +41,7 @@ class Result:
     truth: Mapping[str, float] = field(default_factory=dict)
     label: str = ""
     joint: Joint | None = None
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def observed(self) -> Observed:

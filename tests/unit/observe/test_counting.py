@@ -10,7 +10,8 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.lattice import Lattice
 from sqwirrel.observe import Gaussian, Poisson, Robust
-from sqwirrel.observe.counting import WINDOW, Observed
+from sqwirrel.observe.around import WINDOW
+from sqwirrel.observe.counting import Observed
 from sqwirrel.spectra import Measurement, QGrid, QShells, Spectrum
 
 

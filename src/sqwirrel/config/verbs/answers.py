@@ -159,11 +159,12 @@ def _result(work: Study, posterior: Posterior, truth: Truth, label: str, data: S
     name = "".join(files[:1]) + (f" and {len(files) - 1} more" if len(files) > 1 else "")
     left_out = {"file", "kind", "instrument"}
     used = section.model_dump(exclude_none=True, exclude_defaults=True, exclude=left_out)
+    seen = work.config.instrument_of(label).model_dump(exclude_none=True, exclude_defaults=True)
     joint = work.simulator if isinstance(work.simulator, Joint) else None
     part = work.simulator.experiments[label] if isinstance(work.simulator, Joint) else work.simulator
     match part, data:
         case Experiment(), Spectrum():
-            return Result(posterior, data, part, work.prior, name, used, truth, label, joint)
+            return Result(posterior, data, part, work.prior, name, used, truth, label, joint, seen)
         case PeakExperiment(), Peaks():
             return PeakResult(posterior, data, part, work.prior, name, used, truth, label, joint)
     raise TypeError(f"nothing reports a {type(data).__name__}")

@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from sqwirrel.report.content import content, in_words
-from sqwirrel.report.corner import corner
+from sqwirrel.report.corner import corner, left_out
 from sqwirrel.report.identified import combinations
 from sqwirrel.report.numbers import plain
 from sqwirrel.report.pages import phonons
@@ -44,7 +44,9 @@ def _html(said: Content, whole: Whole, branches: Dispersion | None) -> str:
         sections(whole.results),
         phonons.sections(whole, branches),
         _identified(whole),
-        section("corner", "Posterior of the model’s parameters", posterior + note(ABOUT_CORNER + orange)),
+        section(
+            "corner", "Posterior of the model’s parameters", posterior + note(ABOUT_CORNER + orange + left_out(whole))
+        ),
         section("basins", "Every solution found", wide(_basins(said)) + note(ABOUT_BASINS)),
         section("record", "Where this comes from", record(said["record"])),
         section("papers", "Papers to cite", papers(said["papers"])),

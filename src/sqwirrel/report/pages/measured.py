@@ -30,6 +30,7 @@ def _measured(said: Content) -> str:
         "bins": _bins(said),
         **_under(said),
         "as told": escape(_used(said["used"])),
+        **({"instrument": escape(_used(said["instrument"]))} if said["instrument"] else {}),
     }
     return definitions(rows)
 

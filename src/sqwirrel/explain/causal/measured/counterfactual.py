@@ -20,13 +20,11 @@ from sqwirrel.infer.posterior import LEVELS, weighted_quantile
 from sqwirrel.infer.target import Target
 from sqwirrel.infer.terms import SpectrumTerm
 from sqwirrel.infer.verdict import Hypothesis, fitted
-from sqwirrel.observe.counting import Observed
+from sqwirrel.observe.counting import Counting, Observed
 from sqwirrel.spectra import Spectrum
 
 Value = float | Callable[[Float[Tensor, " draw"]], Float[Tensor, " draw"]]
 """What an action sets a parameter to: a number, or a function of what each draw has."""
-SHIFT = 3 / 8
-"""Of Anscombe's z."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,21 +79,21 @@ def _predicted(
         with torch.no_grad():
             before, after = (term.experiment.predict(target.own(term, theta)) for theta in (was, acted))
         mu, nu = (each.expected[:, term.observed.valid] for each in (before, after))
-        found.append(carried(mu, nu, term.observed, is_poisson=term.experiment.instrument.counting.is_poisson))
+        found.append(carried(mu, nu, term.observed, term.experiment.instrument.counting))
         stable &= before.stable & after.stable
     return found, stable
 
 
 def carried(
-    mu: Float[Tensor, "draw bin"], nu: Float[Tensor, "draw bin"], observed: Observed, *, is_poisson: bool
+    mu: Float[Tensor, "draw bin"], nu: Float[Tensor, "draw bin"], observed: Observed, counting: Counting
 ) -> Float[Tensor, "draw bin"]:
     """The data, had their expectation been `nu` in place of `mu`, with their own noise; counts stay at least 0."""
-    if not is_poisson:
-        return observed.intensity + (nu - mu)
-    z = 2 * (observed.intensity + SHIFT).sqrt()
-    step = 2 * ((nu.clamp(min=0) + SHIFT).sqrt() - (mu.clamp(min=0) + SHIFT).sqrt())
-    step = torch.maximum(step, 2 * SHIFT**0.5 - z)
-    return (observed.intensity + step * (2 * z + step) / 4).clamp(min=0)
+    data = observed.intensity
+    if not counting.is_poisson:
+        return data + (nu - mu)
+    z, none, before, after = (counting.steady(each, observed) for each in (data[None], torch.zeros_like(mu), mu, nu))
+    step = torch.maximum(after - before, none - z)
+    return (data + step * (2 * z + step) / 4).clamp(min=0)
 
 
 def _acted(target: Target, was: Float[Tensor, "draw full"], do: Mapping[str, Value]) -> Float[Tensor, "draw full"]:

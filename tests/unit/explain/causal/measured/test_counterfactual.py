@@ -61,10 +61,10 @@ def test_noise_of_counts_has_unit_variance_before_and_after() -> None:
     mu, nu = torch.full((1, n), 20.0).double(), torch.full((1, n), 60.0).double()
     drawn = torch.poisson(mu[0], generator=generator)
     observed = Observed(drawn, drawn.clamp(min=1), torch.ones(1, n, dtype=torch.bool))
-    found = carried(mu, nu, observed, is_poisson=True)[0]
+    found = carried(mu, nu, observed, Poisson())[0]
     assert float(found.mean()) == pytest.approx(60, rel=0.01)
     assert float(found.var()) == pytest.approx(60, rel=0.05)
-    less = carried(nu, torch.zeros_like(nu), observed, is_poisson=True)
+    less = carried(nu, torch.zeros_like(nu), observed, Poisson())
     assert float(less.min()) >= 0
     assert float(less.max()) == pytest.approx(0, abs=1e-9)  # all of them lie below the expectation that they had
 
@@ -82,7 +82,7 @@ def test_bands_hold_what_the_truth_would_have_made(chain) -> None:
         data = chain.experiment.sample(chain.truth, 100 + seed)
         found = counterfactual(chain.rival, chain.infer(data), data, {"J": stronger}, draws=100)
         observed = Poisson().observe(data)
-        ideal = carried(mu.reshape(1, -1), nu.reshape(1, -1), observed, is_poisson=True).view_as(mu)
+        ideal = carried(mu.reshape(1, -1), nu.reshape(1, -1), observed, Poisson()).view_as(mu)
         low, high = found.interval95[""]
         inside.append(float(((ideal >= low) & (ideal <= high)).double().mean()))
         low68, high68 = found.interval68[""]

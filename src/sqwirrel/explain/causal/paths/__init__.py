@@ -1,0 +1,36 @@
+"""What a parameter acts through: mediation by modes and instrument, and readings of the dispersion."""
+
+from sqwirrel.explain.causal.paths.edges import ReadingEdge, reading_edges
+from sqwirrel.explain.causal.paths.mediate import Routes, mediated, mediation, routes
+from sqwirrel.explain.causal.paths.readings import (
+    Dispersion,
+    Reading,
+    band_top,
+    boundary,
+    gap,
+    splitting,
+    stiffness,
+    velocity,
+)
+from sqwirrel.explain.causal.paths.resample import Estimate
+from sqwirrel.explain.causal.paths.squares import Shares, shares
+
+__all__ = [
+    "Dispersion",
+    "Estimate",
+    "Reading",
+    "ReadingEdge",
+    "Routes",
+    "Shares",
+    "band_top",
+    "boundary",
+    "gap",
+    "mediated",
+    "mediation",
+    "reading_edges",
+    "routes",
+    "shares",
+    "splitting",
+    "stiffness",
+    "velocity",
+]

@@ -1,0 +1,113 @@
+"""Causal discretization: contiguous regions of cells that the same causes move.
+
+Causal feature learning (K. Chalupka, F. Eberhardt, P. Perona, Behaviormetrika 44, 137 (2017),
+doi:10.1007/s41237-016-0008-2) with known interventions: cells with the same parents are one, if they touch.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int64
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+
+from sqwirrel.errors import InputError
+from sqwirrel.explain.causal.design import Changes
+
+SEEN = (0.3, 1.2)
+"""A cause is a parent of a cell that it moves by so many standard deviations (root of half the mean square): between
+these, where fewest cells are in doubt.
+"""
+LEVELS, DOUBT = 41, 0.1
+"""Thresholds that are tried between these, and how far from one, in its logarithm, cells are in doubt."""
+LEAST = 0.005
+"""Regions of less than this share of all cells go to the neighbour that they share the most border with."""
+RESAMPLED = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """`of` is the region of each cell; `parents` says which causes move it by more than `seen` standard deviations;
+    `border` is how probable it is, of each pair of cells that touch, that they have different parents (over designs
+    like this one).
+    """
+
+    of: Int64[Tensor, " cell"]
+    parents: Bool[Tensor, "region cause"]
+    border: Float[Tensor, " pair"]
+    seen: Float[Tensor, " cause"]
+
+    @property
+    def sizes(self) -> Int64[Tensor, " region"]:
+        """Cells of each region."""
+        return torch.bincount(self.of, minlength=len(self.parents))
+
+
+def discretize(
+    changes: Changes, neighbours: Int64[Tensor, "pair 2"], *, least: float = LEAST, seed: int = 1
+) -> Regions:
+    """Regions of cells that touch and have the same parents, the largest first; small ones are absorbed."""
+    causes = range(changes.good.shape[1])
+    if len(causes) > 62:
+        raise InputError(f"{len(causes)} causes are too many for one map, at most 62; fix some in the prior")
+    average = [changes.average(k, changes.energy(k)) for k in causes]
+    seen = torch.stack([_threshold(each.mean) for each in average])
+    code = sum((each.mean > seen[k] ** 2) * 2**k for k, each in enumerate(average))
+    assert isinstance(code, Tensor)
+    of = _absorbed(code, neighbours, max(1, round(least * len(code))))
+    sizes = torch.bincount(of)
+    order = sizes.argsort(descending=True, stable=True)
+    of = order.argsort()[of]
+    parents = torch.stack([torch.bincount(of, weights=(code >> k) & 1) for k in causes], -1)
+    drawn = torch.zeros(RESAMPLED, len(code), dtype=torch.long)
+    for k, each in enumerate(average):
+        drawn += (each.resampled(RESAMPLED, seed) > seen[k] ** 2) * 2**k
+    border = sum((each[neighbours[:, 0]] != each[neighbours[:, 1]]).double() for each in drawn) / RESAMPLED
+    assert isinstance(border, Tensor)
+    return Regions(of, parents > sizes[order][:, None] / 2, border, seen)
+
+
+def _threshold(energy: Float[Tensor, " cell"]) -> Float[Tensor, ""]:
+    """Where fewest cells are near, by a kernel in the logarithm of what moves them."""
+    low, high = (math.log(end) for end in SEEN)
+    level = torch.linspace(low, high, LEVELS, dtype=energy.dtype)
+    size = energy.clamp(min=1e-12).log() / 2
+    near = torch.stack([torch.exp(-(((size - each) / DOUBT) ** 2) / 2).sum() for each in level])
+    return level[near.argmin()].exp()
+
+
+def _components(code: Int64[Tensor, " cell"], neighbours: Int64[Tensor, "pair 2"]) -> Int64[Tensor, " cell"]:
+    a, b = neighbours[code[neighbours[:, 0]] == code[neighbours[:, 1]]].T.numpy()
+    graph = coo_array((np.ones(len(a), dtype=np.int8), (a, b)), shape=(len(code), len(code)))
+    return torch.from_numpy(connected_components(graph, directed=False)[1].astype(np.int64))
+
+
+def _absorbed(code: Int64[Tensor, " cell"], neighbours: Int64[Tensor, "pair 2"], least: int) -> Int64[Tensor, " cell"]:
+    """Components of equal code, each small one given to the neighbour it has the longest border with."""
+    of = _components(code, neighbours)
+    while True:
+        size = torch.bincount(of)
+        ends = torch.cat((of[neighbours], of[neighbours].flip(1)))
+        ends = ends[(ends[:, 0] != ends[:, 1]) & (size[ends[:, 0]] < least) & (size[ends[:, 0]] <= size[ends[:, 1]])]
+        if not len(ends):
+            return of
+        goes = _longest(ends, size)
+        of = torch.unique(goes[of], return_inverse=True)[1]
+
+
+def _longest(ends: Int64[Tensor, "pair 2"], size: Int64[Tensor, " region"]) -> Int64[Tensor, " region"]:
+    """Where each region goes: itself, or, of the smallest regions with a border, the neighbour with the longest."""
+    pair, length = torch.unique(ends, dim=0, return_counts=True)
+    smallest = size[pair[:, 0]].min()
+    pair, length = pair[size[pair[:, 0]] == smallest], length[size[pair[:, 0]] == smallest]
+    order = (length * (int(size.max()) + 1) + size[pair[:, 1]]).argsort(stable=True)
+    goes = torch.arange(len(size))
+    for one, other in pair[order].tolist():
+        goes[one] = other
+    for one in pair[:, 0].unique().tolist():  # two of the same size that point at each other
+        if goes[goes[one]] == one:
+            goes[one] = one
+    return goes
