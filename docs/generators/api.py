@@ -24,6 +24,7 @@ MODULES = (
     ("What an instrument spreads in momentum and energy", "sqwirrel.observe.covariance"),
     ("What a run is asked to do", "sqwirrel.config"),
     ("A map in the other of two domains", "sqwirrel.infer.matching"),
+    ("Causes in the measured spectrum", "sqwirrel.explain.causal.measured"),
     ("Why a network says what it says", "sqwirrel.explain.networks"),
     ("What a parameter acts through", "sqwirrel.explain.causal.paths"),
     ("Telling people", "sqwirrel.report.figures"),
