@@ -15,7 +15,7 @@ from sqwirrel.seeds import stream
 
 KNOWN = 1 / 3, 1 / 6
 """Mean and mean square of the distance of two even numbers."""
-ENOUGH = 12
+ENOUGH = 10
 """Pairs for each number that is fitted; terms that would leave fewer are left out."""
 
 
@@ -41,7 +41,7 @@ def lengths(length: Float[Tensor, " pair"]) -> Float[Tensor, "pair 2"]:
 
 def controls(even: Float[Tensor, "pair 2 cause"], cause: int, pairs: int) -> Float[Tensor, "pair term"]:
     """Terms of known mean, 0, that changes by one cause may go with: its length; the square of that times the places of
-    all causes, their squares, and their products with its own. As many of these groups as `pairs` allow.
+    all causes, their squares, their cubes, and their products with its own. As many of these groups as `pairs` allow.
     """
     length = (even[:, 0, cause] - even[:, 1, cause]).abs()
     place, square = even[:, 0] - 0.5, torch.full_like(even[:, 0], 1 / 12)
@@ -49,7 +49,7 @@ def controls(even: Float[Tensor, "pair 2 cause"], cause: int, pairs: int) -> Flo
     square[:, cause] = (1 - length) ** 2 / 12
     others = [k for k in range(place.shape[1]) if k != cause]
     found = lengths(length)
-    for group in (place, place**2 - square, place[:, [cause]] * place[:, others]):
+    for group in (place, place**2 - square, place**3, place[:, [cause]] * place[:, others]):
         if ENOUGH * (1 + found.shape[1] + group.shape[1]) > pairs:
             break
         found = torch.cat((found, length[:, None] ** 2 * group), 1)
