@@ -61,7 +61,9 @@ def main() -> None:
     options = parser.parse_args()
     systems, designs = (1, 2) if options.quick else (options.systems, options.designs)
     with tempfile.TemporaryDirectory() as empty:
-        result = run(options.folder or Path(empty), range(options.first, options.first + systems), designs, options.quick)
+        result = run(
+            options.folder or Path(empty), range(options.first, options.first + systems), designs, options.quick
+        )
     print(table(result))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")

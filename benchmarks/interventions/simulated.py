@@ -56,7 +56,12 @@ def square_powder(draw: Draw) -> Simulated:
     model = library.load("rb2mnf4")
     shells = QShells(torch.linspace(0.3, 2.2, 31).double())
     where = Measurement(shells, torch.linspace(0.5, 8, 46).double(), 5.0, incident_energy=20)
-    laws = {"J1": draw.law(0.5, 0.8), "J2": draw.law(-0.1, 0.1), "D": draw.law(-0.05, -0.002), "fwhm": draw.law(0.3, 0.7)}
+    laws = {
+        "J1": draw.law(0.5, 0.8),
+        "J2": draw.law(-0.1, 0.1),
+        "D": draw.law(-0.05, -0.002),
+        "fwhm": draw.law(0.3, 0.7),
+    }
     laws["fwhm_q"], laws["background"] = draw.law(0.02, 0.1), draw.law(1, 10)
     return _simulated(Experiment(model, where, Instrument(counting=Poisson()), samples=32), laws, {}, draw)
 
