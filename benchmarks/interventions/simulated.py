@@ -1,4 +1,4 @@
-"""Kinds of systems made of spin waves, on a path, of a powder, with a cause that no coupling knows of beside its own."""
+"""Kinds of systems made of spin waves, on a path and of a powder, with a cause that nothing in them knows of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -33,21 +33,21 @@ def test_rows_are_inside_the_window_and_the_window_inside_the_prior():
     torch.testing.assert_close(changes.length * 0.3, (changes.base - changes.other).abs())
 
 
-class Interrupted(Exception):
+class InterruptedRunError(Exception):
     """Somebody pressed a key."""
 
 
 def stop_at(pair):
     def progress(done, _):
         if done == pair:
-            raise Interrupted
+            raise InterruptedRunError
 
     return progress
 
 
 def test_an_interrupted_run_goes_on_and_gives_the_same_bits(tmp_path):
     system, whole = Linear(), intervene(Linear(), 16, 1)
-    with pytest.raises(Interrupted):
+    with pytest.raises(InterruptedRunError):
         intervene(system, 16, 1, folder=tmp_path, progress=stop_at(9))
     system.rows = 0
     found = intervene(system, 16, 1, folder=tmp_path)
