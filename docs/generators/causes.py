@@ -103,8 +103,9 @@ def _regression(methods: Result) -> str:
         )
         word = "as good as" if recorded <= ALIKE * ours else "worse than"
         said.append(
-            f"{pairs} pairs: where all confounders are recorded, regression predicts interventions {word} interventions "
-            f"({number(recorded)} for {number(ours)}); where one is hidden its error is {number(hidden)}."
+            f"{pairs} pairs: where all confounders are recorded, regression predicts interventions {word} "
+            f"interventions do ({number(recorded)} for {number(ours)}); where one is hidden its error is "
+            f"{number(hidden)}."
         )
     return " ".join(said)
 
