@@ -67,7 +67,7 @@ def pc(problem: Problem, *, hidden: bool) -> Claim:
 
 
 def ges(problem: Problem, *, hidden: bool) -> Claim:
-    """Neighbours of each region by greedy equivalence search with BIC; as causes are before regions, they are parents."""
+    """Neighbours of each region by greedy equivalence search with BIC; causes are before regions, so are parents."""
     from causallearn.search.ScoreBased.GES import ges as search
 
     return _by_graph(problem, lambda data: search(data)["G"].graph[:-1, -1] != 0, hidden=hidden)
