@@ -105,7 +105,7 @@ def _regression(methods: Result) -> str:
         said.append(
             f"{pairs} pairs: where all confounders are recorded, regression predicts interventions {word} "
             f"interventions do ({number(recorded)} for {number(ours)}); where one is hidden its error is "
-            f"{number(hidden)}."
+            f"{number(hidden)}; that of derivatives at the middle is {number(rows['saliency']['do_error_inside'])}."
         )
     return " ".join(said)
 
