@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from generators import (
     calibrated,
+    causes,
     contests,
     crystals,
     latents,
@@ -327,6 +328,7 @@ DRAWINGS = {
         _nothing,
         made="python -m benchmarks.surrogate --cases map powder pcsmo",
     ),
+    "causal": Drawing("Causal maps of systems with known causes", causes.tables, causes.draw, (6.4, 4.0)),
     "steering": Drawing("A triple-axis spectrometer steered in silico", steering.tables, steering.draw, (6.4, 4.0)),
     "phonon_latents": Drawing("Latents of powder phonon maps", latents.tables, latents.draw, (5.6, 3.6)),
     "match": Drawing("Translators of maps against a known truth", matches.tables, matches.draw, (6.0, 3.0)),

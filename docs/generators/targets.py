@@ -169,6 +169,19 @@ def _match(d: Result) -> Iterable[Row]:
     yield _most("Translator: minutes of training", 60, one["training"]["minutes"])
 
 
+def _causal(d: Result) -> Iterable[Row]:
+    for pairs, one in d["maps"].items():
+        false = one["impossible_edges"] + one["dummy_edges"]
+        yield _most(f"Causal maps, {pairs} pairs: impossible and dummy edges", 0, false)
+        yield _most(f"Causal maps, {pairs} pairs: decided edges that are wrong", 0, one["shd"])
+        yield _least(f"Causal maps, {pairs} pairs: adjusted Rand index, foreground", 0.9, one["ari_foreground"])
+        for key, what in (("ci_coverage", ""), ("ci_coverage_told", " of d' above 3")):
+            held = 100 * one[key]
+            words = f"Causal maps, {pairs} pairs: 95 % intervals{what} hold, %"
+            yield words, "93 to 97", f"{held:.1f}", 93 <= held <= 97
+    yield _most("Causal maps, 256 pairs: undecided, %", 5, 100 * d["maps"]["256"]["undecided_share"])
+
+
 def _worst(coverage: dict[str, list[float]], names: list[str]) -> tuple[float, str]:
     """The largest miss of a level, and where."""
     every = [
@@ -199,4 +212,5 @@ ROWS = {
     "la2nio4": _la2nio4,
     "hostile_files": _hostile,
     "match": _match,
+    "causal": _causal,
 }

@@ -1,7 +1,8 @@
 """Means over interventions, and how far other designs would have them.
 
-How far interventions go is known before any simulation: |u - v| of two even numbers is 1/3 on average, its square 1/6.
-Changes are regressed on both, so that a design that goes too far or not far enough is made up for (control variates).
+How far interventions go, and from where, is known before any simulation: |u - v| of two even numbers is 1/3 on average,
+its square 1/6. Changes are regressed on both, so that a design that goes too far or not far enough is made up for
+(control variates); where pairs are many, on the places of all causes, too.
 """
 
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from sqwirrel.seeds import stream
 
 KNOWN = 1 / 3, 1 / 6
 """Mean and mean square of the distance of two even numbers."""
+ENOUGH = 10
+"""Pairs for each number that is fitted; terms that would leave fewer are left out."""
 
 
 class Average(NamedTuple):
@@ -31,13 +34,34 @@ class Average(NamedTuple):
         return (self.mean + weight @ self.rest / weight.sum(1, keepdim=True)).clamp(min=0)
 
 
+def lengths(length: Float[Tensor, " pair"]) -> Float[Tensor, "pair 2"]:
+    """What interventions of this length (0 to 1) have too much of it, and of its square."""
+    return torch.stack([length**power - expected for power, expected in enumerate(KNOWN, 1)], -1)
+
+
+def controls(even: Float[Tensor, "pair 2 cause"], cause: int, pairs: int) -> Float[Tensor, "pair term"]:
+    """Terms of known mean, 0, that changes by one cause may go with: its length; the square of that times the places of
+    all causes, their squares, their cubes, and their products with its own. As many of these groups as `pairs` allow.
+    """
+    length = (even[:, 0, cause] - even[:, 1, cause]).abs()
+    place, square = even[:, 0] - 0.5, torch.full_like(even[:, 0], 1 / 12)
+    place[:, cause] = even[:, :, cause].mean(1) - 0.5
+    square[:, cause] = (1 - length) ** 2 / 12
+    others = [k for k in range(place.shape[1]) if k != cause]
+    found = lengths(length)
+    for group in (place, place**2 - square, place**3, place[:, [cause]] * place[:, others]):
+        if ENOUGH * (1 + found.shape[1] + group.shape[1]) > pairs:
+            break
+        found = torch.cat((found, length[:, None] ** 2 * group), 1)
+    return found
+
+
 def averaged(
-    values: Float[Tensor, "pair cell"], length: Float[Tensor, " pair"], good: Bool[Tensor, " pair"]
+    values: Float[Tensor, "pair cell"], terms: Float[Tensor, "pair term"], good: Bool[Tensor, " pair"]
 ) -> Average:
-    """Of the good pairs, which go `length` (0 to 1) along one cause."""
-    values, length = (values, length) if bool(good.all()) else (values[good], length[good])
-    known = [length**power - expected for power, expected in enumerate(KNOWN, 1)]
-    design = torch.stack((torch.ones_like(length), *known), -1).to(values)
+    """Of the good pairs, where every term is 0."""
+    values, terms = (values, terms) if bool(good.all()) else (values[good], terms[good])
+    design = torch.cat((torch.ones_like(terms[:, :1]), terms), 1).to(values)
     found = torch.linalg.pinv(design) @ values
     lost = len(values) / (len(values) - design.shape[1])
     return Average(found[0].clamp(min=0), (values - design @ found) * lost**0.5)

@@ -17,7 +17,7 @@ from numpy.lib.format import open_memmap
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-from sqwirrel.explain.causal.averages import Average, averaged
+from sqwirrel.explain.causal.averages import Average, averaged, controls
 from sqwirrel.explain.causal.system import System
 from sqwirrel.model.prior import Prior
 
@@ -29,15 +29,20 @@ FEWEST = 16
 
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """What `pairs` interventions on each cause change in every cell, in standard deviations; `length` is how far each
-    goes, as a share of what it may, and `good` says which had a stable order on both sides.
+    """What `pairs` interventions on each cause change in every cell, in standard deviations; `even` are both
+    rows as shares of what causes may be, and `good` says which had a stable order on both sides.
     """
 
     base: Float[Tensor, "pair cause"]
     other: Float[Tensor, "pair cause"]
-    length: Float[Tensor, "pair cause"]
+    even: Float[Tensor, "pair 2 cause"]
     change: Float[np.ndarray, "pair cause cell"]
     good: Bool[Tensor, "pair cause"]
+
+    @property
+    def length(self) -> Float[Tensor, "pair cause"]:
+        """How far each goes, as a share of what it may."""
+        return (self.even[:, 0] - self.even[:, 1]).abs()
 
     def energy(self, cause: int) -> Float[Tensor, "pair cell"]:
         """Half the squared change of each cell by every intervention on a cause."""
@@ -45,7 +50,8 @@ class Changes:
 
     def average(self, cause: int, values: Float[Tensor, "pair cell"]) -> Average:
         """Of something that interventions on a cause did."""
-        return averaged(values, self.length[:, cause], self.good[:, cause])
+        good = self.good[:, cause]
+        return averaged(values, controls(self.even, cause, int(good.sum())), good)
 
 
 def window(prior: Prior, middle: Float[Tensor, " cause"], width: float) -> Float[Tensor, "cause 2"]:
@@ -67,7 +73,7 @@ def intervene(
 
     With a `folder` what is done is kept there, and an interrupted run goes on.
     """
-    base, other, length = _rows(system.prior, pairs, seed, within)
+    base, other, even = _rows(system.prior, pairs, seed, within)
     first, _ = system.see(base[:1])
     shape = (*base.shape, first.shape[1])
     if np.prod(shape) > LARGEST:
@@ -83,20 +89,19 @@ def intervene(
             change[n], state[n] = _one(system, base[n], other[n])
     good = torch.from_numpy(np.array(state)) == 1
     _check(system.prior.names, good)
-    return Changes(base, other, length, change, good)
+    return Changes(base, other, even, change, good)
 
 
 def _rows(
     prior: Prior, pairs: int, seed: int, within: Float[Tensor, "cause 2"] | None
-) -> tuple[Float[Tensor, "pair cause"], Float[Tensor, "pair cause"], Float[Tensor, "pair cause"]]:
+) -> tuple[Float[Tensor, "pair cause"], Float[Tensor, "pair cause"], Float[Tensor, "pair 2 cause"]]:
     p = len(prior.names)
     engine = torch.quasirandom.SobolEngine(2 * p, scramble=True, seed=seed)  # type: ignore[no-untyped-call]
-    u = engine.draw(pairs, dtype=torch.float64).reshape(pairs, 2, p)
-    length = (u[:, 0] - u[:, 1]).abs()
+    u = even = engine.draw(pairs, dtype=torch.float64).reshape(pairs, 2, p)
     if within is not None:
         u = within[:, 0] + u * (within[:, 1] - within[:, 0])
     u = u.clamp(1e-9, 1 - 1e-9)
-    return prior.quantile(u[:, 0]), prior.quantile(u[:, 1]), length
+    return prior.quantile(u[:, 0]), prior.quantile(u[:, 1]), even
 
 
 def _one(

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sqwirrel.explain.causal.averages import averaged
+from sqwirrel.explain.causal.averages import averaged, lengths
 from sqwirrel.explain.causal.design import Changes
 from sqwirrel.explain.causal.edges import RESAMPLED, TOLD
 from sqwirrel.model.prior import Prior
@@ -49,7 +49,7 @@ def _of_cause(
     part = torch.bucketize(middle.contiguous(), ends[1:-1].contiguous())
     for k in range(bins):
         here = good & (part == k)
-        drawn = averaged(energy.double(), changes.length[:, cause], here).resampled(RESAMPLED, seed).sqrt()
+        drawn = averaged(energy.double(), lengths(changes.length[:, cause]), here).resampled(RESAMPLED, seed).sqrt()
         spot = (changes.base + changes.other)[here, cause] / 2
         probability = (drawn > TOLD).double().mean(0)
         one = Regime(float(spot.min()), float(spot.max()), probability > 0.5, probability)

@@ -1,0 +1,1 @@
+"""Systems whose causes are known, what causal maps find in them, and what other methods find."""

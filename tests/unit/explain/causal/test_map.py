@@ -1,0 +1,120 @@
+"""A linear system, whose regions, edges and inverse map follow from its matrix."""
+
+import pytest
+import torch
+
+from sqwirrel.explain.causal.averages import averaged, controls
+from sqwirrel.explain.causal.causal_map import CausalMap, causal_map
+from sqwirrel.explain.causal.design import intervene
+from sqwirrel.explain.causal.edges import ABSENT, PRESENT
+from tests.unit.explain.causal.linear import BLOCK, MATRIX, NAMES, Linear, Stepped
+
+WIDTH = 0.4
+BLOCKS = MATRIX.reshape(4, BLOCK, 4)
+MEAN_SQUARE = WIDTH**2 / 6
+"""Of the distance of two even numbers in the window."""
+
+
+@pytest.fixture(scope="module")
+def found() -> CausalMap:
+    return causal_map(Linear(), 64, 3, width=WIDTH)
+
+
+@pytest.fixture(scope="module")
+def block(found) -> torch.Tensor:
+    """Which block each region is."""
+    return torch.stack([(found.regions.of == k).nonzero()[0, 0] // BLOCK for k in range(4)])
+
+
+def test_regions_are_the_blocks_and_parents_the_causes_that_move_them(found, block):
+    assert found.regions.sizes.tolist() == [BLOCK] * 4
+    assert torch.equal(found.regions.of.reshape(4, BLOCK), found.regions.of[::BLOCK, None].expand(4, BLOCK))
+    assert torch.equal(found.regions.parents, (BLOCKS[block] != 0).any(1))
+
+
+def test_borders_are_sure_between_blocks_and_nowhere_else(found):
+    at = (torch.arange(1, 4 * BLOCK) % BLOCK == 0).double()
+    assert torch.equal(found.regions.border, at)
+
+
+def test_effects_are_known_and_not_cancelled_by_opposite_lobes(found, block):
+    """d'^2 = sum of slopes^2 over the region times E[distance^2] / 2; a square of the distance is all there is."""
+    expected = (BLOCKS[block].square().sum(1) * MEAN_SQUARE / 2).sqrt()
+    torch.testing.assert_close(found.edges.effect, expected, rtol=1e-5, atol=1e-6)
+    low, high = found.edges.interval95.unbind(-1)
+    torch.testing.assert_close(high, low, rtol=1e-4, atol=1e-6)
+
+
+def test_what_moves_nothing_has_an_effect_of_exactly_0(found, block):
+    nothing = (BLOCKS[block] == 0).all(1)
+    assert nothing[:, NAMES.index("dummy")].all()
+    assert not found.edges.effect[nothing].any()
+    assert torch.equal(found.edges.state == ABSENT, nothing)
+    assert torch.equal(found.edges.state == PRESENT, ~nothing)
+    assert found.edges.score == 1
+
+
+def test_the_inverse_map_is_that_of_linear_regression(found, block):
+    prior = torch.diag(torch.full((4,), 12.0, dtype=torch.float64))
+    each = torch.einsum("bci,bcj->bij", BLOCKS[block], BLOCKS[block])
+    sigma = torch.linalg.inv(each.sum(0) + prior).diagonal().sqrt()
+    torch.testing.assert_close(found.inverse.sigma, sigma)
+    alone = torch.stack([torch.linalg.inv(one + prior).diagonal().sqrt() for one in each])
+    torch.testing.assert_close(found.inverse.alone, alone)
+    without = torch.stack([torch.linalg.inv(each.sum(0) - one + prior).diagonal().sqrt() for one in each])
+    torch.testing.assert_close(found.inverse.inflation, without / sigma)
+    assert found.inverse.known[0] == pytest.approx((20**2 * 2 * BLOCK + 12) ** -0.5)
+
+
+def test_the_graph_has_causes_regions_and_the_edges_that_are_there(found, block):
+    graph = found.graph
+    assert [node for node, kind in graph.nodes(data="kind") if kind == "cause"] == list(NAMES)
+    wanted = {(NAMES[k], f"R{region + 1}") for region, k in (BLOCKS[block] != 0).any(1).nonzero().tolist()}
+    assert set(graph.edges) == wanted
+    assert {state for *_, state in graph.edges(data="state")} == {"present"}
+    assert graph.nodes["R1"]["bins"] == BLOCK
+
+
+def test_a_simulator_that_misses_something_is_worth_less(found):
+    other = causal_map(Linear(), 64, 3, width=WIDTH, excess=2.0)
+    torch.testing.assert_close(other.edges.effect, found.edges.effect / 2)
+
+
+def test_regimes_of_a_cause_that_acts_above_a_threshold():
+    """Pairs whose middle is in the lowest quarter, below 0.354, end below 0.708, and the others may pass 0.75."""
+    found = causal_map(Stepped(), 128, 3, width=1.0)
+    below, above = found.regimes["c"]
+    assert not below.active.any()
+    assert above.active.sum() == 1
+    assert 0.3 < below.high <= above.low < 0.4
+    assert [len(found.regimes[name]) for name in ("a", "b", "dummy")] == [1, 1, 1]
+
+
+def test_terms_of_regression_are_0_on_average():
+    """The law of large numbers: 200 000 pairs, terms at most 1 in size."""
+    even = torch.rand(200_000, 2, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    terms = controls(even, 1, len(even))
+    assert terms.shape[1] == 2 + 3 + 3 + 3 + 2
+    assert terms.mean(0).abs().max() < 0.002
+    assert controls(even[:64], 1, 64).shape[1] == 5
+    assert controls(even[:32], 1, 32).shape[1] == 2
+
+
+def test_a_mean_and_its_spread_over_designs():
+    """Squares of the distance times 1 + place of another cause, and noise that nothing explains."""
+    generator = torch.Generator().manual_seed(2)
+    even = torch.rand(400, 256, 2, 3, generator=generator, dtype=torch.float64)
+    noise = torch.randn(400, 256, generator=generator, dtype=torch.float64)
+    values = (even[..., 0, 0] - even[..., 1, 0]) ** 2 * (1 + even[..., 0, 2] - 0.5) + 0.1 * noise
+    good = torch.ones(256, dtype=torch.bool)
+    means = [averaged(v[:, None], controls(e, 0, 256), good) for v, e in zip(values, even, strict=True)]
+    mean = torch.stack([each.mean for each in means])
+    assert mean.mean() == pytest.approx(1 / 6, abs=4 * 0.1 / (400 * 256) ** 0.5)
+    drawn = torch.stack([each.resampled(200, k)[:, 0].std() for k, each in enumerate(means)])
+    assert drawn.mean() == pytest.approx(float(mean.std()), rel=0.15)
+
+
+def test_other_designs_have_other_rows_and_the_same_seed_the_same():
+    one, same, other = (intervene(Linear(), 16, seed) for seed in (1, 1, 2))
+    assert (one.change == same.change).all()
+    assert not (one.base == other.base).any()
