@@ -8,8 +8,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.infer import Posterior
 from sqwirrel.infer.target import Target
 from sqwirrel.infer.terms import Data, Simulator, SpectrumTerm
+from sqwirrel.infer.verdict import Hypothesis, fitted
 from sqwirrel.model.prior import Prior
 
 
@@ -44,14 +46,17 @@ class Spectra:
     def of(cls, simulator: Simulator, prior: Prior, data: Data) -> "Spectra":
         """Of an experiment, or a joint one, on the bins and with the noise of `data`."""
         target = Target.of(simulator, prior, data)
-        terms = tuple(each for each in target.terms if isinstance(each, SpectrumTerm))
-        if len(terms) < len(target.terms):
-            raise InputError("a causal map is of spectra alone; leave tables of peaks out")
         middle = prior.quantile(torch.full((1, len(prior.names)), 0.5, dtype=torch.float64))
-        if not all(bool(each.experiment.predict(target.own(each, target.full(middle))).stable) for each in terms):
-            return cls(target, prior, terms)
-        weighed = target.reweighed(prior.unconstrain(middle)[0]).terms
-        return cls(target, prior, tuple(each for each in weighed if isinstance(each, SpectrumTerm)))
+        terms = _spectra(target)
+        if all(bool(each.experiment.predict(target.own(each, target.full(middle))).stable) for each in terms):
+            target = target.reweighed(prior.unconstrain(middle)[0])
+        return cls(target, prior, _spectra(target))
+
+    @classmethod
+    def answered(cls, rival: Hypothesis, posterior: Posterior, data: Data) -> "Spectra":
+        """Of the data that a posterior came from, with the averages and the variances that it had."""
+        target = fitted(rival, posterior, data)
+        return cls(target, rival.prior, _spectra(target))
 
     @property
     def neighbours(self) -> Int64[Tensor, "pair 2"]:
@@ -101,3 +106,10 @@ class Spectra:
             spread[..., term.observed.valid] = part
             found[term.label] = spread
         return found
+
+
+def _spectra(target: Target) -> tuple[SpectrumTerm, ...]:
+    terms = tuple(each for each in target.terms if isinstance(each, SpectrumTerm))
+    if len(terms) < len(target.terms):
+        raise InputError("a causal map is of spectra alone; leave tables of peaks out")
+    return terms

@@ -1,0 +1,96 @@
+"""Regions on the spectrum: coloured by which parameters of the model move them, and numbered."""
+
+from collections import Counter
+from math import ceil
+from textwrap import fill
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from sqwirrel.report.causal.tiles import deepest, is_map, named, number, outline, paint, tiled
+from sqwirrel.report.causal.told import Told
+from sqwirrel.report.figures.style import INK, STYLE, UNMEASURED, unit_of
+
+PALETTE = ("#8dd3c7", "#fdb462", "#80b1d3", "#fb8072", "#b3de69", "#bc80bd", "#fccde5", "#ffed6f", "#c7a17a", "#6fa8a0")
+NONE, MORE = "#f5f5f5", "#a6a6a6"
+PER_ROW, SIZE, WRAP = 4, 7.0, 24
+
+
+def colours(told: Told) -> list[str]:
+    """The colour of each region: one for all that the same parameters of the model move, of the largest such sets."""
+    shown = _shown(told)
+    return [NONE if not each else shown.get(each, MORE) for each in map(told.movers, range(len(told.regions)))]
+
+
+def _shown(told: Told) -> dict[tuple[str, ...], str]:
+    sizes = Counter[tuple[str, ...]]()
+    for region, size in enumerate(told.found.regions.sizes.tolist()):
+        sizes[told.movers(region)] += size
+    largest = [movers for movers, _ in sizes.most_common() if movers]
+    return dict(zip(largest, PALETTE, strict=False))
+
+
+@mpl.rc_context(STYLE)
+def region_map(told: Told, label: str) -> Figure:
+    """The regions of one spectrum: bins that touch and have the same parents; grey was not measured."""
+    spectrum, of = told.spectra[label], told.of[label]
+    if not is_map(spectrum.measurement):
+        return _points(told, label)
+    found = tiled(spectrum.measurement, of, spectrum.valid)
+    columns = min(PER_ROW, len(found.tiles))
+    figure, panels = _blank(columns, ceil(len(found.tiles) / columns))
+    colour, count = ListedColormap(colours(told)), len(told.regions)
+    deep = [{k: deepest(tile, k)[0] for k in np.unique(tile.values.compressed()).tolist()} for tile in found.tiles]
+    widest = {k: max(each.get(k, 0.0) for each in deep) for k in range(count)}
+    for axes, tile in zip(panels, found.tiles, strict=False):
+        paint(axes, found, tile, (colour, BoundaryNorm(np.arange(count + 1) - 0.5, count)))
+        outline(axes, tile)
+        number(axes, tile, widest, SIZE if len(found.tiles) == 1 else SIZE - 1)
+    for axes in panels[len(found.tiles) :]:
+        axes.set_visible(False)
+    named(figure, panels, found)
+    _finish(figure, told, label)
+    return figure
+
+
+def _points(told: Told, label: str) -> Figure:
+    """Points that are no picture: their intensities, one after the other, in the colours of their regions."""
+    spectrum, of = told.spectra[label], told.of[label]
+    figure, panels = _blank(1, 1)
+    valid = spectrum.valid.flatten()
+    region, values = of.flatten()[valid].numpy(), spectrum.intensity.flatten()[valid].numpy()
+    place, shades = np.arange(1, len(values) + 1), np.array(colours(told))
+    panels[0].vlines(place, 0, values, color="#cccccc", lw=0.4)
+    panels[0].scatter(place, values, c=shades[region], s=14, edgecolor=INK, linewidth=0.3, zorder=3)
+    for k in np.unique(region):
+        run = np.flatnonzero(region == k)
+        at = run[values[run].argmax()]
+        panels[0].annotate(str(k + 1), (place[at], values[at]), xytext=(0, 4), textcoords="offset points", ha="center",
+                           fontsize=SIZE)  # fmt: skip
+    panels[0].set(xlabel="measured points in turn", ylabel=unit_of(spectrum))
+    _finish(figure, told, label)
+    return figure
+
+
+def _blank(columns: int, rows: int) -> tuple[Figure, list[Axes]]:
+    size = (7.4, 4.6) if columns == rows == 1 else (2.6 + 2.2 * columns, 1.2 + 2.0 * rows)
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
+
+
+def _finish(figure: Figure, told: Told, label: str) -> None:
+    """A title, and the colours in words beside the picture."""
+    said = ": ".join(filter(None, (label, "regions that one set of causes moves")))
+    figure.suptitle(said[0].upper() + said[1:], fontsize=9.5, fontweight="bold", x=0.01, ha="left")
+    here = {told.movers(k) for k in told.of[label].unique().tolist() if k >= 0}
+    shown = [(" ".join(movers), shade) for movers, shade in _shown(told).items() if movers in here]
+    more = [("other sets (see the table)", MORE)] if here - {(), *_shown(told)} else []
+    rows = [*shown, *more, *([("none of the model", NONE)] if () in here else []), ("not measured", UNMEASURED)]
+    patches = [Patch(facecolor=shade, edgecolor=INK, linewidth=0.4, label=fill(words, WRAP)) for words, shade in rows]
+    figure.legend(handles=patches, loc="outside right upper", title="moved by", alignment="left", fontsize=7.5)
