@@ -2,13 +2,13 @@
 
 import json
 import logging
+import math
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
-import torch
 
 from sqwirrel.config.build import Study, study
 from sqwirrel.config.places import Causal
@@ -135,7 +135,7 @@ def _mapped(
 
 def _excess(posterior: Posterior) -> float:
     """How many times larger errors are than counting makes them."""
-    return max(1.0, posterior.deviance_per_bin) ** 0.5
+    return math.sqrt(max(1.0, posterior.deviance_per_bin))
 
 
 def _told(work: Study, posterior: Posterior | None, system: Spectra, found: CausalMap, record: Record) -> Told:

@@ -69,7 +69,7 @@ def _arrows(axes: Axes, told: Told, left: dict[int, float], right: dict[int, flo
             wide = WIDE if name in told.models else WIDE / 2
             axes.plot(way, start + (stop - start) * bend, color=_shade(told, name), lw=0.3 + wide * strength**2,
                       ls="-" if int(state[region, cause]) > 0 else (0, (4, 3)), solid_capstyle="butt",
-                      alpha=0.25 + 0.6 * strength if name in told.models else 0.35)  # fmt: skip
+                      alpha=0.15 + 0.7 * strength**2 if name in told.models else 0.35)  # fmt: skip
 
 
 def _legend(axes: Axes) -> None:

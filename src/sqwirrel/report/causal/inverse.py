@@ -18,7 +18,8 @@ from sqwirrel.report.figures.style import INK, STYLE
 
 MOST, PER_ROW, PANELS = 30, 3, 9
 """Regions in the matrix, those that matter most; panels in a row, and at all."""
-COLOURS, LEAST, FACTOR = "YlGnBu", 1.02, 10.0
+COLOURS, LEAST, FACTOR = "YlGnBu", 1.05, 10.0
+TICKS = (1, 2, 5, 10, 20, 50, 100, 1000, 10000)
 """Factors below `LEAST` are not written out; the scale of colours ends at `FACTOR` at least."""
 
 
@@ -51,11 +52,15 @@ def _matrix(axes: Axes, told: Told, values: Float[Tensor, "region cause"], title
 
 
 def _scale(values: Tensor) -> LogNorm:
-    return LogNorm(1, max(FACTOR, float(values.max())))
+    return LogNorm(1, _top(values))
+
+
+def _top(values: Tensor) -> float:
+    return max(FACTOR, float(values.max()))
 
 
 def _short(value: float) -> str:
-    return f"{value:.2g}" if value < 1000 else "≥ 1k"
+    return f"{value:.2g}" if value < 10 else f"{value:.0f}" if value < 1000 else "≥ 1k"
 
 
 @mpl.rc_context(STYLE)
@@ -71,8 +76,8 @@ def inverse_maps(told: Told, label: str) -> Figure | None:
     regions = tiled(spectrum.measurement, told.of[label], spectrum.valid)
     if len(regions.tiles) > 1:
         return None
-    columns = min(PER_ROW, len(names))
-    rows = ceil(len(names) / columns)
+    rows = ceil(len(names) / PER_ROW)
+    columns = ceil(len(names) / rows)
     figure = Figure(figsize=(1.0 + 2.5 * columns, 0.8 + 2.1 * rows), layout="constrained")
     FigureCanvasAgg(figure)
     panels = list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
@@ -86,5 +91,8 @@ def inverse_maps(told: Told, label: str) -> Figure | None:
     for axes in panels[len(names) :]:
         axes.set_visible(False)
     named(figure, panels, regions)
-    figure.colorbar(mesh, ax=panels, label="error without the region, × that with all")
+    ticks = [each for each in TICKS if each <= _top(factor)]
+    bar = figure.colorbar(mesh, ax=panels, label="error without the region, ×", ticks=ticks)
+    bar.ax.set_yticklabels([f"{each:g}" for each in ticks])
+    bar.minorticks_off()
     return figure

@@ -12,8 +12,9 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from sqwirrel.report.causal.tiles import deepest, is_map, named, number, outline, paint, tiled
+from sqwirrel.report.causal.tiles import Colours, Tiled, depths, is_map, named, number, outline, paint, tiled
 from sqwirrel.report.causal.told import Told
+from sqwirrel.report.figures.maps import spectrum_colours
 from sqwirrel.report.figures.style import INK, STYLE, UNMEASURED, unit_of
 
 PALETTE = ("#8dd3c7", "#fdb462", "#80b1d3", "#fb8072", "#b3de69", "#bc80bd", "#fccde5", "#ffed6f", "#c7a17a", "#6fa8a0")
@@ -42,18 +43,35 @@ def region_map(told: Told, label: str) -> Figure:
     if not is_map(spectrum.measurement):
         return _points(told, label)
     found = tiled(spectrum.measurement, of, spectrum.valid)
-    columns = min(PER_ROW, len(found.tiles))
-    figure, panels = _blank(columns, ceil(len(found.tiles) / columns))
     colour, count = ListedColormap(colours(told)), len(told.regions)
-    deep = [{k: deepest(tile, k)[0] for k in np.unique(tile.values.compressed()).tolist()} for tile in found.tiles]
-    widest = {k: max(each.get(k, 0.0) for each in deep) for k in range(count)}
+    shades = (colour, BoundaryNorm(np.arange(count + 1) - 0.5, count))
+    if len(found.tiles) == 1:
+        return _beside(told, label, found, shades)
+    figure, panels = _blank(PER_ROW, ceil(len(found.tiles) / PER_ROW))
+    widest = depths(found)
     for axes, tile in zip(panels, found.tiles, strict=False):
-        paint(axes, found, tile, (colour, BoundaryNorm(np.arange(count + 1) - 0.5, count)))
+        paint(axes, found, tile, shades)
         outline(axes, tile)
-        number(axes, tile, widest, SIZE if len(found.tiles) == 1 else SIZE - 1)
+        number(axes, tile, widest, SIZE - 1)
     for axes in panels[len(found.tiles) :]:
         axes.set_visible(False)
     named(figure, panels, found)
+    _finish(figure, told, label)
+    return figure
+
+
+def _beside(told: Told, label: str, found: Tiled, shades: Colours) -> Figure:
+    """The regions beside the data, with the same borders."""
+    spectrum = told.spectra[label]
+    figure, panels = _blank(2, 1)
+    (data,) = tiled(spectrum.measurement, spectrum.intensity, spectrum.valid).tiles
+    paint(panels[0], found, data, spectrum_colours(spectrum))
+    paint(panels[1], found, found.tiles[0], shades)
+    outline(panels[0], found.tiles[0], "white")
+    outline(panels[1], found.tiles[0])
+    number(panels[1], found.tiles[0], depths(found), SIZE)
+    panels[0].set(xlabel=found.across.label, ylabel=found.along, title="Data")
+    panels[1].set(xlabel=found.across.label, title="Regions")
     _finish(figure, told, label)
     return figure
 
@@ -78,7 +96,7 @@ def _points(told: Told, label: str) -> Figure:
 
 
 def _blank(columns: int, rows: int) -> tuple[Figure, list[Axes]]:
-    size = (7.4, 4.6) if columns == rows == 1 else (2.6 + 2.2 * columns, 1.2 + 2.0 * rows)
+    size = (7.4, 4.2) if columns == 1 else (10.4, 4.2) if columns == 2 else (2.6 + 2.2 * columns, 1.2 + 2.0 * rows)
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     return figure, list(figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat)
@@ -88,7 +106,7 @@ def _finish(figure: Figure, told: Told, label: str) -> None:
     """A title, and the colours in words beside the picture."""
     said = ": ".join(filter(None, (label, "regions that one set of causes moves")))
     figure.suptitle(said[0].upper() + said[1:], fontsize=9.5, fontweight="bold", x=0.01, ha="left")
-    here = {told.movers(k) for k in told.of[label].unique().tolist() if k >= 0}
+    here = {told.movers(k) for k in np.unique(told.of[label].numpy()).tolist() if k >= 0}
     shown = [(" ".join(movers), shade) for movers, shade in _shown(told).items() if movers in here]
     more = [("other sets (see the table)", MORE)] if here - {(), *_shown(told)} else []
     rows = [*shown, *more, *([("none of the model", NONE)] if () in here else []), ("not measured", UNMEASURED)]

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, QuadMesh
 from matplotlib.colors import Colormap, Normalize
@@ -19,6 +19,8 @@ from sqwirrel.report.figures import grid
 from sqwirrel.report.figures.style import INK, UNMEASURED
 from sqwirrel.spectra import Measurement, QGrid, QPoints
 
+Colours = tuple[Colormap, Normalize]
+Region = Shaped[np.ndarray, "x y"]
 Pixels = np.ma.MaskedArray[Any, Any]
 DEEP = 0.022
 """A number stands where its region is so wide, as a share of the picture, and at its widest place anyhow."""
@@ -63,7 +65,7 @@ def tiled(measurement: Measurement, values: Tensor, valid: Bool[Tensor, "point e
     return Tiled([Tile(axis.edges.numpy(), measurement.energy.numpy(), shown, "")], axis, "energy (meV)")
 
 
-def paint(axes: Axes, found: Tiled, tile: Tile, colours: tuple[Colormap, Normalize]) -> QuadMesh:
+def paint(axes: Axes, found: Tiled, tile: Tile, colours: Colours) -> QuadMesh:
     """One picture; grey is not measured."""
     mesh = axes.pcolormesh(tile.x, tile.y, tile.values.T, cmap=colours[0], norm=colours[1], rasterized=True)
     axes.set_facecolor(UNMEASURED)
@@ -82,14 +84,18 @@ def named(figure: Figure, panels: Sequence[Axes], found: Tiled) -> None:
     figure.supylabel(found.along, fontsize=9)
 
 
-def outline(axes: Axes, tile: Tile) -> None:
-    """Lines between bins of different values."""
+def outline(axes: Axes, tile: Tile, colour: str = INK) -> None:
+    """Lines between regions."""
     values, x, y = tile.values.filled(-1), tile.x, tile.y
-    i, j = np.nonzero(values[1:] != values[:-1])
+    i, j = np.nonzero(_differ(values[1:], values[:-1]))
     upright = [((x[a + 1], y[b]), (x[a + 1], y[b + 1])) for a, b in zip(i, j, strict=True)]
-    i, j = np.nonzero(values[:, 1:] != values[:, :-1])
+    i, j = np.nonzero(_differ(values[:, 1:], values[:, :-1]))
     level = [((x[a], y[b + 1]), (x[a + 1], y[b + 1])) for a, b in zip(i, j, strict=True)]
-    axes.add_collection(LineCollection([*upright, *level], colors=INK, linewidths=0.35))
+    axes.add_collection(LineCollection([*upright, *level], colors=colour, linewidths=0.45))
+
+
+def _differ(one: Region, other: Region) -> Bool[np.ndarray, "x y"]:
+    return (one != other) & (one >= 0) & (other >= 0)
 
 
 def number(axes: Axes, tile: Tile, widest: dict[int, float], size: float) -> None:
@@ -99,6 +105,15 @@ def number(axes: Axes, tile: Tile, widest: dict[int, float], size: float) -> Non
         if depth > DEEP or depth >= widest[region]:
             label = axes.text(*place, str(region + 1), ha="center", va="center", fontsize=size, color=INK, zorder=5)
             label.set_path_effects([withStroke(linewidth=1.6, foreground="white")])
+
+
+def depths(found: Tiled) -> dict[int, float]:
+    """How wide each region is where it is widest."""
+    widest: dict[int, float] = {}
+    for tile in found.tiles:
+        for region in np.unique(tile.values.compressed()).tolist():
+            widest[region] = max(widest.get(region, 0.0), deepest(tile, region)[0])
+    return widest
 
 
 def deepest(tile: Tile, region: int) -> tuple[float, tuple[float, float]]:

@@ -22,6 +22,8 @@ WORDING = (
     "Causal in the simulator by construction; causal for the material only as far as the tests of the measured "
     "spectrum pass."
 )
+GROWN = 1.05
+"""Errors that grow less without a region are said to need it not."""
 STATES = {-1: "absent", 0: "undecided", 1: "present"}
 
 
@@ -78,10 +80,12 @@ class Told:
             if bool(mask.any())
         }
 
-    def fixing(self, cause: int) -> list[int]:
-        """Regions, those first whose loss makes the error of a cause largest."""
-        order: list[int] = self.found.inverse.inflation[:, cause].argsort(descending=True).tolist()
-        return order
+    def fixing(self, name: str) -> str:
+        """Up to three regions without which the error of a cause grows most, and how many times, in words."""
+        factor = self.found.inverse.inflation[:, self.found.names.index(name)]
+        first = factor.argsort(descending=True)[:3].tolist()
+        said = [f"{self.regions[k]} (× {float(factor[k]):.2g})" for k in first if factor[k] >= GROWN]
+        return ", ".join(said) or "no single region"
 
     def mapping(self) -> dict[str, Any]:
         """All of it as one object."""
@@ -200,11 +204,9 @@ def region_table(told: Told) -> tuple[list[str], list[list[str]]]:
         for label, place in told.places(k).items():
             movers, every = told.movers(k), told.parents(k)
             more = len(every) - len(movers)
-            said = " ".join(movers) + (f" + {more} of the instrument" if more else "")
-            rows.append(
-                [name, *([label] if several else []), str(place["bins"]), *placed(place), said.strip(" +") or "-"]
-            )
-    return ["", *(["spectrum"] if several else []), "bins", "momentum", "energy", "parents"], rows
+            said = " ".join(movers) + (f" +{more}" if more else "")
+            rows.append([name, *([label] if several else []), str(place["bins"]), *placed(place), said.strip() or "-"])
+    return ["", *(["spectrum"] if several else []), "bins", "momentum", "energy", "parents (+ of the instrument)"], rows
 
 
 def cause_table(told: Told) -> tuple[list[str], list[list[str]]]:
@@ -212,7 +214,5 @@ def cause_table(told: Told) -> tuple[list[str], list[list[str]]]:
     rows = []
     for name in told.models:
         k = told.found.names.index(name)
-        factor = told.found.inverse.inflation[:, k]
-        fixing = [f"{told.regions[r]} (x {float(factor[r]):.2g})" for r in told.fixing(k)[:3]]
-        rows.append([name, f"{plain(float(told.found.inverse.sigma[k]))} {told.units[name]}", ", ".join(fixing)])
+        rows.append([name, f"{plain(float(told.found.inverse.sigma[k]))} {told.units[name]}", told.fixing(name)])
     return ["", "error", "error grows without"], rows

@@ -28,17 +28,19 @@ ABOUT_CAUSES = """Each parameter alone was moved between these values, in pairs 
 were. Parents are told from a change of so many standard deviations of a bin on (the threshold, where fewest bins are in
 doubt). Lost: interventions left out, as the magnetic order was unstable on one side. Error: what these bins leave of
 each parameter (one standard deviation) with all others free, and with all others known. Grey: not of the model."""
-ABOUT_REGIONS = """Bins that touch and have the same parents are one region; small regions went to the neighbour with the
-longest common border. Colours: which parameters of the model are parents, whatever parameters of the instrument are;
-regions of one colour differ in those, or do not touch. The table has all parents."""
+ABOUT_REGIONS = """Bins that touch and have the same parents are one region; small regions went to the neighbour with
+the longest common border. Colours: which parameters of the model are parents, whatever those of the instrument are;
+regions of one colour differ in these, or do not touch. The table has all parents. Grey was not measured."""
 ABOUT_GRAPH = """An arrow is there if an intervention on the parameter can be told from the region alone with more than
 three standard deviations (d′) with a probability of at least 0.975, is not where that is at most 0.025, and is
-undecided (dashed) between. Widths grow with the logarithm of d′. Parameters of the instrument are grey."""
-ABOUT_EDGES = """d′: by how many standard deviations a matched filter tells an intervention on the parameter (column) from
-the region (row) alone. In brackets: undecided; a dot: absent. Intervals and probabilities are in causal.json."""
-ABOUT_INVERSE = """How many times larger the error of a parameter is without a region, and from the region alone, all
-other parameters free; to linear order, at the middle of the interventions. A region that a parameter moves may still say
-nothing of it, if another parameter moves it alike."""
+undecided (dashed) between. Widths grow with the logarithm of d′. Parameters of the instrument are grey. Many bins that
+each move too little for a parent tell much together: arrows may lead to a region without parents, and it may fix a
+parameter."""
+ABOUT_EDGES = """d′: by how many standard deviations a matched filter tells an intervention on the parameter (column)
+from the region (row) alone. In brackets: undecided; a dot: absent. Intervals and probabilities are in causal.json."""
+ABOUT_INVERSE = """How many times larger the error of a parameter is without a region, and from the region alone,
+all other parameters free; to linear order, at the middle of the interventions. A region that a parameter moves may
+still say nothing of it, if another parameter moves it alike. Factors below 1.05 are not written out."""
 ABOUT_REGIMES = """Where a parameter has several rows, which regions answer to it depends on its value. Regions with a
 probability of at least one half are listed."""
 
@@ -80,10 +82,6 @@ def _causes(told: Told) -> str:
     for cause in told.mapping()["causes"]:
         low, high = map(plain, cause["between"])
         unit = f" {cause['unit']}" if cause["unit"] else ""
-        fixing = [
-            f"{told.regions[k]} (× {told.found.inverse.inflation[k, told.found.names.index(cause['name'])]:.2g})"
-            for k in told.fixing(told.found.names.index(cause["name"]))[:3]
-        ]
         cells = [
             escape(cause["name"]),
             f"{low} to {high}{escape(unit)}",
@@ -91,10 +89,10 @@ def _causes(told: Told) -> str:
             str(cause["lost_interventions"]),
             plain(cause["sigma"]),
             plain(cause["sigma_others_known"]),
-            f"~{', '.join(fixing)}",
+            f"~{told.fixing(cause['name'])}",
         ]
         rows.append(("" if cause["of_model"] else "nuisance", cells))
-    heads = ["", "moved between", "threshold", "lost", "error", "others known", "error without the region"]
+    heads = ["", "moved between", "threshold", "lost", "error", "others known", "error grows without"]
     return table(heads, rows)
 
 
