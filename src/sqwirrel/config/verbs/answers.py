@@ -10,9 +10,10 @@ from typing import NamedTuple
 import torch
 
 from sqwirrel.config.build import Study, measured, model, noiseless, parameters, planned, study
+from sqwirrel.config.instruments.kinematics import out_of_reach
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import Config
-from sqwirrel.config.several import by_label, experiment, keep, out_of_reach
+from sqwirrel.config.several import by_label, experiment, keep
 from sqwirrel.config.toml import dumps, load
 from sqwirrel.config.verbs.folders import CONFIG, POSTERIOR, reopened
 from sqwirrel.config.verbs.learning import proposal_of

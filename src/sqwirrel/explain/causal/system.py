@@ -75,13 +75,18 @@ class Spectra:
 
     def see(self, theta: Float[Tensor, "row cause"]) -> tuple[Float[Tensor, "row cell"], Bool[Tensor, " row"]]:
         """Expectations over standard deviations, of counts on the scale of Anscombe; whether the order is stable."""
-        full, cells, good = self.target.full(theta), [], torch.ones(len(theta), dtype=torch.bool)
-        with torch.no_grad():
-            for term in self.terms:
-                expected, stable = term.experiment.predict(self.target.own(term, full))
-                counting = term.experiment.instrument.counting
-                cells.append(counting.steady(expected[:, term.observed.valid], term.observed))
-                good &= stable
+        pieces = [self._see(rows) for rows in torch.split(self.target.full(theta), self.target.together(1))]
+        cells, good = zip(*pieces, strict=True)
+        return torch.cat(cells), torch.cat(good)
+
+    @torch.no_grad()
+    def _see(self, full: Float[Tensor, "row full"]) -> tuple[Float[Tensor, "row cell"], Bool[Tensor, " row"]]:
+        cells, good = [], torch.ones(len(full), dtype=torch.bool)
+        for term in self.terms:
+            expected, stable = term.experiment.predict(self.target.own(term, full))
+            counting = term.experiment.instrument.counting
+            cells.append(counting.steady(expected[:, term.observed.valid], term.observed))
+            good &= stable
         return torch.cat(cells, 1), good
 
     def slope(self, theta: Float[Tensor, "1 cause"]) -> Float[Tensor, "cause cell"]:

@@ -54,15 +54,15 @@ def tiled(measurement: Measurement, values: Tensor, valid: Bool[Tensor, "point e
     if isinstance(measurement.points, QGrid):
         slices = grid.Slices.of(measurement, valid)
         one, two = slices.sides
-        cuts = zip(slices.cut(values, valid), slices.names, strict=True)
+        cuts = zip(slices.cut(values.double(), valid), slices.names, strict=True)
         return Tiled(
             [Tile(one.edges, two.edges, cut, name) for cut, name in cuts],
             Across(torch.from_numpy(one.edges), one.label),
             two.label,
         )
     axis = across(measurement)
-    shown = np.ma.masked_array(values.numpy(), ~valid.numpy())
-    return Tiled([Tile(axis.edges.numpy(), measurement.energy.numpy(), shown, "")], axis, "energy (meV)")
+    laid = np.ma.masked_array(values.numpy(), ~valid.numpy())
+    return Tiled([Tile(axis.edges.numpy(), measurement.energy.numpy(), laid, "")], axis, "energy (meV)")
 
 
 def paint(axes: Axes, found: Tiled, tile: Tile, colours: Colours) -> QuadMesh:
@@ -95,23 +95,30 @@ def outline(axes: Axes, tile: Tile, colour: str = INK) -> None:
 
 
 def _differ(one: Region, other: Region) -> Bool[np.ndarray, "x y"]:
-    return (one != other) & (one >= 0) & (other >= 0)
+    apart: Bool[np.ndarray, "x y"] = (one != other) & (one >= 0) & (other >= 0)
+    return apart
 
 
 def number(axes: Axes, tile: Tile, widest: dict[int, float], size: float) -> None:
     """The number of every region of a picture where it is widest, if that is wide or its widest place of all."""
-    for region in np.unique(tile.values.compressed()).tolist():
+    for region in shown(tile):
         depth, place = deepest(tile, region)
         if depth > DEEP or depth >= widest[region]:
             label = axes.text(*place, str(region + 1), ha="center", va="center", fontsize=size, color=INK, zorder=5)
             label.set_path_effects([withStroke(linewidth=1.6, foreground="white")])
 
 
+def shown(tile: Tile) -> list[int]:
+    """The regions in a picture."""
+    numbers: list[int] = np.unique(tile.values.compressed()).astype(int).tolist()
+    return numbers
+
+
 def depths(found: Tiled) -> dict[int, float]:
     """How wide each region is where it is widest."""
     widest: dict[int, float] = {}
     for tile in found.tiles:
-        for region in np.unique(tile.values.compressed()).tolist():
+        for region in shown(tile):
             widest[region] = max(widest.get(region, 0.0), deepest(tile, region)[0])
     return widest
 
