@@ -148,6 +148,9 @@ def test_wrong_maps_are_refused(refused, chain) -> None:
     assert refused("causal", "empty") == (
         "'empty' holds no posterior.h5; give a folder that sqwirrel infer has left, or a config"
     )
+    assert refused("causal", "empty", "--out", "empty") == (
+        "--out 'empty' is the folder of the answer itself; choose another, like 'empty/causes'"
+    )
     (chain / "answer").mkdir()
     (chain / "answer" / "posterior.h5").touch()
     assert refused("causal", "answer", "--set", "infer.seed=2").startswith(

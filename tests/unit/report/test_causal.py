@@ -99,8 +99,13 @@ def test_slices_and_points_show_regions_too() -> None:
     tiled = told_of(slices())
     figure = region_map(tiled, "")
     shown = [axes.collections[0].get_array().filled(-1) for axes in figure.axes if axes.get_visible()]
-    assert len(shown) == 3
-    assert sum((tile >= 0).sum() for tile in shown) == int(tiled.found.regions.sizes.sum())
+    of = tiled.of[""].reshape(9, 3, 18).permute(2, 1, 0).numpy()
+    energies = np.unique(np.linspace(2, 17, 12).round().astype(int))
+    assert len(shown) == 12  # of the 16 energies that were measured
+    for k, tile in zip(energies, shown, strict=True):
+        np.testing.assert_array_equal(tile, of[k])
+    numbers = {int(text.get_text()) - 1 for axes in figure.axes for text in axes.texts}
+    assert numbers == set(np.unique(of[energies]).tolist())
     assert inverse_maps(tiled, "") is None
     scan = told_of(points())
     (axes,) = region_map(scan, "").axes

@@ -45,6 +45,8 @@ def causal_into(folder: Path, source: Path, changes: Iterable[str], progress: Ca
     Leaves causal.json, causal.graphml, causal.html, regions.h5 (the number of the region of every bin; regions-NAME.h5
     of several spectra) and figures.
     """
+    if folder.resolve() == source.resolve():
+        raise InputError(f"--out '{folder}' is the folder of the answer itself; choose another, like '{folder}/causes'")
     work, posterior = _opened(source, tuple(changes))
     record = Record.start(seeds={"causal": work.config.causal.seed}, files=work.config.files)
     system = _system(work, posterior)
