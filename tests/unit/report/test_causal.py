@@ -155,5 +155,5 @@ def test_words_and_tables(told: Told) -> None:
     assert placed(extent(shells, mask)) == ("1 to 1.5 Å⁻¹", "1 to 3 meV")
     rows = torch.zeros(27, 18, dtype=torch.bool)
     rows[3 * 2 + 1, 0] = True
-    assert extent(slices(), rows)["along"] == [pytest.approx([0.25, 0.35]), pytest.approx([1 / 3, 2 / 3]), [-0.1, 0.1]]
+    assert extent(slices(), rows)["q"] == {"h": pytest.approx([0.25, 0.35]), "k": pytest.approx([1 / 3, 2 / 3])}
     assert placed(extent(path(), torch.ones(9, 18, dtype=torch.bool)))[0] == "h 0.1 to 0.9, k 0, l 0"

@@ -106,9 +106,9 @@ def _system(work: Study, posterior: Posterior | None) -> Spectra:
     return Spectra.answered(Hypothesis(work.simulator, work.prior), posterior, work.data)
 
 
-def _is_about(section: Causal, posterior: Posterior | None) -> bool:
-    """Whether a map is about the posterior."""
-    return posterior is not None and section.about != "prior"
+def _centre(section: Causal, posterior: Posterior | None) -> Posterior | None:
+    """The answer that a map is about; none where it is about the prior."""
+    return None if section.about == "prior" else posterior
 
 
 def _mapped(
@@ -119,11 +119,10 @@ def _mapped(
     progress: Callable[[str, int, int], None],
 ) -> CausalMap:
     section = work.config.causal
-    how: dict[str, Any] = {"width": section.width}
-    if posterior is not None and _is_about(section, posterior):
-        middle = posterior.basins[0].theta
-        reach = section.times * posterior.covariance.diagonal().sqrt()
-        how = {"middle": middle, "width": share(work.prior, middle, reach), "excess": _excess(posterior)}
+    centre, how = _centre(section, posterior), dict[str, Any](width=section.width)
+    if centre is not None:
+        middle, reach = centre.basins[0].theta, section.times * centre.covariance.diagonal().sqrt()
+        how = {"middle": middle, "width": share(work.prior, middle, reach), "excess": _excess(centre)}
     return causal_map(
         system,
         section.pairs,
@@ -142,20 +141,16 @@ def _excess(posterior: Posterior) -> float:
 
 def _told(work: Study, posterior: Posterior | None, system: Spectra, found: CausalMap, record: Record) -> Told:
     section, models = work.config.causal, parts(work.simulator)
+    centre, many = _centre(section, posterior), f"{section.pairs} interventions on each parameter"
     settings: dict[str, Any] = {"pairs": section.pairs, "seed": section.seed, "least": section.least}
-    if posterior is not None and _is_about(section, posterior):
-        settings |= {"times": section.times, "excess": _excess(posterior)}
-        about = (
-            f"{section.pairs} interventions on each parameter, about the best fit, over {section.times:g} standard "
-            "deviations of the posterior to both sides, inside the prior."
-        )
-        if settings["excess"] > 1:
-            about += f" Errors were taken {settings['excess']:.2f} times as large, as the model misses something."
+    if centre is None:
+        settings = {"about": "prior", "width": section.width, **settings}
+        about = f"{many}, about the middle of the prior, over {100 * section.width:g} % of it."
     else:
-        settings |= {"width": section.width}
+        settings = {"about": "posterior", "times": section.times, "excess": _excess(centre), **settings}
         about = (
-            f"{section.pairs} interventions on each parameter, about the middle of the prior, over "
-            f"{100 * section.width:g} % of it."
+            f"{many}, about the best fit, over {section.times:g} standard deviations of the posterior to both sides, "
+            f"inside the prior; errors taken {settings['excess']:.3g} times as large as counting makes them."
         )
     failed = [in_check_words(each.name) for each in posterior.checks if not each.passed] if posterior else []
     tests = UNTESTED if posterior is None else f"Failed: {', '.join(failed)}." if failed else "All of them passed."
@@ -168,7 +163,7 @@ def _told(work: Study, posterior: Posterior | None, system: Spectra, found: Caus
         models=tuple(dict.fromkeys(name for model in models for name in model.names if name in found.names)),
         units=work.simulator.units,
         about=about,
-        settings={"about": "posterior" if "times" in settings else "prior", **settings},
+        settings=settings,
         tests=tests,
         passed=not failed,
         record=record.with_papers(*papers, *PAPERS).with_seconds(causal=found.seconds),

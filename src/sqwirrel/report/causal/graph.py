@@ -47,9 +47,10 @@ def _regions(axes: Axes, told: Told, rows: list[int], right: list[float]) -> Non
     shades = colours(told)
     for k, y in zip(rows, right, strict=True):
         axes.plot(1, y, "s", ms=6, mfc=shades[k], mec=INK, mew=0.5, zorder=4)
-        place = next(iter(told.places(k).values()))
+        label, place = next(iter(told.places(k).items()))
         low, high = place["energy"]
-        words = f"{told.regions[k]}  {int(told.found.regions.sizes[k])} bins, {low:.3g} to {high:.3g} meV"
+        name = ", ".join(filter(None, (f"{told.regions[k]}  {label}".rstrip(), f"{place['bins']} bins")))
+        words = f"{name}, {low:.3g} to {high:.3g} meV"
         axes.annotate(
             words.replace("-", "−"), (1, y), xytext=(8, 0), textcoords="offset points", va="center", fontsize=7.5
         )

@@ -109,6 +109,8 @@ def _finish(figure: Figure, told: Told, label: str) -> None:
     here = {told.movers(k) for k in np.unique(told.of[label].numpy()).tolist() if k >= 0}
     shown = [(" ".join(movers), shade) for movers, shade in _shown(told).items() if movers in here]
     more = [("other sets (see the table)", MORE)] if here - {(), *_shown(told)} else []
-    rows = [*shown, *more, *([("none of the model", NONE)] if () in here else []), ("not measured", UNMEASURED)]
+    none = [("none of the model", NONE)] if () in here else []
+    away = [] if bool(told.spectra[label].valid.all()) else [("not measured", UNMEASURED)]
+    rows = [*shown, *more, *none, *away]
     patches = [Patch(facecolor=shade, edgecolor=INK, linewidth=0.4, label=fill(words, WRAP)) for words, shade in rows]
     figure.legend(handles=patches, loc="outside right upper", title="moved by", alignment="left", fontsize=7.5)

@@ -87,6 +87,12 @@ class Told:
         said = [f"{self.regions[k]} (× {float(factor[k]):.2g})" for k in first if factor[k] >= GROWN]
         return ", ".join(said) or "no single region"
 
+    def ends(self, name: str) -> tuple[float, float]:
+        """What a cause was moved between; what is nothing beside the other end is 0."""
+        low, high = self.found.between[self.found.names.index(name)].tolist()
+        least = 1e-6 * max(abs(low), abs(high))
+        return low if abs(low) > least else 0.0, high if abs(high) > least else 0.0
+
     def mapping(self) -> dict[str, Any]:
         """All of it as one object."""
         found = self.found
@@ -162,7 +168,9 @@ class Told:
 
 
 def extent(measurement: Measurement, mask: Bool[Tensor, "point energy"]) -> dict[str, Any]:
-    """From where to where some bins are: energies, and |Q| or each component of q, or along the axes of a grid."""
+    """From where to where some bins are: energies, and |Q| or each component of q, or along those `axes` of a grid that
+    have several bins.
+    """
     rows, points = mask.any(1), measurement.points
     low, high = (
         edges.expand(mask.shape)[mask] for edges in (measurement.energy[..., :-1], measurement.energy[..., 1:])
@@ -173,14 +181,15 @@ def extent(measurement: Measurement, mask: Bool[Tensor, "point energy"]) -> dict
             return found | {"Q": [float(edges[:-1][rows].min()), float(edges[1:][rows].max())]}
         case QGrid():
             index = torch.unravel_index(rows.nonzero()[:, 0], points.shape)
-            ends = [(int(each.min()), int(each.max()) + 1) for each in index]
-            return found | {
-                "axes": points.axes.tolist(),
-                "along": [[float(e[i]), float(e[j])] for e, (i, j) in zip(points.edges, ends, strict=True)],
+            ends = {
+                name: [float(edges[int(each.min())]), float(edges[int(each.max()) + 1])]
+                for name, edges, each, side in zip("hkl", points.edges, index, points.shape, strict=True)
+                if side > 1
             }
+            return found | {"axes": points.axes.tolist(), "q": ends}
         case _:
             q = points.q[rows]
-            return found | {"q": torch.stack((q.min(0).values, q.max(0).values), -1).tolist()}
+            return found | {"q": {n: [float(q[:, k].min()), float(q[:, k].max())] for k, n in enumerate("hkl")}}
 
 
 def placed(place: Mapping[str, Any]) -> tuple[str, str]:
@@ -188,8 +197,7 @@ def placed(place: Mapping[str, Any]) -> tuple[str, str]:
     energy = _between(place["energy"]) + " meV"
     if "Q" in place:
         return _between(place["Q"]) + " Å⁻¹", energy
-    rows = place.get("q", place.get("along"))
-    return ", ".join(f"{name} {_between(row)}" for name, row in zip("hkl", rows, strict=True)), energy
+    return ", ".join(f"{name} {_between(row)}" for name, row in place["q"].items()), energy
 
 
 def _between(ends: list[float]) -> str:

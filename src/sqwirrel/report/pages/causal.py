@@ -80,7 +80,7 @@ def html(told: Told) -> str:
 def _causes(told: Told) -> str:
     rows = []
     for cause in told.mapping()["causes"]:
-        low, high = map(plain, cause["between"])
+        low, high = map(plain, told.ends(cause["name"]))
         unit = f" {cause['unit']}" if cause["unit"] else ""
         cells = [
             escape(cause["name"]),
