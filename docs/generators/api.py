@@ -24,6 +24,8 @@ MODULES = (
     ("What an instrument spreads in momentum and energy", "sqwirrel.observe.covariance"),
     ("What a run is asked to do", "sqwirrel.config"),
     ("A map in the other of two domains", "sqwirrel.infer.matching"),
+    ("What moves what", "sqwirrel.explain.causal.causal_map"),
+    ("", "sqwirrel.explain.causal.system"),
     ("Causes in the measured spectrum", "sqwirrel.explain.causal.measured"),
     ("Why a network says what it says", "sqwirrel.explain.networks"),
     ("What a parameter acts through", "sqwirrel.explain.causal.paths"),

@@ -3,6 +3,7 @@
 __version__ = "0.1.0.dev0"
 
 from sqwirrel.errors import InputError
+from sqwirrel.explain.causes import causal_map
 from sqwirrel.infer import Posterior, Settings, infer
 from sqwirrel.lattice import Lattice
 from sqwirrel.model import library
@@ -78,6 +79,7 @@ __all__ = [
     "TableResolution",
     "TailedResolution",
     "Uniform",
+    "causal_map",
     "figures",
     "infer",
     "join",

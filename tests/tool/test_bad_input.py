@@ -76,7 +76,7 @@ INFER = {
     ),
     "unknown section": (
         HEAD + "[measures]\nx = 1\n",
-        "c.toml: the config has the unknown key 'measures'; known are model, measurement, prior, instrument, measurements, share, infer, train, check, simulate, advise, discriminate, match, rivals, truth; did you mean 'measurements'?",
+        "c.toml: the config has the unknown key 'measures'; known are model, measurement, prior, instrument, measurements, share, infer, train, check, simulate, advise, causal, discriminate, match, rivals, truth; did you mean 'measurements'?",
     ),
     "unknown key": (
         'model = "mnf2"\n[measurement]\nfil = "ok.h5"\n',

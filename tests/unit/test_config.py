@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from sqwirrel.config import Config, dumps, load, study, verbs
-from sqwirrel.config.build import check_kinematics, model, planned
 from sqwirrel.config.build import measured as measured_of
+from sqwirrel.config.build import model, planned
+from sqwirrel.config.instruments.kinematics import check_kinematics, check_reach
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import InferSection
-from sqwirrel.config.several import check_reach
 from sqwirrel.config.table import fitting
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings

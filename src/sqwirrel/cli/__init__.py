@@ -13,6 +13,7 @@ from sqwirrel.cli import screen
 from sqwirrel.config import load
 from sqwirrel.config.verbs import (
     advise_into,
+    causal_into,
     check_into,
     discriminate_into,
     explain_into,
@@ -180,6 +181,32 @@ def explain(
     with screen.complaints(folder):
         screen.print_reasons(explain_into(folder, result))
         screen.say(f"maps: {folder}")
+
+
+@app.command(epilog="Example: sqwirrel causal demo/result --out demo/causes")
+def causal(
+    source: Annotated[
+        Path, typer.Argument(metavar="CONFIG.toml|DIR", help="A config, or a folder that infer has left.")
+    ],
+    changes: Changes = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Where results go; by default named after the config, or 'causes' in the folder.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the map as one JSON object.")] = False,
+) -> None:
+    """Which parameter moves which part of a spectrum, by interventions on the simulator, and which part fixes it."""
+    folder = out or (source / "causes" if source.is_dir() else Path(f"{source.stem}-causes"))
+    with screen.complaints(folder, resumes=True):
+        with screen.progress() as tell:
+            told = causal_into(folder, source, changes or (), tell)
+        (screen.print_causes_json if as_json else screen.print_causes)(told)
+        if not as_json:
+            screen.say(f"page: {folder / 'causal.html'}")
 
 
 @app.command(epilog="Example: sqwirrel order la2nio4 --set J2=15")

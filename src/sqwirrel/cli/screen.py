@@ -24,6 +24,7 @@ from sqwirrel.model.phonon.files import FORMATS
 from sqwirrel.model.phonon.files.crystal import NAME
 from sqwirrel.report import bonds, order
 from sqwirrel.report.bonds import Bonds
+from sqwirrel.report.causal.told import WORDING, Told, cause_table, region_table
 from sqwirrel.report.content import answer, described, described_peaks, few_draws, in_words, parameter_rows
 from sqwirrel.report.numbers import plain
 from sqwirrel.report.order import Orders
@@ -180,6 +181,18 @@ def print_reasons(reasons: Sequence[Reason]) -> None:
         for each in reasons
     ]
     _print_table(heads, rows)
+
+
+def print_causes(told: Told) -> None:
+    """Regions with their parents, and what fixes each parameter; what was not tested is said last."""
+    _print_table(*region_table(told))
+    _print_table(*cause_table(told))
+    say(f"{told.summary} {told.about}\n{WORDING} {told.tests}")
+
+
+def print_causes_json(told: Told) -> None:
+    """The same as one object."""
+    typer.echo(json.dumps(told.mapping(), indent=2, allow_nan=False))
 
 
 def print_orders(orders: Orders) -> None:

@@ -6,11 +6,12 @@ from typing import Any
 
 import torch
 
+from sqwirrel.config.instruments.kinematics import check_kinematics
 from sqwirrel.config.places import EnergyBins
 from sqwirrel.config.prior import complete, in_internal_units, suggested
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import Config
-from sqwirrel.config.several import check_kinematics, covered, data_of, resolved, simulator_of, spectrum_of
+from sqwirrel.config.several import covered, data_of, resolved, simulator_of, spectrum_of
 from sqwirrel.errors import InputError, meant
 from sqwirrel.infer import Data, Simulator
 from sqwirrel.lattice import Lattice

@@ -239,3 +239,20 @@ class Match(Section):
     frames: tuple[str, ...] = ()
     thin: float = 1.0
     mirrors: tuple[int, ...] = ()
+
+
+class Causal(Section):
+    """A causal map: interventions on every free parameter, `pairs` of simulations each, a power of two (64 for a look,
+    256 to publish).
+
+    They go about the middle of the prior, over the share `width` of it; or about the best fit of the folder that
+    `sqwirrel infer` left, over `times` standard deviations of the posterior to both sides, inside the prior. `about`
+    is that for a folder and the prior for a config. Regions of less than the share `least` of all bins are absorbed.
+    """
+
+    about: Literal["prior", "posterior"] | None = None
+    pairs: PositiveInt = 64
+    width: Annotated[float, Field(gt=0, le=1)] = 0.3
+    times: PositiveFloat = 10.0
+    least: Annotated[float, Field(gt=0, lt=1)] = 0.005
+    seed: int = 5

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
 from sqwirrel.config.instrument import InstrumentSection
-from sqwirrel.config.places import Advise, CrystalBins, EnergyBins, Match, Path, Shells, Vector
+from sqwirrel.config.places import Advise, Causal, CrystalBins, EnergyBins, Match, Path, Shells, Vector
 from sqwirrel.config.quantity import Energy, Temperature
 from sqwirrel.config.quantity import Field as Tesla
 from sqwirrel.config.table import Section, fitting
@@ -238,6 +238,7 @@ class Config(Section):
     check: CheckSection = CheckSection()
     simulate: Simulate = Simulate()
     advise: Advise | None = None
+    causal: Causal = Causal()
     discriminate: Discriminate = Discriminate()
     match: Match | None = None
     rivals: Annotated[dict[str, Rival], BeforeValidator(_plainly_named)] = Field(default={})

@@ -7,12 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
-
 from sqwirrel.config.instrument import InstrumentSection
-from sqwirrel.config.places import EnergyBins
+from sqwirrel.config.instruments.kinematics import check_kinematics, check_reach
 from sqwirrel.config.sections import Config, Measurement, PeaksEntry, SpectrumEntry
 from sqwirrel.errors import InputError, NothingCountedError
 from sqwirrel.infer import Data, Simulator
@@ -21,10 +17,10 @@ from sqwirrel.model.library import of_spins
 from sqwirrel.observe import EllipsoidResolution, Experiment, Joint, PeakExperiment, TemplateBackground
 from sqwirrel.observe.joint import Part
 from sqwirrel.observe.views.view import Model
+from sqwirrel.simulate.looks.amplitudes import Amplitudes
 from sqwirrel.spectra import (
     Binned,
     Peaks,
-    QShells,
     Spectrum,
     join,
     read,
@@ -35,13 +31,10 @@ from sqwirrel.spectra import (
 )
 from sqwirrel.spectra import Measurement as Where
 from sqwirrel.spectra.readers.beside import known
-from sqwirrel.units import E_PER_K2
 
 Kept = Spectrum | Peaks
 TAKEN = ("posterior", "spectrum")
 """Labels whose files would be others' in the folder of a result."""
-SLACK = 0.02
-"""Share of |Q| by which a measured bin may lie outside the kinematics."""
 OTHER = "a folder of results holds other data than its config says; run sqwirrel infer again"
 
 
@@ -92,8 +85,10 @@ def _resolved(section: InstrumentSection, data: Kept, common: InstrumentSection 
 
 def simulator_of(config: Config, model: Model, data: Data) -> Simulator:
     """What predicts the data."""
-    given = by_label(data)
-    parts = {label: _experiment(config, part, model, given[label]) for label, part in config.parts.items()}
+    given, parts, shared = by_label(data), dict[str, Part](), None
+    for label, section in config.parts.items():
+        part = _experiment(config, section, model, given[label], shared)
+        parts[label], shared = part, part.amplitudes if isinstance(part, Experiment) else shared
     return Joint(parts, shared=config.share.nuisances) if config.measurements else parts[""]
 
 
@@ -108,12 +103,20 @@ def parts(simulator: Simulator) -> list[Model]:
 
 
 def experiment(
-    section: InstrumentSection, model: Model, measurement: Where, part: Measurement, *, seed: int = 0
+    section: InstrumentSection,
+    model: Model,
+    measurement: Where,
+    part: Measurement,
+    *,
+    seed: int = 0,
+    shared: Amplitudes | None = None,
 ) -> Experiment:
-    """The simulator of a measurement as its `part` of the config says, with the quadrature points of `seed`."""
+    """The simulator of a measurement as its `part` of the config says, with the quadrature points of `seed`; it uses
+    the `shared` modes of another one if it looks at the same.
+    """
     section.check_model(model)
     instrument = section.build(lambda file: part.prepare(read(Path(file), measurement.incident_energy)), measurement)
-    how: dict[str, Any] = {"samples": section.samples, "cell": section.cell, "seed": seed}
+    how: dict[str, Any] = {"samples": section.samples, "cell": section.cell, "seed": seed, "shared": shared}
     return Experiment(model, measurement, instrument, twins=part.rotations(measurement), **how)
 
 
@@ -207,57 +210,6 @@ def _scans(section: Measurement) -> list[Spectrum]:
     return found
 
 
-def check_kinematics(incident_energy: float | None, energy: tuple[float, float] | EnergyBins | None) -> None:
-    """Refuses an energy transfer that no neutron of this incident energy can lose."""
-    if incident_energy is None or energy is None:
-        return
-    highest = energy.stop if isinstance(energy, EnergyBins) else energy[1]
-    if highest > incident_energy:
-        raise InputError(
-            f"[measurement] energy reaches {highest:g} meV, outside the kinematics: a neutron of "
-            f"{incident_energy:g} meV cannot lose more than it has"
-        )
-
-
-def check_reach(spectrum: Spectrum) -> None:
-    """Refuses a powder map with measured bins that its incident energy reaches at no scattering angle."""
-    bad = spectrum.valid & out_of_reach(spectrum.measurement)
-    points, incident = spectrum.measurement.points, spectrum.measurement.incident_energy
-    if not isinstance(points, QShells) or incident is None or not bool(bad.any()):
-        return
-    low, high = _reach(spectrum.measurement.energy, incident)
-    distance = torch.maximum(points.centres[:, None] - high, low - points.centres[:, None])
-    shell, energy = divmod(int(distance.where(bad, -torch.inf).argmax()), len(high))
-    raise InputError(
-        f"[measurement] incident_energy = {incident:g} meV reaches |Q| from {float(low[energy]):.2f} to "
-        f"{float(high[energy]):.2f} 1/angstrom at {float(spectrum.measurement.energy_centres[energy]):g} meV, but the "
-        f"map has a measured bin at {float(points.centres[shell]):.2f}; check the incident energy"
-    )
-
-
-def out_of_reach(measurement: Where) -> Bool[Tensor, "point energy"]:
-    """Bins of a powder map that no scattering angle reaches, where the incident energy is known.
-
-    Half a bin of |Q| and 2 % are let pass, as maps are interpolated.
-    """
-    points, incident = measurement.points, measurement.incident_energy
-    if not isinstance(points, QShells) or incident is None:
-        return torch.zeros(measurement.shape, dtype=torch.bool)
-    q, half = points.centres[:, None], points.edges.diff()[:, None] / 2
-    low, high = _reach(measurement.energy, incident)
-    return (q - high > torch.maximum(half, SLACK * high)) | (low - q > torch.maximum(half, SLACK * low))
-
-
-def _reach(edges: Float[Tensor, " edge"], incident_energy: float) -> tuple[Tensor, Tensor]:
-    """|k_i - k_f| and k_i + k_f (1/angstrom) with k = sqrt(E / E_PER_K2), where in each bin they allow most."""
-    ki, kf = (
-        (energy.clamp(min=0) / E_PER_K2).sqrt()
-        for energy in (edges.new_tensor(incident_energy), incident_energy - edges)
-    )
-    nearest = torch.minimum(torch.maximum(kf[1:], ki), kf[:-1])
-    return (ki - nearest).abs(), ki + kf[:-1]
-
-
 def _parts(config: Config) -> Mapping[str, Measurement | PeaksEntry]:
     if taken := [label for label in config.parts if label in TAKEN]:
         raise InputError(f"[measurements.{taken[0]}] would be kept as another file of the result; choose another name")
@@ -290,10 +242,12 @@ def _stated_peaks(section: PeaksEntry, peaks: Peaks) -> Peaks:
     return replace(peaks, **stated)
 
 
-def _experiment(config: Config, part: Measurement | PeaksEntry, model: Model, data: Kept) -> Part:
+def _experiment(
+    config: Config, part: Measurement | PeaksEntry, model: Model, data: Kept, shared: Amplitudes | None
+) -> Part:
     match part, data:
         case PeaksEntry(), Peaks():
             return PeakExperiment(of_spins(model), data, extra=part.extra_width, q_error=part.q_error)
         case Measurement(), Spectrum():
-            return experiment(_instrument(config, part), model, data.measurement, part)
+            return experiment(_instrument(config, part), model, data.measurement, part, shared=shared)
     raise InputError(OTHER)

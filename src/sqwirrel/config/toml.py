@@ -48,7 +48,7 @@ def dumps(config: Config, folder: Path) -> str:
         home = folder.resolve()
         return str(Path("..") / Path(file).relative_to(home.parent)) if home.parent in Path(file).parents else file
 
-    kept = ("simulate", "measurements", "share", "rivals", "discriminate")
+    kept = ("simulate", "measurements", "share", "causal", "rivals", "discriminate")
     idle = {name for name in kept if getattr(config, name) == Config.model_fields[name].default}
     tables = _moved(config, near).model_dump(mode="json", exclude_none=True, exclude=idle)
     return "\n".join(_lines(tables)) + "\n"

@@ -107,16 +107,16 @@ class Target:
 
     def deviance(self, theta: Float[Tensor, "batch parameter"]) -> Float[Tensor, " batch"]:
         """-2 log likelihood ratio of `theta` to a model that meets all data; inf where unstable."""
-        pieces = [self.full(rows) for rows in torch.split(theta, self._together(FEW))]
+        pieces = [self.full(rows) for rows in torch.split(theta, self.together(FEW))]
         every = [torch.stack([term.deviance(self.own(term, full)) for term in self.terms]).sum(0) for full in pieces]
         return torch.cat(every)
 
     def slope(self, z: Float[Tensor, "batch parameter"]) -> Slope:
         """Log posterior, gradient and information."""
-        pieces = [self._slope(rows) for rows in torch.split(z, self._together(FEWER))]
+        pieces = [self._slope(rows) for rows in torch.split(z, self.together(FEWER))]
         return pieces[0] if len(pieces) == 1 else Slope(*(torch.cat(part) for part in zip(*pieces, strict=True)))
 
-    def _together(self, few: int) -> int:
+    def together(self, few: int) -> int:
         """How many rows go through all terms before the next: a few where these look at the same modes."""
         parts = [term.experiment for term in self.terms if isinstance(term, SpectrumTerm)]
         looks = [getattr(part, "amplitudes", None) for part in parts]

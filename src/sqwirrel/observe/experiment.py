@@ -235,8 +235,13 @@ class Experiment(nn.Module):
         return max(1, ROWS_BYTES // max(self.view.bytes_per_row, self.smear.bytes_per_row))
 
     def _predict(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        n = len(self.modelled)
-        deposit, stable = self._deposit(theta[:, :n])
+        """Rows that differ in nuisances alone share their modes, where no derivative is asked for."""
+        n, every = len(self.modelled), theta[:, : len(self.modelled)]
+        own, back = (every, None) if torch.is_grad_enabled() else torch.unique(every, dim=0, return_inverse=True)
+        if len(own) == len(every):
+            deposit, stable = self._deposit(every)
+        else:
+            deposit, stable = (each[back] for each in self._deposit(own))
         return self.observe(deposit, theta[:, n:]), stable
 
     def _linearise(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -120,6 +120,17 @@ def test_rows_in_chunks_equal_rows_at_once(monkeypatch: pytest.MonkeyPatch) -> N
             assert torch.allclose(a.double(), b.double(), rtol=1e-12, atol=1e-12)
 
 
+def test_rows_that_differ_in_nuisances_alone_share_their_modes(monkeypatch: pytest.MonkeyPatch) -> None:
+    theta = rows(4)
+    theta[[0, 2], :3] = theta[3, :3]
+    one_by_one = torch.cat([FULL.predict(row[None]).expected for row in theta])
+    solved, deposit = [], FULL._deposit
+    monkeypatch.setattr(FULL, "_deposit", lambda own: (solved.append(len(own)), deposit(own))[1])
+    with torch.no_grad():
+        torch.testing.assert_close(FULL.predict(theta).expected, one_by_one, rtol=1e-12, atol=1e-12)
+    assert solved == [2]
+
+
 def test_prediction_is_scale_times_signal_plus_background() -> None:
     theta = rows(2)
     amplitude = theta[:, [FULL.names.index(name) for name in FULL.linear]]

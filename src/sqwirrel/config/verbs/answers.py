@@ -5,13 +5,15 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from sqwirrel.config.build import Study, measured, model, noiseless, parameters, planned, study
+from sqwirrel.config.instruments.kinematics import out_of_reach
 from sqwirrel.config.quantity import quantity
 from sqwirrel.config.sections import Config
-from sqwirrel.config.several import by_label, experiment, keep, out_of_reach
+from sqwirrel.config.several import by_label, experiment, keep
 from sqwirrel.config.toml import dumps, load
 from sqwirrel.config.verbs.folders import CONFIG, POSTERIOR, reopened
 from sqwirrel.config.verbs.learning import proposal_of
@@ -42,8 +44,20 @@ POINTS = 1000
 SPECTRUM, TRUTH, RECORD = "spectrum.h5", "truth.json", "record.json"
 
 
-def simulate_into(folder: Path, config: Config) -> Spectrum:
-    """Simulates a spectrum and leaves spectrum.h5, and truth.json with the parameters behind it."""
+class Simulation(NamedTuple):
+    """A simulated spectrum, the config with what its instrument is, the parameters behind it, the relative error of the
+    average, and papers.
+    """
+
+    spectrum: Spectrum
+    config: Config
+    theta: dict[str, float]
+    error: float
+    papers: tuple[str, ...]
+
+
+def simulation(config: Config) -> Simulation:
+    """The spectrum that a config describes."""
     like, made = measured(config) if config.one.named else None, model(config)
     where = planned(config, made.lattice) if like is None else like.measurement
     instrument = config.instrument.of(where, is_counts=like is not None and like.is_counts)
@@ -56,17 +70,23 @@ def simulate_into(folder: Path, config: Config) -> Spectrum:
     if len(dense.unstable):
         raise InputError(simulator.why_unstable(theta, dense.unstable))
     simulator = dense.experiment
-    record = _record(config, {"simulate": section.seed}, simulator.model.papers)
     with torch.no_grad():
         signal = float(theta[0, simulator.names.index(SCALE)]) * simulator.signal(theta).expected[0]
     spectrum = simulator.sample(theta, section.seed, like) if section.noise else noiseless(simulator, theta, like)
-    spectrum = spectrum.without(out_of_reach(where))
+    values, error = dict(zip(simulator.names, theta[0].tolist(), strict=True)), average_error(dense.scatter, signal)
+    return Simulation(spectrum.without(out_of_reach(where)), config, values, error, simulator.model.papers)
+
+
+def simulate_into(folder: Path, config: Config) -> Spectrum:
+    """Simulates a spectrum and leaves spectrum.h5, and truth.json with the parameters behind it."""
+    record = _record(config, {"simulate": config.simulate.seed}, ())
+    made = simulation(config)
     _make(folder)
-    write(folder / SPECTRUM, spectrum)
-    put_text(folder / TRUTH, _sealed(dict(zip(simulator.names, theta[0].tolist(), strict=True))))
-    put_text(folder / CONFIG, dumps(config, folder))
-    put_text(folder / RECORD, record.with_errors(average=average_error(dense.scatter, signal)).to_json())
-    return spectrum
+    write(folder / SPECTRUM, made.spectrum)
+    put_text(folder / TRUTH, _sealed(made.theta))
+    put_text(folder / CONFIG, dumps(made.config, folder))
+    put_text(folder / RECORD, record.with_papers(*made.papers).with_errors(average=made.error).to_json())
+    return made.spectrum
 
 
 def infer_into(

@@ -15,17 +15,23 @@ from sqwirrel.explain.causal.design import Changes, intervene, window
 from sqwirrel.explain.causal.edges import Edges, edges_of, energies
 from sqwirrel.explain.causal.inverse import Inverse, inverse
 from sqwirrel.explain.causal.regimes import Regime, regimes
-from sqwirrel.explain.causal.regions import Regions, discretize
+from sqwirrel.explain.causal.regions import LEAST, Regions, discretize
 from sqwirrel.explain.causal.system import System
 
 WIDTH = 0.3
 """Share of the prior that a local map varies each cause over."""
+PAPERS = (
+    "I. M. Sobol, Math. Comput. Simul. 55, 271 (2001), doi:10.1016/S0378-4754(00)00270-6",
+    "K. Chalupka, F. Eberhardt and P. Perona, Behaviormetrika 44, 137 (2017), doi:10.1007/s41237-016-0008-2",
+    "D. B. Rubin, Ann. Stat. 9, 130 (1981), doi:10.1214/aos/1176345338",
+)
+"""Pairs of interventions, regions, and the bootstrap of edges."""
 
 
 @dataclass(frozen=True, eq=False)
 class CausalMap:
-    """What interventions on the `names` showed; `middle` is where the inverse map was made, `lost` how many
-    interventions on each had an unstable order.
+    """What interventions on the `names` showed; each was moved `between` two values, and the inverse map was made at
+    `middle`. `lost` says how many interventions on each had an unstable order.
     """
 
     names: tuple[str, ...]
@@ -35,6 +41,7 @@ class CausalMap:
     regimes: dict[str, list[Regime]]
     changes: Changes
     middle: Float[Tensor, " cause"]
+    between: Float[Tensor, "cause 2"]
     seconds: float
 
     @property
@@ -70,28 +77,35 @@ def causal_map(
     seed: int = 5,
     *,
     middle: Float[Tensor, " cause"] | None = None,
-    width: float = WIDTH,
+    width: float | Float[Tensor, " cause"] = WIDTH,
+    least: float = LEAST,
     excess: float = 1.0,
     folder: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CausalMap:
-    """Randomised interventions on every cause, over `width` of its prior round `middle` (1: all of the prior).
+    """Randomised interventions on every cause, over `width` of its prior round `middle` (1: all of the prior), one for
+    all causes or one for each.
 
-    64 pairs for a look, 256 for publication; `pairs` a power of two, as Sobol sequences are even only then. `excess`
-    says how many times larger the errors of the data are than counting makes them (the root of the deviance per bin,
-    where the model misses something).
+    64 pairs for a look, 256 for publication; `pairs` a power of two, as Sobol sequences are even only then. Regions of
+    less than the share `least` of all cells are absorbed. `excess` says how many times larger the errors of the data
+    are than counting makes them (the root of the deviance per bin, where the model misses something).
     """
     if pairs < 16 or pairs & (pairs - 1):
         raise InputError(
             f"{pairs} pairs of interventions; use a power of two, 16 or more: 64 for a look, 256 to publish"
         )
-    if not 0 < width <= 1:
-        raise InputError(f"the width of a causal map is {width:g}; it is a share of the prior, above 0 and at most 1")
+    widths = torch.as_tensor(width, dtype=torch.float64).expand(len(system.prior.names))
+    if not bool(((widths > 0) & (widths <= 1)).all()):
+        raise InputError(
+            f"the width of a causal map is {float(widths.min()):g} to {float(widths.max()):g}; it is a share of the "
+            "prior, above 0 and at most 1"
+        )
     clock, prior = time.perf_counter(), system.prior
     if middle is None:
         middle = prior.quantile(torch.full((1, len(prior.names)), 0.5, dtype=torch.float64))[0]
-    changes = intervene(system, pairs, seed, window(prior, middle, width), folder=folder, progress=progress)
-    found = discretize(changes, system.neighbours, seed=seed)
+    within = window(prior, middle, widths)
+    changes = intervene(system, pairs, seed, within, folder=folder, progress=progress)
+    found = discretize(changes, system.neighbours, least=least, seed=seed)
     count = len(found.parents)
     energy = energies(changes, found.of, count) / excess**2
     return CausalMap(
@@ -102,5 +116,6 @@ def causal_map(
         regimes(prior, changes, energy, seed),
         changes,
         middle,
+        prior.quantile(within.T.clamp(1e-9, 1 - 1e-9)).T,
         time.perf_counter() - clock,
     )

@@ -54,10 +54,19 @@ class Changes:
         return averaged(values, controls(self.even, cause, int(good.sum())), good)
 
 
-def window(prior: Prior, middle: Float[Tensor, " cause"], width: float) -> Float[Tensor, "cause 2"]:
+def window(
+    prior: Prior, middle: Float[Tensor, " cause"], width: float | Float[Tensor, " cause"]
+) -> Float[Tensor, "cause 2"]:
     """Probabilities between which each cause is varied: `width` of its prior round `middle`, inside the prior."""
-    low = (prior.cumulative(middle[None])[0] - width / 2).clamp(0, 1 - width)
+    low = torch.minimum((prior.cumulative(middle[None])[0] - width / 2).clamp(min=0), 1 - torch.as_tensor(width))
     return torch.stack((low, low + width), -1)
+
+
+def share(prior: Prior, middle: Float[Tensor, " cause"], reach: Float[Tensor, " cause"]) -> Float[Tensor, " cause"]:
+    """How much of the prior is within `reach` of `middle`, cause by cause."""
+    low, high = prior.bounds.T
+    ends = torch.stack(((middle - reach).clamp(low, high), (middle + reach).clamp(low, high)))
+    return prior.cumulative(ends).diff(dim=0)[0]
 
 
 def intervene(

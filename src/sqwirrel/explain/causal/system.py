@@ -8,8 +8,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.infer import Posterior
 from sqwirrel.infer.target import Target
 from sqwirrel.infer.terms import Data, Simulator, SpectrumTerm
+from sqwirrel.infer.verdict import Hypothesis, fitted
 from sqwirrel.model.prior import Prior
 
 
@@ -44,14 +46,17 @@ class Spectra:
     def of(cls, simulator: Simulator, prior: Prior, data: Data) -> "Spectra":
         """Of an experiment, or a joint one, on the bins and with the noise of `data`."""
         target = Target.of(simulator, prior, data)
-        terms = tuple(each for each in target.terms if isinstance(each, SpectrumTerm))
-        if len(terms) < len(target.terms):
-            raise InputError("a causal map is of spectra alone; leave tables of peaks out")
         middle = prior.quantile(torch.full((1, len(prior.names)), 0.5, dtype=torch.float64))
-        if not all(bool(each.experiment.predict(target.own(each, target.full(middle))).stable) for each in terms):
-            return cls(target, prior, terms)
-        weighed = target.reweighed(prior.unconstrain(middle)[0]).terms
-        return cls(target, prior, tuple(each for each in weighed if isinstance(each, SpectrumTerm)))
+        terms = _spectra(target)
+        if all(bool(each.experiment.predict(target.own(each, target.full(middle))).stable) for each in terms):
+            target = target.reweighed(prior.unconstrain(middle)[0])
+        return cls(target, prior, _spectra(target))
+
+    @classmethod
+    def answered(cls, rival: Hypothesis, posterior: Posterior, data: Data) -> "Spectra":
+        """Of the data that a posterior came from, with the averages and the variances that it had."""
+        target = fitted(rival, posterior, data)
+        return cls(target, rival.prior, _spectra(target))
 
     @property
     def neighbours(self) -> Int64[Tensor, "pair 2"]:
@@ -70,13 +75,18 @@ class Spectra:
 
     def see(self, theta: Float[Tensor, "row cause"]) -> tuple[Float[Tensor, "row cell"], Bool[Tensor, " row"]]:
         """Expectations over standard deviations, of counts on the scale of Anscombe; whether the order is stable."""
-        full, cells, good = self.target.full(theta), [], torch.ones(len(theta), dtype=torch.bool)
-        with torch.no_grad():
-            for term in self.terms:
-                expected, stable = term.experiment.predict(self.target.own(term, full))
-                counting = term.experiment.instrument.counting
-                cells.append(counting.steady(expected[:, term.observed.valid], term.observed))
-                good &= stable
+        pieces = [self._see(rows) for rows in torch.split(self.target.full(theta), self.target.together(1))]
+        cells, good = zip(*pieces, strict=True)
+        return torch.cat(cells), torch.cat(good)
+
+    @torch.no_grad()
+    def _see(self, full: Float[Tensor, "row full"]) -> tuple[Float[Tensor, "row cell"], Bool[Tensor, " row"]]:
+        cells, good = [], torch.ones(len(full), dtype=torch.bool)
+        for term in self.terms:
+            expected, stable = term.experiment.predict(self.target.own(term, full))
+            counting = term.experiment.instrument.counting
+            cells.append(counting.steady(expected[:, term.observed.valid], term.observed))
+            good &= stable
         return torch.cat(cells, 1), good
 
     def slope(self, theta: Float[Tensor, "1 cause"]) -> Float[Tensor, "cause cell"]:
@@ -101,3 +111,10 @@ class Spectra:
             spread[..., term.observed.valid] = part
             found[term.label] = spread
         return found
+
+
+def _spectra(target: Target) -> tuple[SpectrumTerm, ...]:
+    terms = tuple(each for each in target.terms if isinstance(each, SpectrumTerm))
+    if len(terms) < len(target.terms):
+        raise InputError("a causal map is of spectra alone; leave tables of peaks out")
+    return terms

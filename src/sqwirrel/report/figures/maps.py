@@ -51,9 +51,14 @@ def spectrum_map(spectrum: Spectrum, title: str) -> Figure:
         spectrum.intensity,
         spectrum.valid,
         title,
-        colours_of(spectrum.intensity[_inelastic(spectrum)]),
+        spectrum_colours(spectrum),
         unit_of(spectrum),
     )
+
+
+def spectrum_colours(spectrum: Spectrum) -> tuple[Colormap, Normalize]:
+    """Colours of a spectrum that the elastic line does not set."""
+    return colours_of(spectrum.intensity[_inelastic(spectrum)])
 
 
 def _inelastic(spectrum: Spectrum) -> Bool[Tensor, "point energy"]:

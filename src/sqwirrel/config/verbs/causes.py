@@ -1,0 +1,185 @@
+"""The verb that intervenes: which parameter moves which part of a spectrum, in the simulator."""
+
+import json
+import logging
+import math
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+
+from sqwirrel.config.build import Study, study
+from sqwirrel.config.places import Causal
+from sqwirrel.config.sections import Config
+from sqwirrel.config.several import by_label, parts
+from sqwirrel.config.toml import dumps, load
+from sqwirrel.config.verbs.answers import simulation
+from sqwirrel.config.verbs.folders import CONFIG, POSTERIOR, reopened
+from sqwirrel.errors import InputError
+from sqwirrel.explain.causal.causal_map import PAPERS, CausalMap, causal_map
+from sqwirrel.explain.causal.design import share
+from sqwirrel.explain.causal.system import Spectra
+from sqwirrel.infer import Posterior
+from sqwirrel.infer.verdict import Hypothesis
+from sqwirrel.record import Record
+from sqwirrel.report import figures
+from sqwirrel.report.causal.graph import graph
+from sqwirrel.report.causal.inverse import inverse_maps, inverse_matrix
+from sqwirrel.report.causal.regions import region_map
+from sqwirrel.report.causal.told import Told
+from sqwirrel.report.content import in_check_words
+from sqwirrel.report.pages import causal as page
+from sqwirrel.spectra import Spectrum, write
+from sqwirrel.whole import put, put_text
+
+INTERVENTIONS = "interventions"
+"""Simulations, which an interrupted map goes on with; they are large, and go when the map is done."""
+UNTESTED = "No measured spectrum was fitted, so none of these tests was made."
+
+
+def causal_into(folder: Path, source: Path, changes: Iterable[str], progress: Callable[[str, int, int], None]) -> Told:
+    """The causal map of a config, or of a folder that `infer` left.
+
+    Leaves causal.json, causal.graphml, causal.html, regions.h5 (the number of the region of every bin; regions-NAME.h5
+    of several spectra) and figures.
+    """
+    if folder.resolve() == source.resolve():
+        raise InputError(f"--out '{folder}' is the folder of the answer itself; choose another, like '{folder}/causes'")
+    work, posterior = _opened(source, tuple(changes))
+    record = Record.start(seeds={"causal": work.config.causal.seed}, files=work.config.files)
+    system = _system(work, posterior)
+    folder.mkdir(parents=True, exist_ok=True)
+    found = _mapped(work, posterior, system, folder / INTERVENTIONS, progress)
+    told = _told(work, posterior, system, found, record)
+    put_text(folder / CONFIG, dumps(work.config, folder))
+    put_text(folder / "causal.json", json.dumps(told.mapping(), indent=1, allow_nan=False) + "\n")
+    put(folder / "causal.graphml", lambda part: nx.write_graphml(found.graph, part))
+    progress("drawing", 0, 1)
+    for label, spectrum in told.spectra.items():
+        number = (told.of[label] + 1).double()
+        numbered = Spectrum.from_arrays(number, 0 * number, spectrum.measurement, valid=spectrum.valid)
+        write(folder / f"{_stem('regions', label)}.h5", numbered)
+    _draw(folder, told)
+    page.write(folder, told)
+    shutil.rmtree(folder / INTERVENTIONS)
+    return told
+
+
+def _opened(source: Path, changes: tuple[str, ...]) -> tuple[Study, Posterior | None]:
+    """What a map is of; its config has [causal] as the changes make it."""
+    if not source.is_dir():
+        config = load(source, changes)
+        if config.causal.about == "posterior":
+            raise InputError(
+                f"[causal] about = 'posterior' needs an answer, and '{source}' is a config: run sqwirrel infer, and "
+                "give the folder that it leaves"
+            )
+        return (study(config) if _is_measured(config) else _simulated(config)), None
+    if not (source / POSTERIOR).is_file():
+        raise InputError(f"'{source}' holds no {POSTERIOR}; give a folder that sqwirrel infer has left, or a config")
+    if other := [change for change in changes if not change.strip().startswith("causal.")]:
+        raise InputError(
+            f"--set {other[0]}: of an answer only keys of [causal] can be set, like --set causal.pairs=256; for "
+            "another answer run sqwirrel infer again"
+        )
+    asked, (work, posterior) = load(source / CONFIG, changes).causal, reopened(source)
+    if posterior.abstains:
+        logging.getLogger("sqwirrel").warning("'%s' is no answer: %s", source, posterior.abstains)
+    return Study(work.config.model_copy(update={"causal": asked}), work.data, work.simulator, work.prior), posterior
+
+
+def _is_measured(config: Config) -> bool:
+    return config.measurement is None or bool(config.one.named)
+
+
+def _simulated(config: Config) -> Study:
+    """Of a config without a file: with the spectrum that it would simulate."""
+    made = simulation(config)
+    return study(made.config, made.spectrum)
+
+
+def _system(work: Study, posterior: Posterior | None) -> Spectra:
+    if posterior is None:
+        return Spectra.of(work.simulator, work.prior, work.data)
+    return Spectra.answered(Hypothesis(work.simulator, work.prior), posterior, work.data)
+
+
+def _centre(section: Causal, posterior: Posterior | None) -> Posterior | None:
+    """The answer that a map is about; none where it is about the prior."""
+    return None if section.about == "prior" else posterior
+
+
+def _mapped(
+    work: Study,
+    posterior: Posterior | None,
+    system: Spectra,
+    folder: Path,
+    progress: Callable[[str, int, int], None],
+) -> CausalMap:
+    section = work.config.causal
+    centre, how = _centre(section, posterior), dict[str, Any](width=section.width)
+    if centre is not None:
+        middle, reach = centre.basins[0].theta, section.times * centre.covariance.diagonal().sqrt()
+        how = {"middle": middle, "width": share(work.prior, middle, reach), "excess": _excess(centre)}
+    return causal_map(
+        system,
+        section.pairs,
+        section.seed,
+        least=section.least,
+        folder=folder,
+        progress=lambda done, total: progress("intervening", done, total),
+        **how,
+    )
+
+
+def _excess(posterior: Posterior) -> float:
+    """How many times larger errors are than counting makes them."""
+    return math.sqrt(max(1.0, posterior.deviance_per_bin))
+
+
+def _told(work: Study, posterior: Posterior | None, system: Spectra, found: CausalMap, record: Record) -> Told:
+    section, models = work.config.causal, parts(work.simulator)
+    centre, many = _centre(section, posterior), f"{section.pairs} interventions on each parameter"
+    settings: dict[str, Any] = {"pairs": section.pairs, "seed": section.seed, "least": section.least}
+    if centre is None:
+        settings = {"about": "prior", "width": section.width, **settings}
+        about = f"{many}, about the middle of the prior, over {100 * section.width:g} % of it."
+    else:
+        settings = {"about": "posterior", "times": section.times, "excess": _excess(centre), **settings}
+        about = (
+            f"{many}, about the best fit, over {section.times:g} standard deviations of the posterior to both sides, "
+            f"inside the prior; errors taken {settings['excess']:.3g} times as large as counting makes them."
+        )
+    failed = [in_check_words(each.name) for each in posterior.checks if not each.passed] if posterior else []
+    tests = UNTESTED if posterior is None else f"Failed: {', '.join(failed)}." if failed else "All of them passed."
+    papers = [paper for model in models for paper in model.papers]
+    return Told(
+        title=models[0].title,
+        found=found,
+        spectra={label: each for label, each in by_label(work.data).items() if isinstance(each, Spectrum)},
+        of=system.maps(found.regions.of),
+        models=tuple(dict.fromkeys(name for model in models for name in model.names if name in found.names)),
+        units=work.simulator.units,
+        about=about,
+        settings=settings,
+        tests=tests,
+        passed=not failed,
+        record=record.with_papers(*papers, *PAPERS).with_seconds(causal=found.seconds),
+    )
+
+
+def _draw(folder: Path, told: Told) -> None:
+    """Every figure of the page as a file."""
+    for label in told.spectra:
+        figures.save(region_map(told, label), folder / f"{_stem('regions', label)}.png")
+        maps = inverse_maps(told, label)
+        if maps is not None:
+            figures.save(maps, folder / f"{_stem('inverse-maps', label)}.png")
+    figures.save(graph(told), folder / "graph.png")
+    figures.save(inverse_matrix(told), folder / "inverse.png")
+
+
+def _stem(name: str, label: str) -> str:
+    return "-".join(filter(None, (name, label)))

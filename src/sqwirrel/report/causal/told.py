@@ -1,0 +1,226 @@
+"""What a causal map says, as plain data: the same for the page, the table and causal.json."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from sqwirrel.explain.causal.causal_map import CausalMap
+from sqwirrel.explain.causal.edges import PRESENT
+from sqwirrel.explain.causal.regimes import Regime
+from sqwirrel.record import Record
+from sqwirrel.report.numbers import plain
+from sqwirrel.spectra import Measurement, QGrid, QShells, Spectrum
+
+WORDING = (
+    "Causal in the simulator by construction; causal for the material only as far as the tests of the measured "
+    "spectrum pass."
+)
+GROWN = 1.05
+"""Errors that grow less without a region are said to need it not."""
+STATES = {-1: "absent", 0: "undecided", 1: "present"}
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """A causal map and what it is of: `spectra`, and the region of each of their bins (`of`, -1 where nothing was
+    measured), by label; parameters of the `models`, units of all; `about` says in words where interventions were made,
+    `settings` how, `tests` what is known of the tests of the measured spectrum, which `passed` or not.
+    """
+
+    title: str
+    found: CausalMap
+    spectra: Mapping[str, Spectrum]
+    of: Mapping[str, Int64[Tensor, "point energy"]]
+    models: tuple[str, ...]
+    units: Mapping[str, str]
+    about: str
+    settings: Mapping[str, Any]
+    tests: str
+    passed: bool
+    record: Record
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Causes, those of the model first."""
+        names = self.found.names
+        return tuple(sorted(names, key=lambda name: (name not in self.models, names.index(name))))
+
+    @cached_property
+    def columns(self) -> list[int]:
+        """Where the `names` are among the causes of the map."""
+        return [self.found.names.index(name) for name in self.names]
+
+    @cached_property
+    def regions(self) -> tuple[str, ...]:
+        """Names of the regions."""
+        return tuple(f"R{k + 1}" for k in range(len(self.found.regions.parents)))
+
+    def parents(self, region: int) -> tuple[str, ...]:
+        """Causes that move the bins of a region, those of the model first."""
+        row = self.found.regions.parents[region]
+        return tuple(name for name, k in zip(self.names, self.columns, strict=True) if bool(row[k]))
+
+    def movers(self, region: int) -> tuple[str, ...]:
+        """Parents that are of the model."""
+        return tuple(name for name in self.parents(region) if name in self.models)
+
+    def places(self, region: int) -> dict[str, dict[str, Any]]:
+        """How many bins of each spectrum a region has, and from where to where they are."""
+        masks = {label: of == region for label, of in self.of.items()}
+        return {
+            label: {"bins": int(mask.sum()), **extent(self.spectra[label].measurement, mask)}
+            for label, mask in masks.items()
+            if bool(mask.any())
+        }
+
+    def fixing(self, name: str) -> str:
+        """Up to three regions without which the error of a cause grows most, and how many times, in words."""
+        factor = self.found.inverse.inflation[:, self.found.names.index(name)]
+        first = factor.argsort(descending=True)[:3].tolist()
+        said = [f"{self.regions[k]} (× {float(factor[k]):.2g})" for k in first if factor[k] >= GROWN]
+        return ", ".join(said) or "no single region"
+
+    def ends(self, name: str) -> tuple[float, float]:
+        """What a cause was moved between; what is nothing beside the other end is 0."""
+        low, high = self.found.between[self.found.names.index(name)].tolist()
+        least = 1e-6 * max(abs(low), abs(high))
+        return low if abs(low) > least else 0.0, high if abs(high) > least else 0.0
+
+    def mapping(self) -> dict[str, Any]:
+        """All of it as one object."""
+        found = self.found
+        return {
+            "wording": WORDING,
+            "title": self.title,
+            "about": self.about,
+            "settings": dict(self.settings),
+            "tests": self.tests,
+            "score": found.edges.score,
+            "causes": [self._cause(name, k) for name, k in zip(self.names, self.columns, strict=True)],
+            "regions": [self._region(k, name) for k, name in enumerate(self.regions)],
+            "edges": [self._edge(region, k) for region, k in product(range(len(self.regions)), self.columns)],
+            "regimes": {name: [self._regime(each) for each in found.regimes[name]] for name in self.names},
+            "seconds": found.seconds,
+            "record": json.loads(self.record.to_json()),
+        }
+
+    def _cause(self, name: str, k: int) -> dict[str, Any]:
+        found = self.found
+        low, high = found.between[k].tolist()
+        return {
+            "name": name,
+            "unit": self.units[name],
+            "of_model": name in self.models,
+            "middle": float(found.middle[k]),
+            "between": [low, high],
+            "threshold": float(found.regions.seen[k]),
+            "lost_interventions": found.lost[name],
+            "sigma": float(found.inverse.sigma[k]),
+            "sigma_others_known": float(found.inverse.known[k]),
+        }
+
+    def _region(self, k: int, name: str) -> dict[str, Any]:
+        inverse = self.found.inverse
+        columns = {"sigma_alone": inverse.alone, "sigma_without": inverse.without, "inflation": inverse.inflation}
+        return {
+            "name": name,
+            "bins": int(self.found.regions.sizes[k]),
+            "parents": list(self.parents(k)),
+            "places": self.places(k),
+            **{key: self._row(values[k]) for key, values in columns.items()},
+        }
+
+    def _row(self, values: Float[Tensor, " cause"]) -> dict[str, float]:
+        return {name: float(values[k]) for name, k in zip(self.names, self.columns, strict=True)}
+
+    def _edge(self, region: int, k: int) -> dict[str, Any]:
+        edges = self.found.edges
+        return {
+            "cause": self.found.names[k],
+            "region": self.regions[region],
+            "effect": float(edges.effect[region, k]),
+            "interval95": edges.interval95[region, k].tolist(),
+            "probability": float(edges.probability[region, k]),
+            "state": STATES[int(edges.state[region, k])],
+        }
+
+    def _regime(self, regime: Regime) -> dict[str, Any]:
+        active = [name for name, on in zip(self.regions, regime.active.tolist(), strict=True) if on]
+        probability = dict(zip(self.regions, regime.probability.tolist(), strict=True))
+        return {"between": [regime.low, regime.high], "active": active, "probability": probability}
+
+    @property
+    def summary(self) -> str:
+        """One sentence."""
+        state = self.found.edges.state
+        present, undecided = int((state == PRESENT).sum()), int((state == 0).sum())
+        return (
+            f"{len(self.regions)} regions; {present} of {state.numel()} possible arrows are there, "
+            f"{undecided} undecided."
+        )
+
+
+def extent(measurement: Measurement, mask: Bool[Tensor, "point energy"]) -> dict[str, Any]:
+    """From where to where some bins are: energies, and |Q| or each component of q, or along those `axes` of a grid that
+    have several bins.
+    """
+    rows, points = mask.any(1), measurement.points
+    low, high = (
+        edges.expand(mask.shape)[mask] for edges in (measurement.energy[..., :-1], measurement.energy[..., 1:])
+    )
+    found: dict[str, Any] = {"energy": [float(low.min()), float(high.max())]}
+    match points:
+        case QShells(edges):
+            return found | {"Q": [float(edges[:-1][rows].min()), float(edges[1:][rows].max())]}
+        case QGrid():
+            index = torch.unravel_index(rows.nonzero()[:, 0], points.shape)
+            ends = {
+                name: [float(edges[int(each.min())]), float(edges[int(each.max()) + 1])]
+                for name, edges, each, side in zip("hkl", points.edges, index, points.shape, strict=True)
+                if side > 1
+            }
+            return found | {"axes": points.axes.tolist(), "q": ends}
+        case _:
+            q = points.q[rows]
+            return found | {"q": {n: [float(q[:, k].min()), float(q[:, k].max())] for k, n in enumerate("hkl")}}
+
+
+def placed(place: Mapping[str, Any]) -> tuple[str, str]:
+    """An extent in words: momenta and energies."""
+    energy = _between(place["energy"]) + " meV"
+    if "Q" in place:
+        return _between(place["Q"]) + " Å⁻¹", energy
+    return ", ".join(f"{name} {_between(row)}" for name, row in place["q"].items()), energy
+
+
+def _between(ends: list[float]) -> str:
+    low, high = (f"{round(x, 3) + 0.0:.4g}".replace("-", "−") for x in ends)
+    return low if low == high else f"{low} to {high}"
+
+
+def region_table(told: Told) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows: every region, where it is, and its parents; those of the instrument are counted."""
+    several, rows = len(told.spectra) > 1, []
+    for k, name in enumerate(told.regions):
+        for label, place in told.places(k).items():
+            movers, every = told.movers(k), told.parents(k)
+            more = len(every) - len(movers)
+            said = " ".join(movers) + (f" +{more}" if more else "")
+            rows.append([name, *([label] if several else []), str(place["bins"]), *placed(place), said.strip() or "-"])
+    return ["", *(["spectrum"] if several else []), "bins", "momentum", "energy", "parents (+ of the instrument)"], rows
+
+
+def cause_table(told: Told) -> tuple[list[str], list[list[str]]]:
+    """Heads and rows: every parameter of the model, its error, and the regions without which that is largest."""
+    rows = []
+    for name in told.models:
+        k = told.found.names.index(name)
+        rows.append([name, f"{plain(float(told.found.inverse.sigma[k]))} {told.units[name]}", told.fixing(name)])
+    return ["", "error", "error grows without"], rows
