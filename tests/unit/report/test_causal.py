@@ -122,7 +122,7 @@ def test_the_graph_has_an_arrow_for_each_that_is_not_absent(told: Told) -> None:
     state = told.found.edges.state
     assert len(arrows) == int((state >= 0).sum()) == told.found.graph.number_of_edges()
     assert sum(line.get_linestyle() == "-" for line in arrows) == int((state > 0).sum())
-    words = [text.get_text().split()[0] for text in axes.texts]
+    words = [text.get_text().split()[0].rstrip(",") for text in axes.texts]
     assert set(words) >= set(nx.get_node_attributes(told.found.graph, "bins")) - set(nx.isolates(told.found.graph))
 
 
