@@ -3,10 +3,10 @@
     python -m benchmarks.causal_measured --json FILE [--quick] [--sets mnf2 la2nio4]
 
 `infer` answers; the map (64 interventions on each parameter, over ten standard deviations of the posterior to both
-sides of the best fit, errors larger by the root of the deviance per bin, if that is above 1) has regions; of each of the
-`REGIONS` that the inverse map says a parameter of the model needs most, `infer` is asked again without the bins of that
-region. Reported: regions, thresholds, graph score, undecided edges, seconds; and for each refit the error of every
-parameter of the model over that of the whole spectrum (posterior standard deviations), beside what the inverse map
+sides of the best fit, errors larger by the root of the deviance per bin, if that is above 1) has regions; of each of
+the `REGIONS` that the inverse map says a parameter of the model needs most, `infer` is asked again without bins of that
+region. Reported: regions, graph score, undecided edges, seconds; and for each refit the error of every parameter
+of the model over that of the whole spectrum (posterior standard deviations), beside what the inverse map
 predicted, the shift in errors of the refit, and over all of them the rank correlation and the median and largest ratio
 of realised to predicted. `--quick` has one refit, few points and few draws.
 """
