@@ -8,9 +8,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
 from sqwirrel.config.instrument import InstrumentSection
-from sqwirrel.config.places import Advise, Causal, CrystalBins, EnergyBins, Match, Path, Shells, Vector
+from sqwirrel.config.places import CrystalBins, EnergyBins, Path, Shells, Vector
 from sqwirrel.config.quantity import Energy, Temperature
 from sqwirrel.config.quantity import Field as Tesla
+from sqwirrel.config.questions.advise import Advise
+from sqwirrel.config.questions.causal import Causal
+from sqwirrel.config.questions.match import Match
 from sqwirrel.config.table import Section, fitting
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -15,6 +15,7 @@ from sqwirrel.explain.causal.causal_map import CausalMap
 from sqwirrel.explain.causal.edges import PRESENT
 from sqwirrel.explain.causal.regimes import Regime
 from sqwirrel.record import Record
+from sqwirrel.report.causal.more import More
 from sqwirrel.report.numbers import plain
 from sqwirrel.spectra import Measurement, QGrid, QShells, Spectrum
 
@@ -45,6 +46,7 @@ class Told:
     tests: str
     passed: bool
     record: Record
+    more: More = field(default_factory=More)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -107,6 +109,7 @@ class Told:
             "regions": [self._region(k, name) for k, name in enumerate(self.regions)],
             "edges": [self._edge(region, k) for region, k in product(range(len(self.regions)), self.columns)],
             "regimes": {name: [self._regime(each) for each in found.regimes[name]] for name in self.names},
+            **self.more.mapping(),
             "seconds": found.seconds,
             "record": json.loads(self.record.to_json()),
         }
