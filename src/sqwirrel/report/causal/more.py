@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqwirrel.explain.causal.measured import Counterfactual, Finding, Objections
-from sqwirrel.explain.causal.paths import Estimate, ReadingEdge, Shares
+from sqwirrel.explain.causal.paths import Estimate, Moves, ReadingEdge, Shares
 from sqwirrel.report.numbers import interval, plain, to, with_error
 
 SHOWN = 12
@@ -21,12 +21,13 @@ SAME = 1e-5
 @dataclass(frozen=True, eq=False)
 class More:
     """What was asked beside the map: `objections` of a fitted spectrum, shares of each path by the parameter that acts
-    (`routes`), what moves readings of the dispersion, the spectrum after an action (`acted`), and what could not be
-    asked, why.
+    (`routes`), how regions move with the parameters of the model (`moves`), what moves readings of the dispersion, the
+    spectrum after an action (`acted`), and what could not be asked, why.
     """
 
     objections: Objections | None = None
     routes: Mapping[str, Shares] = field(default_factory=dict)
+    moves: Moves | None = None
     readings: tuple[ReadingEdge, ...] = ()
     acted: Counterfactual | None = None
     refused: tuple[str, ...] = ()
@@ -61,7 +62,7 @@ def _parameters(part: Any) -> dict[str, dict[str, Any]]:
     keys = ("value", "error", "rest", "rest_error", "score")
     rows = zip(*(getattr(part, key).tolist() for key in keys), strict=True)
     return {
-        name: {"told": bool(told)} | dict(zip(keys, map(_number, row), strict=True))
+        name: {"told": bool(told)} | dict(zip(keys, map(finite, row), strict=True))
         for name, told, row in zip(part.names, part.told.tolist(), rows, strict=True)
     }
 
@@ -70,14 +71,14 @@ def _candidate(each: Finding) -> dict[str, Any]:
     said = {"name": each.name, "kind": each.kind, "meaning": each.meaning, "unit": each.unit}
     if each.untested:
         return {**said, "untested": each.untested}
-    numbers = {key: _number(getattr(each, key)) for key in ("score", "value", "error", "p", "corrected")}
+    numbers = {key: finite(getattr(each, key)) for key in ("score", "value", "error", "p", "corrected")}
     return {**said, **numbers, "alike": list(each.alike)}
 
 
 def _shares(shares: Shares) -> dict[str, Any]:
     def every(estimate: Estimate, *at: int) -> list[dict[str, float | None]]:
         rows = (each[at].tolist() if at else each.tolist() for each in estimate)
-        return [dict(zip(("value", "low", "high"), map(_number, row), strict=True)) for row in zip(*rows, strict=True)]
+        return [dict(zip(("value", "low", "high"), map(finite, row), strict=True)) for row in zip(*rows, strict=True)]
 
     alone = {name: every(shares.alone, k) for k, name in enumerate(shares.paths)}
     return {"effect": every(shares.effect), **alone, REST: every(shares.rest), "left_out": shares.left_out}
@@ -85,7 +86,7 @@ def _shares(shares: Shares) -> dict[str, Any]:
 
 def _reading(edge: ReadingEdge) -> dict[str, Any]:
     def one(estimate: Estimate) -> dict[str, float | None]:
-        return {key: _number(float(getattr(estimate, key))) for key in ("value", "low", "high")}
+        return {key: finite(float(getattr(estimate, key))) for key in ("value", "low", "high")}
 
     return {
         "cause": edge.cause,
@@ -99,7 +100,8 @@ def _reading(edge: ReadingEdge) -> dict[str, Any]:
     }
 
 
-def _number(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """None in place of what is no number."""
     return value if math.isfinite(value) else None
 
 

@@ -15,7 +15,7 @@ from sqwirrel.explain.causal.causal_map import CausalMap
 from sqwirrel.explain.causal.edges import PRESENT
 from sqwirrel.explain.causal.regimes import Regime
 from sqwirrel.record import Record
-from sqwirrel.report.causal.more import More
+from sqwirrel.report.causal.more import More, finite
 from sqwirrel.report.numbers import plain
 from sqwirrel.spectra import Measurement, QGrid, QShells, Spectrum
 
@@ -152,7 +152,17 @@ class Told:
             "interval95": edges.interval95[region, k].tolist(),
             "probability": float(edges.probability[region, k]),
             "state": STATES[int(edges.state[region, k])],
+            **self._move(region, self.found.names[k]),
         }
+
+    def _move(self, region: int, name: str) -> dict[str, float | None]:
+        """How the signal of a region moves with a parameter of the model."""
+        moves = self.more.moves
+        if moves is None or name not in self.models:
+            return {}
+        k = self.models.index(name)
+        rows = {"shift": moves.shift, "log_intensity": moves.growth, "broadening": moves.broadening}
+        return {key: finite(float(values[region, k])) for key, values in rows.items()}
 
     def _regime(self, regime: Regime) -> dict[str, Any]:
         active = [name for name, on in zip(self.regions, regime.active.tolist(), strict=True) if on]

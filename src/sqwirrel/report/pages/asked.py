@@ -4,11 +4,14 @@ from html import escape
 
 from matplotlib.figure import Figure
 
+from sqwirrel.explain.causal.edges import PRESENT
 from sqwirrel.explain.causal.measured import Objections
+from sqwirrel.explain.causal.paths import Moves
 from sqwirrel.report.causal.acted import acted_map
 from sqwirrel.report.causal.more import candidate_rows, part_rows, reading_rows
 from sqwirrel.report.causal.routes import route_matrix
 from sqwirrel.report.causal.told import Told
+from sqwirrel.report.numbers import plain
 from sqwirrel.report.pages.markup import image, note, pictures, section, table, wide
 
 ABOUT_PARTS = """A cause has one strength wherever it is asked for. Each part of the data, and all the rest, estimate
@@ -30,9 +33,16 @@ noise is that which was measured. The band is what the posterior leaves open. Wh
 unchanged."""
 
 
+ABOUT_MOVES = """Of the signal in the bins of a region, background apart, and of those parameters whose arrow is there:
+shift of its mean energy (meV), growth (of the logarithm of its intensity) and broadening (of the standard deviation of
+its energies, meV), each for one unit of the parameter; derivatives at the middle of the interventions. What leaves a
+region through its border counts as lost."""
+
+
 def sections(told: Told) -> list[str]:
     """Those that were asked for."""
-    found = [] if told.more.objections is None else _objections(told.more.objections)
+    found = [] if told.more.moves is None else [_moves(told, told.more.moves)]
+    found += [] if told.more.objections is None else _objections(told.more.objections)
     figure = route_matrix(told)
     found += [] if figure is None else [_shown("paths", "What parameters act through", [figure], ABOUT_ROUTES)]
     if told.more.readings:
@@ -45,6 +55,22 @@ def sections(told: Told) -> list[str]:
     if told.more.refused:
         found.append(section("refused", "What could not be asked", "".join(map(_paragraph, told.more.refused))))
     return found
+
+
+def _moves(told: Told, moves: Moves) -> str:
+    heads, rows = ["", "mean energy", *map(escape, told.models)], []
+    for k, region in enumerate(told.regions):
+        cells = [_moved(told, moves, k, name) for name in told.models]
+        if any(cells):
+            rows.append(("", [region, f"{plain(round(float(moves.energy[k]), 3))} meV", *cells]))
+    return section("moves", "How regions move", wide(table(heads, rows)) + note(ABOUT_MOVES)) if rows else ""
+
+
+def _moved(told: Told, moves: Moves, region: int, name: str) -> str:
+    if int(told.found.edges.state[region, told.found.names.index(name)]) != PRESENT:
+        return ""
+    k = told.models.index(name)
+    return ", ".join(f"{float(each[region, k]):+.3g}" for each in (moves.shift, moves.growth, moves.broadening))
 
 
 def _objections(found: Objections) -> list[str]:

@@ -7,7 +7,7 @@ from sqwirrel.config.several import parts
 from sqwirrel.errors import InputError
 from sqwirrel.explain.causal.causal_map import CausalMap
 from sqwirrel.explain.causal.measured import Objections, counterfactual, objections
-from sqwirrel.explain.causal.paths import ReadingEdge, Shares, mediated, reading_edges
+from sqwirrel.explain.causal.paths import ReadingEdge, Shares, mediated, moves, reading_edges
 from sqwirrel.explain.causal.system import Spectra
 from sqwirrel.infer import Posterior
 from sqwirrel.infer.verdict import Hypothesis
@@ -30,14 +30,15 @@ def asked_of(work: Study, posterior: Posterior | None, found: CausalMap, system:
         against = _objections(work, posterior, rival, system, refused)
         acted = counterfactual(rival, posterior, work.data, section.do) if section.do else None
     routes = _routes(work, found, refused, progress) if section.paths else {}
-    return More(against, routes, _readings(work, found, refused), acted, tuple(refused))
+    moved = moves(system, found.regions.of, found.middle, names_of(work))
+    return More(against, routes, moved, _readings(work, found, refused), acted, tuple(refused))
 
 
 def _objections(
     work: Study, posterior: Posterior, rival: Hypothesis, system: Spectra, refused: list[str]
 ) -> Objections:
     crystal = _crystal(work, refused)
-    told = objections(rival, posterior, work.data, system, _names(work), crystal)
+    told = objections(rival, posterior, work.data, system, names_of(work), crystal)
     refused += [f"Not tested: {each}." for each in told.untested]
     return told
 
@@ -51,7 +52,7 @@ def _crystal(work: Study, refused: list[str]) -> Crystal | None:
         return None
 
 
-def _names(work: Study) -> tuple[str, ...]:
+def names_of(work: Study) -> tuple[str, ...]:
     """Free parameters of the models."""
     models = {name for model in parts(work.simulator) for name in model.names}
     return tuple(name for name in work.prior.names if name in models)
@@ -59,7 +60,7 @@ def _names(work: Study) -> tuple[str, ...]:
 
 def _routes(work: Study, found: CausalMap, refused: list[str], progress: Progress) -> dict[str, Shares]:
     """Shares of paths by parameter of the model; modes are those of the experiment without better averages."""
-    plain, names = Spectra.of(work.simulator, work.prior, work.data), _names(work)
+    plain, names = Spectra.of(work.simulator, work.prior, work.data), names_of(work)
     routes = {}
     try:
         for k, name in enumerate(names):

@@ -17,7 +17,7 @@ from sqwirrel.config.several import by_label, parts
 from sqwirrel.config.toml import dumps, load
 from sqwirrel.config.verbs.answers import simulation
 from sqwirrel.config.verbs.folders import CONFIG, POSTERIOR, reopened
-from sqwirrel.config.verbs.intervening.asked import asked_of
+from sqwirrel.config.verbs.intervening.asked import asked_of, names_of
 from sqwirrel.errors import InputError
 from sqwirrel.explain.causal.causal_map import PAPERS, CausalMap, causal_map
 from sqwirrel.explain.causal.design import share
@@ -181,7 +181,7 @@ def _told(
         found=found,
         spectra={label: each for label, each in by_label(work.data).items() if isinstance(each, Spectrum)},
         of=system.maps(found.regions.of),
-        models=tuple(dict.fromkeys(name for model in models for name in model.names if name in found.names)),
+        models=names_of(work),
         units=work.simulator.units,
         about=about,
         settings=settings,

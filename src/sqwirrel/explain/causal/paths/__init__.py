@@ -2,6 +2,7 @@
 
 from sqwirrel.explain.causal.paths.edges import ReadingEdge, reading_edges
 from sqwirrel.explain.causal.paths.mediate import Routes, mediated, mediation, routes
+from sqwirrel.explain.causal.paths.moves import Moves, moves
 from sqwirrel.explain.causal.paths.readings import (
     Dispersion,
     Reading,
@@ -18,6 +19,7 @@ from sqwirrel.explain.causal.paths.squares import Shares, shares
 __all__ = [
     "Dispersion",
     "Estimate",
+    "Moves",
     "Reading",
     "ReadingEdge",
     "Routes",
@@ -27,6 +29,7 @@ __all__ = [
     "gap",
     "mediated",
     "mediation",
+    "moves",
     "reading_edges",
     "routes",
     "shares",

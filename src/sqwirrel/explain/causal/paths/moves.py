@@ -1,0 +1,59 @@
+"""moves(): what a parameter does to a region of a spectrum, in words of spectroscopy: shifts, grows, broadens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from sqwirrel.explain.causal.system import Spectra
+from sqwirrel.observe.instrument import SCALE
+
+
+@dataclass(frozen=True, eq=False)
+class Moves:
+    """Of the signal in the bins of each region, background apart: its mean `energy` and its standard deviation `width`
+    (meV), and their derivatives with respect to each parameter, per its unit: `shift` and `broadening` (meV), and
+    `growth`, that of the logarithm of the intensity. What leaves a region through its border counts as lost. NaN
+    without signal.
+    """
+
+    energy: Float[Tensor, " region"]
+    width: Float[Tensor, " region"]
+    shift: Float[Tensor, "region name"]
+    growth: Float[Tensor, "region name"]
+    broadening: Float[Tensor, "region name"]
+
+
+def moves(system: Spectra, of: Int64[Tensor, " cell"], middle: Float[Tensor, " cause"], names: Sequence[str]) -> Moves:
+    """Of the regions `of` each cell and the parameters of the model `names`, by exact derivatives at `middle`."""
+    full, found = system.target.full(middle[None]), []
+    chosen = [system.prior.names.index(name) for name in names]
+    for term in system.terms:
+        here, there = system.target.columns(term)
+        theta, valid, measurement = system.target.own(term, full), term.observed.valid, term.experiment.measurement
+        with torch.no_grad():
+            signal = theta[0, term.experiment.names.index(SCALE)] * term.experiment.signal(theta).expected[0]
+        slope = torch.zeros(len(middle), int(valid.sum()), dtype=theta.dtype)
+        slope[there] = term.experiment.linearise(theta).slope[0][here][:, valid]
+        energy = measurement.energy_centres.expand(measurement.shape)[valid]
+        found.append(torch.cat((energy[None], signal[valid][None], slope[chosen])))
+    energy, signal, *rise = torch.cat(found, dim=1)
+    return _moments(energy, signal, torch.stack(rise), of)
+
+
+def _moments(energy: Tensor, signal: Tensor, rise: Tensor, of: Tensor) -> Moves:
+    count = int(of.max()) + 1
+
+    def summed(values: Float[Tensor, "*row cell"]) -> Float[Tensor, "*row region"]:
+        return values.new_zeros(*values.shape[:-1], count).index_add(-1, of, values)
+
+    whole = summed(signal)
+    whole = torch.where(whole > 0, whole, torch.nan)
+    mean = summed(signal * energy) / whole
+    away = energy - mean[of]
+    width = (summed(signal * away**2) / whole).clamp(min=0).sqrt()
+    shift, growth = summed(rise * away) / whole, summed(rise) / whole
+    broadening = (summed(rise * away**2) / whole - growth * width**2) / (2 * width)
+    return Moves(mean, width, shift.T, growth.T, broadening.T)
