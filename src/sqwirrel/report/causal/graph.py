@@ -16,7 +16,7 @@ from sqwirrel.report.figures.style import INK, STYLE, blank
 
 SHADES = ("#1b6ca8", "#c4452d", "#2f8f4e", "#7a4ea3", "#c98a00", "#0e8f8f", "#a8326e", "#6b6b00")
 NUISANCE = "#8c8c8c"
-MOST, WIDE = 30, 3.2
+MOST, WIDE = 16, 3.2
 """Regions that are shown, those that most is seen in, and the width of the strongest arrow, points."""
 
 

@@ -18,8 +18,8 @@ from sqwirrel.report.figures.style import INK, STYLE
 
 MOST, PER_ROW, PANELS = 30, 3, 9
 """Regions in the matrix, those that matter most; panels in a row, and at all."""
-COLOURS, LEAST, FACTOR = "YlGnBu", 1.05, 10.0
-TICKS = (1, 2, 5, 10, 20, 50, 100, 1000, 10000)
+COLOURS, LEAST, FACTOR = "YlGnBu", 1.05, 3.0
+TICKS = (1, 1.5, 2, 3, 5, 10, 20, 50, 100, 1000, 10000)
 """Factors below `LEAST` are not written out; the scale of colours ends at `FACTOR` at least."""
 
 
@@ -46,7 +46,7 @@ def _matrix(axes: Axes, told: Told, values: Float[Tensor, "region cause"], title
     axes.set_title(title)
     for (i, j), value in np.ndenumerate(shown):
         if value >= LEAST:
-            dark = _scale(values)(value) > 0.6
+            dark = _scale(values)(value) > 0.55
             axes.text(j, i, _short(value), ha="center", va="center", fontsize=6, color="white" if dark else INK)
     axes.axvline(sum(name in told.models for name in told.names) - 0.5, color=INK, lw=0.8)
 
