@@ -70,10 +70,14 @@ class BulkExperiment:
         value, rise, stable = zip(*parts, strict=True)
         return BulkSlope(torch.cat(value).detach(), torch.cat(rise, 1).movedim(0, 1).detach(), torch.cat(stable))
 
-    def why_unstable(self, theta: Float[Tensor, "1 parameter"]) -> str:
-        """One sentence: where the order fails."""
-        fields = [each.field for each in self.bulk.numbers if each.kind != "curie_weiss"]
-        return reason(self.model, theta, field=next(iter(fields), (0.0, 0.0, 0.0)))
+    @property
+    def field(self) -> tuple[float, float, float]:
+        """That of the first number that asks for an order, T."""
+        return next((each.field for each in self.bulk.numbers if each.kind != "curie_weiss"), (0.0, 0.0, 0.0))
+
+    def why_unstable(self, theta: Float[Tensor, "1 parameter"], at: Float[Tensor, "q 3"] | None = None) -> str:
+        """One sentence: where the order fails, `at` some of the wavevectors (rlu) given or found here."""
+        return reason(self.model, theta, field=self.field, at=at)
 
     def _find(self, theta: Tensor) -> Found:
         found = [each(theta) for _, each in self.groups]

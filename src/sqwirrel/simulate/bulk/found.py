@@ -27,9 +27,7 @@ class Law(Protocol):
         """The numbers."""
 
 
-def einstein(
-    energy: Float[Tensor, "*shape"], warmth: Float[Tensor, " number"]
-) -> Float[Tensor, "*shape number"]:
+def einstein(energy: Float[Tensor, "*shape"], warmth: Float[Tensor, " number"]) -> Float[Tensor, "*shape number"]:
     """Heat capacity of a mode in units of k: x^2 e^x / (e^x - 1)^2 with x = E / k T (`warmth` is k T, meV)."""
     x = (energy.abs()[..., None] / warmth).clamp(min=SMALL)
     return x**2 * torch.exp(-x) / torch.expm1(-x) ** 2

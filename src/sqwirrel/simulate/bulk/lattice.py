@@ -22,13 +22,11 @@ LONG = 0.01
 
 
 class PhononHeat:
-    """Specific heat at constant volume (J / K per mole of atoms) at `temperatures` (K):
+    """Specific heat at constant volume (J / K per mole of atoms) at `temperatures` (K).
 
-        C = 3 R <x^2 e^x / (e^x - 1)^2>,    x = E / k T,
-
-    the mean over all modes. Measured ones are at constant pressure, and have electrons and magnons in them; what they
-    differ by grows with temperature. At low temperatures the law is Debye's, 12 pi^4 / 5 R (T / theta_D)^3; `Found.rough`
-    is how far two sets of points differ.
+    C = 3 R <x^2 e^x / (e^x - 1)^2> with x = E / k T, the mean over all modes. Measured ones are at constant pressure,
+    and have electrons and magnons in them; what they differ by grows with temperature. At low temperatures the law is
+    Debye's, 12 pi^4 / 5 R (T / theta_D)^3. `Found.rough` is how far two sets of points differ.
     """
 
     def __init__(self, model: PhononModel, temperatures: Float[Tensor, " number"]) -> None:
@@ -49,14 +47,13 @@ class PhononHeat:
 
 
 class SoundVelocity:
-    """Velocity (m / s) of long waves along `directions` (rlu), of the acoustic `branches` 1 (the fastest) to 3:
+    """Velocity (m / s) of long waves along `directions` (rlu), of the acoustic `branches` 1 (the fastest) to 3.
 
-        v = E(q) / (hbar |q|) at |q| = 0.01 1/angstrom;  rho v^2 is an elastic constant, or a sum of them.
+    v = E(q) / (hbar |q|) at |q| = 0.01 1/angstrom; rho v^2 is an elastic constant, or a sum of them. `Found.rough` is
+    how far waves twice as long differ.
     """
 
-    def __init__(
-        self, model: PhononModel, directions: Float[Tensor, "number 3"], branches: tuple[int, ...]
-    ) -> None:
+    def __init__(self, model: PhononModel, directions: Float[Tensor, "number 3"], branches: tuple[int, ...]) -> None:
         wave = torch.nn.functional.normalize(model.lattice.to_cartesian(directions), dim=1)
         if not bool((wave.norm(dim=1) > 0.5).all()):
             raise InputError("the direction of a sound velocity is (0, 0, 0); give h, k, l along which sound travels")

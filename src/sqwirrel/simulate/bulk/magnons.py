@@ -26,11 +26,10 @@ CHUNK = 2**18
 
 
 class MagnonHeat:
-    """Specific heat (J / K per mole of magnetic ions) at `temperatures` (K), in a field (T, Cartesian):
+    """Specific heat (J / K per mole of magnetic ions) at `temperatures` (K), in a field (T, Cartesian).
 
-        C = R / N sum_q,m x^2 e^x / (e^x - 1)^2,    x = E_m(q) / k T,
-
-    N the number of ions. Phonons are not in it. Wrong where k T is below the steps of the mesh: `Found.rough` says so.
+    C = R <x^2 e^x / (e^x - 1)^2> with x = E / k T, the mean over all modes. Phonons are not in it. Wrong where k T is
+    below the steps of energy of the mesh: `Found.rough` says so.
     """
 
     def __init__(
@@ -48,11 +47,9 @@ class MagnonHeat:
 
 
 class OrderedMoment:
-    """Mean length of the ordered moments (mu_B per magnetic ion) at `temperatures` (K), in a field (T, Cartesian):
+    """Mean length of the ordered moments (mu_B per magnetic ion) at `temperatures` (K), in a field (T, Cartesian).
 
-        m = 1/N sum_i g_i (S_i - <b_i^dagger b_i>),
-
-    g_i the length of g n along the moment n. At 0 K zero-point motion alone takes from it (0.1966 of S on the square
+    m = 1/N sum_i g_i (S_i - <b_i^dagger b_i>), g_i the length of g n, n the direction of the spin. At 0 K zero-point motion alone takes from it (0.1966 of S on the square
     lattice with S = 1/2 without anisotropy); linear spin-wave theory, the first order in 1 / S. Of a ferromagnet it is
     the magnetisation. The limit of three meshes is taken by Aitken's rule; where there is none (one direction; two,
     without a gap and above 0 K), `Found.rough` is infinite.
