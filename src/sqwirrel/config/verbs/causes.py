@@ -160,6 +160,7 @@ def _told(work: Study, posterior: Posterior | None, system: Spectra, found: Caus
         found=found,
         spectra={label: each for label, each in by_label(work.data).items() if isinstance(each, Spectrum)},
         of=system.maps(found.regions.of),
+        singles=system.singles,
         models=tuple(dict.fromkeys(name for model in models for name in model.names if name in found.names)),
         units=work.simulator.units,
         about=about,

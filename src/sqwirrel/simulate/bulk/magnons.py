@@ -49,10 +49,10 @@ class MagnonHeat:
 class OrderedMoment:
     """Mean length of the ordered moments (mu_B per magnetic ion) at `temperatures` (K), in a field (T, Cartesian).
 
-    m = 1/N sum_i g_i (S_i - <b_i^dagger b_i>), g_i the length of g n, n the direction of the spin. At 0 K zero-point motion alone takes from it (0.1966 of S on the square
-    lattice with S = 1/2 without anisotropy); linear spin-wave theory, the first order in 1 / S. Of a ferromagnet it is
-    the magnetisation. The limit of three meshes is taken by Aitken's rule; where there is none (one direction; two,
-    without a gap and above 0 K), `Found.rough` is infinite.
+    m = 1/N sum_i g_i (S_i - <b_i^dagger b_i>), g_i the length of g n, n the direction of the spin. At 0 K zero-point
+    motion alone takes from it (0.1966 of S on the square lattice with S = 1/2 without anisotropy); linear spin-wave
+    theory, the first order in 1 / S. Of a ferromagnet it is the magnetisation. The limit of three meshes is taken by
+    Aitken's rule; where there is none (one direction; two, without a gap and above 0 K), `Found.rough` is infinite.
     """
 
     def __init__(

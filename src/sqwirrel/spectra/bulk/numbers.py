@@ -16,6 +16,7 @@ UNITS = {
     "sound_velocity": "m/s",
 }
 """Kinds of bulk numbers and their units. Moles are of magnetic ions, or of atoms in a model of phonons."""
+WORDS = {"curie_weiss": "Curie-Weiss temperature", "sound_velocity": "velocity of sound"}
 Three = tuple[float, float, float]
 
 
@@ -61,8 +62,8 @@ class BulkNumber:
         """The kind, and where it was measured if that tells it apart."""
         at = f" at {self.temperature:g} K" if self.kind in {"specific_heat", "ordered_moment"} else ""
         field = f" in {math.hypot(*self.field):g} T" if any(self.field) else ""
-        along = f" along {' '.join(f'{x:g}' for x in self.direction)}, {self.branch}" if self.direction else ""
-        return f"{self.kind.replace('_', ' ')}{at}{field}{along}"
+        along = f" along {' '.join(f'{x:g}' for x in self.direction)}, branch {self.branch}" if self.direction else ""
+        return f"{WORDS.get(self.kind, self.kind.replace('_', ' '))}{at}{field}{along}"
 
 
 @dataclass(frozen=True)

@@ -147,9 +147,9 @@ def _field(part: Part) -> Sequence[float]:
     """The field of a measurement, T."""
     match part:
         case Experiment():
-            return part.measurement.field.tolist()  # type: ignore[no-any-return]
+            return part.measurement.field.tolist()
         case PeakExperiment():
-            return part.peaks.field.tolist()  # type: ignore[no-any-return]
+            return part.peaks.field.tolist()
     return part.field
 
 
