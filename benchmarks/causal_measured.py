@@ -2,13 +2,13 @@
 
     python -m benchmarks.causal_measured --json FILE [--quick] [--sets mnf2 la2nio4]
 
-`infer` answers; the map (64 interventions on each parameter, over ten standard deviations of the posterior to both
-sides of the best fit, errors larger by the root of the deviance per bin, if that is above 1) has regions; of each of
-the `REGIONS` that the inverse map says a parameter of the model needs most, `infer` is asked again without bins of that
-region. Reported: regions, graph score, undecided edges, seconds; and for each refit the error of every parameter
-of the model over that of the whole spectrum (posterior standard deviations), beside what the inverse map
-predicted, the shift in errors of the refit, and over all of them the rank correlation and the median and largest ratio
-of realised to predicted. `--quick` has one refit, few points and few draws.
+`infer` answers; the map (64 interventions on each parameter, over .3 of its prior round the best fit, errors larger by
+the root of the deviance per bin, if that is above 1) has regions; of each of the `REGIONS` that the inverse map says a
+parameter of the model needs most, `infer` is asked again without bins of that region. Reported: regions, graph score,
+undecided edges, seconds; and for each refit the error of every parameter of the model over that of the whole spectrum
+(posterior standard deviations), beside what the inverse map predicted, the shift in errors of the refit, and over all
+of them the rank correlation and the median and largest ratio of realised to predicted. `--quick` has one refit, few
+points and few draws.
 """
 
 import argparse
@@ -26,7 +26,6 @@ from benchmarks import la2nio4
 from sqwirrel import Experiment, Posterior, Prior, Spectrum
 from sqwirrel.config import load, study
 from sqwirrel.explain.causal.causal_map import CausalMap, causal_map
-from sqwirrel.explain.causal.design import share
 from sqwirrel.explain.causal.system import Spectra
 from sqwirrel.infer import Settings, infer
 from sqwirrel.infer.verdict import Hypothesis
@@ -35,7 +34,7 @@ from sqwirrel.record import Record
 MNF2 = Path(__file__).parents[1] / "examples" / "mnf2.toml"
 SETTINGS = Settings(screen=256, starts=4, draws=600, rounds=3)
 AGAIN, QUICK = Settings(screen=64, starts=2, draws=600, rounds=3), Settings(screen=32, starts=1, draws=60, rounds=2)
-PAIRS, REGIONS, SEED, TIMES = 64, 12, 5, 10
+PAIRS, REGIONS, SEED = 64, 12, 5
 Asked = tuple[Experiment, Prior, Spectrum]
 
 
@@ -100,8 +99,7 @@ def mapped(
     middle = posterior.basins[0].theta
     system = Spectra.answered(Hypothesis(experiment, prior), posterior, spectrum)
     excess = math.sqrt(max(1.0, posterior.deviance_per_bin))
-    width = share(prior, middle, TIMES * posterior.covariance.diagonal().sqrt())
-    return causal_map(system, 16 if quick else PAIRS, SEED, middle=middle, width=width, excess=excess), system
+    return causal_map(system, 16 if quick else PAIRS, SEED, middle=middle, excess=excess), system
 
 
 def refit(

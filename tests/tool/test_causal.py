@@ -89,7 +89,7 @@ def test_the_mode_and_not_the_empty_bins_answers_to_the_exchange(run, chain) -> 
 def test_the_map_of_an_answer_is_about_it(run, configs) -> None:
     assert run("simulate", "truth.toml", "--out", "measured").exit_code == 0
     assert run("infer", "chain.toml").exit_code in {0, 1}
-    result = run("causal", "chain", "--set", "causal.pairs=16")
+    result = run("causal", "chain", "--set", "causal.pairs=16", "--set", "causal.times=10")
     assert result.exit_code == 0, result.output
     folder = configs[1].parent / "chain"
     found, report = told(folder / "causes"), json.loads((folder / "report.json").read_text())
@@ -101,6 +101,38 @@ def test_the_map_of_an_answer_is_about_it(run, configs) -> None:
     assert found["settings"]["about"] == "posterior"
     wide = run("causal", "chain", "--set", "causal.pairs=16", "--set", "causal.about=prior", "--out", "wide")
     assert "about the middle of the prior, over 30 % of it" in wide.stdout
+
+
+def test_what_else_is_asked_of_an_answer(run, refused, configs) -> None:
+    """The chain of the truth is that of the fit: nothing speaks against it; 4 |J| S is its band top, S = 1."""
+    run("simulate", "truth.toml", "--out", "measured")
+    run("infer", "chain.toml")
+    folder = configs[1].parent / "chain"
+    options = ("causal.pairs=16", "causal.paths=true", "causal.do.J=-0.8")
+    result = run("causal", "chain", *(word for option in options for word in ("--set", option)))
+    assert result.exit_code == 0, result.output
+    found = told(folder / "causes")
+    against = found["objections"]
+    assert [part["cut_along"] for part in against["parts"]] == ["energy", "energy", "momentum", "momentum"]
+    assert not against["broken"]
+    assert not against["asked"]
+    assert {"energy_offset", "background_slope"} <= {each["name"] for each in against["candidates"]}
+    readings = {each["reading"]: each for each in found["readings"] if each["cause"] == "J"}
+    assert readings["gap at (0, 0, 0)"]["is_zero"]
+    assert readings["band top"]["slope"]["value"] == pytest.approx(-4)
+    assert readings["band top"]["log_slope"]["value"] == pytest.approx(1)
+    through = found["paths"]["J"]
+    k = max(range(len(found["regions"])), key=lambda k: through["effect"][k]["value"])
+    assert through["energies"][k]["value"] > 0.8 > through["intensities"][k]["value"]
+    assert found["counterfactual"] == {"do": "do(J = -0.8)", "stable": 1.0}
+    assert read(folder / "causes" / "do.h5").translated == "do(J = -0.8)"
+    assert {"do.png", "paths.png"} <= {path.name for path in (folder / "causes").iterdir()}
+    assert "do(J = -0.8)" in (folder / "causes" / "causal.html").read_text()
+    assert refused("causal", "chain", "--set", "causal.do.K=1").startswith("'K' is none of the parameters J, ")
+    assert refused("causal", "chain.toml", "--set", "causal.do.J=-1") == (
+        "[causal] do needs an answer to a measured spectrum, and 'chain.toml' is a config: run sqwirrel infer, and give "
+        "the folder that it leaves"
+    )
 
 
 def test_an_interrupted_map_goes_on(run, chain, monkeypatch) -> None:
@@ -142,7 +174,7 @@ def test_wrong_maps_are_refused(refused, chain) -> None:
         "c.toml: [causal] width = 2: input should be less than or equal to 1"
     )
     assert refused("causal", "c.toml", "--set", "causal.pair=16").startswith(
-        "c.toml: [causal] has the unknown key 'pair'; known are about, pairs, width, times, least, seed; did you mean"
+        "c.toml: [causal] has the unknown key 'pair'; known are about, pairs, width, times, least, seed, paths, readings, do"
     )
     (chain / "empty").mkdir()
     assert refused("causal", "empty") == (

@@ -9,9 +9,12 @@ from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, mo
 
 from sqwirrel.config.entries import BulkEntry, PeaksEntry
 from sqwirrel.config.instrument import InstrumentSection
-from sqwirrel.config.places import Advise, Causal, CrystalBins, EnergyBins, Match, Path, Shells, Vector
+from sqwirrel.config.places import CrystalBins, EnergyBins, Path, Shells, Vector
 from sqwirrel.config.quantity import Energy, Temperature
 from sqwirrel.config.quantity import Field as Tesla
+from sqwirrel.config.questions.advise import Advise
+from sqwirrel.config.questions.causal import Causal
+from sqwirrel.config.questions.match import Match
 from sqwirrel.config.table import Section, fitting, listed
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings

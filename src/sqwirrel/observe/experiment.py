@@ -237,11 +237,9 @@ class Experiment(nn.Module):
     def _predict(self, theta: Tensor) -> tuple[Tensor, Tensor]:
         """Rows that differ in nuisances alone share their modes, where no derivative is asked for."""
         n, every = len(self.modelled), theta[:, : len(self.modelled)]
-        own, back = (every, None) if torch.is_grad_enabled() else torch.unique(every, dim=0, return_inverse=True)
-        if len(own) == len(every):
-            deposit, stable = self._deposit(every)
-        else:
-            deposit, stable = (each[back] for each in self._deposit(own))
+        own, back = torch.unique(every, dim=0, return_inverse=True)
+        is_shared = len(own) < len(every) and not torch.is_grad_enabled()
+        deposit, stable = (each[back] for each in self._deposit(own)) if is_shared else self._deposit(every)
         return self.observe(deposit, theta[:, n:]), stable
 
     def _linearise(self, theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:

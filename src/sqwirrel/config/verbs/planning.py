@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sqwirrel.config.places import Advise
+from sqwirrel.config.questions.advise import Advise
 from sqwirrel.config.sections import Config
 from sqwirrel.config.several import experiment
 from sqwirrel.config.toml import dumps

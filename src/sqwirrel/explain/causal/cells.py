@@ -5,7 +5,7 @@ its own, however small beside a spectrum.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -18,6 +18,7 @@ from sqwirrel.observe.views.derivatives import slopes
 Seen = tuple[Float[Tensor, "row cell"], Bool[Tensor, " row"]]
 
 
+@runtime_checkable
 class Cells(Protocol):
     """The cells of one measurement; rows of `theta` are its own parameters."""
 

@@ -15,6 +15,7 @@ from sqwirrel.explain.causal.causal_map import CausalMap
 from sqwirrel.explain.causal.edges import PRESENT
 from sqwirrel.explain.causal.regimes import Regime
 from sqwirrel.record import Record
+from sqwirrel.report.causal.more import More
 from sqwirrel.report.numbers import plain
 from sqwirrel.spectra import Measurement, QGrid, QShells, Spectrum
 
@@ -47,6 +48,7 @@ class Told:
     passed: bool
     record: Record
     singles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    more: More = field(default_factory=More)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -111,6 +113,7 @@ class Told:
             "regions": [self._region(k, name) for k, name in enumerate(self.regions)],
             "edges": [self._edge(region, k) for region, k in product(range(len(self.regions)), self.columns)],
             "regimes": {name: [self._regime(each) for each in found.regimes[name]] for name in self.names},
+            **self.more.mapping(),
             "seconds": found.seconds,
             "record": json.loads(self.record.to_json()),
         }

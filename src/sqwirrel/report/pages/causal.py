@@ -9,6 +9,7 @@ from sqwirrel.report.causal.regions import region_map
 from sqwirrel.report.causal.told import WORDING, Told, placed
 from sqwirrel.report.content import described
 from sqwirrel.report.numbers import plain
+from sqwirrel.report.pages import asked
 from sqwirrel.report.pages.markup import (
     definitions,
     framed,
@@ -67,6 +68,7 @@ def html(told: Told) -> str:
         pictures("lines", "The graph", [image(graph(told), "Graph of causes and regions")], ABOUT_GRAPH),
         section("edges", "Every arrow", wide(_edges(told)) + note(ABOUT_EDGES)),
         pictures("lines", "Which region fixes which parameter", [matrix, *inverse], ABOUT_INVERSE),
+        *asked.sections(told),
         section("regimes", "Regimes", wide(_regimes(told)) + note(ABOUT_REGIMES)),
         section("measured", "The bins", _measured(told)),
         section("record", "Where this comes from", record(told.mapping()["record"])),

@@ -1,6 +1,6 @@
 """What a law of a bulk number gives."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,6 +20,7 @@ class Found(NamedTuple):
     stable: Bool[Tensor, " batch"]
 
 
+@runtime_checkable
 class Law(Protocol):
     """Bulk numbers of one kind from rows of parameters, those of a model in its order."""
 

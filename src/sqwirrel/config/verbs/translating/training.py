@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sqwirrel.config.build import Study, study
-from sqwirrel.config.places import Match
+from sqwirrel.config.questions.match import Match
 from sqwirrel.config.sections import Config
 from sqwirrel.config.several import spectrum_of
 from sqwirrel.config.toml import dumps

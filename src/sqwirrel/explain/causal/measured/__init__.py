@@ -8,6 +8,7 @@ tests of this folder pass on its data.
 from sqwirrel.explain.causal.measured.counterfactual import Counterfactual, counterfactual
 from sqwirrel.explain.causal.measured.invariance import Deviation, Invariance, invariance, parts_by
 from sqwirrel.explain.causal.measured.missing import Finding, Missing, missing
+from sqwirrel.explain.causal.measured.objections import Objections, halves, objections
 
 __all__ = [
     "Counterfactual",
@@ -15,8 +16,11 @@ __all__ = [
     "Finding",
     "Invariance",
     "Missing",
+    "Objections",
     "counterfactual",
+    "halves",
     "invariance",
     "missing",
+    "objections",
     "parts_by",
 ]

@@ -11,12 +11,13 @@ from typing import Any
 import networkx as nx
 
 from sqwirrel.config.build import Study, study
-from sqwirrel.config.places import Causal
+from sqwirrel.config.questions.causal import Causal
 from sqwirrel.config.sections import Config
 from sqwirrel.config.several import by_label, parts
 from sqwirrel.config.toml import dumps, load
 from sqwirrel.config.verbs.answers import simulation
 from sqwirrel.config.verbs.folders import CONFIG, POSTERIOR, reopened
+from sqwirrel.config.verbs.intervening.asked import asked_of
 from sqwirrel.errors import InputError
 from sqwirrel.explain.causal.causal_map import PAPERS, CausalMap, causal_map
 from sqwirrel.explain.causal.design import share
@@ -25,9 +26,12 @@ from sqwirrel.infer import Posterior
 from sqwirrel.infer.verdict import Hypothesis
 from sqwirrel.record import Record
 from sqwirrel.report import figures
+from sqwirrel.report.causal.acted import acted_map
 from sqwirrel.report.causal.graph import graph
 from sqwirrel.report.causal.inverse import inverse_maps, inverse_matrix
+from sqwirrel.report.causal.more import More
 from sqwirrel.report.causal.regions import region_map
+from sqwirrel.report.causal.routes import route_matrix
 from sqwirrel.report.causal.told import Told
 from sqwirrel.report.content import in_check_words
 from sqwirrel.report.pages import causal as page
@@ -43,7 +47,7 @@ def causal_into(folder: Path, source: Path, changes: Iterable[str], progress: Ca
     """The causal map of a config, or of a folder that `infer` left.
 
     Leaves causal.json, causal.graphml, causal.html, regions.h5 (the number of the region of every bin; regions-NAME.h5
-    of several spectra) and figures.
+    of several spectra), figures, and do.h5 if an action was asked for: the spectrum that would have been measured.
     """
     if folder.resolve() == source.resolve():
         raise InputError(f"--out '{folder}' is the folder of the answer itself; choose another, like '{folder}/causes'")
@@ -52,7 +56,8 @@ def causal_into(folder: Path, source: Path, changes: Iterable[str], progress: Ca
     system = _system(work, posterior)
     folder.mkdir(parents=True, exist_ok=True)
     found = _mapped(work, posterior, system, folder / INTERVENTIONS, progress)
-    told = _told(work, posterior, system, found, record)
+    more = asked_of(work, posterior, found, system, progress)
+    told = _told(work, posterior, system, found, record, more)
     put_text(folder / CONFIG, dumps(work.config, folder))
     put_text(folder / "causal.json", json.dumps(told.mapping(), indent=1, allow_nan=False) + "\n")
     put(folder / "causal.graphml", lambda part: nx.write_graphml(found.graph, part))
@@ -61,6 +66,8 @@ def causal_into(folder: Path, source: Path, changes: Iterable[str], progress: Ca
         number = (told.of[label] + 1).double()
         numbered = Spectrum.from_arrays(number, 0 * number, spectrum.measurement, valid=spectrum.valid)
         write(folder / f"{_stem('regions', label)}.h5", numbered)
+    for label, spectrum in (more.acted.spectra if more.acted else {}).items():
+        write(folder / f"{_stem('do', label)}.h5", spectrum)
     _draw(folder, told)
     page.write(folder, told)
     shutil.rmtree(folder / INTERVENTIONS)
@@ -71,6 +78,11 @@ def _opened(source: Path, changes: tuple[str, ...]) -> tuple[Study, Posterior | 
     """What a map is of; its config has [causal] as the changes make it."""
     if not source.is_dir():
         config = load(source, changes)
+        if config.causal.do:
+            raise InputError(
+                f"[causal] do needs an answer to a measured spectrum, and '{source}' is a config: run sqwirrel infer, "
+                "and give the folder that it leaves"
+            )
         if config.causal.about == "posterior":
             raise InputError(
                 f"[causal] about = 'posterior' needs an answer, and '{source}' is a config: run sqwirrel infer, and "
@@ -121,8 +133,10 @@ def _mapped(
     section = work.config.causal
     centre, how = _centre(section, posterior), dict[str, Any](width=section.width)
     if centre is not None:
-        middle, reach = centre.basins[0].theta, section.times * centre.covariance.diagonal().sqrt()
-        how = {"middle": middle, "width": share(work.prior, middle, reach), "excess": _excess(centre)}
+        middle = centre.basins[0].theta
+        how |= {"middle": middle, "excess": _excess(centre)}
+        if section.times is not None:
+            how["width"] = share(work.prior, middle, section.times * centre.covariance.diagonal().sqrt())
     return causal_map(
         system,
         section.pairs,
@@ -139,7 +153,9 @@ def _excess(posterior: Posterior) -> float:
     return math.sqrt(max(1.0, posterior.deviance_per_bin))
 
 
-def _told(work: Study, posterior: Posterior | None, system: Spectra, found: CausalMap, record: Record) -> Told:
+def _told(
+    work: Study, posterior: Posterior | None, system: Spectra, found: CausalMap, record: Record, more: More
+) -> Told:
     section, models = work.config.causal, parts(work.simulator)
     centre, many = _centre(section, posterior), f"{section.pairs} interventions on each parameter"
     settings: dict[str, Any] = {"pairs": section.pairs, "seed": section.seed, "least": section.least}
@@ -147,13 +163,18 @@ def _told(work: Study, posterior: Posterior | None, system: Spectra, found: Caus
         settings = {"about": "prior", "width": section.width, **settings}
         about = f"{many}, about the middle of the prior, over {100 * section.width:g} % of it."
     else:
-        settings = {"about": "posterior", "times": section.times, "excess": _excess(centre), **settings}
-        about = (
-            f"{many}, about the best fit, over {section.times:g} standard deviations of the posterior to both sides, "
-            f"inside the prior; errors taken {settings['excess']:.3g} times as large as counting makes them."
+        settings = {"about": "posterior", **_width(section), "excess": _excess(centre), **settings}
+        far = (
+            f"{100 * section.width:g} % of the prior"
+            if section.times is None
+            else f"{section.times:g} standard deviations of the posterior to both sides, inside the prior"
         )
-    failed = [in_check_words(each.name) for each in posterior.checks if not each.passed] if posterior else []
-    tests = UNTESTED if posterior is None else f"Failed: {', '.join(failed)}." if failed else "All of them passed."
+        about = (
+            f"{many}, about the best fit, over {far}; errors taken {settings['excess']:.3g} times as large as counting "
+            "makes them."
+        )
+    failed = _failed(posterior, more)
+    tests = UNTESTED if posterior is None else f"Failed: {'; '.join(failed)}." if failed else "All of them passed."
     papers = [paper for model in models for paper in model.papers]
     return Told(
         title=models[0].title,
@@ -168,7 +189,23 @@ def _told(work: Study, posterior: Posterior | None, system: Spectra, found: Caus
         tests=tests,
         passed=not failed,
         record=record.with_papers(*papers, *PAPERS).with_seconds(causal=found.seconds),
+        more=more,
     )
+
+
+def _width(section: Causal) -> dict[str, float]:
+    return {"width": section.width} if section.times is None else {"times": section.times}
+
+
+def _failed(posterior: Posterior | None, more: More) -> list[str]:
+    """What speaks against a map, in words."""
+    checks = [in_check_words(each.name) for each in posterior.checks if not each.passed] if posterior else []
+    said = [", ".join(checks)] if checks else []
+    if more.objections is not None and more.objections.broken:
+        said.append(f"parameters are others in part of the data ({', '.join(more.objections.broken)})")
+    if more.objections is not None and more.objections.asked:
+        said.append(f"the residual asks for {', '.join(more.objections.asked)}")
+    return said
 
 
 def _draw(folder: Path, told: Told) -> None:
@@ -180,6 +217,12 @@ def _draw(folder: Path, told: Told) -> None:
             figures.save(maps, folder / f"{_stem('inverse-maps', label)}.png")
     figures.save(graph(told), folder / "graph.png")
     figures.save(inverse_matrix(told), folder / "inverse.png")
+    routes = route_matrix(told)
+    if routes is not None:
+        figures.save(routes, folder / "paths.png")
+    if told.more.acted is not None:
+        for label in told.more.acted.spectra:
+            figures.save(acted_map(told.spectra[label], told.more.acted, label), folder / f"{_stem('do', label)}.png")
 
 
 def _stem(name: str, label: str) -> str:

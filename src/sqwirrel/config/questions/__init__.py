@@ -1,0 +1,1 @@
+"""Sections of a config that ask: where to measure next, for a translated map, what moves what."""

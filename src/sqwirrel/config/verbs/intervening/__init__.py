@@ -1,0 +1,1 @@
+"""The verb that intervenes: the causal map, and what else it asks."""
