@@ -123,8 +123,8 @@ class PeakCells(Alone):
     @classmethod
     def of(cls, term: PeaksTerm, theta: Float[Tensor, "1 own"]) -> "PeakCells":
         """With the assignment at `theta`; a peak that no mode explains belongs to the nearest."""
+        share, lines, variance = term.assigned(theta)
         with torch.no_grad():
-            share, lines, variance = term.assigned(theta)
             mode = term.experiment.modes(theta)[0][0]
         away = (mode[..., None] - lines.energy[0][:, None]).abs()
         line = one_hot(away.where(lines.weight[0][:, None] > 0, torch.inf).argmin(-1), share.shape[1]).to(share)

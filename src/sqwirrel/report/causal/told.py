@@ -7,6 +7,7 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
+import networkx as nx
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -39,7 +40,7 @@ class Told:
     title: str
     found: CausalMap
     spectra: Mapping[str, Spectrum]
-    of: Mapping[str, Int64[Tensor, "point energy"]]
+    of: Mapping[str, Int64[Tensor, "*bin"]]
     models: tuple[str, ...]
     units: Mapping[str, str]
     about: str
@@ -80,7 +81,16 @@ class Told:
         masks = {label: of == region for label, of in self.of.items() if bool((of == region).any())}
         return {label: {"bins": int(mask.sum()), **self._where(label, mask)} for label, mask in masks.items()}
 
-    def _where(self, label: str, mask: Tensor) -> dict[str, Any]:
+    @property
+    def graph(self) -> nx.DiGraph:
+        """That of the map, in which peaks and bulk numbers are of the kind "single", with words."""
+        graph = self.found.graph
+        for label, words in self.singles.items():
+            for region, what in zip(self.of[label].tolist(), words, strict=True):
+                graph.nodes[self.regions[region]].update(kind="single", data=label, what=what)
+        return graph
+
+    def _where(self, label: str, mask: Bool[Tensor, "*bin"]) -> dict[str, Any]:
         """An extent, or what a single one is."""
         if label in self.singles:
             return {"what": self.singles[label][int(mask.nonzero()[0, 0])]}

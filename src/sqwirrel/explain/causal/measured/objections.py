@@ -76,7 +76,7 @@ def _along(
     rival: Hypothesis, posterior: Posterior, system: Spectra, names: tuple[str, ...]
 ) -> dict[str, dict[str, Part]]:
     found = dict(halves(system, posterior.basins[0].theta, names)) if names else {}
-    if isinstance(rival.simulator, Joint):
+    if isinstance(rival.simulator, Joint) and len(rival.simulator.experiments) > 1:
         labels = list(rival.simulator.experiments)
         found["measurement"] = {label: {label: None} for label in labels}
         for condition in CONDITIONS:
@@ -87,8 +87,8 @@ def _along(
 
 
 def halves(system: Spectra, middle: Float[Tensor, " cause"], names: Sequence[str]) -> dict[str, dict[str, Part]]:
-    """All bins of spectra at low and at high energies, and at small and at large momenta, cut where either half tells about as
-    much of the parameters `names` (their Fisher information, each over its sum, others known); by what is cut.
+    """All bins of spectra at low and at high energies, and at small and at large momenta, cut where either half tells
+    about as much of the parameters `names` (their Fisher information, each over its sum, others known); by what is cut.
     """
     slope = system.slope(middle[None])[[system.prior.names.index(name) for name in names]]
     told = (slope**2 / (slope**2).sum(1, keepdim=True).clamp(min=1e-300)).mean(0)
