@@ -106,15 +106,15 @@ def test_the_words_say_what_is_recorded_and_what_no_table_can_show(collection):
 
 
 def test_false_discoveries_are_counted_over_all_edges():
-    """Forty tables of twenty columns of noise: 5 % of 800 edges come by chance one by one, in 5 % of tables one is told."""
+    """Forty tables of twenty columns of noise: of 800 edges 5 % come by chance, in 5 % of tables one is told."""
     names, chance, told = [*(f"x{k}" for k in range(20)), "y"], 0, 0
     for seed in range(40):
-        rows = np.random.default_rng(seed).standard_normal((100, 21))
+        rows = np.random.default_rng(seed).standard_normal((300, 21))
         found = adjusted(Collection(names, rows, [names[:-1], names[-1:]]))
         chance += sum(edge.chance < 0.05 for edge in found.edges)
         told += bool(found.told)
-        assert all(edge.rate >= edge.chance for edge in found.edges)
-    assert 20 < chance < 60
+        assert all(edge.rate >= (1 - 1e-12) * edge.chance for edge in found.edges)
+    assert 15 < chance < 60
     assert told <= 6
 
 

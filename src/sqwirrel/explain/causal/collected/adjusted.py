@@ -3,10 +3,10 @@
 The slope of an effect on a cause, others of the same and of earlier tiers held: the change of the effect that an
 intervention would make, if columns of one tier do not act on each other, laws are straight lines, and every common
 cause is recorded (J. Pearl, Biometrika 82, 669 (1995), doi:10.1093/biomet/82.4.669). Errors do not ask noise to be even
-(HC3; J. G. MacKinnon, H. White, J. Econometrics 29, 305 (1985), doi:10.1016/0304-4076(85)90158-7). Edges are those of a
-false discovery rate (Y. Benjamini, Y. Hochberg, J. R. Stat. Soc. B 57, 289 (1995),
-doi:10.1111/j.2517-6161.1995.tb02031.x). How strong a hidden common cause would have to be: C. Cinelli, C. Hazlett,
-J. R. Stat. Soc. B 82, 39 (2020), doi:10.1111/rssb.12348.
+(HC3, which is rather too wide where rows are few; J. G. MacKinnon, H. White, J. Econometrics 29, 305 (1985),
+doi:10.1016/0304-4076(85)90158-7). Edges are those of a false discovery rate (Y. Benjamini, Y. Hochberg, J. R. Stat.
+Soc. B 57, 289 (1995), doi:10.1111/j.2517-6161.1995.tb02031.x). How strong a hidden common cause would have to be:
+C. Cinelli, C. Hazlett, J. R. Stat. Soc. B 82, 39 (2020), doi:10.1111/rssb.12348.
 """
 
 import math
