@@ -17,6 +17,7 @@ from torch import Tensor
 
 from benchmarks.interventions.problem import Claim, Problem
 from sqwirrel.explain.causal.causal_map import CausalMap
+from sqwirrel.explain.causal.collected import ges_edges, pc_edges
 from sqwirrel.explain.causal.edges import PRESENT, TOLD
 from sqwirrel.seeds import stream
 
@@ -49,28 +50,12 @@ def partial_correlation(problem: Problem, *, hidden: bool) -> Claim:
 
 def pc(problem: Problem, *, hidden: bool) -> Claim:
     """Neighbours of each region by the PC algorithm, causes before regions; slopes by regression on them."""
-    from causallearn.graph.GraphNode import GraphNode
-    from causallearn.search.ConstraintBased.PC import pc as search
-    from causallearn.utils.PCUtils.BackgroundKnowledge import BackgroundKnowledge
-
-    def near(data: np.ndarray) -> np.ndarray:
-        names = [f"X{k}" for k in range(data.shape[1])]
-        tiers = BackgroundKnowledge()
-        for k, name in enumerate(names):
-            tiers.add_node_to_tier(GraphNode(name), int(k == len(names) - 1))
-        found = search(
-            data, LEVEL, "fisherz", background_knowledge=tiers, node_names=names, show_progress=False, verbose=False
-        )
-        return found.G.graph[:-1, -1] != 0
-
-    return _by_graph(problem, near, hidden=hidden)
+    return _by_graph(problem, partial(pc_edges, level=LEVEL), hidden=hidden)
 
 
 def ges(problem: Problem, *, hidden: bool) -> Claim:
     """Neighbours of each region by greedy equivalence search with BIC; causes are before regions, so are parents."""
-    from causallearn.search.ScoreBased.GES import ges as search
-
-    return _by_graph(problem, lambda data: search(data)["G"].graph[:-1, -1] != 0, hidden=hidden)
+    return _by_graph(problem, ges_edges, hidden=hidden)
 
 
 def sobol(problem: Problem) -> Claim:
@@ -139,12 +124,13 @@ def regression(places: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
     return found[1:].T, torch.from_numpy(chance).T
 
 
-def _by_graph(problem: Problem, near: Callable[[np.ndarray], np.ndarray], *, hidden: bool) -> Claim:
+def _by_graph(problem: Problem, search: Callable[[np.ndarray, list[int]], np.ndarray], *, hidden: bool) -> Claim:
     places, seen, columns = observed(problem, hidden=hidden)
     edge = torch.zeros(seen.shape[1], len(columns), dtype=torch.bool)
     slope = torch.zeros(edge.shape, dtype=torch.float64)
     for region, one in enumerate(seen.T):
-        parents = torch.from_numpy(near(torch.cat((places, one[:, None]), 1).numpy()))
+        tier = [0] * len(columns) + [1]
+        parents = torch.from_numpy(search(torch.cat((places, one[:, None]), 1).numpy(), tier)[:-1, -1])
         edge[region] = parents
         if bool(parents.any()):
             slope[region, parents] = regression(places[:, parents], one[:, None])[0][0]

@@ -36,6 +36,12 @@ RECOIL = 4.1801592805
 COULOMB = 230.7077552
 """e^2 / (4 pi epsilon_0), N/m angstrom^3 (CODATA 2018)."""
 
+MOLAR_GAS = 8.314462618
+"""Gas constant, J / mol / K (CODATA 2018)."""
+
+METRES_PER_SECOND = 151.9267448
+"""meV angstrom / hbar, m / s (CODATA 2018)."""
+
 MB_PER_FM2 = 10.0
 """fm^2 in mb."""
 

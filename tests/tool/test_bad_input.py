@@ -169,7 +169,32 @@ INFER = {
     ),
     "unknown kind of measurement": (
         'model = "mnf2"\n[measurements.a]\nkind = "peak"\n',
-        "c.toml: [measurements.a] needs kind = one of 'spectrum', 'peaks'",
+        "c.toml: [measurements.a] needs kind = one of 'spectrum', 'peaks', 'bulk'",
+    ),
+    "a heat without a temperature": (
+        'model = "mnf2"\n[measurements.a]\nkind = "bulk"\nspecific_heat = { value = 1, error = 0.1 }\n',
+        "c.toml: [measurements.a.specific_heat] lacks the key 'temperature'",
+    ),
+    "a bulk number without an error": (
+        'model = "mnf2"\n[measurements.a]\nkind = "bulk"\ncurie_weiss = -80\n',
+        "c.toml: [measurements.a] curie_weiss: expected a table, like { value = -80.0, error = 3.0 }, or a list of tables",
+    ),
+    "no bulk number": (
+        'model = "mnf2"\n[measurements.a]\nkind = "bulk"\n',
+        "there is no bulk number; give one at least of curie_weiss, specific_heat, ordered_moment, sound_velocity",
+    ),
+    "a number that the model has not": (
+        'model = "mnf2"\n[measurements.a]\nkind = "bulk"\nsound_velocity = { value = 6000, error = 60, direction = [1, 0, 0] }\n',
+        "a model of spins has no sound_velocity; leave it out of the bulk numbers of 'mnf2'",
+    ),
+    "a field of two numbers": (
+        'model = "mnf2"\n[measurements.a]\nkind = "bulk"\nordered_moment = { value = 5, error = 1, field = [1, 2] }\n',
+        "c.toml: [measurements.a.ordered_moment] field: too few values, got [1, 2]",
+    ),
+    "an unknown key of bulk numbers": (
+        'model = "mnf2"\n[measurements.a]\nkind = "bulk"\ncurie_wess = { value = 5, error = 1 }\n',
+        "c.toml: [measurements.a] has the unknown key 'curie_wess'; known are kind, curie_weiss, specific_heat, "
+        "ordered_moment, sound_velocity; did you mean 'curie_weiss'?",
     ),
     "a lattice of two numbers": (
         'model = "mnf2"\n[measurements.a]\nkind = "peaks"\nfile = "p.csv"\nlattice = [1, 2]\n',

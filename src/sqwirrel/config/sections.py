@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
+from sqwirrel.config.entries import BulkEntry, PeaksEntry
 from sqwirrel.config.instrument import InstrumentSection
 from sqwirrel.config.places import CrystalBins, EnergyBins, Path, Shells, Vector
 from sqwirrel.config.quantity import Energy, Temperature
@@ -14,7 +15,7 @@ from sqwirrel.config.quantity import Field as Tesla
 from sqwirrel.config.questions.advise import Advise
 from sqwirrel.config.questions.causal import Causal
 from sqwirrel.config.questions.match import Match
-from sqwirrel.config.table import Section, fitting
+from sqwirrel.config.table import Section, fitting, listed
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Settings
 from sqwirrel.spectra import Measurement as Where
@@ -105,55 +106,20 @@ class SpectrumEntry(Measurement):
     instrument: InstrumentSection = InstrumentSection()
 
 
-class PeaksEntry(Section):
-    """A table of peaks among several measurements.
-
-    The `lattice` (angstrom, degrees) is for a table that does not tell its own, and that of the model if it is left
-    out; `columns` names those of a table that does not. With `extra_width` a width is added to all errors and inferred.
-    `q_error = false` leaves errors of q aside, for tables whose errors of energies stand for them.
-
-    With the columns "x" and "direction" in place of h, k and l the wavevectors lie on `lines`: for each direction the
-    wavevector at x = 0 and what x = 1 adds to it, { 1 = [[0, 0, 0], [0, 1, 0]] } (rlu).
-    """
-
-    kind: Literal["peaks"]
-    file: str
-    lattice: tuple[float, float, float, float, float, float] | None = None
-    columns: tuple[str, ...] | None = None
-    lines: dict[int, tuple[Vector, Vector]] | None = None
-    temperature: Temperature | None = None
-    field: tuple[Tesla, Tesla, Tesla] | None = None
-    extra_width: bool = False
-    q_error: bool = True
-
-    @property
-    def files(self) -> tuple[FilePath, ...]:
-        """The file."""
-        return (FilePath(self.file),)
-
-
 Entry = Annotated[
-    Annotated[SpectrumEntry, Tag("spectrum")] | Annotated[PeaksEntry, Tag("peaks")],
+    Annotated[SpectrumEntry, Tag("spectrum")] | Annotated[PeaksEntry, Tag("peaks")] | Annotated[BulkEntry, Tag("bulk")],
     Discriminator(lambda entry: entry.get("kind", "spectrum") if isinstance(entry, Mapping) else _kind_of(entry)),
 ]
 
 
 def _kind_of(entry: object) -> str:
-    return entry.kind if isinstance(entry, SpectrumEntry | PeaksEntry) else "spectrum"
+    return entry.kind if isinstance(entry, SpectrumEntry | PeaksEntry | BulkEntry) else "spectrum"
 
 
 class Share(Section):
     """What several measurements have in common besides the parameters of the model: nuisances, by name."""
 
     nuisances: tuple[str, ...] = ()
-
-
-def _listed(given: object) -> object:
-    """A table or a list of tables, as a list."""
-    rows = (given,) if isinstance(given, Mapping) else given
-    if not isinstance(rows, list | tuple) or not all(isinstance(row, Mapping) and row for row in rows):
-        raise InputError("expected a table, like { J1 = 0.66 }, or a list of tables")
-    return rows
 
 
 class InferSection(Section):
@@ -166,7 +132,7 @@ class InferSection(Section):
     seed: int = Settings.seed
     moves: int = Settings.moves
     estimator: str | None = None
-    guess: Annotated[tuple[dict[str, Energy], ...], BeforeValidator(_listed)] = ()
+    guess: Annotated[tuple[dict[str, Energy], ...], BeforeValidator(listed)] = ()
 
     def build(self) -> Settings:
         """The settings."""
@@ -275,7 +241,7 @@ class Config(Section):
         return self.measurement
 
     @property
-    def parts(self) -> "Mapping[str, Measurement | PeaksEntry]":
+    def parts(self) -> "Mapping[str, Measurement | PeaksEntry | BulkEntry]":
         """The measurements by their labels; that of the only one is empty."""
         return self.measurements or {"": self.one}
 

@@ -7,14 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sqwirrel.config.entries import BulkEntry, PeaksEntry
 from sqwirrel.config.instrument import InstrumentSection
 from sqwirrel.config.instruments.kinematics import check_kinematics, check_reach
-from sqwirrel.config.sections import Config, Measurement, PeaksEntry, SpectrumEntry
+from sqwirrel.config.sections import Config, Measurement, SpectrumEntry
 from sqwirrel.errors import InputError, NothingCountedError
 from sqwirrel.infer import Data, Simulator
+from sqwirrel.infer.terms import Kept
 from sqwirrel.lattice import Lattice
 from sqwirrel.model.library import of_spins
 from sqwirrel.observe import EllipsoidResolution, Experiment, Joint, PeakExperiment, TemplateBackground
+from sqwirrel.observe.bulk import BulkExperiment
 from sqwirrel.observe.joint import Part
 from sqwirrel.observe.views.view import Model
 from sqwirrel.simulate.looks.amplitudes import Amplitudes
@@ -30,9 +33,9 @@ from sqwirrel.spectra import (
     write_peaks,
 )
 from sqwirrel.spectra import Measurement as Where
+from sqwirrel.spectra.bulk import Bulk
 from sqwirrel.spectra.readers.beside import known
 
-Kept = Spectrum | Peaks
 TAKEN = ("posterior", "spectrum")
 """Labels whose files would be others' in the folder of a result."""
 OTHER = "a folder of results holds other data than its config says; run sqwirrel infer again"
@@ -128,16 +131,16 @@ def covered(data: Data, simulator: Simulator) -> Data:
         return data
     if isinstance(data, Mapping) and isinstance(simulator, Joint):
         every = {label: covered(each, simulator.experiments[label]) for label, each in data.items()}
-        return {label: each for label, each in every.items() if isinstance(each, Spectrum | Peaks)}
+        return {label: each for label, each in every.items() if isinstance(each, Spectrum | Peaks | Bulk)}
     return data
 
 
 def keep(folder: Path, data: Data) -> None:
-    """Writes the prepared data: spectrum.h5, or NAME.h5 and, of peaks, NAME.csv."""
+    """Writes the prepared data: spectrum.h5, or NAME.h5 and, of peaks, NAME.csv; bulk numbers are in the config."""
     for label, each in by_label(data).items():
         if isinstance(each, Peaks):
             write_peaks(folder / f"{label}.csv", each)
-        else:
+        elif isinstance(each, Spectrum):
             write(folder / f"{label or 'spectrum'}.h5", each)
 
 
@@ -145,10 +148,13 @@ def kept(folder: Path, config: Config) -> Data:
     """The data that `keep` wrote."""
     found: dict[str, Kept] = {}
     for label, part in config.parts.items():
-        if isinstance(part, PeaksEntry):
-            found[label] = _stated_peaks(part, read_peaks(folder / f"{label}.csv"))
-        else:
-            found[label] = read(folder / f"{label or 'spectrum'}.h5")
+        match part:
+            case PeaksEntry():
+                found[label] = _stated_peaks(part, read_peaks(folder / f"{label}.csv"))
+            case BulkEntry():
+                found[label] = part.build()
+            case _:
+                found[label] = read(folder / f"{label or 'spectrum'}.h5")
     return found if config.measurements else found[""]
 
 
@@ -210,17 +216,19 @@ def _scans(section: Measurement) -> list[Spectrum]:
     return found
 
 
-def _parts(config: Config) -> Mapping[str, Measurement | PeaksEntry]:
+def _parts(config: Config) -> Mapping[str, Measurement | PeaksEntry | BulkEntry]:
     if taken := [label for label in config.parts if label in TAKEN]:
         raise InputError(f"[measurements.{taken[0]}] would be kept as another file of the result; choose another name")
     return config.parts
 
 
-def _measured(config: Config, section: Measurement | PeaksEntry, model: Model, label: str) -> Kept:
+def _measured(config: Config, section: Measurement | PeaksEntry | BulkEntry, model: Model, label: str) -> Kept:
     """The data of a section."""
     with _named(label):
         if isinstance(section, PeaksEntry):
             return _peaks(section, model)
+        if isinstance(section, BulkEntry):
+            return section.build()
         return spectrum_of(section, _instrument(config, section))
 
 
@@ -243,11 +251,13 @@ def _stated_peaks(section: PeaksEntry, peaks: Peaks) -> Peaks:
 
 
 def _experiment(
-    config: Config, part: Measurement | PeaksEntry, model: Model, data: Kept, shared: Amplitudes | None
+    config: Config, part: Measurement | PeaksEntry | BulkEntry, model: Model, data: Kept, shared: Amplitudes | None
 ) -> Part:
     match part, data:
         case PeaksEntry(), Peaks():
             return PeakExperiment(of_spins(model), data, extra=part.extra_width, q_error=part.q_error)
+        case BulkEntry(), Bulk():
+            return BulkExperiment(model, data)
         case Measurement(), Spectrum():
             return experiment(_instrument(config, part), model, data.measurement, part, shared=shared)
     raise InputError(OTHER)

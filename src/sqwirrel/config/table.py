@@ -1,6 +1,7 @@
 """What tables of a config file have in common."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -12,6 +13,14 @@ class Section(BaseModel):
     """A table of a config file: unknown keys are refused, nothing changes later."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def listed(given: object, like: str = "{ J1 = 0.66 }") -> object:
+    """A table or a list of tables, as a list."""
+    rows = (given,) if isinstance(given, Mapping) else given
+    if not isinstance(rows, list | tuple) or not all(isinstance(row, Mapping) and row for row in rows):
+        raise InputError(f"expected a table, like {like}, or a list of tables")
+    return rows
 
 
 def fitting(name: str) -> list[Path]:

@@ -17,12 +17,11 @@ from sqwirrel.errors import InputError
 from sqwirrel.infer.refine import Optimum, basins, refine
 from sqwirrel.infer.screen import profile, screen
 from sqwirrel.infer.target import Target
-from sqwirrel.infer.terms import Data, PeaksTerm, Simulator, SpectrumTerm, Term, terms_of
+from sqwirrel.infer.terms import BulkTerm, Data, Kept, PeaksTerm, Simulator, SpectrumTerm, Term, terms_of
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment
 from sqwirrel.observe.joint import Joint, Part
 from sqwirrel.spectra import QShells, Spectrum
-from sqwirrel.spectra.peaks import Peaks
 
 Progress = abc.Callable[[str, int, int], None]
 Draws = Float[Tensor, "draw parameter"]
@@ -114,11 +113,11 @@ class Averages:
 
 
 def _coarse(term: Term) -> tuple[Part, tuple[int, int]]:
-    """The experiment of a term on merged bins with fewer points; peaks are as they are."""
+    """The experiment of a term on merged bins with fewer points; other data are as they are."""
     match term:
         case SpectrumTerm():
             return _merged_experiment(term.experiment, term.spectrum)
-        case PeaksTerm():
+        case PeaksTerm() | BulkTerm():
             return term.experiment, (1, 1)
     raise TypeError(f"nothing searches a {type(term).__name__}")
 
@@ -136,7 +135,7 @@ def _merged_experiment(e: Experiment, spectrum: Spectrum) -> tuple[Experiment, t
     return Experiment(e.model, bins, instrument, twins=e.twins, **how), (q, energy)  # type: ignore[arg-type]
 
 
-def _merged(data: Spectrum | Peaks, merge: tuple[int, int]) -> Spectrum | Peaks:
+def _merged(data: Kept, merge: tuple[int, int]) -> Kept:
     return data.rebin(q=merge[0], energy=merge[1], mean=True) if isinstance(data, Spectrum) else data
 
 

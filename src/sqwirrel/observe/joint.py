@@ -8,11 +8,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.observe.bulk import BulkExperiment
 from sqwirrel.observe.experiment import Experiment
 from sqwirrel.observe.peaks import PeakExperiment
 from sqwirrel.observe.smearing import usual_exposure
 
-Part = Experiment | PeakExperiment
+Part = Experiment | PeakExperiment | BulkExperiment
 
 
 class Joint:

@@ -10,10 +10,11 @@ from sqwirrel.model.laws import Distribution, LogUniform, Normal
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.model.phonon.path import PAPER
 from sqwirrel.report.axes import corners
+from sqwirrel.report.bulk.table import described_bulk
 from sqwirrel.report.identified import as_mappings, combinations
 from sqwirrel.report.numbers import interval, plain, with_error
 from sqwirrel.report.phonons import springs
-from sqwirrel.report.result import AnyResult, Result, Whole
+from sqwirrel.report.result import AnyResult, BulkResult, PeakResult, Result, Whole
 from sqwirrel.spectra import Peaks, QGrid, QPath, QPoints, QShells, Spectrum
 from sqwirrel.spectra.measurement import Points
 
@@ -25,6 +26,8 @@ MEANING_OF = {
     "seen_before": "like simulations",
     "deviance_per_peak": "fit of the peaks",
     "peaks_explained": "peaks explained",
+    "bulk_described": "bulk numbers",
+    "bulk_mesh": "mesh of the bulk numbers",
     "complete": "all draws made",
     "pareto_k": "weights",
     "forgotten": "moved draws",
@@ -134,7 +137,9 @@ def _asked(name: str) -> str:
 def measured(result: AnyResult) -> dict[str, Any]:
     """What was measured, and which part of it was used."""
     files = result.posterior.record.files
-    said = described(result.spectrum) if isinstance(result, Result) else described_peaks(result.peaks)
+    if isinstance(result, BulkResult):
+        return described_bulk(result)
+    said = described_peaks(result.peaks) if isinstance(result, PeakResult) else described(result.spectrum)
     return {
         "file": result.file,
         "sha256": files.get(result.file, ""),

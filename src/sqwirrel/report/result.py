@@ -10,13 +10,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from sqwirrel.infer import Posterior
-from sqwirrel.infer.terms import PeaksTerm
+from sqwirrel.infer.terms import BulkTerm, PeaksTerm
 from sqwirrel.infer.terms.peaks import Explained
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Joint, PeakExperiment
+from sqwirrel.observe.bulk import BulkExperiment
 from sqwirrel.observe.counting import Counting, Observed
 from sqwirrel.seeds import stream
 from sqwirrel.spectra import Peaks, Spectrum
+from sqwirrel.spectra.bulk import Bulk
 
 DRAWS = 40
 """Posterior draws behind the predictive bands."""
@@ -186,7 +188,37 @@ class PeakResult:
         return _of_free(self, self.experiment.slope(_full(self, self.best[None]), self.peaks).information[0])
 
 
-AnyResult = Result | PeakResult
+@dataclass(frozen=True, eq=False)
+class BulkResult:
+    """A posterior with bulk numbers that it came from; fields as those of `Result`."""
+
+    posterior: Posterior
+    bulk: Bulk
+    experiment: BulkExperiment
+    prior: Prior
+    truth: Mapping[str, float] = field(default_factory=dict)
+    label: str = ""
+    joint: Joint | None = None
+
+    @property
+    def best(self) -> Float[Tensor, " parameter"]:
+        """The free parameters at the maximum of the best basin."""
+        return self.posterior.basins[0].theta
+
+    @cached_property
+    def predicted(self) -> Float[Tensor, "draw number"]:
+        """The numbers that the model has at `best`, then at draws of the posterior."""
+        rows = torch.cat((self.best[None], self.posterior.sample(DRAWS, seed=0)))
+        return self.experiment.predict(_full(self, rows)).value
+
+    @cached_property
+    def information(self) -> Float[Tensor, "parameter parameter"]:
+        """Fisher information of all free parameters at `best`."""
+        term = BulkTerm(self.experiment, self.bulk, self.experiment.names)
+        return _of_free(self, term.slope(_full(self, self.best[None])).information[0])
+
+
+AnyResult = Result | PeakResult | BulkResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +232,7 @@ class Whole:
         """One result, or several of one posterior."""
         if isinstance(results, Whole):
             return results
-        return cls((results,) if isinstance(results, Result | PeakResult) else tuple(results))
+        return cls((results,) if isinstance(results, AnyResult) else tuple(results))
 
     @property
     def posterior(self) -> Posterior:

@@ -146,11 +146,12 @@ class SpinWaves(nn.Module):
         joined = Correlations.joined(parts)
         return joined._replace(stable=joined.stable & expansion.stationary[:, None])
 
-    def expansion(self, theta: Float[Tensor, "batch parameter"]) -> Expansion:
-        """The boson Hamiltonian of every row of `theta`, at any wavevector."""
+    def expansion(self, theta: Float[Tensor, "batch parameter"], elements: Elements | None = None) -> Expansion:
+        """The boson Hamiltonian of every row of `theta`, at any wavevector; `elements` are those of an earlier one."""
         theta, directions, stationary = self._order(theta)
         n, i, j = len(self.spins), self.i.cpu(), self.j.cpu()
-        elements = Elements.of(Bosons.every(n), i, j, self.sources.bonds).to(theta.device)
+        if elements is None:
+            elements = Elements.of(Bosons.every(n), i, j, self.sources.bonds).to(theta.device)
         value = elements.values(self.terms.parts(theta, directions).raw)
         return Expansion(directions, stationary, elements, value, self.sources)
 

@@ -19,10 +19,12 @@ from sqwirrel.config.verbs.folders import CONFIG, POSTERIOR, reopened
 from sqwirrel.config.verbs.learning import proposal_of
 from sqwirrel.errors import InputError
 from sqwirrel.infer import Data, Posterior, infer, store
+from sqwirrel.infer.terms import Kept
 from sqwirrel.limits import is_file, settings
 from sqwirrel.model import library
 from sqwirrel.model.phonon.model import PhononModel
 from sqwirrel.observe import Experiment, Joint, PeakExperiment
+from sqwirrel.observe.bulk import BulkExperiment
 from sqwirrel.observe.instrument import SCALE, check_noise
 from sqwirrel.observe.views.build import TRUER, average_error
 from sqwirrel.record import Record, short_names
@@ -32,8 +34,9 @@ from sqwirrel.report.order import Orders, look
 from sqwirrel.report.pages import answer as page
 from sqwirrel.report.phonons import springs
 from sqwirrel.report.phonons.springs import SpringBonds
-from sqwirrel.report.result import PeakResult, Result
+from sqwirrel.report.result import AnyResult, BulkResult, PeakResult, Result
 from sqwirrel.spectra import Peaks, Spectrum, write
+from sqwirrel.spectra.bulk import Bulk
 from sqwirrel.whole import put_text
 
 Truth = Mapping[str, float]
@@ -164,16 +167,16 @@ def _number(text: str) -> float | str:
         return text
 
 
-def results_of(work: Study, posterior: Posterior) -> list[Result | PeakResult]:
+def results_of(work: Study, posterior: Posterior) -> list[AnyResult]:
     """What the report shows of each measurement."""
     return _results(work, posterior, _truth(work.config))
 
 
-def _results(work: Study, posterior: Posterior, truth: Truth) -> list[Result | PeakResult]:
+def _results(work: Study, posterior: Posterior, truth: Truth) -> list[AnyResult]:
     return [_result(work, posterior, truth, label, data) for label, data in by_label(work.data).items()]
 
 
-def _result(work: Study, posterior: Posterior, truth: Truth, label: str, data: Spectrum | Peaks) -> Result | PeakResult:
+def _result(work: Study, posterior: Posterior, truth: Truth, label: str, data: Kept) -> AnyResult:
     section, named = work.config.parts[label], short_names(work.config.files)
     files = [named[path] for path in section.files]
     name = "".join(files[:1]) + (f" and {len(files) - 1} more" if len(files) > 1 else "")
@@ -187,6 +190,8 @@ def _result(work: Study, posterior: Posterior, truth: Truth, label: str, data: S
             return Result(posterior, data, part, work.prior, name, used, truth, label, joint, seen)
         case PeakExperiment(), Peaks():
             return PeakResult(posterior, data, part, work.prior, name, used, truth, label, joint)
+        case BulkExperiment(), Bulk():
+            return BulkResult(posterior, data, part, work.prior, truth, label, joint)
     raise TypeError(f"nothing reports a {type(data).__name__}")
 
 

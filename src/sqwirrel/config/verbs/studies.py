@@ -14,7 +14,9 @@ from sqwirrel.learn.kept.purpose import digest
 from sqwirrel.learn.pairs import Pairs, Simulations, simulations
 from sqwirrel.learn.parts import Learnt, Like, experiments_of, parts_of
 from sqwirrel.observe import PeakExperiment
+from sqwirrel.observe.bulk import BulkExperiment
 from sqwirrel.spectra import Peaks, Spectrum
+from sqwirrel.spectra.bulk import Bulk
 
 Progress = Callable[[str, int, int], None]
 SIMULATIONS = "simulations"
@@ -63,6 +65,8 @@ def checksum(work: Study, *, data: bool = False) -> str:
     numbers = [
         [each.intensity, *each.noise, each.valid, each.measurement.energy, each.measurement.temperature]
         if isinstance(each, Spectrum)
+        else [each.value, each.error]
+        if isinstance(each, Bulk)
         else [each.q, each.energy, each.error]
         for each in by_label(work.data).values()
     ]
@@ -95,9 +99,9 @@ def simulated(work: Study, folder: Path, progress: Progress) -> Pairs:
 
 
 def learnt(work: Study) -> Learnt:
-    """What simulations for networks are made by: experiments, none of them of peaks."""
-    if isinstance(work.simulator, PeakExperiment):
-        raise InputError("networks learn from spectra, and these data are peaks; infer without a network")
+    """What simulations for networks are made by: experiments, all of them of spectra."""
+    if isinstance(work.simulator, PeakExperiment | BulkExperiment):
+        raise InputError("networks learn from spectra, and these data are none; infer without a network")
     experiments_of(work.simulator)
     return work.simulator
 

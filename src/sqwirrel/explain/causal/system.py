@@ -1,4 +1,4 @@
-"""System: what interventions are made on, and the spectra that an experiment makes of it."""
+"""System: what interventions are made on, and the data that experiments make of it."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -8,11 +8,15 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from sqwirrel.errors import InputError
+from sqwirrel.explain.causal.cells import Cells, cells_of
 from sqwirrel.infer import Posterior
 from sqwirrel.infer.target import Target
-from sqwirrel.infer.terms import Data, Simulator, SpectrumTerm
+from sqwirrel.infer.terms import Data, Simulator, Term
 from sqwirrel.infer.verdict import Hypothesis, fitted
 from sqwirrel.model.prior import Prior
+
+TRIED = 64
+"""Draws of a prior whose middle is unstable, of which one has to be stable."""
 
 
 @runtime_checkable
@@ -36,42 +40,44 @@ class System(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Spectra:
-    """The measured bins of one spectrum or several as the cells of a system, one spectrum after the other."""
+    """What was measured as the cells of a system, one measurement after the other: the bins of spectra, peaks, and bulk
+    numbers.
+    """
 
     target: Target
     prior: Prior
-    terms: tuple[SpectrumTerm, ...]
+    cells: tuple[Cells, ...]
 
     @classmethod
     def of(cls, simulator: Simulator, prior: Prior, data: Data) -> "Spectra":
-        """Of an experiment, or a joint one, on the bins and with the noise of `data`."""
+        """Of an experiment, or a joint one, on the bins and with the noise of `data`, about the middle of the prior."""
         target = Target.of(simulator, prior, data)
         middle = prior.quantile(torch.full((1, len(prior.names)), 0.5, dtype=torch.float64))
-        terms = _spectra(target)
-        if all(bool(each.experiment.predict(target.own(each, target.full(middle))).stable) for each in terms):
+        stable = bool(target.deviance(middle).isfinite())
+        if stable:
             target = target.reweighed(prior.unconstrain(middle)[0])
-        return cls(target, prior, _spectra(target))
+        return cls._about(target, middle if stable else _stable(target))
 
     @classmethod
     def answered(cls, rival: Hypothesis, posterior: Posterior, data: Data) -> "Spectra":
         """Of the data that a posterior came from, with the averages and the variances that it had."""
-        target = fitted(rival, posterior, data)
-        return cls(target, rival.prior, _spectra(target))
+        return cls._about(fitted(rival, posterior, data), posterior.basins[0].theta[None])
+
+    @classmethod
+    def _about(cls, target: Target, theta: Float[Tensor, "1 cause"]) -> "Spectra":
+        full = target.full(theta)
+        return cls(target, target.prior, tuple(cells_of(term, target.own(term, full)) for term in target.terms))
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The measurements."""
+        return tuple(each.term for each in self.cells)
 
     @property
     def neighbours(self) -> Int64[Tensor, "pair 2"]:
-        """Bins next to each other along any axis, both of them measured."""
-        found, before = [], 0
-        for term in self.terms:
-            valid = term.observed.valid
-            number = torch.full((valid.numel(),), -1).masked_scatter(valid.flatten(), torch.arange(term.size) + before)
-            number = number.reshape(*term.experiment.measurement.sides, -1)
-            for axis, side in enumerate(number.shape):
-                pair = torch.stack((number.narrow(axis, 0, side - 1), number.narrow(axis, 1, side - 1)), -1)
-                found.append(pair.flatten(0, -2))
-            before += term.size
-        pairs = torch.cat(found)
-        return pairs[(pairs >= 0).all(1)]
+        """Bins of one spectrum next to each other along any axis, both of them measured."""
+        before = [sum(each.term.size for each in self.cells[:k]) for k in range(len(self.cells))]
+        return torch.cat([each.neighbours + first for each, first in zip(self.cells, before, strict=True)])
 
     def see(self, theta: Float[Tensor, "row cause"]) -> tuple[Float[Tensor, "row cell"], Bool[Tensor, " row"]]:
         """Expectations over standard deviations, of counts on the scale of Anscombe; whether the order is stable."""
@@ -81,40 +87,36 @@ class Spectra:
 
     @torch.no_grad()
     def _see(self, full: Float[Tensor, "row full"]) -> tuple[Float[Tensor, "row cell"], Bool[Tensor, " row"]]:
-        cells, good = [], torch.ones(len(full), dtype=torch.bool)
-        for term in self.terms:
-            expected, stable = term.experiment.predict(self.target.own(term, full))
-            counting = term.experiment.instrument.counting
-            cells.append(counting.steady(expected[:, term.observed.valid], term.observed))
-            good &= stable
-        return torch.cat(cells, 1), good
+        cells, good = zip(*(each.see(self.target.own(each.term, full)) for each in self.cells), strict=True)
+        return torch.cat(cells, 1), torch.stack(good).all(0)
 
     def slope(self, theta: Float[Tensor, "1 cause"]) -> Float[Tensor, "cause cell"]:
         """Exact derivatives over standard deviations."""
         full, found = self.target.full(theta), []
-        for term in self.terms:
-            here, there = self.target.columns(term)
-            linear, valid = term.experiment.linearise(self.target.own(term, full)), term.observed.valid
-            counting = term.experiment.instrument.counting
-            weight = counting.efficiency * counting.weight(linear.expected[:, valid], term.observed)[0]
-            rows = torch.zeros(len(self.prior.names), term.size, dtype=full.dtype)
-            rows[there] = linear.slope[0][here][:, valid] * weight.sqrt()
+        for each in self.cells:
+            here, there = self.target.columns(each.term)
+            rows = torch.zeros(len(self.prior.names), each.term.size, dtype=full.dtype)
+            rows[there] = each.slope(self.target.own(each.term, full))[here].to(rows)
             found.append(rows)
         return torch.cat(found, 1)
 
     def maps(self, cells: Float[Tensor, "*row cell"] | Int64[Tensor, "*row cell"]) -> dict[str, Tensor]:
-        """Values of cells on the bins of each spectrum, by its label: NaN, or -1, where nothing was measured."""
-        found, parts = {}, torch.split(cells, [term.size for term in self.terms], -1)
-        for term, part in zip(self.terms, parts, strict=True):
-            empty = torch.nan if cells.is_floating_point() else -1
-            spread = torch.full((*cells.shape[:-1], *term.observed.valid.shape), empty, dtype=cells.dtype)
-            spread[..., term.observed.valid] = part
-            found[term.label] = spread
-        return found
+        """Values of cells by the label of each measurement: on the bins of a spectrum NaN, or -1, where nothing was
+        measured; of peaks and of bulk numbers as they are.
+        """
+        parts = torch.split(cells, [each.term.size for each in self.cells], -1)
+        return {each.term.label: each.spread(part) for each, part in zip(self.cells, parts, strict=True)}
+
+    @property
+    def singles(self) -> dict[str, tuple[str, ...]]:
+        """Peaks and bulk numbers in words, by the label of their measurement."""
+        return {each.term.label: each.names for each in self.cells if each.names}
 
 
-def _spectra(target: Target) -> tuple[SpectrumTerm, ...]:
-    terms = tuple(each for each in target.terms if isinstance(each, SpectrumTerm))
-    if len(terms) < len(target.terms):
-        raise InputError("a causal map is of spectra alone; leave tables of peaks out")
-    return terms
+def _stable(target: Target) -> Float[Tensor, "1 cause"]:
+    """The first stable draw of the prior."""
+    drawn = target.prior.sample(TRIED, 0)
+    stable = target.deviance(drawn).isfinite()
+    if not bool(stable.any()):
+        raise InputError(f"the prior never gives a stable order: {target.why_unstable(target.full(drawn[:1]))}")
+    return drawn[stable][:1]

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sqwirrel.infer.posterior import Check
 from sqwirrel.infer.target import Target
-from sqwirrel.infer.terms import PeaksTerm, SpectrumTerm, Term
+from sqwirrel.infer.terms import BulkTerm, PeaksTerm, SpectrumTerm, Term
 
 DEVIANCE = 1.25
 """Deviance per bin, over that of data that follow the law, above which the model does not describe the data."""
@@ -18,6 +18,8 @@ MISFIT = 5.0
 """Standard deviations at which a mean residual counts as structure; chance reaches it in one map of some thousand."""
 PEAK_DEVIANCE = 4.0
 """Standard deviations of its expectation by which the mean square residual of peaks may exceed 1."""
+BULK, ROUGH = 4.0, 0.3
+"""Standard deviations by which a bulk number may miss its model, and how much of one its mesh may."""
 STRAY_PEAKS = 0.2
 """Share of a table's peaks that may be outliers."""
 
@@ -39,6 +41,8 @@ def _checks(term: Term, theta: Float[Tensor, "1 own"]) -> tuple[float, list[Chec
             return _spectrum_checks(term, theta)
         case PeaksTerm():
             return _peak_checks(term, theta)
+        case BulkTerm():
+            return _bulk_checks(term, theta)
     raise TypeError(f"nothing checks the fit of a {type(term).__name__}")
 
 
@@ -94,6 +98,28 @@ def _worst(term: PeaksTerm, stray: Float[Tensor, " peak"]) -> str:
     rows = (stray > 0.5).nonzero()[:, 0].tolist()
     named = [f"{term.peaks.energy[k]:.2f} meV at {tuple(round(x, 3) for x in term.peaks.q[k].tolist())}" for k in rows]
     return f"outliers are {', '.join(named[:3])}{' and others' if len(rows) > 3 else ''}" if rows else "none stands out"
+
+
+def _bulk_checks(term: BulkTerm, theta: Float[Tensor, "1 own"]) -> tuple[float, list[Check]]:
+    away, found = term.residual(theta)[0], term.experiment.predict(theta)
+    worst, rough = int(away.abs().argmax()), found.rough[0] / term.bulk.error
+    far, least = float(away[worst]), int(rough.argmax())
+    named, mesh = term.bulk.numbers[worst], term.bulk.numbers[least].name
+    return float(away.square().sum()), [
+        Check(
+            "bulk_described",
+            abs(far) <= BULK,
+            far,
+            f"largest residual of the bulk numbers, in standard deviations, at most {BULK:g}: {named.name}, which the "
+            f"model has at {float(found.value[0, worst]):.4g} {named.unit}",
+        ),
+        Check(
+            "bulk_mesh",
+            float(rough[least]) <= ROUGH,
+            float(rough[least]),
+            f"change of a bulk number with its mesh, in standard deviations, at most {ROUGH:g}: {mesh}",
+        ),
+    ]
 
 
 def smoothed(

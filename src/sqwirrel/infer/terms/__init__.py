@@ -3,21 +3,37 @@
 from collections.abc import Mapping
 
 from sqwirrel.errors import InputError
+from sqwirrel.infer.terms.bulk import BulkTerm
 from sqwirrel.infer.terms.peaks import PeaksTerm
 from sqwirrel.infer.terms.spectrum import SpectrumTerm
 from sqwirrel.infer.terms.term import Term, TermSlope
 from sqwirrel.observe import Experiment
+from sqwirrel.observe.bulk import BulkExperiment
 from sqwirrel.observe.joint import Joint, Part
 from sqwirrel.observe.peaks import PeakExperiment
 from sqwirrel.spectra import Spectrum
+from sqwirrel.spectra.bulk import Bulk
 from sqwirrel.spectra.peaks import Peaks
 
 Simulator = Part | Joint
 """What predicts the data of a posterior."""
-Data = Spectrum | Peaks | Mapping[str, Spectrum | Peaks]
+Kept = Spectrum | Peaks | Bulk
+"""One measurement."""
+Data = Kept | Mapping[str, Kept]
 """What a posterior is of: one measurement, or several by their labels."""
 
-__all__ = ["Data", "PeaksTerm", "Simulator", "SpectrumTerm", "Term", "TermSlope", "spectra_of", "terms_of"]
+__all__ = [
+    "BulkTerm",
+    "Data",
+    "Kept",
+    "PeaksTerm",
+    "Simulator",
+    "SpectrumTerm",
+    "Term",
+    "TermSlope",
+    "spectra_of",
+    "terms_of",
+]
 
 
 def terms_of(simulator: Simulator, data: Data) -> tuple[Term, ...]:
@@ -37,23 +53,26 @@ def terms_of(simulator: Simulator, data: Data) -> tuple[Term, ...]:
 
 
 def spectra_of(data: Data) -> Spectrum | dict[str, Spectrum]:
-    """The data, none of which are peaks: what networks see."""
+    """The data, all of them spectra: what networks see."""
     if isinstance(data, Spectrum):
         return data
     given = data if isinstance(data, Mapping) else {"": data}
     found = {label: each for label, each in given.items() if isinstance(each, Spectrum)}
     if len(found) < len(given):
-        raise InputError("networks see spectra alone; leave them out where there are peaks")
+        raise InputError("networks see spectra alone; leave them out where there are peaks or bulk numbers")
     return found
 
 
-def _term(experiment: Part, data: Spectrum | Peaks, names: tuple[str, ...], label: str) -> Term:
+def _term(experiment: Part, data: Kept, names: tuple[str, ...], label: str) -> Term:
     match experiment, data:
         case Experiment(), Spectrum():
             return SpectrumTerm.of(experiment, data, names, label)
         case PeakExperiment(), Peaks():
             return PeaksTerm.of(experiment, data, names, label)
+        case BulkExperiment(), Bulk():
+            return BulkTerm.of(experiment, data, names, label)
     raise InputError(
         f"the data{f' of {label!r}' if label else ''} are a {type(data).__name__} and their experiment is a "
-        f"{type(experiment).__name__}; a Spectrum needs an Experiment, Peaks a PeakExperiment"
+        f"{type(experiment).__name__}; a Spectrum needs an Experiment, Peaks a PeakExperiment, "
+        "Bulk a BulkExperiment"
     )

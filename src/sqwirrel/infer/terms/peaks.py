@@ -12,6 +12,7 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.infer.terms.term import TermSlope
 from sqwirrel.observe.peaks import PeakExperiment
+from sqwirrel.observe.peaks.mixture import Lines
 from sqwirrel.spectra.peaks import Peaks
 
 BLUR = 0.05
@@ -108,11 +109,21 @@ class PeaksTerm:
 
     def explained(self, theta: Float[Tensor, "1 own"]) -> Explained:
         """Which lines the peaks belong to, and how far from them they lie."""
+        known = self.experiment.explained(theta, self.peaks)[0].sum(1)
+        share, lines, variance = self.assigned(theta)
+        square = (self.peaks.energy[:, None] - lines.energy[0]) ** 2 / variance
+        energy, square = ((share * part).sum(1) for part in (lines.energy[0], square))
+        return Explained(energy, square, 1 - known)
+
+    def assigned(
+        self, theta: Float[Tensor, "1 own"]
+    ) -> tuple[Float[Tensor, "peak line"], Lines, Float[Tensor, "peak line"]]:
+        """The probability of each line, if the peak belongs to one (where it surely belongs to none, it is that of the
+        nearest), the lines, and the variances (meV^2).
+        """
         share, lines, variance = self.experiment.explained(theta, self.peaks)
         square = (self.peaks.energy[:, None] - lines.energy[0]) ** 2 / variance
         known = share.sum(1)
         lowest = square.where(lines.weight[0] > 0, torch.inf).argmin(1)
         nearest = torch.nn.functional.one_hot(lowest, square.shape[1]).to(share)
-        share = torch.where(known[:, None] > 1e-9, share / known.clamp(min=1e-9)[:, None], nearest)
-        energy, square = ((share * part).sum(1) for part in (lines.energy[0], square))
-        return Explained(energy, square, 1 - known)
+        return torch.where(known[:, None] > 1e-9, share / known.clamp(min=1e-9)[:, None], nearest), lines, variance

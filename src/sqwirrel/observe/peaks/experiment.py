@@ -74,6 +74,13 @@ class PeakExperiment(nn.Module):
         wide.blur = width
         return wide
 
+    def modes(
+        self, theta: Float[Tensor, "batch more"]
+    ) -> tuple[Float[Tensor, "batch peak mode"], Bool[Tensor, " batch"]]:
+        """Energies of the modes where each peak is, highest first, and whether the order is a minimum there."""
+        found = self.waves(theta[:, : len(self.model.names)])
+        return found.energy[:, : len(self.peaks), : found.energy.shape[-1] // 2], found.stable.all(-1)
+
     def lines(self, theta: Float[Tensor, "batch parameter"]) -> tuple[Lines, Bool[Tensor, " batch"]]:
         """The lines that each peak may belong to, and whether the order is a minimum at all wavevectors."""
         modes = self.waves(theta[:, : len(self.model.names)])

@@ -1,6 +1,8 @@
 """The graph of a causal map: causes on the left, regions on the right, arrows as wide as their effect is large."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -48,12 +50,18 @@ def _regions(axes: Axes, told: Told, rows: list[int], right: list[float]) -> Non
     for k, y in zip(rows, right, strict=True):
         axes.plot(1, y, "s", ms=6, mfc=shades[k], mec=INK, mew=0.5, zorder=4)
         label, place = next(iter(told.places(k).items()))
-        low, high = place["energy"]
-        name = ", ".join(filter(None, (f"{told.regions[k]}  {label}".rstrip(), f"{place['bins']} bins")))
-        words = f"{name}, {low:.3g} to {high:.3g} meV"
+        words = f"{f'{told.regions[k]}  {label}'.rstrip()}, {_said(place)}"
         axes.annotate(
             words.replace("-", "−"), (1, y), xytext=(8, 0), textcoords="offset points", va="center", fontsize=7.5
         )
+
+
+def _said(place: Mapping[str, Any]) -> str:
+    """Where a region is, or what a single one is."""
+    if "what" in place:
+        return str(place["what"])
+    low, high = place["energy"]
+    return f"{place['bins']} bins, {low:.3g} to {high:.3g} meV"
 
 
 def _arrows(axes: Axes, told: Told, left: dict[int, float], right: dict[int, float]) -> None:

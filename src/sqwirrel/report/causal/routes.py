@@ -40,12 +40,13 @@ def route_matrix(told: Told) -> Figure | None:
 
 
 def moved(told: Told, name: str) -> list[int]:
-    """Regions that a parameter is there for, the one that it moves most first."""
+    """Regions of spectra that a parameter is there for, the one that it moves most first."""
     effect, state = (
         each[:, told.found.names.index(name)] for each in (told.found.edges.effect, told.found.edges.state)
     )
     order = effect.argsort(descending=True).tolist()
-    return [k for k in order if int(state[k]) == PRESENT][:ROWS]
+    alone = {k for label in told.singles for k in told.of[label].tolist()}
+    return [k for k in order if int(state[k]) == PRESENT and k not in alone][:ROWS]
 
 
 def table_of(shares: Shares) -> tuple[tuple[str, ...], Float[Tensor, "region path"]]:

@@ -7,6 +7,7 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
+import networkx as nx
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
@@ -31,14 +32,15 @@ STATES = {-1: "absent", 0: "undecided", 1: "present"}
 @dataclass(frozen=True, eq=False)
 class Told:
     """A causal map and what it is of: `spectra`, and the region of each of their bins (`of`, -1 where nothing was
-    measured), by label; parameters of the `models`, units of all; `about` says in words where interventions were made,
-    `settings` how, `tests` what is known of the tests of the measured spectrum, which `passed` or not.
+    measured), by label; `singles` are peaks and bulk numbers in words, each a region; parameters of the `models`, units
+    of all; `about` says in words where interventions were made, `settings` how, `tests` what is known of the tests of
+    the measured spectrum, which `passed` or not.
     """
 
     title: str
     found: CausalMap
     spectra: Mapping[str, Spectrum]
-    of: Mapping[str, Int64[Tensor, "point energy"]]
+    of: Mapping[str, Int64[Tensor, "*bin"]]
     models: tuple[str, ...]
     units: Mapping[str, str]
     about: str
@@ -46,6 +48,7 @@ class Told:
     tests: str
     passed: bool
     record: Record
+    singles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     more: More = field(default_factory=More)
 
     @cached_property
@@ -75,12 +78,23 @@ class Told:
 
     def places(self, region: int) -> dict[str, dict[str, Any]]:
         """How many bins of each spectrum a region has, and from where to where they are."""
-        masks = {label: of == region for label, of in self.of.items()}
-        return {
-            label: {"bins": int(mask.sum()), **extent(self.spectra[label].measurement, mask)}
-            for label, mask in masks.items()
-            if bool(mask.any())
-        }
+        masks = {label: of == region for label, of in self.of.items() if bool((of == region).any())}
+        return {label: {"bins": int(mask.sum()), **self._where(label, mask)} for label, mask in masks.items()}
+
+    @property
+    def graph(self) -> nx.DiGraph:
+        """That of the map, in which peaks and bulk numbers are of the kind "single", with words."""
+        graph = self.found.graph
+        for label, words in self.singles.items():
+            for region, what in zip(self.of[label].tolist(), words, strict=True):
+                graph.nodes[self.regions[region]].update(kind="single", data=label, what=what)
+        return graph
+
+    def _where(self, label: str, mask: Bool[Tensor, "*bin"]) -> dict[str, Any]:
+        """An extent, or what a single one is."""
+        if label in self.singles:
+            return {"what": self.singles[label][int(mask.nonzero()[0, 0])]}
+        return extent(self.spectra[label].measurement, mask)
 
     def fixing(self, name: str) -> str:
         """Up to three regions without which the error of a cause grows most, and how many times, in words."""
@@ -206,7 +220,9 @@ def extent(measurement: Measurement, mask: Bool[Tensor, "point energy"]) -> dict
 
 
 def placed(place: Mapping[str, Any]) -> tuple[str, str]:
-    """An extent in words: momenta and energies."""
+    """An extent in words: momenta and energies; or what a single one is."""
+    if "what" in place:
+        return place["what"], ""
     energy = _between(place["energy"]) + " meV"
     if "Q" in place:
         return _between(place["Q"]) + " Å⁻¹", energy
@@ -220,14 +236,14 @@ def _between(ends: list[float]) -> str:
 
 def region_table(told: Told) -> tuple[list[str], list[list[str]]]:
     """Heads and rows: every region, where it is, and its parents; those of the instrument are counted."""
-    several, rows = len(told.spectra) > 1, []
+    several, rows = len(told.of) > 1, []
     for k, name in enumerate(told.regions):
         for label, place in told.places(k).items():
             movers, every = told.movers(k), told.parents(k)
             more = len(every) - len(movers)
             said = " ".join(movers) + (f" +{more}" if more else "")
             rows.append([name, *([label] if several else []), str(place["bins"]), *placed(place), said.strip() or "-"])
-    return ["", *(["spectrum"] if several else []), "bins", "momentum", "energy", "parents (+ of the instrument)"], rows
+    return ["", *(["data"] if several else []), "bins", "momentum", "energy", "parents (+ of the instrument)"], rows
 
 
 def cause_table(told: Told) -> tuple[list[str], list[list[str]]]:

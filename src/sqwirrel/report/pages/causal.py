@@ -103,10 +103,10 @@ def _regions(told: Told) -> str:
     for k, name in enumerate(told.regions):
         for label, place in told.places(k).items():
             momenta, energies = placed(place)
-            where = [escape(label)] if len(told.spectra) > 1 else []
+            where = [escape(label)] if len(told.of) > 1 else []
             parents = escape(", ".join(told.parents(k))) or "none"
             rows.append(("", [name, *where, str(place["bins"]), momenta, energies, f"~{parents}"]))
-    return table(["", *(["spectrum"] if len(told.spectra) > 1 else []), "bins", "momentum", "energy", "parents"], rows)
+    return table(["", *(["data"] if len(told.of) > 1 else []), "bins", "momentum", "energy", "parents"], rows)
 
 
 def _edges(told: Told) -> str:
@@ -147,4 +147,7 @@ def _measured(told: Told) -> str:
             "bins measured": str(said["bins_measured"]),
         }
         parts.append((f"<h3>{escape(label)}</h3>" if label else "") + definitions(rows))
+    for label, names in told.singles.items():
+        listed = "".join(f"<li>{escape(name)}</li>" for name in names)
+        parts.append(f"<h3>{escape(label)}</h3><ul>{listed}</ul>")
     return "".join(parts)

@@ -17,6 +17,8 @@ def every(said: Content | list[Content]) -> str:
 
 
 def _measured(said: Content) -> str:
+    if "numbers" in said:
+        return definitions({each["name"]: escape(_number(each)) for each in said["numbers"]})
     sha = f" <br><small>SHA-256 <code>{said['sha256']}</code></small>" if said["sha256"] else ""
     file = f"{escape(said['file'])}{sha}"
     if "peaks" in said:
@@ -33,6 +35,10 @@ def _measured(said: Content) -> str:
         **({"instrument": escape(_used(said["instrument"]))} if said["instrument"] else {}),
     }
     return definitions(rows)
+
+
+def _number(said: Content) -> str:
+    return f"{plain(said['value'])} ± {plain(said['error'])} {said['unit']}"
 
 
 def _measured_peaks(said: Content) -> dict[str, str]:

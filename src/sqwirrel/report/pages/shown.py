@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from html import escape
 
 from sqwirrel.report import figures
-from sqwirrel.report.pages.markup import image, pictures
-from sqwirrel.report.result import DRAWS, AnyResult, PeakResult, Result
+from sqwirrel.report.bulk.table import ABOUT, bulk_rows
+from sqwirrel.report.pages.markup import image, note, pictures, section, table, wide
+from sqwirrel.report.result import DRAWS, AnyResult, BulkResult, PeakResult, Result
 
 ABOUT_MAPS = """One pair of axes for all; data and model share their colours, from the 1st to the 99th percentile. Grey
 was not measured or not used. Residuals are in standard deviations, as the likelihood counts them: noise is salt and
@@ -33,11 +34,13 @@ def sections(results: Sequence[AnyResult]) -> str:
     cuts = [_under(each, _cuts(each)) for each in spectra if each not in lines and figures.cut_rows(each)]
     fits = [_under(each, image(figure, "Data and model")) for each, figure in lines.items()]
     modes = [_under(each, image(figures.peak_fit(each), "Peaks measured and of the model")) for each in peaks]
+    bulk = [_under(each, wide(table(*bulk_rows(each)))) for each in results if isinstance(each, BulkResult)]
     return (
         pictures("maps", "Data, model and residuals", maps, ABOUT_MAPS)
         + pictures("cuts", "Energy cuts", cuts, ABOUT_CUTS)
         + pictures("lines", "Data and model", fits, ABOUT_LINES)
         + pictures("peaks", "Peaks", modes, ABOUT_PEAKS)
+        + (section("bulk", "Bulk numbers", "".join(bulk) + note(ABOUT)) if bulk else "")
     )
 
 

@@ -27,7 +27,7 @@ from sqwirrel.report.pages.markup import (
     wide,
 )
 from sqwirrel.report.pages.measured import every
-from sqwirrel.report.result import PeakResult
+from sqwirrel.report.result import AnyResult, BulkResult, PeakResult
 from sqwirrel.spectra import Spectrum
 from sqwirrel.whole import put_text
 
@@ -185,17 +185,21 @@ def _fits(decision: Decision) -> list[str]:
 
 def _lines(decision: Decision) -> list[str]:
     """Best fits of what is no map, rival by rival."""
-    found = []
-    for name in decision.verdict.ranked:
-        for each in decision.results[name]:
-            if isinstance(each, PeakResult):
-                figure = figures.peak_fit(each)
-            elif is_map(each.spectrum.measurement) or (lines := figures.fit_lines(each)) is None:
-                continue
-            else:
-                figure = lines
-            found.append(_named(f"{name}, {each.label}" if each.label else name, image(figure, "Data and model")))
-    return found
+    every = [(name, each) for name in decision.verdict.ranked for each in decision.results[name]]
+    return [
+        _named(f"{name}, {each.label}" if each.label else name, image(figure, "Data and model"))
+        for name, each in every
+        if (figure := _line(each)) is not None
+    ]
+
+
+def _line(result: AnyResult) -> Figure | None:
+    """The best fit to peaks, or to points that are no map."""
+    if isinstance(result, PeakResult):
+        return figures.peak_fit(result)
+    if isinstance(result, BulkResult) or is_map(result.spectrum.measurement):
+        return None
+    return figures.fit_lines(result)
 
 
 def _parameters(said: Mapping[str, Content]) -> str:

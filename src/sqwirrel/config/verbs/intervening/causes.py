@@ -60,7 +60,7 @@ def causal_into(folder: Path, source: Path, changes: Iterable[str], progress: Ca
     told = _told(work, posterior, system, found, record, more)
     put_text(folder / CONFIG, dumps(work.config, folder))
     put_text(folder / "causal.json", json.dumps(told.mapping(), indent=1, allow_nan=False) + "\n")
-    put(folder / "causal.graphml", lambda part: nx.write_graphml(found.graph, part))
+    put(folder / "causal.graphml", lambda part: nx.write_graphml(told.graph, part))
     progress("drawing", 0, 1)
     for label, spectrum in told.spectra.items():
         number = (told.of[label] + 1).double()
@@ -182,6 +182,7 @@ def _told(
         spectra={label: each for label, each in by_label(work.data).items() if isinstance(each, Spectrum)},
         of=system.maps(found.regions.of),
         models=names_of(work),
+        singles=system.singles,
         units=work.simulator.units,
         about=about,
         settings=settings,

@@ -140,6 +140,8 @@ def parts_by(simulator: Simulator, condition: str) -> dict[str, Part]:
     found: dict[str, dict[str, None]] = {}
     for label, experiment in simulator.experiments.items():
         where = getattr(experiment, "measurement", getattr(experiment, "peaks", None))
+        if where is None:  # bulk numbers, each with conditions of its own
+            continue
         value = getattr(where, condition, None)
         found.setdefault(f"{condition} = {value}", {})[label] = None
     return dict(found)

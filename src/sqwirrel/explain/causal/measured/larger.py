@@ -9,8 +9,9 @@ from torch import Tensor
 
 from sqwirrel.explain.causal.measured.additions import Addition, with_spins, with_terms
 from sqwirrel.explain.causal.measured.apparatus import Rival, wider
-from sqwirrel.infer.terms import PeaksTerm, SpectrumTerm, Term
+from sqwirrel.infer.terms import BulkTerm, PeaksTerm, SpectrumTerm, Term
 from sqwirrel.observe import Experiment, PeakExperiment
+from sqwirrel.observe.bulk import BulkExperiment
 from sqwirrel.spectra import QShells
 
 
@@ -43,6 +44,10 @@ def larger(term: Term, added: Sequence[Addition], values: Mapping[str, float]) -
             return _spectrum(term, added, values)
         case PeaksTerm():
             return _peaks(term, added, values)
+        case BulkTerm():
+            more = BulkTerm.of(BulkExperiment(with_terms(term.experiment.model, added), term.bulk), term.bulk, ())
+            slope = more.slope(_row(more.experiment.names, values))
+            return Larger(more.experiment.names, slope.gradient[0], slope.information[0])
     raise TypeError(f"nothing adds to a {type(term).__name__}")
 
 

@@ -31,7 +31,8 @@ from sqwirrel.infer.target import Target, diagonal
 from sqwirrel.infer.terms import Term
 from sqwirrel.infer.verdict import Hypothesis, fitted
 from sqwirrel.model.crystal import Crystal
-from sqwirrel.observe import Experiment
+from sqwirrel.observe import Experiment, PeakExperiment
+from sqwirrel.observe.joint import Part
 
 NEW, FLAT = 1e-6, 1e-6
 """Least share of a candidate's information that free parameters do not span; and least size of its derivative, as a
@@ -137,10 +138,19 @@ def _additions(
     none = torch.zeros(3, dtype=torch.float64)
     found = {}
     for term in target.terms:
-        where = term.experiment.measurement if isinstance(term.experiment, Experiment) else term.experiment.peaks
-        field = none if where.field is None else where.field
+        field = none + torch.tensor(_field(term.experiment), dtype=torch.float64)
         found[term.label] = additions(term.experiment.model, crystal, values, field, max_distance)
     return found
+
+
+def _field(part: Part) -> Sequence[float]:
+    """The field of a measurement, T."""
+    match part:
+        case Experiment():
+            return part.measurement.field.tolist()
+        case PeakExperiment():
+            return part.peaks.field.tolist()
+    return part.field
 
 
 def _hamiltonian(each: Addition) -> Finding:

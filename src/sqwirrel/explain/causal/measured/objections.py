@@ -12,6 +12,7 @@ from sqwirrel.explain.causal.measured.invariance import Invariance, Part, invari
 from sqwirrel.explain.causal.measured.missing import Missing, missing
 from sqwirrel.explain.causal.system import Spectra
 from sqwirrel.infer import Data, Posterior
+from sqwirrel.infer.terms import SpectrumTerm
 from sqwirrel.infer.verdict import Hypothesis
 from sqwirrel.model.crystal import Crystal
 from sqwirrel.observe.joint import Joint
@@ -75,7 +76,7 @@ def _along(
     rival: Hypothesis, posterior: Posterior, system: Spectra, names: tuple[str, ...]
 ) -> dict[str, dict[str, Part]]:
     found = dict(halves(system, posterior.basins[0].theta, names)) if names else {}
-    if isinstance(rival.simulator, Joint):
+    if isinstance(rival.simulator, Joint) and len(rival.simulator.experiments) > 1:
         labels = list(rival.simulator.experiments)
         found["measurement"] = {label: {label: None} for label in labels}
         for condition in CONDITIONS:
@@ -86,13 +87,16 @@ def _along(
 
 
 def halves(system: Spectra, middle: Float[Tensor, " cause"], names: Sequence[str]) -> dict[str, dict[str, Part]]:
-    """All bins at low and at high energies, and at small and at large momenta, cut where either half tells about as
-    much of the parameters `names` (their Fisher information, each over its sum, others known); by what is cut.
+    """All bins of spectra at low and at high energies, and at small and at large momenta, cut where either half tells
+    about as much of the parameters `names` (their Fisher information, each over its sum, others known); by what is cut.
     """
     slope = system.slope(middle[None])[[system.prior.names.index(name) for name in names]]
     told = (slope**2 / (slope**2).sum(1, keepdim=True).clamp(min=1e-300)).mean(0)
-    weight, found = system.maps(told), {}
-    where = {term.label: term.experiment.measurement for term in system.terms}
+    terms = [term for term in system.terms if isinstance(term, SpectrumTerm)]
+    where = {term.label: term.experiment.measurement for term in terms}
+    if not where:
+        return {}
+    weight, found = {label: each for label, each in system.maps(told).items() if label in where}, {}
     energy = {label: each.energy_centres.expand(each.shape) for label, each in where.items()}
     size = {label: _momentum(each)[:, None].expand(each.shape) for label, each in where.items()}
     for title, words, values in (("energy", "meV", energy), ("momentum", "1/A", size)):

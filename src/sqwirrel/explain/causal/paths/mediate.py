@@ -80,7 +80,8 @@ def mediated(system: Spectra, changes: Changes, cause: str, of: Int64[Tensor, " 
     """Shares of each path in what the interventions of a causal map on one cause did to its regions, `of` each cell.
 
     The modes of both sides are found anew. Means are plain ones: those of the edges are corrected for how far
-    interventions went, so that `effect` is not quite theirs.
+    interventions went, so that `effect` is not quite theirs. Spectra alone have paths: a peak is an energy, and a bulk
+    number is no reading of an instrument; regions that are one of these get none.
     """
     if cause not in system.prior.names:
         raise InputError(f"'{cause}' is no cause of this map; its causes are {', '.join(system.prior.names)}")
@@ -88,9 +89,11 @@ def mediated(system: Spectra, changes: Changes, cause: str, of: Int64[Tensor, " 
     after[:, k] = changes.other[:, k]
     sides = [system.target.full(rows) for rows in (changes.base, after)]
     maps, numbers, found = system.maps(of), torch.arange(int(of.max()) + 1)[:, None, None], []
-    for term in system.terms:
+    for term in (each for each in system.terms if isinstance(each, SpectrumTerm)):
         start, end = (system.target.own(term, each) for each in sides)
         found.append(_squares(term.experiment, start, end, partial(_steady, term), maps[term.label] == numbers))
+    if not found:
+        raise InputError("there is no spectrum among the data of this map, and only spectra have paths")
     squares, good = zip(*found, strict=True)
     return Shares.of(reduce(Squares.plus, squares), seed, torch.stack(good).all(0))
 

@@ -1,0 +1,5 @@
+"""Bulk numbers as data: the experiment that predicts them."""
+
+from sqwirrel.observe.bulk.experiment import BulkExperiment
+
+__all__ = ["BulkExperiment"]

@@ -1,0 +1,1 @@
+"""Bulk numbers for people."""
