@@ -26,8 +26,8 @@ from sqwirrel.model.crystal import Crystal
 MNF2 = Path(__file__).parents[1] / "examples" / "mnf2.toml"
 EVIDENCE = Path(__file__).parent / "results" / "pcsmo_evidence.json"
 WHOLE, AGAIN = (Settings(screen=screen, starts=n, draws=600, rounds=3) for screen, n in ((256, 4), (64, 2)))
-FRAME, QUICK = (Settings(screen=screen, starts=1, draws=n, rounds=k) for screen, n, k in ((16, 600, 3), (32, 60, 2)))
-REGIONS, FEW = 12, 3
+FRAME, QUICK = (Settings(screen=screen, starts=1, draws=n, rounds=2) for screen, n in ((8, 300), (32, 60)))
+REGIONS, FEW = 12, 2
 """Regions that are left out in turn, at most, and of a frame."""
 FRAMES = ("pcsmo_goodenough", "pcsmo_dimer")
 SETS = ("mnf2", "la2nio4", *FRAMES)
