@@ -2,15 +2,16 @@
 
     python -m benchmarks.causal_measured --json FILE [--quick] [--folder DIR] [--sets mnf2 la2nio4 ...]
 
-`infer` answers; the map (64 interventions on each parameter, over ten standard deviations of the posterior to both
-sides of the best fit, errors larger by the root of the deviance per bin, if that is above 1) has regions; of each of
-those that the inverse map says a constant of the model needs most (12 of a spectrum, 2 of a frame of PCSMO), `infer` is
-asked again without bins of that region. Reported: regions, graph score, undecided edges, seconds; which region fixes
-which constant; for each refit the error of every constant over that of the whole spectrum (posterior standard
-deviations), beside what the inverse map predicted, the shift in errors of the refit, and over all of them the
-rank correlation and the median and largest ratio of realised to predicted; what the score test asks for, its scores as
-they are and over the root of the deviance per bin; constants by part of the data. Of `frame`, 240 x 400 pixels of PCSMO
-and 10 causes (scales, backgrounds, twins and widths shared), only the seconds of a map about the middle of its prior.
+`infer` answers; the map (64 interventions on each parameter, over 10 standard deviations of the posterior to both sides
+of the best fit, or 30 or 100 if there are fewer than 6 regions so; errors larger by the root of the deviance per bin,
+if that is above 1) has regions; of each of those that the inverse map says a constant of the model needs most (12 of a
+spectrum, 2 of a frame of PCSMO), `infer` is asked again without bins of that region. Reported: regions, graph score,
+undecided edges, seconds; which region fixes which constant; for each refit the error of every constant over that of the
+whole spectrum (posterior standard deviations), beside what the inverse map predicted, the shift in errors of the refit,
+and over all of them the rank correlation and the median and largest ratio of realised to predicted; what the score test
+asks for, its scores as they are and over the root of the deviance per bin; constants by part of the data. Of `frame`,
+240 x 400 pixels of PCSMO and 10 causes (scales, backgrounds, twins and widths shared), only the seconds of a map about
+the middle of its prior.
 
 Posteriors and refits are kept in DIR and not made again. `--quick` has one set, one refit, few points and few draws.
 """
@@ -43,7 +44,9 @@ from sqwirrel.observe import Joint
 from sqwirrel.record import Record
 from sqwirrel.report.causal.told import extent, placed
 
-PAIRS, SEED, TIMES = 64, 5, 10
+PAIRS, SEED = 64, 5
+TIMES, PARTS = (10, 30, 100), 6
+"""Standard deviations that causes are moved over to both sides: the first for which there are so many regions."""
 TOLD = 8
 """Candidates of the score test that are reported, besides how many were tested and asked for."""
 TEN = ("scale", "background", "twin_2", "fwhm_scale")
@@ -79,8 +82,9 @@ def answered(of: Asked, folder: Path, *, quick: bool) -> dict[str, Any]:
         store.save(file, infer(of.rival.simulator, of.rival.prior, of.data, of.settings))
     posterior = store.load(file)
     told(f"{folder.name}: {posterior.seconds:.0f} s")
-    found, system = mapped(of, posterior, quick=quick)
+    found, times, system = mapped(of, posterior, quick=quick)
     return {
+        "times": times,
         **described(found, of),
         "deviance_per_bin": posterior.deviance_per_bin,
         "failed": [check.name for check in posterior.checks if not check.passed],
@@ -93,15 +97,17 @@ def answered(of: Asked, folder: Path, *, quick: bool) -> dict[str, Any]:
     }
 
 
-def mapped(of: Asked, posterior: Posterior, *, quick: bool) -> tuple[CausalMap, Spectra]:
-    """The map about a posterior."""
-    middle = posterior.basins[0].theta
-    system = Spectra.answered(of.rival, posterior, of.data)
-    width = share(of.rival.prior, middle, TIMES * posterior.covariance.diagonal().sqrt())
-    pairs = 16 if quick else PAIRS
-    found = causal_map(system, pairs, SEED, middle=middle, width=width, excess=math.sqrt(excess(posterior)))
-    told(f"{len(found.regions.parents)} regions, {found.seconds:.0f} s")
-    return found, system
+def mapped(of: Asked, posterior: Posterior, *, quick: bool) -> tuple[CausalMap, int, Spectra]:
+    """The map about a posterior, over how many standard deviations, and what it is of."""
+    middle, pairs = posterior.basins[0].theta, 16 if quick else PAIRS
+    system, wider = Spectra.answered(of.rival, posterior, of.data), math.sqrt(excess(posterior))
+    for times in TIMES:
+        width = share(of.rival.prior, middle, times * posterior.covariance.diagonal().sqrt())
+        found = causal_map(system, pairs, SEED, middle=middle, width=width, excess=wider)
+        told(f"{len(found.regions.parents)} regions over {times}, {found.seconds:.0f} s")
+        if len(found.regions.parents) >= PARTS:
+            break
+    return found, times, system
 
 
 def excess(posterior: Posterior) -> float:
@@ -205,7 +211,7 @@ def agreement(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def lacking(of: Asked, posterior: Posterior) -> dict[str, Any]:
     """What the score test asks for, also with errors as large as residuals are."""
     clock = time.perf_counter()
-    found = missing(of.rival, posterior, of.data, of.crystal)
+    found = missing(of.rival, posterior, of.data, of.crystal, max_distance=of.reach)
     tested = [each for each in found.findings if not each.untested]
     wider = [each.score / math.sqrt(excess(posterior)) for each in tested]
     corrected = holm(two_sided(torch.tensor(wider, dtype=torch.float64)).tolist())

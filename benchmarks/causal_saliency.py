@@ -49,11 +49,13 @@ from sqwirrel.record import Record
 from sqwirrel.seeds import stream
 
 FULL = {"rows": 800, "steps": 200, "members": 1, "images": 256, "fit": 12, "pairs": 32}
-QUICK = {"rows": 16, "steps": 2, "members": 1, "images": 16, "fit": 1, "pairs": 16}
+QUICK = {"rows": 16, "steps": 2, "members": 1, "images": 16, "fit": 1, "pairs": 32}
 LEARNT, DRAWS, EARLY = 1, 4, 0.05
 """Seed of what is learnt from; counts drawn for each tile; the share of bins after which a decision is looked at."""
 SALIENCY = ("cam", "grad_cam", "integrated_gradients")
-STEPS = 20
+STEPS, WIDTH = 20, 0.1
+"""Of the curves; and the share of the prior that causes are moved over: over .3 the order of some dimers was unstable.
+"""
 Bins = Float[Tensor, " bin"]
 
 
@@ -169,7 +171,7 @@ def causal(me: Rival, frame: Frame, k: int, pairs: int, other: str) -> dict[str,
     """What the graph about the truth of a frame says of each bin, and what the likelihood does."""
     prior, drawn = rivals.prior(me.name, me.law), dict(zip(me.made.prior.names, me.made.theta[k], strict=True))
     system = Spectra.of(me.made.simulator, prior, me.data(frame.counts))
-    found = causal_map(system, pairs, middle=torch.stack([drawn[name] for name in prior.names]))
+    found = causal_map(system, pairs, width=WIDTH, middle=torch.stack([drawn[name] for name in prior.names]))
     of, size = found.regions.of, found.regions.sizes
     away = 2 * ((frame.expected + 0.375).sqrt() - (frame.fitted + 0.375).sqrt())
     between = torch.zeros(len(size), dtype=away.dtype).index_add_(0, of, away**2 / 2)

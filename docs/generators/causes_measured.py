@@ -15,8 +15,9 @@ def tables(result: Result) -> str:
     """Maps, what fixes what, refits, score tests, parts."""
     sets = result["sets"]
     said = (
-        "Maps about measured posteriors, 64 interventions on each cause over ten standard deviations to both sides; "
-        "errors larger by the root of the deviance per bin where that is above 1. *No constant*: bins that no "
+        "Maps about measured posteriors, 64 interventions on each cause over 10 standard deviations to both sides, or "
+        "30 or 100 (*over*) if there are fewer than six regions so; errors larger by the root of the deviance per bin "
+        "where that is above 1. *No constant*: bins that no "
         "constant of the model moves visibly. All refits are of regions that constants need most, not of random ones."
     )
     parts = (_maps(sets), _fixed(sets), _refits(result), _missing(sets), _parts(sets), _frame(result))
@@ -24,11 +25,22 @@ def tables(result: Result) -> str:
 
 
 def _maps(sets: Result) -> str:
-    heads = ("data", "causes", "bins", "no constant", "regions", "score", "undecided", "seconds", "deviance per bin")
+    heads = (
+        "data",
+        "over",
+        "causes",
+        "bins",
+        "no constant",
+        "regions",
+        "score",
+        "undecided",
+        "seconds",
+        "deviance per bin",
+    )
     rows = [
         (
             f"`{name}`",
-            *(one[key] for key in ("causes", "bins", "unmoved", "regions")),
+            *(one[key] for key in ("times", "causes", "bins", "unmoved", "regions")),
             number(one["score"]),
             f"{100 * one['undecided']:.0f} %",
             *(number(one[key]) for key in ("seconds", "deviance_per_bin")),
