@@ -48,11 +48,12 @@ from sqwirrel.observe.counting import Observed
 from sqwirrel.record import Record
 from sqwirrel.seeds import stream
 
-FULL = {"rows": 800, "steps": 200, "members": 1, "images": 256, "fit": 12, "pairs": 32}
+FULL = {"rows": 600, "steps": 160, "members": 1, "images": 256, "fit": 12, "pairs": 32}
 QUICK = {"rows": 16, "steps": 2, "members": 1, "images": 16, "fit": 1, "pairs": 32}
 LEARNT, DRAWS, EARLY = 1, 4, 0.05
 """Seed of what is learnt from; counts drawn for each tile; the share of bins after which a decision is looked at."""
 SALIENCY = ("cam", "grad_cam", "integrated_gradients")
+SHARD = 64
 STEPS, WIDTH = 20, 0.1
 """Of the curves; and the share of the prior that causes are moved over: over .3 the order of some dimers was unstable.
 """
@@ -100,8 +101,7 @@ def main() -> None:
     options = parser.parse_args()
     if not DATA.exists():
         raise SystemExit("causal_saliency needs ../shared/data/pcsmo, which is not here: nothing was run")
-    if options.quick:
-        learn_pairs.SHARD = QUICK["rows"]
+    learn_pairs.SHARD = QUICK["rows"] if options.quick else SHARD
     with tempfile.TemporaryDirectory() as scratch:
         folder = (options.folder or Path(scratch)) / ("quick" if options.quick else "full")
         result = run(folder, QUICK if options.quick else FULL, options)
