@@ -28,7 +28,7 @@ EVIDENCE = Path(__file__).parent / "results" / "pcsmo_evidence.json"
 WHOLE, AGAIN = (Settings(screen=screen, starts=n, draws=600, rounds=3) for screen, n in ((256, 4), (64, 2)))
 FRAME, QUICK = (Settings(screen=screen, starts=1, draws=n, rounds=2) for screen, n in ((8, 300), (32, 60)))
 REGIONS, FEW = 12, 2
-"""Regions that are left out in turn, at most, and of a frame."""
+"""Regions that are left out in turn, at most; of a frame, which takes minutes each time."""
 LONGEST = 7.7
 """A: the longest bond of the models of PCSMO. Up to 1.5 times that, as elsewhere, was not tried."""
 FRAMES = ("pcsmo_goodenough", "pcsmo_dimer")

@@ -1,6 +1,6 @@
 """The causal graph against saliency: which says better what a network tells two models of PCSMO apart by.
 
-    python -m benchmarks.causal_saliency --json FILE [--quick] [--folder DIR] [--seed 101] [--frames 6]
+    python -m benchmarks.causal_saliency --json FILE [--quick] [--folder DIR] [--seed 101] [--frames 5]
 
 A network learns to tell Goodenough from dimer frames (counts, as in `benchmarks.attribution`). On held-out frames of
 either (20 000 magnetic counts), each with the best fit of the other model (all of its constants and nuisances free, so
@@ -48,7 +48,7 @@ from sqwirrel.observe.counting import Observed
 from sqwirrel.record import Record
 from sqwirrel.seeds import stream
 
-FULL = {"rows": 600, "steps": 160, "members": 1, "images": 256, "fit": 12, "pairs": 32}
+FULL = {"rows": 500, "steps": 120, "members": 1, "images": 128, "fit": 10, "pairs": 32}
 QUICK = {"rows": 16, "steps": 2, "members": 1, "images": 16, "fit": 1, "pairs": 32}
 LEARNT, DRAWS, EARLY = 1, 4, 0.05
 """Seed of what is learnt from; counts drawn for each tile; the share of bins after which a decision is looked at."""
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one frame of each model, a network that learnt nothing")
     parser.add_argument("--folder", type=Path, help="where simulations, network and fits are kept")
     parser.add_argument("--seed", type=int, default=101, help="of the frames that are judged")
-    parser.add_argument("--frames", type=int, default=6, help="of each model")
+    parser.add_argument("--frames", type=int, default=5, help="of each model")
     options = parser.parse_args()
     if not DATA.exists():
         raise SystemExit("causal_saliency needs ../shared/data/pcsmo, which is not here: nothing was run")
