@@ -27,7 +27,7 @@ MNF2 = Path(__file__).parents[1] / "examples" / "mnf2.toml"
 EVIDENCE = Path(__file__).parent / "results" / "pcsmo_evidence.json"
 WHOLE, AGAIN = (Settings(screen=screen, starts=n, draws=600, rounds=3) for screen, n in ((256, 4), (64, 2)))
 FRAME, QUICK = (Settings(screen=screen, starts=1, draws=n, rounds=2) for screen, n in ((8, 300), (32, 60)))
-REGIONS, FEW = 12, 2
+REGIONS, FEW = 12, 1
 """Regions that are left out in turn, at most; of a frame, which takes minutes each time."""
 LONGEST = 7.7
 """A: the longest bond of the models of PCSMO. Up to 1.5 times that, as elsewhere, was not tried."""
@@ -38,8 +38,9 @@ SETS = ("mnf2", "la2nio4", *FRAMES)
 @dataclass(frozen=True, eq=False)
 class Asked:
     """Spectra by label, who explains them with which free `constants`, settings of `infer` for the whole and again
-    without a region, how many regions are left out, the parts that constants are compared
-    between, and up to what length (A) further bonds are candidates.
+    without a region, how many regions are left out, the parts that constants are compared between, and up to what
+    length (A) further bonds are candidates; pairs of interventions, and over how many standard deviations these go at
+    first, and if they find little.
     """
 
     rival: Hypothesis
@@ -51,6 +52,8 @@ class Asked:
     refits: int
     parts: Mapping[str, Part]
     reach: float | None = None
+    pairs: int = 64
+    times: tuple[int, ...] = (10, 30, 100)
 
     @property
     def data(self) -> Data:
@@ -58,14 +61,14 @@ class Asked:
         return _data(self.spectra)
 
     def without(self, bins: Mapping[str, Bool[Tensor, "point energy"]]) -> Data:
-        """The data without some bins."""
-        return _data({label: each.without(bins[label]) for label, each in self.spectra.items()})
+        """The data without some bins; a spectrum that would have none keeps the first, which says nothing alone."""
+        return _data({label: _less(each, bins[label]) for label, each in self.spectra.items()})
 
 
 def asked(name: str, quick: bool) -> Asked:
     """One of the `SETS`; a quick one has few points, draws, and one refit."""
     made = _frame(name) if name in FRAMES else _single(name, quick)
-    return replace(made, settings=QUICK, again=QUICK, refits=1) if quick else made
+    return replace(made, settings=QUICK, again=QUICK, refits=1, pairs=16) if quick else made
 
 
 def _single(name: str, quick: bool) -> Asked:
@@ -89,7 +92,15 @@ def _frame(name: str) -> Asked:
     settings = replace(FRAME, guesses=({key: median for key, (median, *_) in saved.items()},))
     constants = tuple(each for each in rival.prior.names if each in model.names)
     parts: dict[str, Part] = {label: {label: None} for label in spectra}
-    return Asked(rival, spectra, constants, library.crystal(name), settings, FRAME, FEW, parts, LONGEST)
+    return Asked(rival, spectra, constants, library.crystal(name), settings, FRAME, FEW, parts, LONGEST, 32, (30, 100))
+
+
+def _less(spectrum: Spectrum, left: Bool[Tensor, "point energy"]) -> Spectrum:
+    if bool((spectrum.valid & ~left).any()):
+        return spectrum.without(left)
+    first = torch.zeros_like(left).flatten()
+    first[spectrum.valid.flatten().nonzero()[0]] = True
+    return spectrum.without(left & ~first.reshape(left.shape))
 
 
 def _data(spectra: Mapping[str, Spectrum]) -> Data:

@@ -3,17 +3,18 @@
     python -m benchmarks.causal_measured --json FILE [--quick] [--folder DIR] [--sets mnf2 la2nio4 ...]
 
 `infer` answers; the map (64 interventions on each parameter, over 10 standard deviations of the posterior to both sides
-of the best fit, or 30 or 100 if there are fewer than 6 regions so; errors larger by the root of the deviance per bin,
-if that is above 1) has regions; of each of those that the inverse map says a constant of the model needs most (12 of a
-spectrum, 2 of a frame of PCSMO), `infer` is asked again without bins of that region. Reported: regions, graph score,
-undecided edges, seconds; which region fixes which constant; for each refit the error of every constant over that of the
-whole spectrum (posterior standard deviations), beside what the inverse map predicted, the shift in errors of the refit,
-and over all of them the rank correlation and the median and largest ratio of realised to predicted; what the score test
-asks for, its scores as they are and over the root of the deviance per bin; constants by part of the data. Of `frame`,
-240 x 400 pixels of PCSMO and 10 causes (scales, backgrounds, twins and widths shared), only the seconds of a map about
-the middle of its prior.
+of the best fit, or 30 or 100 if there are fewer than 6 regions so; of a frame of PCSMO 32, over 30 from the start, as
+over 10 each of its spectra was one region; errors larger by the root of the deviance per bin, if that is above 1) has
+regions; of each of those that the inverse map says a constant of the model needs most (12 of a spectrum, 1 of a frame),
+`infer` is asked again without bins of that region. Reported: regions, graph score, undecided edges, seconds; which
+region fixes which constant; for each refit the error of every constant over that of the whole spectrum (posterior
+standard deviations), beside what the inverse map predicted, the shift in errors of the refit, and over all of them the
+rank correlation and the median and largest ratio of realised to predicted; what the score test asks for, its scores as
+they are and over the root of the deviance per bin; constants by part of the data. Of `frame`, 240 x 400 pixels of PCSMO
+and 10 causes (scales, backgrounds, twins and widths shared), only the seconds of a map about the middle of its prior.
 
-Posteriors and refits are kept in DIR and not made again. `--quick` has one set, one refit, few points and few draws.
+Posteriors, refits and what was found of a set are kept in DIR and not made again. `--quick` has one set, one refit, few
+points and few draws.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import math
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +47,8 @@ from sqwirrel.record import Record
 from sqwirrel.report.causal.told import extent, placed
 
 PAIRS, SEED = 64, 5
-TIMES, PARTS = (10, 30, 100), 6
-"""Standard deviations that causes are moved over to both sides: the first for which there are so many regions."""
+PARTS = 6
+"""So many regions a map must have, further spectra not counted, or interventions go further."""
 TOLD = 8
 """Candidates of the score test that are reported, besides how many were tested and asked for."""
 TEN = ("scale", "background", "twin_2", "fwhm_scale")
@@ -66,7 +68,7 @@ def main() -> None:
     names = [name for name in options.sets if name != "frame"][: 1 if options.quick else None]
     with tempfile.TemporaryDirectory() as scratch:
         folder = (options.folder or Path(scratch)) / ("quick" if options.quick else "full")
-        sets = {name: answered(asked(name, options.quick), folder / name, quick=options.quick) for name in names}
+        sets = {name: kept(folder / f"{name}.json", partial(answer, name, folder, options.quick)) for name in names}
         more = {"frame": kept(folder / "frame.json", frame)} if "frame" in options.sets and not options.quick else {}
     rows = [row for one in sets.values() for row in one["refits"]]
     result = {"benchmark": "causal_measured", "quick": options.quick, "sets": sets, "all": agreement(rows), **more}
@@ -75,14 +77,19 @@ def main() -> None:
         options.json.write_text(json.dumps({**result, "record": json.loads(record.to_json())}, indent=1) + "\n")
 
 
-def answered(of: Asked, folder: Path, *, quick: bool) -> dict[str, Any]:
+def answer(name: str, folder: Path, quick: bool) -> dict[str, Any]:
+    """All about one set."""
+    return answered(asked(name, quick), folder / name)
+
+
+def answered(of: Asked, folder: Path) -> dict[str, Any]:
     """The map about the posterior, refits without regions, and the tests of the measured spectrum."""
     if not (file := folder / "posterior.h5").exists():
         folder.mkdir(parents=True, exist_ok=True)
         store.save(file, infer(of.rival.simulator, of.rival.prior, of.data, of.settings))
     posterior = store.load(file)
     told(f"{folder.name}: {posterior.seconds:.0f} s")
-    found, times, system = mapped(of, posterior, quick=quick)
+    found, times, system = mapped(of, posterior)
     return {
         "times": times,
         **described(found, of),
@@ -97,15 +104,15 @@ def answered(of: Asked, folder: Path, *, quick: bool) -> dict[str, Any]:
     }
 
 
-def mapped(of: Asked, posterior: Posterior, *, quick: bool) -> tuple[CausalMap, int, Spectra]:
+def mapped(of: Asked, posterior: Posterior) -> tuple[CausalMap, int, Spectra]:
     """The map about a posterior, over how many standard deviations, and what it is of."""
-    middle, pairs = posterior.basins[0].theta, 16 if quick else PAIRS
+    middle = posterior.basins[0].theta
     system, wider = Spectra.answered(of.rival, posterior, of.data), math.sqrt(excess(posterior))
-    for times in TIMES:
+    for times in of.times:
         width = share(of.rival.prior, middle, times * posterior.covariance.diagonal().sqrt())
-        found = causal_map(system, pairs, SEED, middle=middle, width=width, excess=wider)
+        found = causal_map(system, of.pairs, SEED, middle=middle, width=width, excess=wider)
         told(f"{len(found.regions.parents)} regions over {times}, {found.seconds:.0f} s")
-        if len(found.regions.parents) >= PARTS:
+        if len(found.regions.parents) >= PARTS + len(of.spectra) - 1:
             break
     return found, times, system
 
@@ -173,7 +180,7 @@ def refits(of: Asked, found: CausalMap, system: Spectra, posterior: Posterior, f
     again, rows, maps = replace(of.again, guesses=(guess,)), [], system.maps(found.regions.of)
     for k in needed:
         data = of.without({label: number == k for label, number in maps.items()})
-        one = kept(folder / f"without-{k + 1}.json", lambda data=data: refit(of, data, posterior, again, columns))  # type: ignore[misc]
+        one = kept(folder / f"without-{k + 1}.json", partial(refit, of, data, posterior, again, columns))
         predicted = dict(zip(of.constants, found.inverse.inflation[k, columns].tolist(), strict=True))
         rows.append({**region(found, system, of, k), "predicted": predicted, **one})
         told(f"without region {k + 1}: {one['seconds']:.0f} s")

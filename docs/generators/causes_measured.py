@@ -15,9 +15,9 @@ def tables(result: Result) -> str:
     """Maps, what fixes what, refits, score tests, parts."""
     sets = result["sets"]
     said = (
-        "Maps about measured posteriors, 64 interventions on each cause over 10 standard deviations to both sides, or "
-        "30 or 100 (*over*) if there are fewer than six regions so; errors larger by the root of the deviance per bin "
-        "where that is above 1. *No constant*: bins that no "
+        "Maps about measured posteriors, 64 interventions on each cause (32 of PCSMO) over 10 standard deviations to "
+        "both sides (PCSMO 30), or more if there are fewer than six regions so (*over*); errors larger by the root "
+        "of the deviance per bin where that is above 1. *No constant*: bins that no "
         "constant of the model moves visibly. All refits are of regions that constants need most, not of random ones."
     )
     parts = (_maps(sets), _fixed(sets), _refits(result), _missing(sets), _parts(sets), _frame(result))
