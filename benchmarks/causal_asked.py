@@ -92,7 +92,7 @@ def _frame(name: str) -> Asked:
     settings = replace(FRAME, guesses=({key: median for key, (median, *_) in saved.items()},))
     constants = tuple(each for each in rival.prior.names if each in model.names)
     parts: dict[str, Part] = {label: {label: None} for label in spectra}
-    return Asked(rival, spectra, constants, library.crystal(name), settings, FRAME, FEW, parts, LONGEST, 32, (30, 100))
+    return Asked(rival, spectra, constants, library.crystal(name), settings, FRAME, FEW, parts, LONGEST, 32, (100,))
 
 
 def _less(spectrum: Spectrum, left: Bool[Tensor, "point energy"]) -> Spectrum:

@@ -3,9 +3,9 @@
     python -m benchmarks.causal_measured --json FILE [--quick] [--folder DIR] [--sets mnf2 la2nio4 ...]
 
 `infer` answers; the map (64 interventions on each parameter, over 10 standard deviations of the posterior to both sides
-of the best fit, or 30 or 100 if there are fewer than 6 regions so; of a frame of PCSMO 32, over 30 from the start, as
-over 10 each of its spectra was one region; errors larger by the root of the deviance per bin, if that is above 1) has
-regions; of each of those that the inverse map says a constant of the model needs most (12 of a spectrum, 1 of a frame),
+of the best fit, or 30 or 100 if there are fewer than 6 regions so; of a frame of PCSMO 32, over 100, as Goodenough had
+6 and 8 regions in six spectra over 10 and 30; errors larger by the root of the deviance per bin, if that is above 1)
+has regions; of each of those that the inverse map says a constant of the model needs most (12, 1 of a frame),
 `infer` is asked again without bins of that region. Reported: regions, graph score, undecided edges, seconds; which
 region fixes which constant; for each refit the error of every constant over that of the whole spectrum (posterior
 standard deviations), beside what the inverse map predicted, the shift in errors of the refit, and over all of them the

@@ -16,8 +16,8 @@ def tables(result: Result) -> str:
     sets = result["sets"]
     said = (
         "Maps about measured posteriors, 64 interventions on each cause (32 of PCSMO) over 10 standard deviations to "
-        "both sides (PCSMO 30), or more if there are fewer than six regions so (*over*); errors larger by the root "
-        "of the deviance per bin where that is above 1. *No constant*: bins that no "
+        "both sides, or more if there are fewer than six regions so, further spectra not counted (*over*); errors "
+        "larger by the root of the deviance per bin where that is above 1. *No constant*: bins that no "
         "constant of the model moves visibly. All refits are of regions that constants need most, not of random ones."
     )
     parts = (_maps(sets), _fixed(sets), _refits(result), _missing(sets), _parts(sets), _frame(result))
