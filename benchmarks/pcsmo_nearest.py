@@ -49,7 +49,7 @@ class Rival:
 
     def fit(self, frame: Float[Tensor, " bin"], steps: int) -> Float[Tensor, " bin"]:
         """Constants, twins, widths, scales and backgrounds fitted from the nearest of all simulations."""
-        target = Target.of(self.made.simulator, self.prior, self._data(frame))
+        target = Target.of(self.made.simulator, self.prior, self.data(frame))
         start = self._start(frame)
         (best,) = refine(target, start[None], steps=steps)
         theta = self.prior.constrain(best.z[None])
@@ -65,7 +65,8 @@ class Rival:
         """What networks were told of counts."""
         return pcsmo_rivals.prior(self.name, lambda kind, label: pcsmo_rivals.counted(kind, label, self.level))
 
-    def _data(self, frame: Float[Tensor, " bin"]) -> dict[str, Spectrum]:
+    def data(self, frame: Float[Tensor, " bin"]) -> dict[str, Spectrum]:
+        """A frame as counts."""
         where = measurements_of(self.made.simulator)
         pieces = zip(pcsmo_rivals.LABELS, where, apart(frame[None, :, None], where), strict=True)
         return {label: Spectrum.from_arrays(x[0], x[0].sqrt(), each, is_counts=True) for label, each, x in pieces}

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from generators import (
     calibrated,
     causes,
+    causes_measured,
     contests,
     crystals,
     latents,
@@ -329,6 +330,10 @@ DRAWINGS = {
         made="python -m benchmarks.surrogate --cases map powder pcsmo",
     ),
     "causal": Drawing("Causal maps of systems with known causes", causes.tables, causes.draw, (6.4, 4.0)),
+    "causal_measured": Drawing(
+        "Causal maps of measured spectra", causes_measured.tables, causes_measured.draw, (4.4, 3.6)
+    ),
+    "causal_saliency": Drawing("The causal graph against saliency", causes_measured.saliency, _nothing),
     "steering": Drawing("A triple-axis spectrometer steered in silico", steering.tables, steering.draw, (6.4, 4.0)),
     "phonon_latents": Drawing("Latents of powder phonon maps", latents.tables, latents.draw, (5.6, 3.6)),
     "match": Drawing("Translators of maps against a known truth", matches.tables, matches.draw, (6.0, 3.0)),
