@@ -17,7 +17,7 @@ they look through:
 Sets of spectra (`benchmarks.causal_hidden`) hide something or have recorded nuisances outside of training. Reported of
 each: errors (root mean square) over those of `plain` where nothing is hidden and over the Cramer-Rao limit with
 the prior (of what the spectrum is without the hidden part), coverage and width of 90 % intervals, and the share that
-the check `seen` refuses. Networks and sets are kept in DIR. Seeds below 101, and the sets of `--developed`, served
+the check `seen_before` refuses. Networks and sets are kept in DIR. Seeds below 101, and the sets of `--developed`, served
 development.
 """
 
@@ -112,6 +112,7 @@ def run(folder: Path, seeds: range, kinds: dict[str, Kind], *, quick: bool) -> R
         "benchmark": "causal_predict",
         "quick": quick,
         **sizes,
+        "bins": where.measurement.shape[0] * where.measurement.shape[1],
         "map": about,
         "kinds": {name: kind.meaning for name, kind in kinds.items()},
         "sets": {name: compared(found, name) for name in kinds},

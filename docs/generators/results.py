@@ -21,6 +21,7 @@ from generators import (
     matches,
     peaks,
     powder,
+    predict,
     springs,
     steering,
 )
@@ -329,6 +330,7 @@ DRAWINGS = {
         made="python -m benchmarks.surrogate --cases map powder pcsmo",
     ),
     "causal": Drawing("Causal maps of systems with known causes", causes.tables, causes.draw, (6.4, 4.0)),
+    "causal_predict": Drawing("Networks on causal regions, hidden nuisances", predict.tables, predict.draw, (7.0, 4.0)),
     "steering": Drawing("A triple-axis spectrometer steered in silico", steering.tables, steering.draw, (6.4, 4.0)),
     "phonon_latents": Drawing("Latents of powder phonon maps", latents.tables, latents.draw, (5.6, 3.6)),
     "match": Drawing("Translators of maps against a known truth", matches.tables, matches.draw, (6.0, 3.0)),
