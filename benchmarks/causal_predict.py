@@ -8,7 +8,6 @@ they look through:
 
 - `plain`: convolutions on all bins.
 - `regions`: filters of all causal regions (`sqwirrel.explain.causal.filters`), recorded nuisances projected out.
-- `regions, free`: the same, nothing projected out.
 - `regions, suspects left out`: without regions that the suspected peak moves; a slope projected out, too.
 - `regions, suspects projected`: all regions, peak and slope projected out like the recorded ones.
 - `plain, suspects drawn`: convolutions, trained with the suspects drawn as well, which needs them simulated.
@@ -64,7 +63,7 @@ from sqwirrel.record import Record
 HELD_OUT = 101
 PLAIN, DRAWN = "plain", "plain, suspects drawn"
 SETTINGS = Settings(screen=64, starts=2, draws=200, rounds=2)
-FULL = {"rows": 6000, "steps": 1600, "spectra": 300, "fits": 12, "pairs": 256}
+FULL = {"rows": 6000, "steps": 1200, "spectra": 300, "fits": 8, "pairs": 256}
 QUICK = {"rows": 256, "steps": 20, "spectra": 8, "fits": 1, "pairs": 16}
 DRAWS = 400
 Row = dict[str, Any]
@@ -132,7 +131,6 @@ def looked_through(where: Experiment, pairs: int, seed: int) -> tuple[dict[str, 
     found = causal_map(system, pairs, seed, width=1.0)
     made = {
         "regions": filters(found, MODEL, nuisances=RECORDED),
-        "regions, free": filters(found, MODEL),
         "regions, suspects left out": filters(found, MODEL, nuisances=(*RECORDED, SLOPE), suspects=(BUMP,)),
         "regions, suspects projected": filters(found, MODEL, nuisances=(*RECORDED, SLOPE, BUMP)),
     }

@@ -13,8 +13,8 @@ from sqwirrel.spectra import Measurement, QGrid, QPoints
 
 FEATURES = 64
 WIDTHS = (24, 48, 96)
-HIDDEN = 128
-"""Units of each layer on fixed filters."""
+HIDDEN, LEAST = 256, 1e-3
+"""Units of each layer on fixed filters; and the least variance that a combination of them is taken to have."""
 SMALLEST = 4
 """Maps are halved until a side would be shorter than this."""
 
@@ -126,7 +126,9 @@ class ScatteredEmbedding(Embedding):
 class Projection(Embedding):
     """A perceptron on fixed filters: sums of the bins, in standard deviations of their noise, with given weights.
 
-    It sees nothing else of an image: what the filters do not move with, it does not move with.
+    It sees nothing else of an image: what the filters do not move with, it does not move with. The sums are made
+    independent of each other, with variance 1, over some images: what tells alike parameters apart is small beside what
+    moves them all.
     """
 
     filters: Tensor
@@ -135,14 +137,11 @@ class Projection(Embedding):
         super().__init__()
         self.register_buffer("filters", filters.clone())
         self.register_buffer("mean", torch.zeros(len(filters)))
-        self.register_buffer("spread", torch.ones(len(filters)))
-        self.head = nn.Sequential(
-            nn.Linear(len(filters), HIDDEN),
-            nn.SiLU(),
-            nn.Linear(HIDDEN, HIDDEN),
-            nn.SiLU(),
-            nn.Linear(HIDDEN, FEATURES),
-        )
+        self.register_buffer("spread", torch.eye(len(filters)))
+        layers = [nn.Linear(len(filters), HIDDEN), nn.SiLU()]
+        for _ in range(2):
+            layers += [nn.Linear(HIDDEN, HIDDEN), nn.SiLU()]
+        self.head = nn.Sequential(*layers, nn.Linear(HIDDEN, FEATURES))
 
     def filtered(self, x: Image) -> Float32[Tensor, "batch filter"]:
         """The sums. Levels are in units of the median error, errors relative to it (log)."""
@@ -156,13 +155,14 @@ class Projection(Embedding):
 
     def fit(self, x: Image) -> None:
         """Takes the moments of some images."""
-        sums = self.filtered(x)
+        sums = self.filtered(x).double()
         self.mean.copy_(sums.mean(0))
-        self.spread.copy_(sums.std(0).clamp(min=1e-3))
+        variance, axes = torch.linalg.eigh(torch.cov(sums.T).reshape(len(self.mean), -1))
+        self.spread.copy_(axes * variance.clamp(min=LEAST).rsqrt())
 
     def forward(self, x: Image) -> Features:
         """Features of each image."""
-        features: Tensor = self.head((self.filtered(x) - self.mean) / self.spread)
+        features: Tensor = self.head((self.filtered(x) - self.mean) @ self.spread)
         return features
 
 

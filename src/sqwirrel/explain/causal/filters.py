@@ -26,8 +26,6 @@ from sqwirrel.explain.causal.edges import ABSENT, PRESENT, TOLD
 from sqwirrel.explain.causal.system import Spectra
 from sqwirrel.learn.embed import Projection
 
-MOST = 6
-"""Directions of one cause in one region, at most."""
 TOGETHER = "all"
 """What the regions are called where they are taken together."""
 
@@ -118,4 +116,4 @@ def _directions(
     change: Float32[Tensor, "pair inside"] = torch.from_numpy(found.changes.change[:, k][:, cells.numpy()])
     change = change[found.changes.good[:, k]].double()
     _, size, direction = torch.linalg.svd(change / (2 * len(change)) ** 0.5, full_matrices=False)
-    return size[:MOST], direction[:MOST]
+    return size, direction
