@@ -16,8 +16,8 @@ they look through:
 Sets of spectra (`benchmarks.causal_hidden`) hide something or have recorded nuisances outside of training. Reported of
 each: errors (root mean square) over those of `plain` where nothing is hidden and over the Cramer-Rao limit with
 the prior (of what the spectrum is without the hidden part), coverage and width of 90 % intervals, and the share that
-the check `seen_before` refuses. Networks and sets are kept in DIR. Seeds below 101, and the sets of `--developed`, served
-development.
+the check `seen_before` refuses. Networks and sets are kept in DIR. Seeds below 101, and the sets of `--developed`,
+served development.
 """
 
 import argparse

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sqwirrel import Experiment, Instrument, Measurement, Poisson, Prior, QPath, SlopedBackground, library
+from sqwirrel import Experiment, Instrument, Joint, Measurement, Poisson, Prior, QPath, SlopedBackground, library
 from sqwirrel.errors import InputError
 from sqwirrel.explain.causal.causal_map import CausalMap, causal_map
 from sqwirrel.explain.causal.filters import TOGETHER, filters
@@ -11,6 +11,7 @@ from sqwirrel.explain.causal.system import Spectra
 from sqwirrel.learn import checkpoint
 from sqwirrel.learn.npe import NPE, Ensemble
 from sqwirrel.learn.pairs import Pairs, simulations
+from sqwirrel.learn.parts import in_a_row
 from sqwirrel.learn.train import Effort, train
 from sqwirrel.record import Record
 from tests.unit.explain.causal.linear import BLOCK, MATRIX, NAMES, Linear
@@ -120,12 +121,16 @@ KNOWN = {
 TRUTH = {"J": -1.1, "fwhm": 0.4, "scale": 60.0, "background": 6.0, "background_slope": 0.0}
 
 
+def path(points: int, energies: int) -> Experiment:
+    q = torch.zeros(points, 3).double()
+    q[:, 0] = torch.linspace(0.05, 0.5, points)
+    where = Measurement(QPath(CHAIN.lattice, q, torch.zeros(3, 3)), torch.linspace(0, 9, energies + 1), 1.0)
+    return Experiment(CHAIN, where, Instrument(background=SlopedBackground(), counting=Poisson()), samples=1)
+
+
 @pytest.fixture(scope="module")
 def chain() -> Experiment:
-    q = torch.zeros(10, 3).double()
-    q[:, 0] = torch.linspace(0.05, 0.5, 10)
-    where = Measurement(QPath(CHAIN.lattice, q, torch.zeros(3, 3)), torch.linspace(0, 9, 37), 1.0)
-    return Experiment(CHAIN, where, Instrument(background=SlopedBackground(), counting=Poisson()), samples=1)
+    return path(10, 36)
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +156,18 @@ def test_a_projection_sums_the_measured_bins_of_an_image(system, mapped, pairs):
     made, theta = filters(mapped, ("J",)), system.prior.sample(4, 1)
     x = pairs.see(system.target.terms[0].experiment.predict(system.target.full(theta))[0])
     found = made.projection(system).filtered(x).double()
+    torch.testing.assert_close(found, system.see(theta)[0] @ made.weight.T, rtol=1e-4, atol=1e-3)
+
+
+def test_a_projection_of_several_measurements_finds_the_bins_of_each(chain):
+    names = ("fwhm", "scale", "background", "background_slope")
+    both = Joint({"one": chain, "other": path(6, 24)}, shared=names)
+    known = Prior.from_mapping({**KNOWN, "background_slope": 0.0})
+    data = {label: each.sample(each.pack(**TRUTH), seed=1) for label, each in both.experiments.items()}
+    system, pairs = Spectra.of(both, known, data), Pairs(simulations(both, known, 20, seed=1))
+    made, theta = filters(causal_map(system, 64, 3, width=1.0), ("J",)), known.sample(3, 1)
+    expected = [term.experiment.predict(system.target.own(term, system.target.full(theta)))[0] for term in system.terms]
+    found = made.projection(system).filtered(pairs.see(in_a_row(expected))).double()
     torch.testing.assert_close(found, system.see(theta)[0] @ made.weight.T, rtol=1e-4, atol=1e-3)
 
 
