@@ -134,10 +134,11 @@ def looked_through(where: Experiment, pairs: int, seed: int) -> tuple[dict[str, 
         "regions, suspects left out": filters(found, MODEL, nuisances=(*RECORDED, SLOPE), suspects=(BUMP,)),
         "regions, suspects projected": filters(found, MODEL, nuisances=(*RECORDED, SLOPE, BUMP)),
     }
-    return {name: (each, system) for name, each in made.items()}, described(found, made)
+    known = Spectra.of(where, prior(CLEAN), data)
+    return {name: (each, system) for name, each in made.items()}, described(found, made, known)
 
 
-def described(found: CausalMap, made: dict[str, Filters]) -> Row:
+def described(found: CausalMap, made: dict[str, Filters], known: Spectra) -> Row:
     """A map and its filters in numbers."""
     touched = found.edges.state[:, found.names.index(BUMP)] >= 0
     return {
@@ -145,8 +146,21 @@ def described(found: CausalMap, made: dict[str, Filters]) -> Row:
         "regions_left_out": int(touched.sum()),
         "bins_left_out": int(found.regions.sizes[touched].sum()),
         "filters": {name: len(each.of) for name, each in made.items()},
+        "limit_over_all_bins": {name: limit_through(each, known) for name, each in made.items()},
         "seconds": found.seconds,
     }
+
+
+def limit_through(made: Filters, known: Spectra) -> list[float]:
+    """Cramer-Rao limits of what filters see over those of all bins, parameters of the model, geometric means over draws
+    of the prior, which is in both.
+    """
+    slope = torch.stack([known.slope(row[None]) for row in known.prior.sample(24, 1)])
+    _, size, basis = torch.linalg.svd(made.weight, full_matrices=False)
+    seen, weak = slope @ basis[size > 1e-6].T, torch.diag(known.prior.sd**-2)
+    ours, every = (torch.linalg.inv(each @ each.mT + weak).diagonal(dim1=1, dim2=2) for each in (seen, slope))
+    ratio: list[float] = ((ours / every).log().mean(0) / 2).exp()[: len(MODEL)].tolist()
+    return ratio
 
 
 def member(

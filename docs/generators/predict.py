@@ -32,12 +32,24 @@ def tables(result: Result) -> str:
         (
             f"`{name}`",
             about["filters"].get(name, ""),
+            ", ".join(f"{x:.2f}" for x in about["limit_over_all_bins"].get(name, ())),
             number(result["sets"]["nothing"][name]["error_over_limit"]),
             ", ".join(number(x) for x in each["minutes"]),
         )
         for name, each in methods.items()
     ]
-    parts.append(table(("method", "filters", "error over the limit, nothing hidden", "minutes of training"), rows))
+    parts.append(
+        table(
+            (
+                "method",
+                "filters",
+                "limit of J1, J2, D, over that of all bins",
+                "error over the limit",
+                "minutes of training",
+            ),
+            rows,
+        )
+    )
     parts.append(table(("set", "what it has that training had not"), result["kinds"].items()))
     return "\n\n".join(parts)
 

@@ -26,6 +26,8 @@ from sqwirrel.explain.causal.edges import ABSENT, PRESENT, TOLD
 from sqwirrel.explain.causal.system import Spectra
 from sqwirrel.learn.embed import Projection
 
+SLIGHT = 0.01
+"""What a nuisance moves by less than so many standard deviations is not taken off: its direction is not known."""
 TOGETHER = "all"
 """What the regions are called where they are taken together."""
 
@@ -64,25 +66,21 @@ def filters(
         raise InputError(
             f"the suspects {', '.join(suspects)} may move every region; name those whose shape is known as nuisances"
         )
-    parts = {f"R{k + 1}": found.regions.of == k for k in left.nonzero()[:, 0].tolist()}
-    parts[TOGETHER] = left[found.regions.of]
+    of, every = found.regions.of, torch.ones_like(state[0], dtype=torch.bool)
+    parts = [(f"R{k + 1}", of == k, state[k] == PRESENT) for k in left.nonzero()[:, 0].tolist()]
     made = [
         _made(found, name, place, cells, nuisances)
-        for place, cells in parts.items()
+        for place, cells, moved in (*parts, (TOGETHER, left[of], every))
         for name in causes
-        if place == TOGETHER or state[int(place[1:]) - 1, found.names.index(name)] == PRESENT
+        if moved[found.names.index(name)]
     ]
-    every = Filters(
-        tuple(of for each in made for of in each.of),
-        torch.cat([each.told for each in made]),
-        torch.cat([each.weight for each in made]),
-    )
-    if not every.of:
+    places = tuple(of for each in made for of in each.of)
+    if not places:
         raise InputError(
             f"no region tells of {', '.join(causes)} once the nuisances are projected out and regions of suspects left "
             "out; name fewer, or measure longer"
         )
-    return every
+    return Filters(places, torch.cat([each.told for each in made]), torch.cat([each.weight for each in made]))
 
 
 def _check(found: CausalMap, causes: Sequence[str], nuisances: Sequence[str], suspects: Sequence[str]) -> None:
@@ -96,8 +94,9 @@ def _check(found: CausalMap, causes: Sequence[str], nuisances: Sequence[str], su
 def _made(found: CausalMap, name: str, place: str, cells: Bool[Tensor, " cell"], nuisances: Sequence[str]) -> Filters:
     """Of one cause in one region."""
     size, direction = _directions(found, name, cells)
-    free = torch.cat([_directions(found, each, cells)[1][:1] for each in nuisances]) if nuisances else direction[:0]
-    basis = torch.linalg.svd(free, full_matrices=False)[2]
+    first = [strength[:1, None] * along[:1] for strength, along in (_directions(found, x, cells) for x in nuisances)]
+    _, strength, basis = torch.linalg.svd(torch.cat((direction[:0], *first)), full_matrices=False)
+    basis = basis[strength > SLIGHT]
     rest = direction - direction @ basis.T @ basis
     length = rest.norm(dim=1)
     kept = size * length > TOLD
