@@ -1,5 +1,6 @@
-"""Estimators on causal regions as tables and a figure."""
+"""Networks on causal regions as tables and a figure."""
 
+from collections.abc import Callable
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -7,69 +8,76 @@ from matplotlib.axes import Axes
 from generators.tables import number, table
 
 Result = dict[str, Any]
+Cell = Callable[[Result], str]
 
 
 def tables(result: Result) -> str:
     """Errors, coverage, widths and refusals of every method on every set."""
-    about, methods = result["map"], result["methods"]
-    members = len(next(iter(methods.values()))["minutes"])
+    about, plain = result["map"], result["sets"]["nothing"]["plain"]["rms"]
+    members = len(next(iter(result["methods"].values()))["minutes"])
     said = (
-        f"{result['rows']} simulations, {result['steps']} steps, {members} networks of each kind; {result['spectra']} "
-        f"spectra in each set, {result['fits']} of them for `infer`, so that its figures are rough. The causal map has "
-        f"{about['regions']} regions; the suspected peak moves, or may move, {about['regions_left_out']} of them with "
-        f"{about['bins_left_out']} of {result['bins']} bins. Means over networks and over J1, J2 and D."
+        f"{result['rows']} simulations, {result['steps']} steps, {members} network(s) of each kind, of which means are "
+        f"told; {result['spectra']} spectra in each set, {result['fits']} of them for `infer`, so that its figures are "
+        f"rough. The causal map has {about['regions']} regions; the suspected peak moves, or may move, "
+        f"{about['regions_left_out']} of them with {about['bins_left_out']} of {result['bins']} bins. Errors of "
+        f"`plain` where nothing is hidden are {_three(result['plain_over_limit'])} times the Cramér–Rao limit of J1, J2 "
+        "and D."
     )
-    ratio = "Errors (root mean square) over those of `plain` where nothing is hidden"
-    parts = [said, f"{ratio}:", _each(result, "error_over_plain", number)]
-    parts += ["Truths in 90 % intervals, %:", _each(result, "coverage_90", _percent)]
-    parts += [
-        "Widths of 90 % intervals over those of `plain` where nothing is hidden:",
-        _each(result, "width_over_plain", number),
-        "Spectra that are refused, % (networks: check `seen_before`; `infer`: any check):",
-        _each(result, "refused", _percent),
-    ]
+
+    def ratio(each: Result) -> str:
+        return _three([mine / its for mine, its in zip(each["rms"], plain, strict=True)])
+
+    parts = {
+        "Errors of J1, J2, D (root mean square) over those of `plain` where nothing is hidden": ratio,
+        "Truths of J1, J2, D in 90 % intervals, %": lambda each: _percent(each["coverage_90_each"]),
+        "Widths of 90 % intervals over those of `plain` where nothing is hidden, geometric mean": lambda each: number(
+            each["width_over_plain"]
+        ),
+        "Spectra refused, % (networks: check `seen_before`; `infer`: any check)": lambda each: _percent(
+            [each["refused"]]
+        ),
+    }
+    found = [f"{words}:\n\n{_each(result, write)}" for words, write in parts.items()]
+    kinds = table(("set", "what it has that training had not"), result["kinds"].items())
+    return "\n".join((f"{said}\n", *found, _networks(result), kinds))
+
+
+def _networks(result: Result) -> str:
+    about = result["map"]
     rows = [
         (
             f"`{name}`",
             about["filters"].get(name, ""),
             ", ".join(f"{x:.2f}" for x in about["limit_over_all_bins"].get(name, ())),
-            number(result["sets"]["nothing"][name]["error_over_limit"]),
-            ", ".join(number(x) for x in each["minutes"]),
+            _three(each["minutes"]),
         )
-        for name, each in methods.items()
+        for name, each in result["methods"].items()
     ]
-    parts.append(
-        table(
-            (
-                "method",
-                "filters",
-                "limit of J1, J2, D, over that of all bins",
-                "error over the limit",
-                "minutes of training",
-            ),
-            rows,
-        )
-    )
-    parts.append(table(("set", "what it has that training had not"), result["kinds"].items()))
-    return "\n\n".join(parts)
+    return table(("network", "filters", "limit of J1, J2, D over that of all bins", "minutes of training"), rows)
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f}"
+def _three(values: list[float]) -> str:
+    return ", ".join(f"{x:.2g}" if x < 10 else f"{x:.0f}" for x in values)
 
 
-def _each(result: Result, key: str, write: Any) -> str:
+def _percent(shares: list[float]) -> str:
+    return ", ".join(f"{100 * share:.0f}" for share in shares)
+
+
+def _each(result: Result, write: Cell) -> str:
+    """A row for every set, a column for every method."""
     sets = result["sets"]
-    methods = next(iter(sets.values()))
-    rows = [(f"`{name}`", *(write(each[name][key]) for each in sets.values())) for name in methods]
-    return table(("", *sets), rows)
+    names = list(next(iter(sets.values())))
+    return table(
+        ("", *(f"`{name}`" for name in names)), [(s, *(write(row[n]) for n in names)) for s, row in sets.items()]
+    )
 
 
 def draw(result: Result, axes: Axes) -> None:
-    """Errors on every set."""
+    """Errors on every set, geometric means over the parameters."""
     sets = result["sets"]
     for k, name in enumerate(next(iter(sets.values()))):
-        places = [n + 0.12 * (k - 3) for n in range(len(sets))]
+        places = [n + 0.1 * (k - 2.5) for n in range(len(sets))]
         axes.plot(places, [each[name]["error_over_plain"] for each in sets.values()], "o", ms=4, label=name)
     axes.axhline(1, color="#333333", lw=0.6)
     axes.set_xticks(range(len(sets)), [name.replace(", ", ",\n") for name in sets], fontsize=7)
