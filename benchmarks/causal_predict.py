@@ -1,6 +1,6 @@
 """Estimators that look at causal regions, beside a plain network, where spectra hide what no simulation had.
 
-    python -m benchmarks.causal_predict --json FILE [--quick] [--folder DIR] [--first SEED] [--members 2] [--developed]
+    python -m benchmarks.causal_predict --json FILE [--quick] [--folder DIR] [--first SEED] [--members 1] [--developed]
 
 J1, J2 and D of powder maps of Rb2MnF4 (48 x 64 bins, counts; scale, background and width recorded, that is drawn in
 training). All networks are posterior networks with the same flow, simulations, steps and seeds; they differ in what
@@ -63,9 +63,9 @@ from sqwirrel.record import Record
 HELD_OUT = 101
 PLAIN, DRAWN = "plain", "plain, suspects drawn"
 SETTINGS = Settings(screen=64, starts=2, draws=200, rounds=2)
-FULL = {"rows": 6000, "steps": 1200, "spectra": 300, "fits": 8, "pairs": 256}
+FULL = {"rows": 6000, "steps": 1200, "spectra": 200, "fits": 4, "pairs": 256}
 QUICK = {"rows": 256, "steps": 20, "spectra": 8, "fits": 1, "pairs": 16}
-DRAWS, LIMITS = 400, 100
+DRAWS, LIMITS = 200, 50
 """Draws of a posterior; and spectra that limits are calculated of."""
 Row = dict[str, Any]
 
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few simulations, steps and spectra, two sets")
     parser.add_argument("--folder", type=Path, help="where networks and finished sets are kept")
     parser.add_argument("--first", type=int, default=HELD_OUT)
-    parser.add_argument("--members", type=int, default=2, help="networks of each kind, of as many seeds")
+    parser.add_argument("--members", type=int, default=1, help="networks of each kind, of as many seeds")
     parser.add_argument("--developed", action="store_true", help="the sets that development looked at")
     options = parser.parse_args()
     kinds = DEVELOPED if options.developed else KINDS

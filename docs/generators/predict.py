@@ -20,8 +20,8 @@ def tables(result: Result) -> str:
         f"told; {result['spectra']} spectra in each set, {result['fits']} of them for `infer`, so that its figures are "
         f"rough. The causal map has {about['regions']} regions; the suspected peak moves, or may move, "
         f"{about['regions_left_out']} of them with {about['bins_left_out']} of {result['bins']} bins. Errors of "
-        f"`plain` where nothing is hidden are {_three(result['plain_over_limit'])} times the Cramér–Rao limit of J1, J2 "
-        "and D."
+        f"`plain` where nothing is hidden are {_three(result['plain_over_limit'])} times the Cramér–Rao limit of J1, "
+        "J2 and D."
     )
 
     def ratio(each: Result) -> str:
