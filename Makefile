@@ -6,7 +6,7 @@ STAMP := .venv/.setup-done
 .PHONY: setup demo test check smoke bench docs clean
 
 BENCH := .venv/.bench-done
-BENCHMARKS := spinwave large_cells mnf2 mnf2_coverage la2nio4 nitio3 pcsmo_frame peak_tables formats rb2mnf4_posterior la2nio4_thinned pcsmo_posterior misspecification quadrature hostile_files steering phonon_powder phonon_measured phonon_latents match match_domain match_measured match_techniques match_routes causal causal_measured causal_saliency
+BENCHMARKS := spinwave large_cells mnf2 mnf2_coverage la2nio4 nitio3 pcsmo_frame peak_tables formats rb2mnf4_posterior la2nio4_thinned pcsmo_posterior misspecification quadrature hostile_files steering phonon_powder phonon_measured phonon_latents match match_domain match_measured match_techniques match_routes causal causal_measured causal_saliency causal_predict
 CONTESTS := pcsmo_discrimination pcsmo_cleaned attribution
 
 setup: $(STAMP)

@@ -22,6 +22,7 @@ from generators import (
     matches,
     peaks,
     powder,
+    predict,
     springs,
     steering,
 )
@@ -334,6 +335,7 @@ DRAWINGS = {
         "Causal maps of measured spectra", causes_measured.tables, causes_measured.draw, (4.4, 3.6)
     ),
     "causal_saliency": Drawing("The causal graph against saliency", causes_measured.saliency, _nothing),
+    "causal_predict": Drawing("Networks on causal regions, hidden nuisances", predict.tables, predict.draw, (7.0, 4.0)),
     "steering": Drawing("A triple-axis spectrometer steered in silico", steering.tables, steering.draw, (6.4, 4.0)),
     "phonon_latents": Drawing("Latents of powder phonon maps", latents.tables, latents.draw, (5.6, 3.6)),
     "match": Drawing("Translators of maps against a known truth", matches.tables, matches.draw, (6.0, 3.0)),

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sqwirrel.errors import InputError
 from sqwirrel.learn.cnn import CNN
+from sqwirrel.learn.embed import Projection
 from sqwirrel.learn.kept.purpose import Purpose, digest
 from sqwirrel.learn.npe import NPE, Ensemble, Regressor
 from sqwirrel.learn.pairs import Pairs
@@ -130,12 +131,23 @@ def load(folder: Path, pairs: Pairs) -> Estimator:
     """The estimator that `save` wrote, for pairs of the same bins, prior and model; to be used, not to be trained."""
     told = known(folder)
     told.check(pairs, folder)
-    kind = KINDS[told.kind]
-    empty = (
-        kind.sized_for(pairs) if told.members == 0 else Ensemble([NPE.sized_for(pairs) for _ in range(told.members)])
-    )
-    fill(empty, weights_in(folder), folder)
+    weights = weights_in(folder)
+    empty = _empty(told, pairs, weights)
+    fill(empty, weights, folder)
     return empty.requires_grad_(requires_grad=False)
+
+
+def _empty(told: Known, pairs: Pairs, weights: Mapping[str, Tensor]) -> Estimator:
+    """A network that the weights fit; filters, which bins alone do not give, are among them."""
+    kind = KINDS[told.kind]
+    if kind is not NPE:
+        return kind.sized_for(pairs)
+    filters = weights.get("embed.filters", weights.get("members.0.embed.filters"))
+    members = [
+        NPE.sized_for(pairs, embed=None if filters is None else Projection(filters))
+        for _ in range(max(1, told.members))
+    ]
+    return Ensemble(members) if told.members else members[0]
 
 
 def kind_of(estimator: Estimator) -> str:

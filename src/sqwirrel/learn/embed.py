@@ -6,12 +6,15 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
+from sqwirrel.errors import InputError
 from sqwirrel.learn.pairs import CHANNELS
 from sqwirrel.learn.parts import apart
 from sqwirrel.spectra import Measurement, QGrid, QPoints
 
 FEATURES = 64
 WIDTHS = (24, 48, 96)
+HIDDEN, LEAST = 256, 1e-3
+"""Units of each layer on fixed filters; and the least variance that a combination of them is taken to have."""
 SMALLEST = 4
 """Maps are halved until a side would be shorter than this."""
 
@@ -117,6 +120,49 @@ class ScatteredEmbedding(Embedding):
         mean = (each * valid).sum(1) / valid.sum(1).clamp(min=1)
         largest = torch.where(valid > 0, each, -1e3).amax(1)
         features: Tensor = self.head(torch.cat((mean, largest), dim=1))
+        return features
+
+
+class Projection(Embedding):
+    """A perceptron on fixed filters: sums of the bins, in standard deviations of their noise, with given weights.
+
+    It sees nothing else of an image: what the filters do not move with, it does not move with. The sums are made
+    independent of each other, with variance 1, over some images: what tells alike parameters apart is small beside what
+    moves them all.
+    """
+
+    filters: Tensor
+
+    def __init__(self, filters: Float32[Tensor, "filter bin"]) -> None:
+        super().__init__()
+        self.register_buffer("filters", filters.clone())
+        self.register_buffer("mean", torch.zeros(len(filters)))
+        self.register_buffer("spread", torch.eye(len(filters)))
+        layers = [nn.Linear(len(filters), HIDDEN), nn.SiLU()]
+        for _ in range(2):
+            layers += [nn.Linear(HIDDEN, HIDDEN), nn.SiLU()]
+        self.head = nn.Sequential(*layers, nn.Linear(HIDDEN, FEATURES))
+
+    def filtered(self, x: Image) -> Float32[Tensor, "batch filter"]:
+        """The sums. Levels are in units of the median error, errors relative to it (log)."""
+        level, size = x[:, 0].flatten(1), x[:, 1].flatten(1)
+        if level.shape[1] != self.filters.shape[1]:
+            raise InputError(
+                f"the filters are of {self.filters.shape[1]} bins, the images have {level.shape[1]}; make the causal "
+                "map on the bins that the network is trained for"
+            )
+        return (level * torch.exp(-size)) @ self.filters.T
+
+    def fit(self, x: Image) -> None:
+        """Takes the moments of some images."""
+        sums = self.filtered(x).double()
+        self.mean.copy_(sums.mean(0))
+        variance, axes = torch.linalg.eigh(torch.cov(sums.T).reshape(len(self.mean), -1))
+        self.spread.copy_(axes * variance.clamp(min=LEAST).rsqrt())
+
+    def forward(self, x: Image) -> Features:
+        """Features of each image."""
+        features: Tensor = self.head((self.filtered(x) - self.mean) @ self.spread)
         return features
 
 

@@ -29,9 +29,9 @@ class NPE(nn.Module):
         initialise(self, seed)
 
     @classmethod
-    def sized_for(cls, pairs: Pairs, seed: int = 0) -> "NPE":
-        """A network for the bins and the free parameters of some pairs."""
-        return cls(_fitted(pairs, seed), len(pairs.prior.names), seed)
+    def sized_for(cls, pairs: Pairs, seed: int = 0, embed: Embedding | None = None) -> "NPE":
+        """A network for the bins and the free parameters of some pairs, with an embedding of its own if given."""
+        return cls(_fitted(pairs, seed, embed), len(pairs.prior.names), seed)
 
     @property
     def players(self) -> Mapping[str, nn.Module]:
@@ -116,9 +116,9 @@ class Regressor(nn.Module):
         return torch.nn.functional.mse_loss(self(batch.x), batch.z)
 
 
-def _fitted(pairs: Pairs, seed: int) -> Embedding:
+def _fitted(pairs: Pairs, seed: int, embed: Embedding | None = None) -> Embedding:
     """An embedding for the bins of some pairs, standardised on a few of them."""
-    embed = embedding(*pairs.measurements)
+    embed = embedding(*pairs.measurements) if embed is None else embed
     embed.fit(pairs.batch(min(512, len(pairs.simulations)), seed, "moments").x)
     return embed
 
