@@ -203,7 +203,9 @@ def causal(
     folder = out or (source / "causes" if source.is_dir() else Path(f"{source.stem}-causes"))
     with screen.complaints(folder, resumes=True):
         with screen.progress() as tell:
-            told = causal_into(folder, source, changes or (), tell)
+            told, draw = causal_into(folder, source, changes or (), tell)
+            with screen.drawing(folder):
+                draw()
         (screen.print_causes_json if as_json else screen.print_causes)(told)
         if not as_json:
             screen.say(f"page: {folder / 'causal.html'}")

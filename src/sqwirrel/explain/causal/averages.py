@@ -26,12 +26,16 @@ class Average(NamedTuple):
     rest: Float[Tensor, "pair cell"]
 
     def resampled(self, draws: int, seed: int) -> Float[Tensor, "draw cell"]:
-        """Means of other designs: pairs with weights of a Dirichlet law (the Bayesian bootstrap, D. B. Rubin, Ann.
-        Stat. 9, 130 (1981), doi:10.1214/aos/1176345338).
-        """
-        even = torch.rand(draws, len(self.rest), generator=stream(seed, "resampled"), dtype=self.rest.dtype)
-        weight = -even.clamp(min=1e-7).log()
-        return (self.mean + weight @ self.rest / weight.sum(1, keepdim=True)).clamp(min=0)
+        """Means of other designs."""
+        return (self.mean + dirichlet(draws, len(self.rest), seed).to(self.rest) @ self.rest).clamp(min=0)
+
+
+def dirichlet(draws: int, pairs: int, seed: int) -> Float[Tensor, "draw pair"]:
+    """Weights of pairs in other designs (the Bayesian bootstrap, D. B. Rubin, Ann. Stat. 9, 130 (1981),
+    doi:10.1214/aos/1176345338).
+    """
+    weight = -torch.rand(draws, pairs, generator=stream(seed, "resampled"), dtype=torch.float64).clamp(min=1e-7).log()
+    return weight / weight.sum(1, keepdim=True)
 
 
 def lengths(length: Float[Tensor, " pair"]) -> Float[Tensor, "pair 2"]:

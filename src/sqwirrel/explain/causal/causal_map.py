@@ -17,6 +17,7 @@ from sqwirrel.explain.causal.inverse import Inverse, inverse
 from sqwirrel.explain.causal.regimes import Regime, regimes
 from sqwirrel.explain.causal.regions import LEAST, Regions, discretize
 from sqwirrel.explain.causal.system import System
+from sqwirrel.model.prior import Prior
 
 WIDTH = 0.3
 """Share of the prior that a local map varies each cause over."""
@@ -77,14 +78,15 @@ def causal_map(
     seed: int = 5,
     *,
     middle: Float[Tensor, " cause"] | None = None,
-    width: float | Float[Tensor, " cause"] = WIDTH,
+    width: float = WIDTH,
+    between: Float[Tensor, "cause 2"] | None = None,
     least: float = LEAST,
     excess: float = 1.0,
     folder: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CausalMap:
-    """Randomised interventions on every cause, over `width` of its prior round `middle` (1: all of the prior), one for
-    all causes or one for each.
+    """Randomised interventions on every cause, over `width` of its prior round `middle` (1: all of the prior), or, if
+    given, `between` two values of each, as far as the prior has them.
 
     64 pairs for a look, 256 for publication; `pairs` a power of two, as Sobol sequences are even only then. Regions of
     less than the share `least` of all cells are absorbed. `excess` says how many times larger the errors of the data
@@ -94,16 +96,13 @@ def causal_map(
         raise InputError(
             f"{pairs} pairs of interventions; use a power of two, 16 or more: 64 for a look, 256 to publish"
         )
-    widths = torch.as_tensor(width, dtype=torch.float64).expand(len(system.prior.names))
-    if not bool(((widths > 0) & (widths <= 1)).all()):
-        raise InputError(
-            f"the width of a causal map is {float(widths.min()):g} to {float(widths.max()):g}; it is a share of the "
-            "prior, above 0 and at most 1"
-        )
+    if not 0 < width <= 1:
+        raise InputError(f"the width of a causal map is {width:g}; it is a share of the prior, above 0 and at most 1")
     clock, prior = time.perf_counter(), system.prior
     if middle is None:
         middle = prior.quantile(torch.full((1, len(prior.names)), 0.5, dtype=torch.float64))[0]
-    within = window(prior, middle, widths)
+    _check_middle(prior, middle)
+    within = window(prior, middle, width) if between is None else prior.cumulative(between.T.clamp(*prior.bounds.T)).T
     changes = intervene(system, pairs, seed, within, folder=folder, progress=progress)
     found = discretize(changes, system.neighbours, least=least, seed=seed)
     count = len(found.parents)
@@ -119,3 +118,15 @@ def causal_map(
         prior.quantile(within.T.clamp(1e-9, 1 - 1e-9)).T,
         time.perf_counter() - clock,
     )
+
+
+def _check_middle(prior: Prior, middle: Float[Tensor, " any"]) -> None:
+    """Refuses what is none of the prior."""
+    if len(middle) != len(prior.names):
+        raise InputError(
+            f"the middle of a causal map has {len(middle)} values; its causes are {', '.join(prior.names)}"
+        )
+    low, high = prior.bounds.T
+    for name, value, inside in zip(prior.names, middle, (middle >= low) & (middle <= high), strict=True):
+        if not inside:
+            raise InputError(f"the middle of a causal map has {name} = {float(value):g}, which the prior excludes")

@@ -14,6 +14,7 @@ from torch.nn.functional import one_hot
 
 from sqwirrel.infer.terms import BulkTerm, PeaksTerm, SpectrumTerm, Term
 from sqwirrel.observe.views.derivatives import slopes
+from sqwirrel.spectra import QPoints
 
 Seen = tuple[Float[Tensor, "row cell"], Bool[Tensor, " row"]]
 
@@ -39,6 +40,9 @@ class Cells(Protocol):
 
     def slope(self, theta: Float[Tensor, "1 own"]) -> Float[Tensor, "own cell"]:
         """Exact derivatives over standard deviations."""
+
+    def residual(self, theta: Float[Tensor, "1 own"]) -> Float[Tensor, " cell"]:
+        """Of the data, in standard deviations of a normal law."""
 
     def spread(self, values: Float[Tensor, "*row cell"] | Int64[Tensor, "*row cell"]) -> Tensor:
         """Values where they were measured: on the bins of a spectrum NaN, or -1, where nothing was."""
@@ -73,7 +77,16 @@ class Bins:
             pair = torch.stack((number.narrow(axis, 0, side - 1), number.narrow(axis, 1, side - 1)), -1)
             found.append(pair.flatten(0, -2))
         pairs = torch.cat(found)
-        return pairs[(pairs >= 0).all(1)]
+        return pairs[(pairs >= 0).all(1) & self._together(pairs)]
+
+    def _together(self, pairs: Int64[Tensor, "pair 2"]) -> Bool[Tensor, " pair"]:
+        """Whether both ends are of one scan."""
+        points = self.term.experiment.measurement.points
+        if not isinstance(points, QPoints):
+            return torch.ones(len(pairs), dtype=torch.bool)
+        valid = self.term.observed.valid
+        scan = points.scan[:, None].expand(valid.shape)[valid]
+        return scan[pairs[:, 0]] == scan[pairs[:, 1]]
 
     def see(self, theta: Float[Tensor, "row own"]) -> Seen:
         """Of counts on the scale of Anscombe."""
@@ -82,12 +95,21 @@ class Bins:
         return counting.steady(expected[:, valid], self.term.observed), stable
 
     def slope(self, theta: Float[Tensor, "1 own"]) -> Float[Tensor, "own cell"]:
-        """Exact derivatives over standard deviations."""
+        """Exact derivatives times the root of the Fisher information, whatever was measured."""
         linear, valid = self.term.experiment.linearise(theta), self.term.observed.valid
-        counting = self.term.experiment.instrument.counting
-        weight = counting.efficiency * counting.weight(linear.expected[:, valid], self.term.observed)[0]
+        counting, observed, mu = self.term.experiment.instrument.counting, self.term.observed, linear.expected[:, valid]
+        weight = counting.weight(mu, observed) if counting.is_poisson else 1 / observed.variance
+        weight = (counting.efficiency * weight).flatten()
         rows: Tensor = linear.slope[0][:, valid] * weight.sqrt()
         return rows
+
+    @torch.no_grad()
+    def residual(self, theta: Float[Tensor, "1 own"]) -> Float[Tensor, " cell"]:
+        """Of the law of counting."""
+        expected, counting = self.term.experiment.predict(theta).expected, self.term.experiment.instrument.counting
+        seen = counting.residual(expected[0, self.term.observed.valid], self.term.observed)
+        found: Tensor = counting.as_normal(seen)
+        return found
 
     def spread(self, values: Float[Tensor, "*row cell"] | Int64[Tensor, "*row cell"]) -> Tensor:
         """On all bins."""
@@ -131,6 +153,12 @@ class PeakCells(Alone):
         each = line / line.sum(1, keepdim=True).clamp(min=1)
         return cls(term, torch.einsum("pl,pml->pm", share, each), (share * variance).sum(1).sqrt())
 
+    @torch.no_grad()
+    def residual(self, theta: Float[Tensor, "1 own"]) -> Float[Tensor, " cell"]:
+        """Over the errors of peaks."""
+        found: Tensor = self.term.peaks.energy / self.error - self.see(theta)[0][0]
+        return found
+
     @property
     def names(self) -> tuple[str, ...]:
         """Energy and wavevector of each."""
@@ -157,6 +185,12 @@ class Numbers(Alone):
     """Bulk numbers over their errors."""
 
     term: BulkTerm
+
+    @torch.no_grad()
+    def residual(self, theta: Float[Tensor, "1 own"]) -> Float[Tensor, " cell"]:
+        """Over the errors of numbers."""
+        found: Tensor = self.term.bulk.value / self.term.bulk.error - self.see(theta)[0][0]
+        return found
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -62,13 +62,6 @@ def window(
     return torch.stack((low, low + width), -1)
 
 
-def share(prior: Prior, middle: Float[Tensor, " cause"], reach: Float[Tensor, " cause"]) -> Float[Tensor, " cause"]:
-    """How much of the prior is within `reach` of `middle`, cause by cause."""
-    low, high = prior.bounds.T
-    ends = torch.stack(((middle - reach).clamp(low, high), (middle + reach).clamp(low, high)))
-    return prior.cumulative(ends).diff(dim=0)[0]
-
-
 def intervene(
     system: System,
     pairs: int,

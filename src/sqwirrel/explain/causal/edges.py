@@ -1,8 +1,9 @@
 """Edges: how surely a cause moves a region.
 
 d' is what a matched filter tells an intervention on the cause by, from the region alone: the root of half the mean
-squared change of all its cells together, in standard deviations. The sum over a region tells less: lobes of opposite
-sign cancel. Edges have three states (arXiv:2404.18232).
+squared change of all its cells together, in standard deviations: both spectra are counted, so that a change of a known
+spectrum is told by the root of two times more. The sum over a region tells less: lobes of opposite sign cancel. Edges
+have three states (arXiv:2404.18232).
 """
 
 from dataclasses import dataclass

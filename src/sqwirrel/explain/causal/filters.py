@@ -44,7 +44,7 @@ class Filters:
 
     def projection(self, system: Spectra) -> Projection:
         """The embedding of images on the bins of a system."""
-        valid = torch.cat([term.observed.valid.flatten() for term in system.terms])
+        valid = torch.cat([each.spread(torch.ones(each.term.size)).isfinite().flatten() for each in system.cells])
         weight = torch.zeros(len(self.of), len(valid))
         weight[:, valid] = self.weight.float()
         return Projection(weight)

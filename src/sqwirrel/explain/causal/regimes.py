@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from sqwirrel.explain.causal.averages import averaged, lengths
+from sqwirrel.explain.causal.averages import KNOWN, dirichlet
 from sqwirrel.explain.causal.design import Changes
 from sqwirrel.explain.causal.edges import RESAMPLED, TOLD
 from sqwirrel.model.prior import Prior
@@ -49,7 +49,7 @@ def _of_cause(
     part = torch.bucketize(middle.contiguous(), ends[1:-1].contiguous())
     for k in range(bins):
         here = good & (part == k)
-        drawn = averaged(energy.double(), lengths(changes.length[:, cause]), here).resampled(RESAMPLED, seed).sqrt()
+        drawn = _resampled(energy[here].double(), changes.length[here, cause], seed).sqrt()
         spot = (changes.base + changes.other)[here, cause] / 2
         probability = (drawn > TOLD).double().mean(0)
         one = Regime(float(spot.min()), float(spot.max()), probability > 0.5, probability)
@@ -58,3 +58,13 @@ def _of_cause(
             one = Regime(last.low, one.high, one.active, torch.minimum(last.probability, probability))
         found.append(one)
     return found
+
+
+def _resampled(
+    energy: Float[Tensor, "pair region"], length: Float[Tensor, " pair"], seed: int
+) -> Float[Tensor, "draw region"]:
+    """d'^2 of other designs, were interventions as long as they are over the whole window: pairs whose middle is at an
+    end of it are shorter, so that changes are taken over the squares of lengths.
+    """
+    weight = dirichlet(RESAMPLED, len(length), seed)
+    return (weight @ energy) / (weight @ length[:, None] ** 2) * KNOWN[1]

@@ -31,12 +31,13 @@ RESAMPLED = 100
 @dataclass(frozen=True, eq=False)
 class Regions:
     """`of` is the region of each cell; `parents` says which causes move it by more than `seen` standard deviations;
-    `border` is how probable it is, of each pair of cells that touch, that they have different parents (over designs
-    like this one).
+    `border` is how probable it is, of each of the `neighbours`, that they have different parents (over designs like
+    this one).
     """
 
     of: Int64[Tensor, " cell"]
     parents: Bool[Tensor, "region cause"]
+    neighbours: Int64[Tensor, "pair 2"]
     border: Float[Tensor, " pair"]
     seen: Float[Tensor, " cause"]
 
@@ -44,6 +45,18 @@ class Regions:
     def sizes(self) -> Int64[Tensor, " region"]:
         """Cells of each region."""
         return torch.bincount(self.of, minlength=len(self.parents))
+
+    @property
+    def sure(self) -> Float[Tensor, " region"]:
+        """How probable the border of each region is, on average along it; NaN of one that touches no other."""
+        ends = self.of[self.neighbours]
+        apart = ends[:, 0] != ends[:, 1]
+        sums = torch.zeros(2, len(self.parents), dtype=torch.float64)
+        for end in ends[apart].T:
+            sums.index_add_(
+                1, end, torch.stack((self.border[apart], torch.ones(int(apart.sum()), dtype=torch.float64)))
+            )
+        return sums[0] / sums[1]
 
 
 def discretize(
@@ -53,21 +66,22 @@ def discretize(
     causes = range(changes.good.shape[1])
     if len(causes) > 62:
         raise InputError(f"{len(causes)} causes are too many for one map, at most 62; fix some in the prior")
-    average = [changes.average(k, changes.energy(k)) for k in causes]
-    seen = torch.stack([_threshold(each.mean) for each in average])
-    code = sum((each.mean > seen[k] ** 2) * 2**k for k, each in enumerate(average))
-    assert isinstance(code, Tensor)
+    cells = changes.change.shape[2]
+    code, drawn = torch.zeros(cells, dtype=torch.long), torch.zeros(RESAMPLED, cells, dtype=torch.long)
+    seen = torch.zeros(len(causes), dtype=torch.float64)
+    for k in causes:
+        average = changes.average(k, changes.energy(k))
+        seen[k] = _threshold(average.mean)
+        code += (average.mean > seen[k] ** 2) * 2**k
+        drawn += (average.resampled(RESAMPLED, seed) > seen[k] ** 2) * 2**k
     of = _absorbed(code, neighbours, max(1, round(least * len(code))))
     sizes = torch.bincount(of)
     order = sizes.argsort(descending=True, stable=True)
     of = order.argsort()[of]
     parents = torch.stack([torch.bincount(of, weights=(code >> k) & 1) for k in causes], -1)
-    drawn = torch.zeros(RESAMPLED, len(code), dtype=torch.long)
-    for k, each in enumerate(average):
-        drawn += (each.resampled(RESAMPLED, seed) > seen[k] ** 2) * 2**k
     border = sum((each[neighbours[:, 0]] != each[neighbours[:, 1]]).double() for each in drawn) / RESAMPLED
     assert isinstance(border, Tensor)
-    return Regions(of, parents > sizes[order][:, None] / 2, border, seen)
+    return Regions(of, parents > sizes[order][:, None] / 2, neighbours, border, seen)
 
 
 def _threshold(energy: Float[Tensor, " cell"]) -> Float[Tensor, ""]:

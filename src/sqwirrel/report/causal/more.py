@@ -81,7 +81,7 @@ def _shares(shares: Shares) -> dict[str, Any]:
         return [dict(zip(("value", "low", "high"), map(finite, row), strict=True)) for row in zip(*rows, strict=True)]
 
     alone = {name: every(shares.alone, k) for k, name in enumerate(shares.paths)}
-    return {"effect": every(shares.effect), **alone, REST: every(shares.rest), "left_out": shares.left_out}
+    return {**alone, REST: every(shares.rest), "left_out": shares.left_out}
 
 
 def _reading(edge: ReadingEdge) -> dict[str, Any]:

@@ -150,6 +150,7 @@ class Told:
             "name": name,
             "bins": int(self.found.regions.sizes[k]),
             "parents": list(self.parents(k)),
+            "border_probability": finite(float(self.found.regions.sure[k])),
             "places": self.places(k),
             **{key: self._row(values[k]) for key, values in columns.items()},
         }

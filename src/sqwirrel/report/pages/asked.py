@@ -1,5 +1,6 @@
 """Sections of the page of a causal map that hold what else was asked about causes."""
 
+import math
 from html import escape
 
 from matplotlib.figure import Figure
@@ -15,9 +16,9 @@ from sqwirrel.report.numbers import plain
 from sqwirrel.report.pages.markup import image, note, pictures, section, table, wide
 
 ABOUT_PARTS = """A cause has one strength wherever it is asked for. Each part of the data, and all the rest, estimate
-the parameters (one step from the best fit, nuisances free); p for the whole part, corrected for the number of parts.
-Below 0.01 the parameters of that part are others: the model, or the instrument, is wrong somewhere. Halves are cut
-where either tells about as much of the parameters of the model."""
+the parameters (one step from the best fit, nuisances free); p for the whole part, corrected for the number of parts
+and of cuts. Below 0.01 the parameters of that part are others: the model, or the instrument, is wrong somewhere.
+Halves are cut where either tells about as much of the parameters of the model."""
 ABOUT_CANDIDATES = """Whether the residual of the best fit asks for a cause that the model lacks (score test, all free
 parameters following; p corrected for the number of candidates). A value is one step from zero: fit again before you
 quote it. Where an instrument does alike, the term is no discovery. A residual of something that is no candidate asks
@@ -70,7 +71,8 @@ def _moved(told: Told, moves: Moves, region: int, name: str) -> str:
     if int(told.found.edges.state[region, told.found.names.index(name)]) != PRESENT:
         return ""
     k = told.models.index(name)
-    return ", ".join(f"{float(each[region, k]):+.3g}" for each in (moves.shift, moves.growth, moves.broadening))
+    every = [float(each[region, k]) for each in (moves.shift, moves.growth, moves.broadening)]
+    return ", ".join("–" if math.isnan(x) else f"{x:+.3g}" for x in every)
 
 
 def _objections(found: Objections) -> list[str]:

@@ -1,5 +1,6 @@
 """One self-contained page of a causal map, causal.html: what moves what, and which part of a spectrum fixes what."""
 
+import math
 from html import escape
 from pathlib import Path
 
@@ -30,7 +31,8 @@ were. Parents are told from a change of so many standard deviations of a bin on 
 doubt). Lost: interventions left out, as the magnetic order was unstable on one side. Error: what these bins leave of
 each parameter (one standard deviation) with all others free, and with all others known. Grey: not of the model."""
 ABOUT_REGIONS = """Bins that touch and have the same parents are one region; small regions went to the neighbour with
-the longest common border. Colours: which parameters of the model are parents, whatever those of the instrument are;
+the longest common border. Border: how probable it is that neighbours across it have other parents, over designs like
+this one. Colours: which parameters of the model are parents, whatever those of the instrument are;
 regions of one colour differ in these, or do not touch. The table has all parents. Grey was not measured."""
 ABOUT_GRAPH = """An arrow is there if an intervention on the parameter can be told from the region alone with more than
 three standard deviations (d′) with a probability of at least 0.975, is not where that is at most 0.025, and is
@@ -105,8 +107,10 @@ def _regions(told: Told) -> str:
             momenta, energies = placed(place)
             where = [escape(label)] if len(told.of) > 1 else []
             parents = escape(", ".join(told.parents(k))) or "none"
-            rows.append(("", [name, *where, str(place["bins"]), momenta, energies, f"~{parents}"]))
-    return table(["", *(["data"] if len(told.of) > 1 else []), "bins", "momentum", "energy", "parents"], rows)
+            sure = float(told.found.regions.sure[k])
+            border = "" if math.isnan(sure) else f"{sure:.2f}"
+            rows.append(("", [name, *where, str(place["bins"]), momenta, energies, border, f"~{parents}"]))
+    return table(["", *(["data"] if len(told.of) > 1 else []), "bins", "momentum", "energy", "border", "parents"], rows)
 
 
 def _edges(told: Told) -> str:

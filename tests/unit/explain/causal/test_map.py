@@ -1,12 +1,17 @@
 """A linear system, whose regions, edges and inverse map follow from its matrix."""
 
+import numpy as np
 import pytest
 import torch
 
-from sqwirrel.explain.causal.averages import averaged, controls
+from sqwirrel.errors import InputError
+from sqwirrel.explain.causal.averages import KNOWN, averaged, controls
 from sqwirrel.explain.causal.causal_map import CausalMap, causal_map
-from sqwirrel.explain.causal.design import intervene
-from sqwirrel.explain.causal.edges import ABSENT, PRESENT
+from sqwirrel.explain.causal.design import Changes, intervene
+from sqwirrel.explain.causal.edges import ABSENT, PRESENT, TOLD
+from sqwirrel.explain.causal.regimes import regimes
+from sqwirrel.model.laws import Uniform
+from sqwirrel.model.prior import Prior
 from tests.unit.explain.causal.linear import BLOCK, MATRIX, NAMES, Linear, Stepped
 
 WIDTH = 0.4
@@ -88,6 +93,38 @@ def test_regimes_of_a_cause_that_acts_above_a_threshold():
     assert above.active.sum() == 1
     assert 0.3 < below.high <= above.low < 0.4
     assert [len(found.regimes[name]) for name in ("a", "b", "dummy")] == [1, 1, 1]
+
+
+def test_a_region_with_d_prime_3_is_hardly_ever_sure():
+    """Changes that are as long as their interventions, whose d' is 3 everywhere: said to be sure in a few per cent."""
+    sure = []
+    for seed in range(60):
+        even = torch.rand(64, 2, 1, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        chance = torch.rand(64, 1, generator=torch.Generator().manual_seed(900 + seed), dtype=torch.float64)
+        length = (even[:, 0] - even[:, 1]).abs()
+        energy = (length**2 * TOLD**2 / KNOWN[1] * 2 * chance)[None]
+        prior = Prior(a=Uniform(0, 1))
+        changes = Changes(even[:, 0], even[:, 1], even, np.zeros((64, 1, 1), np.float32), torch.ones(64, 1).bool())
+        sure += [each.probability[0] for each in regimes(prior, changes, energy)["a"]]
+    outside = [not 0.025 < float(each) < 0.975 for each in sure]
+    assert sum(outside) / len(outside) < 0.15
+
+
+def test_causes_go_between_two_values_whatever_their_prior():
+    system, between = Linear(), torch.tensor([[0.2, 0.3], [0.5, 0.9], [0.0, 1.0], [0.4, 0.6]], dtype=torch.float64)
+    between = between[: len(system.prior.names)]
+    found = causal_map(system, 64, 3, middle=between.mean(1), between=between)
+    torch.testing.assert_close(found.between, between, rtol=1e-6, atol=1e-6)
+    ends = torch.stack((found.changes.base.amin(0), found.changes.base.amax(0)))
+    assert bool((ends[0] >= between[:, 0] - 1e-9).all() & (ends[1] <= between[:, 1] + 1e-9).all())
+
+
+@pytest.mark.parametrize(
+    ("middle", "words"), [([0.5], "has 1 values; its causes are a, b"), ([9.0] * 4, "has a = 9, which the prior")]
+)
+def test_middles_that_are_none_are_refused(middle, words):
+    with pytest.raises(InputError, match=words):
+        causal_map(Linear(), 64, 3, middle=torch.tensor(middle, dtype=torch.float64))
 
 
 def test_terms_of_regression_are_0_on_average():

@@ -1,19 +1,25 @@
 """What `sqwirrel causal` asks beside the map."""
 
 from collections.abc import Callable
+from dataclasses import replace
+
+from jaxtyping import Float
+from torch import Tensor
 
 from sqwirrel.config.build import Study
 from sqwirrel.config.several import parts
-from sqwirrel.errors import InputError
+from sqwirrel.errors import InputError, meant
 from sqwirrel.explain.causal.causal_map import CausalMap
 from sqwirrel.explain.causal.measured import Objections, counterfactual, objections
-from sqwirrel.explain.causal.paths import ReadingEdge, Shares, mediated, moves, reading_edges
+from sqwirrel.explain.causal.paths import ReadingEdge, Shares, edges_between, mediated, moves
+from sqwirrel.explain.causal.paths.readings import CENTRE, Vector
 from sqwirrel.explain.causal.system import Spectra
-from sqwirrel.infer import Posterior
+from sqwirrel.infer import Posterior, Simulator
 from sqwirrel.infer.verdict import Hypothesis
 from sqwirrel.model import library
 from sqwirrel.model.crystal import Crystal
 from sqwirrel.model.prior import Prior
+from sqwirrel.observe.joint import Joint
 from sqwirrel.observe.views.view import Model
 from sqwirrel.report.causal.more import More
 
@@ -34,22 +40,40 @@ def asked_of(work: Study, posterior: Posterior | None, found: CausalMap, system:
     return More(against, routes, moved, _readings(work, found, refused), acted, tuple(refused))
 
 
+def check_action(work: Study, posterior: Posterior) -> None:
+    """Refuses an action that cannot be, before anything is simulated."""
+    do = work.config.causal.do
+    known = [*work.prior.names, *work.prior.fixed]
+    for name, value in do.items():
+        if name not in known:
+            raise InputError(f"[causal] do: '{name}' is none of {', '.join(known)}{meant(name, known)}")
+        if name not in names_of(work) and name in work.prior.names:
+            low, high = work.prior.bounds[work.prior.names.index(name)].tolist()
+            if not low <= value <= high:
+                raise InputError(
+                    f"[causal] do.{name} = {value:g} is outside of the prior of this nuisance, {low:g} to {high:g}; "
+                    "set it inside"
+                )
+    if do:
+        counterfactual(Hypothesis(work.simulator, work.prior), posterior, work.data, do, draws=1)
+
+
 def _objections(
     work: Study, posterior: Posterior, rival: Hypothesis, system: Spectra, refused: list[str]
 ) -> Objections:
-    crystal = _crystal(work, refused)
+    crystal, why = _crystal(work)
     told = objections(rival, posterior, work.data, system, names_of(work), crystal)
+    told = replace(told, untested=(*why, *told.untested))
     refused += [f"Not tested: {each}." for each in told.untested]
     return told
 
 
-def _crystal(work: Study, refused: list[str]) -> Crystal | None:
-    """The sites of the model, None where it says nothing of them."""
+def _crystal(work: Study) -> tuple[Crystal | None, tuple[str, ...]]:
+    """The sites of the model, None where it says nothing of them, and why."""
     try:
-        return library.crystal(work.config.model)
+        return library.crystal(work.config.model), ()
     except InputError as error:
-        refused.append(f"Terms that the model lacks were not looked for: {error}.")
-        return None
+        return None, (f"terms that the model lacks: {error}",)
 
 
 def names_of(work: Study) -> tuple[str, ...]:
@@ -72,20 +96,39 @@ def _routes(work: Study, found: CausalMap, refused: list[str], progress: Progres
 
 
 def _readings(work: Study, found: CausalMap, refused: list[str]) -> tuple[ReadingEdge, ...]:
-    """Edges to readings of each model, over the values that the map has moved its parameters between."""
+    """Edges to readings of each model in each field, of the interventions of the map."""
     edges: dict[tuple[str, str], ReadingEdge] = {}
-    for model in {each.name: each for each in parts(work.simulator)}.values():
+    for model, field in _seen(work.simulator):
+        causes = [name for name in found.names if name in model.names]
         try:
-            prior, readings = _moved(model, found, work.prior), work.config.causal.asked(model)
-            every = reading_edges(model, prior, readings, len(found.changes.base), work.config.causal.seed)
+            sides = found.changes.base, found.changes.other
+            base, other = (_of_model(model, found.names, rows, work.prior) for rows in sides)
+            asked = work.config.causal.asked(model)
+            every = edges_between(model, asked, base, other, causes, work.config.causal.seed, field=field)
             edges |= {(edge.reading, edge.cause): edge for edge in every}
         except InputError as error:
             refused.append(f"Readings of the dispersion of {model.name}: {error}.")
     return tuple(edges.values())
 
 
-def _moved(model: Model, found: CausalMap, prior: Prior) -> Prior:
-    """What the parameters of a model were moved between."""
-    between = dict(zip(found.names, found.between.tolist(), strict=True))
-    free = {name: {"uniform": ends} for name, ends in between.items() if name in model.names}
-    return Prior.from_mapping(free | {name: value for name, value in prior.fixed.items() if name in model.names})
+def _seen(simulator: Simulator) -> list[tuple[Model, Vector]]:
+    """Every model in the fields (T) that it was measured in."""
+    parts = simulator.experiments.values() if isinstance(simulator, Joint) else [simulator]
+    found: dict[tuple[str, Vector], Model] = {}
+    for each in parts:
+        where = getattr(each, "measurement", getattr(each, "peaks", None))
+        field = getattr(where, "field", None)
+        found[each.model.name, CENTRE if field is None else tuple(field.tolist())] = each.model
+    return [(model, field) for (_, field), model in found.items()]
+
+
+def _of_model(
+    model: Model, names: tuple[str, ...], rows: Float[Tensor, "pair cause"], prior: Prior
+) -> Float[Tensor, "pair parameter"]:
+    """Rows of the parameters of a model; those that are no causes have the value that the prior holds."""
+    held = {name: value for name, value in prior.fixed.items() if name in model.names}
+    moved = [name for name in names if name in model.names]
+    every = model.pack(**held, **{name: float(rows[0, names.index(name)]) for name in moved}).repeat(len(rows), 1)
+    for name in moved:
+        every[:, model.names.index(name)] = rows[:, names.index(name)]
+    return every

@@ -2,13 +2,13 @@
 
 import json
 import logging
-import math
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
+import torch
 
 from sqwirrel.config.build import Study, study
 from sqwirrel.config.questions.causal import Causal
@@ -17,10 +17,9 @@ from sqwirrel.config.several import by_label, parts
 from sqwirrel.config.toml import dumps, load
 from sqwirrel.config.verbs.answers import simulation
 from sqwirrel.config.verbs.folders import CONFIG, POSTERIOR, reopened
-from sqwirrel.config.verbs.intervening.asked import asked_of, names_of
+from sqwirrel.config.verbs.intervening.asked import asked_of, check_action, names_of
 from sqwirrel.errors import InputError
 from sqwirrel.explain.causal.causal_map import PAPERS, CausalMap, causal_map
-from sqwirrel.explain.causal.design import share
 from sqwirrel.explain.causal.system import Spectra
 from sqwirrel.infer import Posterior
 from sqwirrel.infer.verdict import Hypothesis
@@ -40,38 +39,50 @@ from sqwirrel.whole import put, put_text
 
 INTERVENTIONS = "interventions"
 """Simulations, which an interrupted map goes on with; they are large, and go when the map is done."""
+EARLIER = ("regions*", "inverse*.png", "do*.h5", "do*.png", "paths.png", "graph.png", "causal.*")
+"""What an earlier map may have left in the folder."""
 UNTESTED = "No measured spectrum was fitted, so none of these tests was made."
 
 
-def causal_into(folder: Path, source: Path, changes: Iterable[str], progress: Callable[[str, int, int], None]) -> Told:
+def causal_into(
+    folder: Path, source: Path, changes: Iterable[str], progress: Callable[[str, int, int], None]
+) -> tuple[Told, Callable[[], None]]:
     """The causal map of a config, or of a folder that `infer` left.
 
-    Leaves causal.json, causal.graphml, causal.html, regions.h5 (the number of the region of every bin; regions-NAME.h5
-    of several spectra), figures, and do.h5 if an action was asked for: the spectrum that would have been measured.
+    Leaves causal.json, causal.graphml, regions.h5 (the number of the region of every bin; regions-NAME.h5
+    of several spectra), and do.h5 if an action was asked for: the spectrum that would have been measured. Returned with
+    the map is what draws its figures and its page, causal.html.
     """
     if folder.resolve() == source.resolve():
         raise InputError(f"--out '{folder}' is the folder of the answer itself; choose another, like '{folder}/causes'")
     work, posterior = _opened(source, tuple(changes))
     record = Record.start(seeds={"causal": work.config.causal.seed}, files=work.config.files)
     system = _system(work, posterior)
+    if posterior is not None:
+        check_action(work, posterior)
     folder.mkdir(parents=True, exist_ok=True)
     found = _mapped(work, posterior, system, folder / INTERVENTIONS, progress)
     more = asked_of(work, posterior, found, system, progress)
     told = _told(work, posterior, system, found, record, more)
+    for path in (path for pattern in EARLIER for path in folder.glob(pattern)):
+        path.unlink()
     put_text(folder / CONFIG, dumps(work.config, folder))
     put_text(folder / "causal.json", json.dumps(told.mapping(), indent=1, allow_nan=False) + "\n")
     put(folder / "causal.graphml", lambda part: nx.write_graphml(told.graph, part))
-    progress("drawing", 0, 1)
     for label, spectrum in told.spectra.items():
         number = (told.of[label] + 1).double()
         numbered = Spectrum.from_arrays(number, 0 * number, spectrum.measurement, valid=spectrum.valid)
         write(folder / f"{_stem('regions', label)}.h5", numbered)
     for label, spectrum in (more.acted.spectra if more.acted else {}).items():
         write(folder / f"{_stem('do', label)}.h5", spectrum)
-    _draw(folder, told)
-    page.write(folder, told)
     shutil.rmtree(folder / INTERVENTIONS)
-    return told
+
+    def draw() -> None:
+        progress("drawing", 0, 1)
+        _draw(folder, told)
+        page.write(folder, told)
+
+    return told, draw
 
 
 def _opened(source: Path, changes: tuple[str, ...]) -> tuple[Study, Posterior | None]:
@@ -82,6 +93,11 @@ def _opened(source: Path, changes: tuple[str, ...]) -> tuple[Study, Posterior | 
             raise InputError(
                 f"[causal] do needs an answer to a measured spectrum, and '{source}' is a config: run sqwirrel infer, "
                 "and give the folder that it leaves"
+            )
+        if config.causal.times is not None:
+            raise InputError(
+                f"[causal] times counts standard deviations of an answer, and '{source}' is a config: run sqwirrel "
+                "infer, and give the folder that it leaves; or say width, a share of the prior"
             )
         if config.causal.about == "posterior":
             raise InputError(
@@ -97,6 +113,8 @@ def _opened(source: Path, changes: tuple[str, ...]) -> tuple[Study, Posterior | 
             "another answer run sqwirrel infer again"
         )
     asked, (work, posterior) = load(source / CONFIG, changes).causal, reopened(source)
+    if asked.about == "prior" and asked.times is not None:
+        raise InputError("[causal] times is about an answer, and about = 'prior' is not; leave one of them out")
     if posterior.abstains:
         logging.getLogger("sqwirrel").warning("'%s' is no answer: %s", source, posterior.abstains)
     return Study(work.config.model_copy(update={"causal": asked}), work.data, work.simulator, work.prior), posterior
@@ -134,9 +152,10 @@ def _mapped(
     centre, how = _centre(section, posterior), dict[str, Any](width=section.width)
     if centre is not None:
         middle = centre.basins[0].theta
-        how |= {"middle": middle, "excess": _excess(centre)}
+        how |= {"middle": middle, "excess": system.excess(middle[None])}
         if section.times is not None:
-            how["width"] = share(work.prior, middle, section.times * centre.covariance.diagonal().sqrt())
+            reach = section.times * centre.covariance.diagonal().sqrt()
+            how["between"] = torch.stack((middle - reach, middle + reach), dim=1)
     return causal_map(
         system,
         section.pairs,
@@ -146,11 +165,6 @@ def _mapped(
         progress=lambda done, total: progress("intervening", done, total),
         **how,
     )
-
-
-def _excess(posterior: Posterior) -> float:
-    """How many times larger errors are than counting makes them."""
-    return math.sqrt(max(1.0, posterior.deviance_per_bin))
 
 
 def _told(
@@ -163,7 +177,7 @@ def _told(
         settings = {"about": "prior", "width": section.width, **settings}
         about = f"{many}, about the middle of the prior, over {100 * section.width:g} % of it."
     else:
-        settings = {"about": "posterior", **_width(section), "excess": _excess(centre), **settings}
+        settings = {"about": "posterior", **_width(section), "excess": system.excess(found.middle[None]), **settings}
         far = (
             f"{100 * section.width:g} % of the prior"
             if section.times is None
@@ -174,7 +188,9 @@ def _told(
             "makes them."
         )
     failed = _failed(posterior, more)
-    tests = UNTESTED if posterior is None else f"Failed: {'; '.join(failed)}." if failed else "All of them passed."
+    left = " Not all could be made (see below)." if more.objections is not None and more.objections.untested else ""
+    said = f"Failed: {'; '.join(failed)}." if failed else "All of them passed." if not left else "Those made passed."
+    tests = UNTESTED if posterior is None else said + left
     papers = [paper for model in models for paper in model.papers]
     return Told(
         title=models[0].title,
@@ -187,7 +203,7 @@ def _told(
         about=about,
         settings=settings,
         tests=tests,
-        passed=not failed,
+        passed=posterior is not None and not failed and not left,
         record=record.with_papers(*papers, *PAPERS).with_seconds(causal=found.seconds),
         more=more,
     )

@@ -60,10 +60,14 @@ def additions(
     Of springs: all that symmetry leaves free on further bonds. Raises InputError if the model is not
     one of this crystal.
     """
+    reach = FURTHER * _longest(model) if max_distance is None else max_distance
     if isinstance(model, PhononModel):
-        return list(_springs(model, crystal, max_distance or FURTHER * _longest(model)))
+        return list(_springs(model, crystal, reach))
     cell = _cell(model, crystal)
-    found = (*_exchange(model, cell, max_distance or FURTHER * _longest(model)), *_onsite(model, cell))
+    found = (
+        *_exchange(model, cell, reach),
+        *_onsite(model, cell),
+    )
     return [_judged(model, each, values, field) for each in found]
 
 
@@ -100,6 +104,8 @@ def _judged(model: SpinModel, addition: Addition, values: Mapping[str, float], f
 def _longest(model: SpinModel | PhononModel) -> float:
     """The longest bond, A."""
     bonds = model.springs if isinstance(model, PhononModel) else model.couplings
+    if not bonds:
+        raise InputError(f"model '{model.name}' has no bonds to say how far others may reach; give max_distance, in A")
     steps = [each.offset + model.positions[each.j] - model.positions[each.i] for each in bonds]
     return float((torch.cat(steps) @ model.cell.vectors).norm(dim=1).max())
 

@@ -1,7 +1,7 @@
 """objections(): what a measured spectrum says against the causes that a map has."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,7 +16,7 @@ from sqwirrel.infer.terms import SpectrumTerm
 from sqwirrel.infer.verdict import Hypothesis
 from sqwirrel.model.crystal import Crystal
 from sqwirrel.observe.joint import Joint
-from sqwirrel.spectra import Measurement, QShells
+from sqwirrel.spectra import Measurement, QGrid, QShells
 
 CONDITIONS = ("temperature", "incident_energy")
 LEAST = 0.1
@@ -62,6 +62,7 @@ def objections(
     """
     along, untested = _along(rival, posterior, system, names), []
     found = {title: invariance(rival, posterior, data, parts, names=names) for title, parts in along.items()}
+    found = {title: _corrected(each, len(found)) for title, each in found.items()}
     lacks = None
     try:
         lacks = missing(rival, posterior, data, crystal)
@@ -70,6 +71,12 @@ def objections(
         if crystal is not None:
             lacks = missing(rival, posterior, data)
     return Objections(found, lacks, tuple(untested))
+
+
+def _corrected(found: Invariance, cuts: int) -> Invariance:
+    """With p-values for all cuts (C. E. Bonferroni)."""
+    parts = (replace(each, corrected=min(1.0, cuts * each.corrected)) for each in found.parts)
+    return Invariance(tuple(parts))
 
 
 def _along(
@@ -98,7 +105,7 @@ def halves(system: Spectra, middle: Float[Tensor, " cause"], names: Sequence[str
         return {}
     weight, found = {label: each for label, each in system.maps(told).items() if label in where}, {}
     energy = {label: each.energy_centres.expand(each.shape) for label, each in where.items()}
-    size = {label: _momentum(each)[:, None].expand(each.shape) for label, each in where.items()}
+    size = {label: _momentum(each).expand(each.shape) for label, each in where.items()}
     for title, words, values in (("energy", "meV", energy), ("momentum", "1/A", size)):
         parts = _cut(title, words, values, weight)
         if parts:
@@ -106,12 +113,13 @@ def halves(system: Spectra, middle: Float[Tensor, " cause"], names: Sequence[str
     return found
 
 
-def _momentum(measurement: Measurement) -> Float[Tensor, " point"]:
-    """|Q| of every point, 1/A."""
+def _momentum(measurement: Measurement) -> Float[Tensor, "point #energy"]:
+    """|Q| of every bin, 1/A."""
     points = measurement.points
     if isinstance(points, QShells):
-        return (points.edges[1:] + points.edges[:-1]) / 2
-    size: Tensor = torch.linalg.vector_norm(points.lattice.to_cartesian(points.q), dim=1)
+        return (points.edges[1:, None] + points.edges[:-1, None]) / 2
+    q = points.at(measurement.energy_centres) if isinstance(points, QGrid) else points.q[:, None]
+    size: Tensor = torch.linalg.vector_norm(points.lattice.to_cartesian(q), dim=-1)
     return size
 
 

@@ -1,6 +1,6 @@
 """What a parameter acts through: mediation by modes and instrument, and readings of the dispersion."""
 
-from sqwirrel.explain.causal.paths.edges import ReadingEdge, reading_edges
+from sqwirrel.explain.causal.paths.edges import ReadingEdge, edges_between, reading_edges
 from sqwirrel.explain.causal.paths.mediate import Routes, mediated, mediation, routes
 from sqwirrel.explain.causal.paths.moves import Moves, moves
 from sqwirrel.explain.causal.paths.readings import (
@@ -26,6 +26,7 @@ __all__ = [
     "Shares",
     "band_top",
     "boundary",
+    "edges_between",
     "gap",
     "mediated",
     "mediation",

@@ -58,9 +58,26 @@ def reading_edges(
     keep their published value; of those that it names, nuisances of an instrument move no dispersion and are passed
     over. `field` is in T, Cartesian.
     """
-    dispersion, (base, other) = Dispersion(model, readings, field=field), _rows(model, prior, pairs, seed)
+    causes = [name for name in prior.names if name in model.names]
+    return edges_between(model, readings, *_rows(model, prior, pairs, seed), causes, seed, field=field)
+
+
+def edges_between(
+    model: Model,
+    readings: Sequence[Reading],
+    base: Float[Tensor, "pair parameter"],
+    other: Float[Tensor, "pair parameter"],
+    causes: Sequence[str],
+    seed: int = 0,
+    *,
+    field: Vector = CENTRE,
+) -> tuple[ReadingEdge, ...]:
+    """The same from pairs of rows of the parameters of the model: in `base` one cause at a time becomes that of
+    `other`.
+    """
+    dispersion, pairs = Dispersion(model, readings, field=field), len(base)
     start, rise, edges = _read(dispersion, base), _slopes(dispersion, base), []
-    for cause in (name for name in prior.names if name in model.names):
+    for cause in causes:
         k, changed = model.names.index(cause), base.clone()
         changed[:, k] = other[:, k]
         end = _read(dispersion, changed)

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from sqwirrel.explain.causal.system import Spectra
+from sqwirrel.infer.terms import SpectrumTerm, Term
 from sqwirrel.observe.instrument import SCALE
 
 
@@ -28,19 +29,23 @@ class Moves:
 
 def moves(system: Spectra, of: Int64[Tensor, " cell"], middle: Float[Tensor, " cause"], names: Sequence[str]) -> Moves:
     """Of the regions `of` each cell and the parameters of the model `names`, by exact derivatives at `middle`."""
-    full, found = system.target.full(middle[None]), []
-    chosen = [system.prior.names.index(name) for name in names]
-    for term in system.terms:
-        here, there = system.target.columns(term)
-        theta, valid, measurement = system.target.own(term, full), term.observed.valid, term.experiment.measurement
-        with torch.no_grad():
-            signal = theta[0, term.experiment.names.index(SCALE)] * term.experiment.signal(theta).expected[0]
-        slope = torch.zeros(len(middle), int(valid.sum()), dtype=theta.dtype)
-        slope[there] = term.experiment.linearise(theta).slope[0][here][:, valid]
-        energy = measurement.energy_centres.expand(measurement.shape)[valid]
-        found.append(torch.cat((energy[None], signal[valid][None], slope[chosen])))
-    energy, signal, *rise = torch.cat(found, dim=1)
-    return _moments(energy, signal, torch.stack(rise), of)
+    full, chosen = system.target.full(middle[None]), [system.prior.names.index(name) for name in names]
+    found = torch.cat([_rows(system, each.term, system.target.own(each.term, full)) for each in system.cells], dim=1)
+    return _moments(found[0], found[1], found[2:][chosen], of)
+
+
+def _rows(system: Spectra, term: Term, theta: Float[Tensor, "1 own"]) -> Float[Tensor, "row cell"]:
+    """Energy, signal, and the derivatives of it of each cause in every cell; no signal where there is no spectrum."""
+    rows = torch.zeros(2 + len(system.prior.names), term.size, dtype=theta.dtype)
+    if not isinstance(term, SpectrumTerm):
+        return rows
+    (here, there), valid, where = system.target.columns(term), term.observed.valid, term.experiment.measurement
+    wide = (where.energy[..., 1:] - where.energy[..., :-1]).expand(where.shape)[valid]
+    with torch.no_grad():
+        signal = theta[0, term.experiment.names.index(SCALE)] * term.experiment.signal(theta).expected[0]
+    rows[0], rows[1] = where.energy_centres.expand(where.shape)[valid], signal[valid] * wide
+    rows[2 + there] = term.experiment.linearise(theta).slope[0][here][:, valid] * wide
+    return rows
 
 
 def _moments(energy: Tensor, signal: Tensor, rise: Tensor, of: Tensor) -> Moves:
