@@ -1,6 +1,6 @@
 """Estimators that look at causal regions, beside a plain network, where spectra hide what no simulation had.
 
-    python -m benchmarks.causal_predict --json FILE [--quick] [--folder DIR] [--first SEED] [--members 1] [--drawn] [--developed]
+    python -m benchmarks.causal_predict --json FILE [--quick] [--drawn] [--folder DIR] [--first 101] [--members 1]
 
 J1, J2 and D of powder maps of Rb2MnF4 (48 x 64 bins, counts; scale, background and width recorded, that is drawn in
 training). All networks are posterior networks with the same flow, simulations, steps and seeds; they differ in what
