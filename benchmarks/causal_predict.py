@@ -1,6 +1,6 @@
 """Estimators that look at causal regions, beside a plain network, where spectra hide what no simulation had.
 
-    python -m benchmarks.causal_predict --json FILE [--quick] [--folder DIR] [--first SEED] [--members 1] [--developed]
+    python -m benchmarks.causal_predict --json FILE [--quick] [--drawn] [--folder DIR] [--first 101] [--members 1]
 
 J1, J2 and D of powder maps of Rb2MnF4 (48 x 64 bins, counts; scale, background and width recorded, that is drawn in
 training). All networks are posterior networks with the same flow, simulations, steps and seeds; they differ in what
@@ -10,7 +10,7 @@ they look through:
 - `regions`: filters of all causal regions (`sqwirrel.explain.causal.filters`), recorded nuisances projected out.
 - `regions, suspects left out`: without regions that the suspected peak moves; a slope projected out, too.
 - `regions, suspects projected`: all regions, peak and slope projected out like the recorded ones.
-- `plain, suspects drawn`: convolutions, trained with the suspects drawn as well, which needs them simulated.
+- `plain, suspects drawn` (with `--drawn`): convolutions, trained with the suspects drawn as well.
 - `infer`: the likelihood of the model without suspects, on some of the spectra.
 
 Sets of spectra (`benchmarks.causal_hidden`) hide something or have recorded nuisances outside of training. Reported of
@@ -78,24 +78,26 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where networks and finished sets are kept")
     parser.add_argument("--first", type=int, default=HELD_OUT)
     parser.add_argument("--members", type=int, default=1, help="networks of each kind, of as many seeds")
+    parser.add_argument("--drawn", action="store_true", help="also the plain network trained with suspects drawn")
     parser.add_argument("--developed", action="store_true", help="the sets that development looked at")
     options = parser.parse_args()
     kinds = DEVELOPED if options.developed else KINDS
     kinds = dict(list(kinds.items())[: 2 if options.quick else None])
     seeds = range(options.first, options.first + (1 if options.quick else options.members))
     with tempfile.TemporaryDirectory() as empty:
-        result = run(options.folder or Path(empty), seeds, kinds, quick=options.quick)
+        more = (DRAWN,) if options.drawn else ()
+        result = run(options.folder or Path(empty), seeds, kinds, more, quick=options.quick)
     print(json.dumps({key: value for key, value in result.items() if key != "record"}, indent=1))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def run(folder: Path, seeds: range, kinds: dict[str, Kind], *, quick: bool) -> Row:
+def run(folder: Path, seeds: range, kinds: dict[str, Kind], more: tuple[str, ...], *, quick: bool) -> Row:
     """The whole study."""
     record, sizes = Record.start(seeds={"first": seeds[0]}), QUICK if quick else FULL
     where, found = experiment(), dict[str, Row]()
     filter_sets, about = looked_through(where, sizes["pairs"], seeds[0])
-    for name in (PLAIN, *filter_sets, DRAWN):
+    for name in (PLAIN, *filter_sets, *more):
         members = [member(folder, where, name, filter_sets.get(name), seed, seeds[0], sizes, kinds) for seed in seeds]
         found[name] = {"members": members}
     likelihood = partial(fitted, where, seeds[0], sizes["fits"])
