@@ -7,7 +7,7 @@ training). All networks are posterior networks with the same flow, simulations, 
 they look through:
 
 - `plain`: convolutions on all bins.
-- `regions`: filters of all causal regions (`sqwirrel.explain.causal.filters`), recorded nuisances projected out.
+- `regions`: filters of all causal regions (`sqwirrel.explain.causal.predict.filters`), recorded nuisances projected out.
 - `regions, suspects left out`: without regions that the suspected peak moves; a slope projected out, too.
 - `regions, suspects projected`: all regions, peak and slope projected out like the recorded ones.
 - `plain, suspects drawn` (with `--drawn`): convolutions, trained with the suspects drawn as well.
@@ -51,7 +51,7 @@ from benchmarks.keeping import kept
 from benchmarks.rb2mnf4_posterior import limits
 from sqwirrel import Experiment, Prior, Settings, Spectrum, infer
 from sqwirrel.explain.causal.causal_map import CausalMap, causal_map
-from sqwirrel.explain.causal.filters import Filters, filters
+from sqwirrel.explain.causal.predict.filters import Filters, filters
 from sqwirrel.explain.causal.system import Spectra
 from sqwirrel.infer.checks.draws import STRANGE
 from sqwirrel.learn.npe import NPE

@@ -32,6 +32,8 @@ thresholds = (
     "WIDE",
     "PEAK_DEVIANCE",
     "STRAY_PEAKS",
+    "BULK",
+    "ROUGH",
     "ALARM",
     "HELD",
     "EMULATION",

@@ -26,7 +26,7 @@ MODULES = (
     ("A map in the other of two domains", "sqwirrel.infer.matching"),
     ("What moves what", "sqwirrel.explain.causal.causal_map"),
     ("", "sqwirrel.explain.causal.system"),
-    ("", "sqwirrel.explain.causal.filters"),
+    ("", "sqwirrel.explain.causal.predict.filters"),
     ("Causes in the measured spectrum", "sqwirrel.explain.causal.measured"),
     ("Why a network says what it says", "sqwirrel.explain.networks"),
     ("What a parameter acts through", "sqwirrel.explain.causal.paths"),

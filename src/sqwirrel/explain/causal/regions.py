@@ -51,12 +51,8 @@ class Regions:
         """How probable the border of each region is, on average along it; NaN of one that touches no other."""
         ends = self.of[self.neighbours]
         apart = ends[:, 0] != ends[:, 1]
-        sums = torch.zeros(2, len(self.parents), dtype=torch.float64)
-        for end in ends[apart].T:
-            sums.index_add_(
-                1, end, torch.stack((self.border[apart], torch.ones(int(apart.sum()), dtype=torch.float64)))
-            )
-        return sums[0] / sums[1]
+        of, border = ends[apart].T.flatten(), self.border[apart].double().repeat(2)
+        return torch.bincount(of, border, len(self.parents)) / torch.bincount(of, minlength=len(self.parents))
 
 
 def discretize(

@@ -19,7 +19,9 @@ from sqwirrel.report.figures.style import INK, STYLE, blank
 SHADES = ("#1b6ca8", "#c4452d", "#2f8f4e", "#7a4ea3", "#c98a00", "#0e8f8f", "#a8326e", "#6b6b00")
 NUISANCE = "#8c8c8c"
 MOST, WIDE = 16, 3.2
-"""Regions that are shown, those that most is seen in, and the width of the strongest arrow, points."""
+"""Regions that are shown, peaks and bulk numbers and those that most is seen in, and the width of the strongest arrow,
+points.
+"""
 
 
 @mpl.rc_context(STYLE)
@@ -27,8 +29,8 @@ def graph(told: Told) -> Figure:
     """Solid arrows are there, dashed ones are undecided; those of nuisances are grey and thin."""
     seen = told.found.edges.state >= 0
     causes = [k for k in told.columns if bool(seen[:, k].any())]
-    shown = told.found.edges.effect.square().sum(1).argsort(descending=True)[:MOST]
-    rows = _untangled(told, causes, [k for k in shown.tolist() if bool(seen[k].any())])
+    shown = told.foremost(told.found.edges.effect.square().sum(1), MOST)
+    rows = _untangled(told, causes, [k for k in shown if bool(seen[k].any())])
     height = max(len(rows), len(causes), 6)
     figure, axes = blank((7.4, 0.9 + 0.2 * height))
     left, right = _spread(len(causes)), _spread(len(rows))

@@ -17,7 +17,7 @@ from sqwirrel.report.causal.told import Told
 from sqwirrel.report.figures.style import INK, STYLE
 
 MOST, PER_ROW, PANELS = 30, 3, 9
-"""Regions in the matrix, those that matter most; panels in a row, and at all."""
+"""Regions in the matrix, peaks, bulk numbers and those that matter most; panels in a row, and at all."""
 COLOURS, LEAST, FACTOR = "YlGnBu", 1.05, 3.0
 TICKS = (1, 1.5, 2, 3, 5, 10, 20, 50, 100, 1000, 10000)
 """Factors below `LEAST` are not written out; the scale of colours ends at `FACTOR` at least."""
@@ -28,7 +28,7 @@ def inverse_matrix(told: Told) -> Figure:
     """How many times larger the error of each parameter is without a region, and from this region alone."""
     without = told.found.inverse.inflation[:, told.columns]
     alone = told.found.inverse.alone[:, told.columns] / told.found.inverse.sigma[told.columns]
-    rows = without.max(1).values.argsort(descending=True)[:MOST].sort().values
+    rows = torch.tensor(sorted(told.foremost(without.max(1).values, MOST)))
     height = 1.5 + 0.19 * len(rows)
     figure = Figure(figsize=(min(2.2 + 0.74 * len(told.names), 14), height), layout="constrained")
     FigureCanvasAgg(figure)

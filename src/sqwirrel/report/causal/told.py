@@ -90,6 +90,13 @@ class Told:
                 graph.nodes[self.regions[region]].update(kind="single", data=label, what=what)
         return graph
 
+    def foremost(self, weight: Float[Tensor, " region"], most: int) -> list[int]:
+        """Up to `most` regions of the largest weight; of peaks and bulk numbers up to half of them, whatever theirs."""
+        order = weight.argsort(descending=True).tolist()
+        single = {k for label in self.singles for k in self.of[label].tolist()}
+        first = [k for k in order if k in single][: most // 2]
+        return [*first, *(k for k in order if k not in first)][:most]
+
     def _where(self, label: str, mask: Bool[Tensor, "*bin"]) -> dict[str, Any]:
         """An extent, or what a single one is."""
         if label in self.singles:

@@ -6,7 +6,7 @@ import torch
 from sqwirrel import Experiment, Instrument, Joint, Measurement, Poisson, Prior, QPath, SlopedBackground, library
 from sqwirrel.errors import InputError
 from sqwirrel.explain.causal.causal_map import CausalMap, causal_map
-from sqwirrel.explain.causal.filters import TOGETHER, filters
+from sqwirrel.explain.causal.predict.filters import TOGETHER, filters
 from sqwirrel.explain.causal.system import Spectra
 from sqwirrel.learn import checkpoint
 from sqwirrel.learn.npe import NPE, Ensemble

@@ -1,0 +1,1 @@
+"""Causal models that predict: estimators that look at causal regions."""
