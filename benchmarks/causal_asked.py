@@ -89,7 +89,7 @@ def _frame(name: str) -> Asked:
     settings = replace(FRAME, guesses=({key: median for key, (median, *_) in saved.items()},))
     constants = tuple(each for each in rival.prior.names if each in model.names)
     parts: dict[str, Part] = {label: {label: None} for label in spectra}
-    # 49 further terms on six spectra of their own modes did not end within some minutes: the instrument alone is tried
+    # without a crystal no term is tried: 49 on six spectra of their own modes did not end within some minutes
     return Asked(rival, spectra, constants, None, settings, FRAME, FEW, parts, 32, (100,))
 
 

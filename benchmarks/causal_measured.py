@@ -9,8 +9,8 @@ has regions; of each of those that the inverse map says a constant of the model 
 `infer` is asked again without bins of that region. Reported: regions, graph score, undecided edges, seconds; which
 region fixes which constant; for each refit the error of every constant over that of the whole spectrum (posterior
 standard deviations), beside what the inverse map predicted, the shift in errors of the refit, and over all of them the
-rank correlation and the median and largest ratio of realised to predicted; what the score test asks for (of a frame
-only of the instrument), its scores as they are and over the root of the deviance per bin; constants by part of the
+rank correlation and the median and largest ratio of realised to predicted; what the score test asks for (nothing is
+tried of a frame), its scores as they are and over the root of the deviance per bin; constants by part of the
 data. Of `frame`, 240 x 400 pixels of PCSMO and 10 causes (scales, backgrounds, twins and widths shared), only the
 seconds of a map about the middle of its prior.
 
