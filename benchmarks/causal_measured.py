@@ -9,9 +9,10 @@ has regions; of each of those that the inverse map says a constant of the model 
 `infer` is asked again without bins of that region. Reported: regions, graph score, undecided edges, seconds; which
 region fixes which constant; for each refit the error of every constant over that of the whole spectrum (posterior
 standard deviations), beside what the inverse map predicted, the shift in errors of the refit, and over all of them the
-rank correlation and the median and largest ratio of realised to predicted; what the score test asks for, its scores as
-they are and over the root of the deviance per bin; constants by part of the data. Of `frame`, 240 x 400 pixels of PCSMO
-and 10 causes (scales, backgrounds, twins and widths shared), only the seconds of a map about the middle of its prior.
+rank correlation and the median and largest ratio of realised to predicted; what the score test asks for (nothing is
+tried of a frame), its scores as they are and over the root of the deviance per bin; constants by part of the
+data. Of `frame`, 240 x 400 pixels of PCSMO and 10 causes (scales, backgrounds, twins and widths shared), only the
+seconds of a map about the middle of its prior.
 
 Posteriors, refits and what was found of a set are kept in DIR and not made again. `--quick` has one set, one refit, few
 points and few draws.
@@ -218,7 +219,7 @@ def agreement(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def lacking(of: Asked, posterior: Posterior) -> dict[str, Any]:
     """What the score test asks for, also with errors as large as residuals are."""
     clock = time.perf_counter()
-    found = missing(of.rival, posterior, of.data, of.crystal, max_distance=of.reach)
+    found = missing(of.rival, posterior, of.data, of.crystal)
     tested = [each for each in found.findings if not each.untested]
     wider = [each.score / math.sqrt(excess(posterior)) for each in tested]
     corrected = holm(two_sided(torch.tensor(wider, dtype=torch.float64)).tolist())
