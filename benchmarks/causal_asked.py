@@ -38,7 +38,7 @@ class Asked:
     """Spectra by label, who explains them with which free `constants`; the crystal, where further terms of the
     Hamiltonian are tried; settings of `infer` for the whole and again without a region, how many regions are left out,
     and the parts that constants are compared between; pairs of interventions, and over how many standard deviations
-    these go at first, and if they find little.
+    of the posterior these go (None: over .3 of the prior).
     """
 
     rival: Hypothesis
@@ -50,7 +50,7 @@ class Asked:
     refits: int
     parts: Mapping[str, Part]
     pairs: int = 64
-    times: tuple[int, ...] = (10, 30, 100)
+    times: float | None = None
 
     @property
     def data(self) -> Data:
@@ -90,7 +90,7 @@ def _frame(name: str) -> Asked:
     constants = tuple(each for each in rival.prior.names if each in model.names)
     parts: dict[str, Part] = {label: {label: None} for label in spectra}
     # without a crystal no term is tried: 49 on six spectra of their own modes did not end within some minutes
-    return Asked(rival, spectra, constants, None, settings, FRAME, FEW, parts, 32, (100,))
+    return Asked(rival, spectra, constants, None, settings, FRAME, FEW, parts, 32, 100)
 
 
 def _less(spectrum: Spectrum, left: Bool[Tensor, "point energy"]) -> Spectrum:

@@ -2,9 +2,9 @@
 
     python -m benchmarks.causal_measured --json FILE [--quick] [--folder DIR] [--sets mnf2 la2nio4 ...]
 
-`infer` answers; the map (64 interventions on each parameter, over 10 standard deviations of the posterior to both sides
-of the best fit, or 30 or 100 if there are fewer than 6 regions so; of a frame of PCSMO 32, over 100, as Goodenough had
-6 and 8 regions in six spectra over 10 and 30; errors larger by the root of the deviance per bin, if that is above 1)
+`infer` answers; the map (64 interventions on each parameter, over .3 of its prior round the best fit; of a frame of
+PCSMO 32, over 100 standard deviations of the posterior to both sides; errors larger by the root of the mean squared
+residual, if that is above 1)
 has regions; of each of those that the inverse map says a constant of the model needs most (12, 1 of a frame),
 `infer` is asked again without bins of that region. Reported: regions, graph score, undecided edges, seconds; which
 region fixes which constant; for each refit the error of every constant over that of the whole spectrum (posterior
@@ -37,7 +37,6 @@ from benchmarks.keeping import kept
 from benchmarks.pcsmo_rivals import told
 from sqwirrel import Posterior, Prior
 from sqwirrel.explain.causal.causal_map import CausalMap, causal_map
-from sqwirrel.explain.causal.design import share
 from sqwirrel.explain.causal.measured import Finding, invariance, missing
 from sqwirrel.explain.causal.measured.missing import ASKED
 from sqwirrel.explain.causal.measured.significance import holm, two_sided
@@ -48,8 +47,6 @@ from sqwirrel.record import Record
 from sqwirrel.report.causal.told import extent, placed
 
 PAIRS, SEED = 64, 5
-PARTS = 6
-"""So many regions a map must have, further spectra not counted, or interventions go further."""
 TOLD = 8
 """Candidates of the score test that are reported, besides how many were tested and asked for."""
 TEN = ("scale", "background", "twin_2", "fwhm_scale")
@@ -90,9 +87,9 @@ def answered(of: Asked, folder: Path) -> dict[str, Any]:
         store.save(file, infer(of.rival.simulator, of.rival.prior, of.data, of.settings))
     posterior = store.load(file)
     told(f"{folder.name}: {posterior.seconds:.0f} s")
-    found, times, system = mapped(of, posterior)
+    found, system = mapped(of, posterior)
     return {
-        "times": times,
+        "times": of.times,
         **described(found, of),
         "deviance_per_bin": posterior.deviance_per_bin,
         "failed": [check.name for check in posterior.checks if not check.passed],
@@ -105,17 +102,17 @@ def answered(of: Asked, folder: Path) -> dict[str, Any]:
     }
 
 
-def mapped(of: Asked, posterior: Posterior) -> tuple[CausalMap, int, Spectra]:
-    """The map about a posterior, over how many standard deviations, and what it is of."""
+def mapped(of: Asked, posterior: Posterior) -> tuple[CausalMap, Spectra]:
+    """The map about a posterior, and what it is of."""
     middle = posterior.basins[0].theta
-    system, wider = Spectra.answered(of.rival, posterior, of.data), math.sqrt(excess(posterior))
-    for times in of.times:
-        width = share(of.rival.prior, middle, times * posterior.covariance.diagonal().sqrt())
-        found = causal_map(system, of.pairs, SEED, middle=middle, width=width, excess=wider)
-        told(f"{len(found.regions.parents)} regions over {times}, {found.seconds:.0f} s")
-        if len(found.regions.parents) >= PARTS + len(of.spectra) - 1:
-            break
-    return found, times, system
+    system, between = Spectra.answered(of.rival, posterior, of.data), None
+    if of.times is not None:
+        reach = of.times * posterior.covariance.diagonal().sqrt()
+        between = torch.stack((middle - reach, middle + reach), dim=1)
+    wider = system.excess(middle[None])
+    found = causal_map(system, of.pairs, SEED, middle=middle, between=between, excess=wider)
+    told(f"{len(found.regions.parents)} regions, {found.seconds:.0f} s")
+    return found, system
 
 
 def excess(posterior: Posterior) -> float:

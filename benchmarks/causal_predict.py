@@ -7,7 +7,7 @@ training). All networks are posterior networks with the same flow, simulations, 
 they look through:
 
 - `plain`: convolutions on all bins.
-- `regions`: filters of all causal regions (`sqwirrel.explain.causal.predict.filters`), recorded nuisances projected out.
+- `regions`: filters of all causal regions (`sqwirrel.explain.causal.predict`), recorded nuisances projected out.
 - `regions, suspects left out`: without regions that the suspected peak moves; a slope projected out, too.
 - `regions, suspects projected`: all regions, peak and slope projected out like the recorded ones.
 - `plain, suspects drawn` (with `--drawn`): convolutions, trained with the suspects drawn as well.

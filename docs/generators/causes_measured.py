@@ -15,10 +15,10 @@ def tables(result: Result) -> str:
     """Maps, what fixes what, refits, score tests, parts."""
     sets = result["sets"]
     said = (
-        "Maps about measured posteriors, 64 interventions on each cause (32 of PCSMO) over 10 standard deviations to "
-        "both sides, or more if there are fewer than six regions so, further spectra not counted (*over*); errors "
-        "larger by the root of the deviance per bin where that is above 1. *No constant*: bins that no "
-        "constant of the model moves visibly. All refits are of regions that constants need most, not of random ones."
+        "Maps about measured posteriors, 64 interventions on each cause (32 of PCSMO) over .3 of its prior round the "
+        "best fit, or over so many standard deviations to both sides (*over*); errors larger by the root of the mean "
+        "squared residual where that is above 1. *No constant*: bins that no constant of the model moves visibly. All "
+        "refits are of regions that constants need most, not of random ones."
     )
     parts = (_maps(sets), _fixed(sets), _refits(result), _missing(sets), _parts(sets), _frame(result))
     return "\n\n".join((said, *(part for part in parts if part)))
@@ -40,7 +40,8 @@ def _maps(sets: Result) -> str:
     rows = [
         (
             f"`{name}`",
-            *(one[key] for key in ("times", "causes", "bins", "unmoved", "regions")),
+            ".3 of the prior" if one["times"] is None else f"{one['times']:g} σ",
+            *(one[key] for key in ("causes", "bins", "unmoved", "regions")),
             number(one["score"]),
             f"{100 * one['undecided']:.0f} %",
             *(number(one[key]) for key in ("seconds", "deviance_per_bin")),
