@@ -122,7 +122,8 @@ def test_what_else_is_asked_of_an_answer(run, refused, configs) -> None:
     assert readings["band top"]["slope"]["value"] == pytest.approx(-4)
     assert readings["band top"]["log_slope"]["value"] == pytest.approx(1)
     through = found["paths"]["J"]
-    k = max(range(len(found["regions"])), key=lambda k: through["effect"][k]["value"])
+    effect = {e["region"]: e["effect"] for e in found["edges"] if e["cause"] == "J"}
+    k = max(range(len(found["regions"])), key=lambda k: effect[f"R{k + 1}"])
     assert through["energies"][k]["value"] > 0.8 > through["intensities"][k]["value"]
     assert found["counterfactual"] == {"do": "do(J = -0.8)", "stable": 1.0}
     assert read(folder / "causes" / "do.h5").translated == "do(J = -0.8)"
