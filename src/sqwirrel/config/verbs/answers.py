@@ -82,8 +82,8 @@ def simulation(config: Config) -> Simulation:
 
 def simulate_into(folder: Path, config: Config) -> Spectrum:
     """Simulates a spectrum and leaves spectrum.h5, and truth.json with the parameters behind it."""
-    record = _record(config, {"simulate": config.simulate.seed}, ())
     made = simulation(config)
+    record = _record(config, {"simulate": config.simulate.seed}, ())
     _make(folder)
     write(folder / SPECTRUM, made.spectrum)
     put_text(folder / TRUTH, _sealed(made.theta))
