@@ -200,6 +200,8 @@ def refit(of: Asked, data: Data, whole: Posterior, settings: Settings, columns: 
 
 def agreement(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Of realised with predicted inflations."""
+    if not rows:
+        return {"knockouts": 0}
     pairs = [(row["predicted"][name], row["realised"][name]) for row in rows for name in row["predicted"]]
     predicted, realised = torch.tensor(pairs, dtype=torch.float64).reshape(-1, 2).T
     ratio = realised / predicted

@@ -124,7 +124,8 @@ def test_what_else_is_asked_of_an_answer(run, refused, configs) -> None:
     through = found["paths"]["J"]
     effect = {e["region"]: e["effect"] for e in found["edges"] if e["cause"] == "J"}
     k = max(range(len(found["regions"])), key=lambda k: effect[f"R{k + 1}"])
-    assert through["energies"][k]["value"] > 0.8 > through["intensities"][k]["value"]
+    shares = through["regions"][f"R{k + 1}"]
+    assert shares["energies"]["value"] > 0.8 > shares["intensities"]["value"]
     assert found["counterfactual"] == {"do": "do(J = -0.8)", "stable": 1.0}
     assert read(folder / "causes" / "do.h5").translated == "do(J = -0.8)"
     assert {"do.png", "paths.png"} <= {path.name for path in (folder / "causes").iterdir()}

@@ -46,7 +46,9 @@ def explain_into(folder: Path, result: Path) -> list[Reason]:
     folder.mkdir(parents=True, exist_ok=True)
     spectra = {label: each for label, each in by_label(work.data).items() if isinstance(each, Spectrum)}
     if not spectra:
-        raise InputError("there is no spectrum among the measurements of this answer, only peaks: nothing has bins")
+        raise InputError(
+            "there is no spectrum among the measurements of this answer, only peaks or numbers: nothing has bins"
+        )
     models = {name for each in parts(work.simulator) for name in each.names}
     names = [name for name in found.names if name in models]
     return [_told(folder, found, name, label, spectrum) for label, spectrum in spectra.items() for name in names]

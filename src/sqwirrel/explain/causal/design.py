@@ -84,11 +84,10 @@ def intervene(
             f"fewer pairs, or wider bins ([measurement] rebin)"
         )
     change, state = _kept(folder, shape, base, other, first)
-    for n in range(pairs):
+    for n in np.flatnonzero(state[:, 0] < 0).tolist():
         if progress is not None:
             progress(n, pairs)
-        if state[n, 0] < 0:
-            change[n], state[n] = _one(system, base[n], other[n])
+        change[n], state[n] = _one(system, base[n], other[n])
     good = torch.from_numpy(np.array(state)) == 1
     _check(system.prior.names, good)
     return Changes(base, other, even, change, good)

@@ -37,22 +37,27 @@ def regimes(
     Neighbouring intervals with the same active regions are one. A cause with too few pairs has one regime.
     """
     middle = (prior.cumulative(changes.base) + prior.cumulative(changes.other)) / 2
-    return {name: _of_cause(changes, k, middle[:, k], energy[k], seed) for k, name in enumerate(prior.names)}
+    return {name: _of_cause(prior, changes, k, middle[:, k], energy[k], seed) for k, name in enumerate(prior.names)}
 
 
 def _of_cause(
-    changes: Changes, cause: int, middle: Float[Tensor, " pair"], energy: Float[Tensor, "pair region"], seed: int
+    prior: Prior,
+    changes: Changes,
+    cause: int,
+    middle: Float[Tensor, " pair"],
+    energy: Float[Tensor, "pair region"],
+    seed: int,
 ) -> list[Regime]:
     good, found = changes.good[:, cause], list[Regime]()
     bins = max(1, min(BINS, int(good.sum()) // PAIRS))
     ends = middle[good].quantile(torch.linspace(0, 1, bins + 1, dtype=middle.dtype))
+    values = prior.quantile(ends[:, None].expand(-1, len(prior.names)))[:, cause].tolist()
     part = torch.bucketize(middle.contiguous(), ends[1:-1].contiguous())
     for k in range(bins):
         here = good & (part == k)
         drawn = _resampled(energy[here].double(), changes.length[here, cause], seed).sqrt()
-        spot = (changes.base + changes.other)[here, cause] / 2
         probability = (drawn > TOLD).double().mean(0)
-        one = Regime(float(spot.min()), float(spot.max()), probability > 0.5, probability)
+        one = Regime(values[k], values[k + 1], probability > 0.5, probability)
         if found and torch.equal(found[-1].active, one.active):
             last = found.pop()
             one = Regime(last.low, one.high, one.active, torch.minimum(last.probability, probability))

@@ -30,9 +30,9 @@ RESAMPLED = 100
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """`of` is the region of each cell; `parents` says which causes move it by more than `seen` standard deviations;
-    `border` is how probable it is, of each of the `neighbours`, that they have different parents (over designs like
-    this one).
+    """`of` is the region of each cell; `parents` says which causes move its cells by more than `seen` standard
+    deviations (root mean square); `border` is how probable it is, of each of the `neighbours`, that they have different
+    parents (over designs like this one).
     """
 
     of: Int64[Tensor, " cell"]
@@ -63,21 +63,22 @@ def discretize(
     if len(causes) > 62:
         raise InputError(f"{len(causes)} causes are too many for one map, at most 62; fix some in the prior")
     cells = changes.change.shape[2]
+    moved = torch.zeros(len(causes), cells, dtype=torch.float64)
     code, drawn = torch.zeros(cells, dtype=torch.long), torch.zeros(RESAMPLED, cells, dtype=torch.long)
     seen = torch.zeros(len(causes), dtype=torch.float64)
     for k in causes:
         average = changes.average(k, changes.energy(k))
-        seen[k] = _threshold(average.mean)
+        moved[k], seen[k] = average.mean, _threshold(average.mean)
         code += (average.mean > seen[k] ** 2) * 2**k
         drawn += (average.resampled(RESAMPLED, seed) > seen[k] ** 2) * 2**k
     of = _absorbed(code, neighbours, max(1, round(least * len(code))))
     sizes = torch.bincount(of)
     order = sizes.argsort(descending=True, stable=True)
     of = order.argsort()[of]
-    parents = torch.stack([torch.bincount(of, weights=(code >> k) & 1) for k in causes], -1)
+    most = torch.stack([torch.bincount(of, weights=each) for each in moved], -1) / sizes[order][:, None]
     border = sum((each[neighbours[:, 0]] != each[neighbours[:, 1]]).double() for each in drawn) / RESAMPLED
     assert isinstance(border, Tensor)
-    return Regions(of, parents > sizes[order][:, None] / 2, neighbours, border, seen)
+    return Regions(of, most > seen**2, neighbours, border, seen)
 
 
 def _threshold(energy: Float[Tensor, " cell"]) -> Float[Tensor, ""]:

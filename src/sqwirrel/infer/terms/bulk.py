@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -29,7 +29,8 @@ class BulkTerm:
     @classmethod
     def of(cls, experiment: BulkExperiment, bulk: Bulk, names: tuple[str, ...], label: str = "") -> "BulkTerm":
         """The term of `bulk`, which must be the numbers that `experiment` predicts."""
-        if [each.name for each in experiment.bulk.numbers] != [each.name for each in bulk.numbers]:
+        asked, given = ([replace(x, value=0.0, error=1.0) for x in y.numbers] for y in (experiment.bulk, bulk))
+        if asked != given:
             raise InputError(
                 f"the bulk numbers{f' {label!r}' if label else ''} are others than those of the experiment; make the "
                 "experiment of these"

@@ -69,10 +69,17 @@ class _Shown(NamedTuple):
         rows = (spectrum.intensity, acted.spectra[label].intensity, *acted.interval95[label])
         was, now, low, high = (tiled(spectrum.measurement, each, spectrum.valid) for each in rows)
         size = [np.abs(b.values - a.values) for a, b in zip(was.tiles, now.tiles, strict=True)]
-        k = int(np.argmax([float(each.sum() or 0) for each in size]))
-        column = int(np.argmax(size[k].filled(0).sum(1)))
+        error = tiled(spectrum.measurement, spectrum.error.clamp(min=_least(spectrum)), spectrum.valid)
+        size = [each / other.values for each, other in zip(size, error.tiles, strict=True)]
+        k = int(np.argmax([float((each**2).sum() or 0) for each in size]))
+        column = int(np.argmax((size[k].filled(0) ** 2).sum(1)))
         ends = low.tiles[k], high.tiles[k]
         return cls(was, was.tiles[k], now.tiles[k], ends, column, _where(spectrum.measurement, was, k, column))
+
+
+def _least(spectrum: Spectrum) -> float:
+    """Errors below this, of bins without counts, are none."""
+    return float(spectrum.error[spectrum.valid & (spectrum.error > 0)].median()) / 10
 
 
 def _where(measurement: Measurement, shown: Tiled, k: int, column: int) -> str:

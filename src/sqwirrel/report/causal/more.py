@@ -81,7 +81,11 @@ def _shares(shares: Shares) -> dict[str, Any]:
         return [dict(zip(("value", "low", "high"), map(finite, row), strict=True)) for row in zip(*rows, strict=True)]
 
     alone = {name: every(shares.alone, k) for k, name in enumerate(shares.paths)}
-    return {**alone, REST: every(shares.rest), "left_out": shares.left_out}
+    shown = {**alone, REST: every(shares.rest)}
+    return {
+        "regions": {f"R{k + 1}": {path: rows[k] for path, rows in shown.items()} for k in range(len(shown[REST]))},
+        "left_out": shares.left_out,
+    }
 
 
 def _reading(edge: ReadingEdge) -> dict[str, Any]:

@@ -23,12 +23,14 @@ ABOUT_CANDIDATES = """Whether the residual of the best fit asks for a cause that
 parameters following; p corrected for the number of candidates). A value is one step from zero: fit again before you
 quote it. Where an instrument does alike, the term is no discovery. A residual of something that is no candidate asks
 for what is nearest to it."""
-ABOUT_ROUTES = """Of what an intervention changes in a region (rows: those that the parameter moves most), the share
-that each path alone makes: energies of the modes, their intensities, thermal factors, the instrument. Together: what
-is left; negative where paths undo each other. 95 % intervals are in causal.json."""
+ABOUT_ROUTES = """Of what an intervention changes in a region (rows: those that the parameter moves most; squares of
+changes in standard deviations, which a line that moves by more than its width fills), the share that each path alone
+makes: energies of the modes, their intensities, thermal factors, the instrument. Together: what is left; negative where
+paths undo each other. 95 % intervals are in causal.json."""
 ABOUT_READINGS = """Numbers of the dispersion, and what the parameters do to them over the interventions of this map.
 Effect: root of half the mean squared change. Slope: mean derivative. Power: mean derivative of the logarithms, 1 where
-the reading is proportional to the parameter. 95 % intervals in brackets."""
+the reading is proportional to the parameter; none where the parameter changes its sign. All are means over the
+interventions; 95 % intervals in brackets are those of these means."""
 ABOUT_ACTED = """What would have been measured, had the parameters been set so, with everything else as it was: the
 noise is that which was measured. The band is what the posterior leaves open. What the model misses goes along
 unchanged."""
@@ -36,8 +38,8 @@ unchanged."""
 
 ABOUT_MOVES = """Of the signal in the bins of a region, background apart, and of those parameters whose arrow is there:
 shift of its mean energy (meV), growth (of the logarithm of its intensity) and broadening (of the standard deviation of
-its energies, meV), each for one unit of the parameter; derivatives at the middle of the interventions. What leaves a
-region through its border counts as lost."""
+its energies, meV), each for one unit of the parameter; derivatives at the best fit, or without one at the middle. What
+leaves a region through its border counts as lost; regions with less than a thousandth of the signal are left out."""
 
 
 def sections(told: Told) -> list[str]:
@@ -62,7 +64,7 @@ def _moves(told: Told, moves: Moves) -> str:
     heads, rows = ["", "mean energy", *map(escape, told.models)], []
     for k, region in enumerate(told.regions):
         cells = [_moved(told, moves, k, name) for name in told.models]
-        if any(cells):
+        if any(cells) and math.isfinite(float(moves.energy[k])):
             rows.append(("", [region, f"{plain(round(float(moves.energy[k]), 3))} meV", *cells]))
     return section("moves", "How regions move", wide(table(heads, rows)) + note(ABOUT_MOVES)) if rows else ""
 

@@ -41,9 +41,10 @@ each move too little for a parent tell much together: arrows may lead to a regio
 parameter."""
 ABOUT_EDGES = """d′: by how many standard deviations a matched filter tells an intervention on the parameter (column)
 from the region (row) alone. In brackets: undecided; a dot: absent. Intervals and probabilities are in causal.json."""
-ABOUT_INVERSE = """How many times larger the error of a parameter is without a region, and from the region alone,
-all other parameters free; to linear order, at the middle of the interventions. A region that a parameter moves may
-still say nothing of it, if another parameter moves it alike. Factors below 1.05 are not written out."""
+ABOUT_INVERSE = """How many times larger the error of a parameter is without a region, and from the region alone, all
+other parameters free; to linear order, at the best fit, or without one at the middle. Where a region says nothing, its
+error alone is that of the prior. A region that a parameter moves may still say nothing of it, if another parameter
+moves it alike. Factors below 1.05 are not written out."""
 ABOUT_REGIMES = """Where a parameter has several rows, which regions answer to it depends on its value. Regions with a
 probability of at least one half are listed."""
 

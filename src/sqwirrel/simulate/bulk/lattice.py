@@ -15,8 +15,8 @@ from sqwirrel.simulate.phonon.dynamical import STILL, basis, dynamical, solve
 from sqwirrel.simulate.quadratic.once import first_order
 from sqwirrel.units import K_B, METRES_PER_SECOND, MOLAR_GAS
 
-MODES, CLOSE = 2**12, 0.5
-"""Modes of each of two sets of points, and the share of the points that is close to Bragg points (`crowded`)."""
+MODES, CLOSE, SETS = 2**11, 0.5, 4
+"""Modes of each of `SETS` sets of points, and the share of the points that is close to Bragg points (`crowded`)."""
 LONG = 0.01
 """Wavevector at which sound is looked at, 1/angstrom: there it is slower by some 1e-4 than at none."""
 
@@ -26,24 +26,27 @@ class PhononHeat:
 
     C = 3 R <x^2 e^x / (e^x - 1)^2> with x = E / k T, the mean over all modes. Measured ones are at constant pressure,
     and have electrons and magnons in them; what they differ by grows with temperature. At low temperatures the law is
-    Debye's, 12 pi^4 / 5 R (T / theta_D)^3. `Found.rough` is how far two sets of points differ.
+    Debye's, 12 pi^4 / 5 R (T / theta_D)^3. `Found.rough` is twice the standard error of the mean of
+    four sets of points.
     """
 
     def __init__(self, model: PhononModel, temperatures: Float[Tensor, " number"]) -> None:
         if not bool((temperatures > 0).all()):
             raise InputError("a specific heat at 0 K is 0 for any springs; give one at a temperature above 0")
         self.warmth = K_B * temperatures
-        self.sets = [Density(model, modes=MODES, seed=seed, close=CLOSE) for seed in range(2)]
+        self.sets = [Density(model, modes=MODES, seed=seed, close=CLOSE) for seed in range(SETS)]
 
     def __call__(self, theta: Float[Tensor, "batch parameter"]) -> Found:
         """One number for each temperature."""
         found = [(each.worth, *each.shares(theta)) for each in self.sets]
-        heat = [
-            3 * MOLAR_GAS * torch.einsum("q,bqmt->bt", worth, einstein(energy, self.warmth)) / energy.shape[-1]
-            for worth, energy, _, _ in found
-        ]
-        stable = found[0][-1] & found[1][-1]
-        return Found(first_order((heat[0] + heat[1]) / 2), (heat[0] - heat[1]).abs().detach() / 2, stable)
+        heat = torch.stack([3 * MOLAR_GAS * self._mean(worth, energy) for worth, energy, *_ in found])
+        stable = torch.stack([each[-1] for each in found]).all(0)
+        return Found(first_order(heat.mean(0)), 2 * heat.detach().std(0) / SETS**0.5, stable)
+
+    def _mean(self, worth: Float[Tensor, " q"], energy: Float[Tensor, "batch q mode"]) -> Float[Tensor, "batch number"]:
+        """Of all modes; one temperature after the other, which a curve of many asks for."""
+        each = [torch.einsum("q,bqmt->bt", worth, einstein(energy, warmth[None])) for warmth in self.warmth]
+        return torch.cat(each, dim=1) / energy.shape[-1]
 
 
 class SoundVelocity:

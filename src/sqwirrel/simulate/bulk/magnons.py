@@ -21,6 +21,8 @@ from sqwirrel.units import K_B, MOLAR_GAS
 HEAT, MOMENT = (1, 192, 48, 24), (1, 192, 48, 12)
 """Points a direction of the finest mesh, by the number of directions in which modes disperse. Half of them are looked
 at: modes of -q are those that gain energy at q."""
+CORNERS = 4
+"""Points a direction, from the zone centre on, that are asked for stability alone."""
 CHUNK = 2**18
 """Matrix elements of all rows that are solved at once."""
 
@@ -38,12 +40,18 @@ class MagnonHeat:
         self.warmth, where = K_B * temperatures, _meshes(model, HEAT)[:2]
         field = torch.zeros(3, dtype=torch.float64) if field is None else field
         self.waves = [SpinWaves(model, q, field=field) for q in where]
+        self.soft = SpinWaves(model, _soft(model), field=field, keep=False)
 
     def __call__(self, theta: Float[Tensor, "batch parameter"]) -> Found:
         """One number for each temperature."""
         fine, rough = (waves(theta) for waves in self.waves)
-        value, other = (MOLAR_GAS * einstein(each.energy, self.warmth).mean((1, 2)) for each in (fine, rough))
-        return Found(value, (value - other).abs().detach(), fine.stable.all(1) & rough.stable.all(1))
+        value, other = (MOLAR_GAS * self._mean(each.energy) for each in (fine, rough))
+        stable = fine.stable.all(1) & rough.stable.all(1) & self.soft(theta).stable.all(1)
+        return Found(value, (value - other).abs().detach(), stable)
+
+    def _mean(self, energy: Float[Tensor, "batch q mode"]) -> Float[Tensor, "batch number"]:
+        """Of all modes; one temperature after the other, which a curve of many asks for."""
+        return torch.cat([einstein(energy, each[None]).mean((1, 2)) for each in self.warmth], dim=1)
 
 
 class OrderedMoment:
@@ -61,13 +69,14 @@ class OrderedMoment:
         self.model, self.warmth, self.q = model, K_B * temperatures, _meshes(model, MOMENT)
         field = torch.zeros(3, dtype=torch.float64) if field is None else field
         self.waves = SpinWaves(model, self.q[-1], field=field, keep=False)
+        self.soft = SpinWaves(model, _soft(model), field=field, keep=False)
         self.elements = self.waves.expansion(torch.zeros(1, len(model.names), dtype=torch.float64)).elements
 
     def __call__(self, theta: Float[Tensor, "batch parameter"]) -> Found:
         """One number for each temperature."""
         expansion = self.waves.expansion(theta, self.elements)
         moment = torch.einsum("iab,xib->xia", self.model.g, expansion.directions).norm(dim=-1).expand(len(theta), -1)
-        n, series, stable = moment.shape[1], list[Tensor](), expansion.stationary
+        n, series, stable = moment.shape[1], list[Tensor](), expansion.stationary & self.soft(theta).stable.all(1)
         seen = torch.diag_embed((moment / n).sqrt().repeat(1, 2))[:, None] + 0j
         for q in self.q:
             total = theta.new_zeros(len(theta), len(self.warmth))
@@ -103,6 +112,11 @@ def _limit(series: list[Float[Tensor, "batch number"]]) -> tuple[Tensor, Tensor]
     more = step * safe / (1 - safe)
     jumps = ~still & (ratio.abs() >= SLOW)
     return fine + more, torch.where(jumps, torch.inf, torch.where(shrinks, more.abs() / 4, step.abs()))
+
+
+def _soft(model: SpinModel) -> Float[Tensor, "q 3"]:
+    """Where an order that is no minimum is soft: the centre and the boundary of the magnetic zone, and halfway."""
+    return zone.to_rlu(zone.grid(zone.coupled(model), CORNERS), model.supercell)
 
 
 def _meshes(model: SpinModel, points: tuple[int, ...]) -> list[Float[Tensor, "q 3"]]:

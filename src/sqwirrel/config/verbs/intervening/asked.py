@@ -1,5 +1,6 @@
 """What `sqwirrel causal` asks beside the map."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -48,14 +49,21 @@ def check_action(work: Study, posterior: Posterior) -> None:
         if name not in known:
             raise InputError(f"[causal] do: '{name}' is none of {', '.join(known)}{meant(name, known)}")
         if name not in names_of(work) and name in work.prior.names:
-            low, high = work.prior.bounds[work.prior.names.index(name)].tolist()
-            if not low <= value <= high:
+            if not _inside(work.prior, name, value):
+                low, high = work.prior.bounds[work.prior.names.index(name)].tolist()
                 raise InputError(
                     f"[causal] do.{name} = {value:g} is outside of the prior of this nuisance, {low:g} to {high:g}; "
                     "set it inside"
                 )
+        elif name in work.prior.names and not _inside(work.prior, name, value):
+            logging.getLogger("sqwirrel").warning("[causal] do.%s = %g is outside of its prior", name, value)
     if do:
         counterfactual(Hypothesis(work.simulator, work.prior), posterior, work.data, do, draws=1)
+
+
+def _inside(prior: Prior, name: str, value: float) -> bool:
+    low, high = prior.bounds[prior.names.index(name)].tolist()
+    return bool(low <= value <= high)
 
 
 def _objections(

@@ -41,6 +41,8 @@ INTERVENTIONS = "interventions"
 """Simulations, which an interrupted map goes on with; they are large, and go when the map is done."""
 EARLIER = ("regions*", "inverse*.png", "do*.h5", "do*.png", "paths.png", "graph.png", "causal.*")
 """What an earlier map may have left in the folder."""
+MUCH = 1.02
+"""Factors of errors below this are not told."""
 UNTESTED = "No measured spectrum was fitted, so none of these tests was made."
 
 
@@ -57,6 +59,7 @@ def causal_into(
         raise InputError(f"--out '{folder}' is the folder of the answer itself; choose another, like '{folder}/causes'")
     work, posterior = _opened(source, tuple(changes))
     record = Record.start(seeds={"causal": work.config.causal.seed}, files=work.config.files)
+    progress("averaging", 0, 1)
     system = _system(work, posterior)
     if posterior is not None:
         check_action(work, posterior)
@@ -64,6 +67,8 @@ def causal_into(
     found = _mapped(work, posterior, system, folder / INTERVENTIONS, progress)
     more = asked_of(work, posterior, found, system, progress)
     told = _told(work, posterior, system, found, record, more)
+    if (folder / "causal.json").exists():
+        logging.getLogger("sqwirrel").warning("the map that '%s' held is replaced", folder)
     for path in (path for pattern in EARLIER for path in folder.glob(pattern)):
         path.unlink()
     put_text(folder / CONFIG, dumps(work.config, folder))
@@ -183,10 +188,9 @@ def _told(
             if section.times is None
             else f"{section.times:g} standard deviations of the posterior to both sides, inside the prior"
         )
-        about = (
-            f"{many}, about the best fit, over {far}; errors taken {settings['excess']:.3g} times as large as counting "
-            "makes them."
-        )
+        larger = settings["excess"]
+        wider = f"; errors taken {larger:.3g} times as large as counting makes them" if larger > MUCH else ""
+        about = f"{many}, about the best fit, over {far}{wider}."
     failed = _failed(posterior, more)
     left = " Not all could be made (see below)." if more.objections is not None and more.objections.untested else ""
     said = f"Failed: {'; '.join(failed)}." if failed else "All of them passed." if not left else "Those made passed."

@@ -1,6 +1,7 @@
 """Collection: a table with known tiers, causes before effects."""
 
 import csv
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,17 +47,33 @@ class Collection:
         self._check()
 
     @classmethod
-    def read(cls, path: Path, tiers: Sequence[Sequence[str]]) -> "Collection":
-        """From a CSV file whose first line has the names; rows that lack a number of a tier are left out."""
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = list(csv.DictReader(file))
-        names = [name for tier in tiers for name in tier]
-        if not lines or (missing := [name for name in names if name not in lines[0]]):
-            raise InputError(
-                f"{path.name} has no column '{missing[0] if lines else names[0]}'; its first line names them"
+    def read(cls, path: Path | str, tiers: Sequence[Sequence[str]]) -> "Collection":
+        """From a CSV file (UTF-8) whose first line has the names, between commas or semicolons; rows that lack a number
+        of a tier are left out, and a warning says how many.
+        """
+        path, names = Path(path), [name for tier in tiers for name in tier]
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read '{path}': {error}; a CSV file in UTF-8 is expected") from None
+        first = text.partition("\n")[0]
+        table = csv.DictReader(text.splitlines(), delimiter=";" if first.count(";") > first.count(",") else ",")
+        lines, known = list(table), [name.strip() for name in table.fieldnames or ()]
+        if missing := [name for name in names if name not in known]:
+            raise InputError(f"{path.name} has no column '{missing[0]}'; its first line names {', '.join(known)}")
+        table_rows = [dict(zip(known, line.values(), strict=False)) for line in lines]
+        rows = [[_number(line.get(name) or "") for name in names] for line in table_rows]
+        kept = [row for row in rows if np.isfinite(row).all()]
+        if not kept:
+            raise InputError(f"{path.name} has no row with a number in each of {', '.join(names)}; leave columns out")
+        if len(kept) < len(rows):
+            logging.getLogger("sqwirrel").warning(
+                "%d of %d rows of %s lack a number and are left out: what is left may be a selection",
+                len(rows) - len(kept),
+                len(rows),
+                path.name,
             )
-        rows = [[_number(line[name]) for name in names] for line in lines]
-        return cls(names, [row for row in rows if np.isfinite(row).all()], tiers)
+        return cls(names, kept, tiers)
 
     @property
     def tier(self) -> tuple[int, ...]:

@@ -27,8 +27,8 @@ class ReadingEdge:
 
     `effect` is (mean change^2 / 2)^1/2 in `unit` of the reading, of pairs of rows that differ by an independent draw of
     the cause. `slope` is the mean derivative (`unit` per unit of the cause), `log_slope` that of the logarithms, over
-    rows in which neither is 0, NaN if there are none. `is_zero` says that no pair changed the reading by more than
-    rounding. `kept` pairs were used; `left_out` had no stable order at one end or the other.
+    rows in which neither is 0, NaN if there are none or the cause changes its sign. `is_zero` says that no pair changed
+    the reading by more than rounding. `kept` pairs were used; `left_out` had no stable order at one end or the other.
     """
 
     cause: str
@@ -99,7 +99,7 @@ def _estimates(
     change: Tensor, theta: Tensor, value: Tensor, rise: Tensor, seed: int
 ) -> tuple[Estimate, Estimate, Estimate]:
     """Effect, slope, and slope of the logarithms, of the pairs that were kept."""
-    defined = (value != 0) & (theta != 0)
+    defined = (value != 0) & (theta != 0) & bool((theta >= 0).all() | (theta <= 0).all())
     log = torch.where(defined, theta * rise / torch.where(defined, value, 1.0), 0.0)
     square, slope, log, part = means(torch.stack((change**2, rise, log, defined.to(rise)), dim=1), seed).T
     log = torch.where(part > 0, log / part, torch.nan)

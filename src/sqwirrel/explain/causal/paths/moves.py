@@ -11,13 +11,16 @@ from sqwirrel.explain.causal.system import Spectra
 from sqwirrel.infer.terms import SpectrumTerm, Term
 from sqwirrel.observe.instrument import SCALE
 
+WEAK = 1e-3
+"""Of all signal: a region with less has no line that could move."""
+
 
 @dataclass(frozen=True, eq=False)
 class Moves:
     """Of the signal in the bins of each region, background apart: its mean `energy` and its standard deviation `width`
     (meV), and their derivatives with respect to each parameter, per its unit: `shift` and `broadening` (meV), and
     `growth`, that of the logarithm of the intensity. What leaves a region through its border counts as lost. NaN
-    without signal.
+    where there is less than `WEAK` of all signal.
     """
 
     energy: Float[Tensor, " region"]
@@ -55,7 +58,7 @@ def _moments(energy: Tensor, signal: Tensor, rise: Tensor, of: Tensor) -> Moves:
         return values.new_zeros(*values.shape[:-1], count).index_add(-1, of, values)
 
     whole = summed(signal)
-    whole = torch.where(whole > 0, whole, torch.nan)
+    whole = torch.where(whole > WEAK * whole.sum(), whole, torch.nan)
     mean = summed(signal * energy) / whole
     away = energy - mean[of]
     width = (summed(signal * away**2) / whole).clamp(min=0).sqrt()
