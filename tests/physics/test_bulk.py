@@ -211,13 +211,31 @@ def test_a_batch_has_the_numbers_of_its_rows_and_rows_without_a_minimum_say_so()
     assert bool(found(model, ("curie_weiss",), theta=theta).stable.all())
 
 
+def test_an_order_that_is_no_minimum_at_the_zone_centre_alone_is_unstable():
+    """Spins of MnF2 along z with an easy plane: only long waves are soft."""
+    model = library.load("mnf2")
+    for kind in (("specific_heat", 10.0), ("ordered_moment", 0.0)):
+        experiment = BulkExperiment(model, Bulk((BulkNumber(kind[0], 1.0, 1.0, kind[1]),)))
+        rows = torch.cat([model.pack(D=D) for D in (-0.02, 0.002)])
+        assert experiment.predict(rows).stable.tolist() == [True, False]
+
+
+def test_fields_that_differ_are_told_apart():
+    along, across = (BulkNumber("specific_heat", 1.0, 1.0, 5.0, field) for field in ((0.0, 0.0, 5.0), (5.0, 0.0, 0.0)))
+    assert along.name != across.name
+    assert along.field == (0.0, 0.0, 5.0)
+
+
 @pytest.mark.parametrize(
     ("number", "words"),
     [
         (("curieweiss", -80.0, 1.0), "'curieweiss' is no bulk number; there are curie_weiss"),
         (("curie_weiss", -80.0, 0.0), "both must be finite, the error positive"),
         (("specific_heat", 1.0, 1.0), "specific_heat lacks a temperature above 0"),
-        (("ordered_moment", 1.0, 1.0, -3.0), "a temperature must not be negative"),
+        (("ordered_moment", 1.0, 1.0, -3.0), "a temperature is finite and not negative"),
+        (("ordered_moment", 1.0, 1.0, float("inf")), "a temperature is finite and not negative"),
+        (("specific_heat", 1.0, 1.0, 5.0, (0.0, math.nan, 2.0)), "three finite numbers are expected"),
+        (("curie_weiss", -80.0, 1.0, 5.0), "has neither a temperature nor a field"),
         (("sound_velocity", 1.0, 1.0), "a sound_velocity has a direction"),
     ],
 )
