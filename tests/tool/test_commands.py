@@ -35,6 +35,7 @@ VERBS = (
     "discriminate",
     "match",
     "explain",
+    "causal",
     "order",
     "bonds",
     "doctor",
