@@ -90,7 +90,7 @@ def causal_map(
 
     64 pairs for a look, 256 for publication; `pairs` a power of two, as Sobol sequences are even only then. Regions of
     less than the share `least` of all cells are absorbed. `excess` says how many times larger the errors of the data
-    are than counting makes them (the root of the deviance per bin, where the model misses something).
+    are than counting makes them (`Spectra.excess`, where the model misses something).
     """
     if pairs < 16 or pairs & (pairs - 1):
         raise InputError(
