@@ -17,8 +17,8 @@ def tables(result: Result) -> str:
     said = (
         "Maps about measured posteriors, 64 interventions on each cause (32 of PCSMO) over .3 of its prior round the "
         "best fit, or over so many standard deviations to both sides (*over*); errors larger by the root of the mean "
-        "squared residual where that is above 1. *No constant*: bins of regions that have no constant of the model as a parent. All "
-        "refits are of regions that constants need most, not of random ones."
+        "squared residual where that is above 1. *No constant*: bins of regions that have no constant of the model as "
+        "a parent. All refits are of regions that constants need most, not of random ones."
     )
     parts = (_maps(sets), _fixed(sets), _refits(result), _missing(sets), _parts(sets), _frame(result))
     return "\n\n".join((said, *(part for part in parts if part)))
