@@ -35,8 +35,8 @@ SETS = ("mnf2", "la2nio4", *FRAMES)
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """Spectra by label, who explains them with which free `constants`; the crystal, where further terms of the
-    Hamiltonian are tried; settings of `infer` for the whole and again without a region, how many regions are left out,
+    """Spectra by label, who explains them with which free `constants`; the crystal, for further terms of the
+    Hamiltonian; settings of `infer` for the whole and again without a region, how many regions are left out,
     and the parts that constants are compared between; pairs of interventions, and over how many standard deviations
     of the posterior these go (None: over .3 of the prior).
     """
@@ -89,8 +89,7 @@ def _frame(name: str) -> Asked:
     settings = replace(FRAME, guesses=({key: median for key, (median, *_) in saved.items()},))
     constants = tuple(each for each in rival.prior.names if each in model.names)
     parts: dict[str, Part] = {label: {label: None} for label in spectra}
-    # without a crystal no term is tried: 49 on six spectra of their own modes did not end within some minutes
-    return Asked(rival, spectra, constants, None, settings, FRAME, FEW, parts, 32, 100)
+    return Asked(rival, spectra, constants, library.crystal(name), settings, FRAME, FEW, parts, 32, 100)
 
 
 def _less(spectrum: Spectrum, left: Bool[Tensor, "point energy"]) -> Spectrum:

@@ -4,15 +4,14 @@
 
 `infer` answers; the map (64 interventions on each parameter, over .3 of its prior round the best fit; of a frame of
 PCSMO 32, over 100 standard deviations of the posterior to both sides; errors larger by the root of the mean squared
-residual, if that is above 1)
-has regions; of each of those that the inverse map says a constant of the model needs most (12, 1 of a frame),
-`infer` is asked again without bins of that region. Reported: regions, graph score, undecided edges, seconds; which
-region fixes which constant; for each refit the error of every constant over that of the whole spectrum (posterior
-standard deviations), beside what the inverse map predicted, the shift in errors of the refit, and over all of them the
-rank correlation and the median and largest ratio of realised to predicted; what the score test asks for (nothing is
-tried of a frame), its scores as they are and over the root of the deviance per bin; constants by part of the
-data. Of `frame`, 240 x 400 pixels of PCSMO and 10 causes (scales, backgrounds, twins and widths shared), only the
-seconds of a map about the middle of its prior.
+residual, if that is above 1) has regions; of each of those that the inverse map says a constant of the model needs most
+(12, 1 of a frame), `infer` is asked again without bins of that region. Reported: regions, graph score, undecided edges,
+seconds; which region fixes which constant; for each refit the error of every constant over that of the whole spectrum
+(posterior standard deviations), beside what the inverse map predicted, the shift in errors of the refit, and over all
+of them the rank correlation and the median and largest ratio of realised to predicted; what the score test asks for,
+its scores as they are and over the root of the deviance per bin; constants by part of the data. Of `frame`, 240 x 400
+pixels of PCSMO and 10 causes (scales, backgrounds, twins and widths shared), only the seconds of a map about the middle
+of its prior.
 
 Posteriors, refits and what was found of a set are kept in DIR and not made again. `--quick` has one set, one refit, few
 points and few draws.

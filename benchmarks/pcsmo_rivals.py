@@ -84,7 +84,7 @@ def phonons(where: Measurement) -> Spectrum:
 
 def simulator(name: str, *, counts: bool = True, of: SpinModel | None = None) -> Joint:
     """What sees all incident energies, which share the modes that they look at."""
-    parts: dict[str, Experiment] = {}
+    found, parts = of or model(name), dict[str, Experiment]()
     for label, energy in LABELS.items():
         where = measurement(energy)
         resolution = EllipsoidResolution(read_covariance(DATA / f"resolution/PCSMO_ei{energy:g}_resolution.txt.gz"))
@@ -95,7 +95,7 @@ def simulator(name: str, *, counts: bool = True, of: SpinModel | None = None) ->
             counting=Poisson() if counts else Robust(),
         )
         shared = next(iter(parts.values())).amplitudes if parts else None
-        parts[label] = Experiment(of or model(name), where, instrument, samples=SAMPLES, twins=TWIN, shared=shared)
+        parts[label] = Experiment(found, where, instrument, samples=SAMPLES, twins=TWIN, shared=shared)
     return Joint(parts, shared=SHARED)
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.explain.causal.design import Changes
+from sqwirrel.explain.causal.edges import TOLD
 
 SEEN = (0.3, 1.2)
 """A cause is a parent of a cell that it moves by so many standard deviations (root of half the mean square): between
@@ -24,15 +25,15 @@ these, where fewest cells are in doubt.
 LEVELS, DOUBT = 41, 0.1
 """Thresholds that are tried between these, and how far from one, in its logarithm, cells are in doubt."""
 LEAST = 0.005
-"""Regions of less than this share of all cells go to the neighbour that they share the most border with."""
+"""Regions of less than this share of all cells go to a neighbour, if it says of them what they tell by themselves."""
 RESAMPLED = 100
 
 
 @dataclass(frozen=True, eq=False)
 class Regions:
     """`of` is the region of each cell; `parents` says which causes move its cells by more than `seen` standard
-    deviations (root mean square); `border` is how probable it is, of each of the `neighbours`, that they have different
-    parents (over designs like this one).
+    deviations (those of a region that was too small to be shown may be fewer); `border` is how probable it is, of each
+    of the `neighbours`, that they have different parents (over designs like this one).
     """
 
     of: Int64[Tensor, " cell"]
@@ -71,14 +72,11 @@ def discretize(
         moved[k], seen[k] = average.mean, _threshold(average.mean)
         code += (average.mean > seen[k] ** 2) * 2**k
         drawn += (average.resampled(RESAMPLED, seed) > seen[k] ** 2) * 2**k
-    of = _absorbed(code, neighbours, max(1, round(least * len(code))))
-    sizes = torch.bincount(of)
-    order = sizes.argsort(descending=True, stable=True)
-    of = order.argsort()[of]
-    most = torch.stack([torch.bincount(of, weights=each) for each in moved], -1) / sizes[order][:, None]
+    of, parents = _absorbed(moved > seen[:, None] ** 2, moved, neighbours, max(1, round(least * cells)))
+    order = torch.bincount(of).argsort(descending=True, stable=True)
     border = sum((each[neighbours[:, 0]] != each[neighbours[:, 1]]).double() for each in drawn) / RESAMPLED
     assert isinstance(border, Tensor)
-    return Regions(of, most > seen**2, neighbours, border, seen)
+    return Regions(order.argsort()[of], parents[order], neighbours, border, seen)
 
 
 def _threshold(energy: Float[Tensor, " cell"]) -> Float[Tensor, ""]:
@@ -96,17 +94,28 @@ def _components(code: Int64[Tensor, " cell"], neighbours: Int64[Tensor, "pair 2"
     return torch.from_numpy(connected_components(graph, directed=False)[1].astype(np.int64))
 
 
-def _absorbed(code: Int64[Tensor, " cell"], neighbours: Int64[Tensor, "pair 2"], least: int) -> Int64[Tensor, " cell"]:
-    """Components of equal code, each small one given to the neighbour it has the longest border with."""
-    of = _components(code, neighbours)
+def _absorbed(
+    sees: Bool[Tensor, "cause cell"],
+    moved: Float[Tensor, "cause cell"],
+    neighbours: Int64[Tensor, "pair 2"],
+    least: int,
+) -> tuple[Int64[Tensor, " cell"], Bool[Tensor, "region cause"]]:
+    """Components of equal parents, and these: each small one is given to the neighbour it has the longest border with,
+    of those that have all parents that it tells by itself (d' above `TOLD`). If there is none, it stays.
+    """
+    of = _components((sees * 2 ** torch.arange(len(sees))[:, None]).sum(0), neighbours)
+    parents = torch.zeros(int(of.max()) + 1, len(sees), dtype=torch.bool)
+    parents[of] = sees.T
     while True:
         size = torch.bincount(of)
+        told = parents & (torch.stack([torch.bincount(of, weights=each) for each in moved], -1) > TOLD**2)
         ends = torch.cat((of[neighbours], of[neighbours].flip(1)))
         ends = ends[(ends[:, 0] != ends[:, 1]) & (size[ends[:, 0]] < least) & (size[ends[:, 0]] <= size[ends[:, 1]])]
+        ends = ends[~(told[ends[:, 0]] & ~parents[ends[:, 1]]).any(1)]
         if not len(ends):
-            return of
-        goes = _longest(ends, size)
-        of = torch.unique(goes[of], return_inverse=True)[1]
+            return of, parents
+        left, of = torch.unique(_longest(ends, size)[of], return_inverse=True)
+        parents = parents[left]
 
 
 def _longest(ends: Int64[Tensor, "pair 2"], size: Int64[Tensor, " region"]) -> Int64[Tensor, " region"]:
@@ -118,7 +127,7 @@ def _longest(ends: Int64[Tensor, "pair 2"], size: Int64[Tensor, " region"]) -> I
     goes = torch.arange(len(size))
     for one, other in pair[order].tolist():
         goes[one] = other
-    for one in pair[:, 0].unique().tolist():  # two of the same size that point at each other
-        if goes[goes[one]] == one:
+    for one in pair[:, 0].unique().tolist():  # of the same size, one after the other
+        if goes[goes[one]] != goes[one]:
             goes[one] = one
     return goes

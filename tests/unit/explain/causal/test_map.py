@@ -42,6 +42,13 @@ def test_borders_are_sure_between_blocks_and_nowhere_else(found):
     assert torch.equal(found.regions.border, at)
 
 
+def test_a_small_region_goes_to_a_neighbour_with_all_parents_that_it_tells_and_stays_where_there_is_none():
+    """Every block is small; the first and third go to the second, which a and b move; no other answers to c."""
+    regions = causal_map(Linear(), 16, 3, width=WIDTH, least=0.5).regions
+    assert torch.equal(regions.of, (torch.arange(4 * BLOCK) >= 3 * BLOCK).long())
+    assert [[NAMES[k] for k in each.nonzero()[:, 0]] for each in regions.parents] == [["a", "b"], ["c"]]
+
+
 def test_effects_are_known_and_not_cancelled_by_opposite_lobes(found, block):
     """d'^2 = sum of slopes^2 over the region times E[distance^2] / 2; a square of the distance is all there is."""
     expected = (BLOCKS[block].square().sum(1) * MEAN_SQUARE / 2).sqrt()

@@ -31,6 +31,8 @@ from sqwirrel.infer.target import Target, diagonal
 from sqwirrel.infer.terms import Term
 from sqwirrel.infer.verdict import Hypothesis, fitted
 from sqwirrel.model.crystal import Crystal
+from sqwirrel.model.phonon.model import PhononModel
+from sqwirrel.model.spin import SpinModel
 from sqwirrel.observe import Experiment, PeakExperiment
 from sqwirrel.observe.joint import Part
 
@@ -134,23 +136,24 @@ def scored(
 def _additions(
     target: Target, crystal: Crystal, values: Mapping[str, float], max_distance: float | None
 ) -> dict[str, list[Addition]]:
-    """What each measurement's model lacks."""
-    none = torch.zeros(3, dtype=torch.float64)
-    found = {}
-    for term in target.terms:
-        field = none + torch.tensor(_field(term.experiment), dtype=torch.float64)
-        found[term.label] = additions(term.experiment.model, crystal, values, field, max_distance)
-    return found
+    """What each measurement's model lacks; asked once of one model in one field."""
+    known: dict[tuple[SpinModel | PhononModel, tuple[float, ...]], list[Addition]] = {}
+    asked = {term.label: (term.experiment.model, _field(term.experiment)) for term in target.terms}
+    for model, field in asked.values():
+        if (model, field) not in known:
+            where = torch.tensor(field, dtype=torch.float64)
+            known[model, field] = additions(model, crystal, values, where, max_distance)
+    return {label: known[each] for label, each in asked.items()}
 
 
-def _field(part: Part) -> Sequence[float]:
+def _field(part: Part) -> tuple[float, ...]:
     """The field of a measurement, T."""
     match part:
         case Experiment():
-            return part.measurement.field.tolist()
+            return tuple(part.measurement.field.tolist())
         case PeakExperiment():
-            return part.peaks.field.tolist()
-    return part.field
+            return tuple(part.peaks.field.tolist())
+    return tuple(part.field)
 
 
 def _hamiltonian(each: Addition) -> Finding:
