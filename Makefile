@@ -8,6 +8,8 @@ STAMP := .venv/.setup-done
 BENCH := .venv/.bench-done
 BENCHMARKS := spinwave large_cells mnf2 mnf2_coverage la2nio4 nitio3 pcsmo_frame peak_tables formats rb2mnf4_posterior la2nio4_thinned pcsmo_posterior misspecification quadrature hostile_files steering phonon_powder phonon_measured phonon_latents match match_domain match_measured match_techniques match_routes causal causal_measured causal_saliency causal_predict
 CONTESTS := pcsmo_discrimination pcsmo_cleaned attribution
+QUICK := quick-contests $(BENCHMARKS:%=quick-%)
+.PHONY: $(QUICK)
 
 setup: $(STAMP)
 
@@ -22,7 +24,7 @@ demo: setup
 	$(BIN)/sqwirrel infer examples/rb2mnf4.toml --out demo/result
 
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -38,7 +40,12 @@ $(BENCH): $(STAMP)
 
 smoke: $(BENCH)
 	test -d ../shared || { echo "there is no ../shared here: no benchmark was run"; exit 0; }; \
-	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name --quick || exit 1; done; \
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(MAKE) -j 2 --output-sync $(QUICK)
+
+$(BENCHMARKS:%=quick-%): quick-%:
+	$(BIN)/python -m benchmarks.$* --quick
+
+quick-contests:
 	folder=$$(mktemp -d); for name in $(CONTESTS); do \
 		$(BIN)/python -m benchmarks.$$name --quick --folder $$folder || exit 1; done; rm -rf $$folder
 

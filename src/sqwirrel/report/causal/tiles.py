@@ -72,6 +72,9 @@ def paint(axes: Axes, found: Tiled, tile: Tile, colours: Colours) -> QuadMesh:
     axes.set_title(tile.name, fontsize=7.5, fontweight="normal")
     if found.across.ticks:
         axes.set_xticks(found.across.ticks, found.across.names)
+        first, *_, last = axes.get_xticklabels()  # which would meet those of other panels
+        first.set_horizontalalignment("left")
+        last.set_horizontalalignment("right")
     return mesh
 
 
