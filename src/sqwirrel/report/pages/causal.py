@@ -8,6 +8,7 @@ from sqwirrel.report.causal.graph import graph
 from sqwirrel.report.causal.inverse import inverse_maps, inverse_matrix
 from sqwirrel.report.causal.regions import region_map
 from sqwirrel.report.causal.told import WORDING, Told, placed
+from sqwirrel.report.causal.zoom import zoom_map
 from sqwirrel.report.content import described
 from sqwirrel.report.numbers import plain
 from sqwirrel.report.pages import asked
@@ -34,6 +35,10 @@ ABOUT_REGIONS = """Bins that touch and have the same parents are one region; sma
 the longest common border. Border: how probable it is that neighbours across it have other parents, over designs like
 this one. Colours: which parameters of the model are parents, whatever those of the instrument are;
 regions of one colour differ in these, or do not touch. The table has all parents. Grey was not measured."""
+ABOUT_ZOOM = """The tree joins, again and again, the two touching regions that causes move most alike; what touches
+nothing joins last. To the right (a logarithm) stands what a join loses, in standard deviations: the root of the summed
+squares by which bins are moved otherwise than their joint mean. Regions of one colour are one in the first map. Named
+are the parameters of the model that are told from a whole region (d′ above 3), most of all first."""
 ABOUT_GRAPH = """An arrow is there if an intervention on the parameter can be told from the region alone with more than
 three standard deviations (d′) with a probability of at least 0.975, is not where that is at most 0.025, and is
 undecided (dashed) between. Widths grow with the logarithm of d′. Parameters of the instrument are grey. Many bins that
@@ -59,6 +64,7 @@ def html(told: Told) -> str:
     """The page."""
     maps = [image(region_map(told, label), "Map of the regions") for label in told.spectra]
     inverse = [image(figure, "Maps of errors") for label in told.spectra if (figure := inverse_maps(told, label))]
+    trees = [image(figure, "Tree of regions") for label in told.spectra if (figure := zoom_map(told, label))]
     matrix = image(inverse_matrix(told), "Errors without a region, and from it alone")
     sections = (
         section(
@@ -67,6 +73,7 @@ def html(told: Told) -> str:
             f"<p>{typeset(escape(told.about))}</p>" + wide(_causes(told)) + note(ABOUT_CAUSES),
         ),
         pictures("lines", "Regions", maps, ABOUT_REGIONS),
+        pictures("lines", "Fewer regions", trees, ABOUT_ZOOM),
         section("parents", "Regions and their parents", wide(_regions(told))),
         pictures("lines", "The graph", [image(graph(told), "Graph of causes and regions")], ABOUT_GRAPH),
         section("edges", "Every arrow", wide(_edges(told)) + note(ABOUT_EDGES)),
