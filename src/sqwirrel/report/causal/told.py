@@ -227,7 +227,8 @@ class Told:
         present, undecided = int((state == PRESENT).sum()), int((state == 0).sum())
         return (
             f"{len(self.regions)} regions; {present} of {state.numel()} possible arrows are there, "
-            f"{undecided} undecided."
+            f"{undecided} undecided (score {self.found.edges.score:.2f}, causal relevance index "
+            f"{self.found.edges.relevance:.2f})."
         )
 
 

@@ -10,6 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, NullFormatter
 from scipy.cluster.hierarchy import dendrogram
 
 from sqwirrel.explain.causal.edges import TOLD
@@ -58,13 +59,16 @@ def _tree(axes: Axes, told: Told) -> None:
     leaves = drawn["leaves"]
     least = max(float(joins[max(count - len(leaves), 0), 2]), 1e-3) / 2
     along, across = np.maximum(drawn["dcoord"], least), np.array(drawn["icoord"]) / 10 - 0.5
-    axes.add_collection(LineCollection(np.stack((along, across), -1), colors=drawn["color_list"], linewidths=1.6))
+    axes.add_collection(LineCollection(list(np.stack((along, across), -1)), colors=drawn["color_list"], linewidths=1.6))
     axes.scatter([least] * len(leaves), range(len(leaves)), c=[shade(told, members[each][0]) for each in leaves], s=22,
                  marker="s", edgecolor=INK, linewidth=0.4, clip_on=False, zorder=3)  # fmt: skip
     for few in (each for each in told.counts if each < count):
         axes.axvline(np.sqrt(joins[count - few - 1, 2] * joins[count - few, 2]), color=INK, lw=0.7, ls=":")
     axes.set(xscale="log", xlim=(1.2 * joins[-1, 2], least), ylim=(len(leaves) - 0.5, -0.5))
     axes.set(xlabel="lost by joining (standard deviations)")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.tick_right()
     axes.set_yticks(range(len(leaves)), [_leaf(told, members[each]) for each in leaves], fontsize=SIZE)
     axes.tick_params(axis="y", length=0)

@@ -36,14 +36,16 @@ the longest common border. Border: how probable it is that neighbours across it 
 this one. Colours: which parameters of the model are parents, whatever those of the instrument are;
 regions of one colour differ in these, or do not touch. The table has all parents. Grey was not measured."""
 ABOUT_ZOOM = """The tree joins, again and again, the two touching regions that causes move most alike; what touches
-nothing joins last. To the right (a logarithm) stands what a join loses, in standard deviations: the root of the summed
-squares by which bins are moved otherwise than their joint mean. Regions of one colour are one in the first map. Named
-are the parameters of the model that are told from a whole region (d′ above 3), most of all first."""
+nothing joins last. A join stands where it loses so many standard deviations (two regions are then moved by their joint
+root mean squares; never below an earlier join). A leaf is a region and how many smaller joins it has taken in, with the
+parents of the region. Dotted: where the maps cut the tree. Regions of one colour are one in the first map. Beside the
+maps: d′ of the parameters of the model that whole regions tell best."""
 ABOUT_GRAPH = """An arrow is there if an intervention on the parameter can be told from the region alone with more than
 three standard deviations (d′) with a probability of at least 0.975, is not where that is at most 0.025, and is
 undecided (dashed) between. Widths grow with the logarithm of d′. Parameters of the instrument are grey. Many bins that
 each move too little for a parent tell much together: arrows may lead to a region without parents, and it may fix a
-parameter."""
+parameter. Score: 1 if every arrow is decided, 0 if none is. Causal relevance index: how probable an arrow is on
+average; it grows with how many there are."""
 ABOUT_EDGES = """d′: by how many standard deviations a matched filter tells an intervention on the parameter (column)
 from the region (row) alone. In brackets: undecided; a dot: absent. Intervals and probabilities are in causal.json."""
 ABOUT_INVERSE = """How many times larger the error of a parameter is without a region, and from the region alone, all

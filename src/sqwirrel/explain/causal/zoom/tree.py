@@ -50,7 +50,7 @@ def linkage(regions: Regions, effect: Float[Tensor, "region cause"]) -> Linkage:
     number, leaves, rows = np.arange(count), np.ones(count), np.zeros((count - 1, 4))
     for k in range(count - 1):
         allowed = np.where(touch, loss, np.inf) if touch.any() else loss
-        a, b = np.unravel_index(allowed.argmin(), allowed.shape)
+        a, b = divmod(int(allowed.argmin()), count)
         for each in (size, energy, leaves):
             each[a] += each[b]
         rows[k] = *sorted((number[a], number[b])), np.sqrt(allowed[a, b]), leaves[a]
