@@ -34,37 +34,48 @@ def zoom_map(told: Told, label: str) -> Figure | None:
     """
     if len(told.regions) < 2:
         return None
+    first = told.found.coarse(told.counts[0]).of.tolist()
     maps = told.counts if is_map(told.spectra[label].measurement) else ()
     figure = Figure(figsize=(TREE + (MAP if maps else 0), TALL), layout="constrained")
     FigureCanvasAgg(figure)
     left, *right = figure.subfigures(1, 1 + bool(maps), squeeze=False, width_ratios=[TREE, MAP][: 1 + bool(maps)])[0]
-    _tree(left.subplots(), told)
+    _tree(left.subplots(), told, first)
     for axes, count in zip(right[0].subplots(len(maps), squeeze=False).flat if right else (), maps, strict=True):
-        _map(axes, told, label, count)
+        _map(axes, told, label, count, first)
     return figure
 
 
-def shade(told: Told, region: int) -> str:
-    """The colour of a region: of what has it in the first map."""
-    return PALETTE[int(told.found.coarse(told.counts[0]).of[region]) % len(PALETTE)]
+def shade(coarse: int) -> str:
+    """The colour of a region of the first map."""
+    return PALETTE[coarse % len(PALETTE)]
 
 
-def _tree(axes: Axes, told: Told) -> None:
+def _tree(axes: Axes, told: Told, first: list[int]) -> None:
     """Joins to the left, each as far as what it loses; the lowest are not drawn where leaves are many."""
     joins, count = told.found.linkage, len(told.regions)
     members = [[k] for k in range(count)]
     for a, b in joins[:, :2].astype(int).tolist():
         members.append(members[a] + members[b])
-    drawn = dendrogram(joins, LEAVES, "lastp", no_plot=True, link_color_func=_link(told, members))
+    drawn = dendrogram(joins, LEAVES, "lastp", no_plot=True, link_color_func=_link(first, members))
     leaves = drawn["leaves"]
     least = max(float(joins[max(count - len(leaves), 0), 2]), 1e-3) / 2
     along, across = np.maximum(drawn["dcoord"], least), np.array(drawn["icoord"]) / 10 - 0.5
     axes.add_collection(LineCollection(list(np.stack((along, across), -1)), colors=drawn["color_list"], linewidths=1.6))
-    axes.scatter([least] * len(leaves), range(len(leaves)), c=[shade(told, members[each][0]) for each in leaves], s=22,
-                 marker="s", edgecolor=INK, linewidth=0.4, clip_on=False, zorder=3)  # fmt: skip
-    for few in (each for each in told.counts if each < count):
+    shades = [shade(first[members[each][0]]) for each in leaves]
+    axes.scatter(
+        [least] * len(leaves),
+        range(len(leaves)),
+        c=shades,
+        s=22,
+        marker="s",
+        edgecolor=INK,
+        linewidth=0.4,
+        clip_on=False,
+        zorder=3,
+    )
+    for few in (each for each in told.counts if 1 < each < count):
         axes.axvline(np.sqrt(joins[count - few - 1, 2] * joins[count - few, 2]), color=INK, lw=0.7, ls=":")
-    axes.set(xscale="log", xlim=(1.2 * joins[-1, 2], least), ylim=(len(leaves) - 0.5, -0.5))
+    axes.set(xscale="log", xlim=(1.2 * max(joins[-1, 2], least), least), ylim=(len(leaves) - 0.5, -0.5))
     axes.set(xlabel="lost by joining (standard deviations)")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
@@ -77,12 +88,12 @@ def _tree(axes: Axes, told: Told) -> None:
     axes.set_title(f"Tree of {count} regions{part}")
 
 
-def _link(told: Told, members: list[list[int]]) -> Callable[[int], str]:
-    """The colour of a join: of its regions, if they have one."""
+def _link(first: list[int], members: list[list[int]]) -> Callable[[int], str]:
+    """The colour of a join: of its regions, if they are one in the first map."""
 
     def colour(join: int) -> str:
-        shades = {shade(told, k) for k in members[join]}
-        return shades.pop() if len(shades) == 1 else INK
+        ones = {first[k] for k in members[join]}
+        return shade(ones.pop()) if len(ones) == 1 else INK
 
     return colour
 
@@ -94,21 +105,23 @@ def _leaf(told: Told, members: list[int]) -> str:
     return f"{told.regions[first]}{more}  {' '.join(told.movers(first)) or '-'}"
 
 
-def _map(axes: Axes, told: Told, label: str, count: int) -> None:
+def _map(axes: Axes, told: Told, label: str, count: int, first: list[int]) -> None:
     spectrum, coarse = told.spectra[label], told.found.coarse(count)
     found = tiled(spectrum.measurement, told.coarse(label, count), spectrum.valid)
     tile = max(found.tiles, key=lambda each: len(shown(each)))
-    shades = [shade(told, int((coarse.of == k).nonzero()[0, 0])) for k in range(len(coarse.effect))]
+    shades = [shade(first[int((coarse.of == k).nonzero()[0, 0])]) for k in range(len(coarse.effect))]
     paint(axes, found, tile, (ListedColormap(shades), BoundaryNorm(np.arange(len(shades) + 1) - 0.5, len(shades))))
     outline(axes, tile)
     number(axes, tile, depths(found._replace(tiles=[tile])), SIZE)
     said = ", ".join(filter(None, (f"{len(shades)} regions", label, tile.name)))
     axes.set(xlabel=found.across.label, ylabel=found.along)
     axes.set_title(said, fontsize=9.5, fontweight="bold")
-    rows = [
-        Patch(fc=shades[k], ec=INK, lw=0.4, label=f"{k + 1}  {_named(told, coarse, k)}") for k in shown(tile)[:ROWS]
-    ]
-    axes.legend(handles=rows, loc="upper left", bbox_to_anchor=(1.0, 1.02), fontsize=SIZE, title="d′", alignment="left")
+    here = shown(tile)
+    rows = [Patch(fc=shades[k], ec=INK, lw=0.4, label=f"{k + 1}  {_named(told, coarse, k)}") for k in here[:ROWS]]
+    title = f"d′ of the largest {ROWS}" if len(here) > ROWS else "d′"
+    axes.legend(
+        handles=rows, loc="upper left", bbox_to_anchor=(1.0, 1.02), fontsize=SIZE, title=title, alignment="left"
+    )
 
 
 def _named(told: Told, coarse: Coarse, region: int) -> str:
