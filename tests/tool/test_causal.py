@@ -37,6 +37,7 @@ LEFT = {
     "inverse-maps.png",
     "regions.h5",
     "regions.png",
+    "zoom.png",
 }
 
 
@@ -73,6 +74,21 @@ def test_the_map_of_a_config_says_the_same_everywhere(run, chain) -> None:
     assert WORDING in page
     assert "http" not in page.replace("https://doi.org", "").replace("http://www.w3.org", "")
     assert "none of these tests was made" in page
+
+
+def test_a_map_with_few_regions(run, chain) -> None:
+    result = run("causal", "c.toml", "--set", "causal.pairs=16", "--set", "causal.zoom=2")
+    assert result.exit_code == 0, result.output
+    folder = chain / "c-causes"
+    assert {path.name for path in folder.iterdir()} == LEFT | {"zoom.h5"}
+    number, whole = read(folder / "zoom.h5"), read(folder / "regions.h5").intensity
+    assert number.intensity[number.valid].unique().tolist() == [1, 2]
+    (few,) = told(folder)["zoom"]["maps"]
+    for k, each in enumerate(few, 1):
+        assert each["bins"] == int((number.intensity[number.valid] == k).sum())
+        assert {f"R{int(one)}" for one in whole[number.intensity == k].unique()} == set(each["regions"])
+    run("causal", "c.toml", "--set", "causal.pairs=16")
+    assert {path.name for path in folder.iterdir()} == LEFT
 
 
 def test_the_mode_and_not_the_empty_bins_answers_to_the_exchange(run, chain) -> None:
@@ -212,7 +228,7 @@ def test_wrong_maps_are_refused(refused, chain) -> None:
         "c.toml: [causal] width = 2: input should be less than or equal to 1"
     )
     assert refused("causal", "c.toml", "--set", "causal.pair=16").startswith(
-        "c.toml: [causal] has the unknown key 'pair'; known are about, pairs, width, times, least, seed, paths, readings, do"
+        "c.toml: [causal] has the unknown key 'pair'; known are about, pairs, width, times, least, zoom, seed, paths, readings, do"
     )
     (chain / "empty").mkdir()
     assert refused("causal", "empty") == (

@@ -1,5 +1,7 @@
 """Figures and words of a causal map: regions where they are, arrows as they were found, on maps, slices and points."""
 
+from dataclasses import replace
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from sqwirrel.report.causal.graph import graph
 from sqwirrel.report.causal.inverse import inverse_maps, inverse_matrix
 from sqwirrel.report.causal.regions import NONE, colours, region_map
 from sqwirrel.report.causal.told import WORDING, Told, cause_table, extent, placed, region_table
+from sqwirrel.report.causal.zoom import shade, zoom_map
 from sqwirrel.report.pages import causal as page
 from sqwirrel.spectra import Measurement, QGrid, QPath, QPoints, QShells
 
@@ -43,12 +46,12 @@ def points() -> Measurement:
     return Measurement(q, np.stack([energy, energy], 1), 5.0)
 
 
-def told_of(measurement: Measurement) -> Told:
+def told_of(measurement: Measurement, least: float = 0.03) -> Told:
     experiment = Experiment(CHAIN, measurement, Instrument(counting=Poisson()), samples=2)
     truth = experiment.pack(J=-1.1, fwhm=0.4, scale=60.0, background=2.0)
     spectrum = experiment.sample(truth, seed=3).exclude(0.5, 0.8)
     system = Spectra.of(experiment, PRIOR, spectrum)
-    found = causal_map(system, 16, least=0.03)
+    found = causal_map(system, 16, least=least)
     return Told(
         title="A chain",
         found=found,
@@ -126,6 +129,38 @@ def test_the_graph_has_an_arrow_for_each_that_is_not_absent(told: Told) -> None:
     assert set(words) >= set(nx.get_node_attributes(told.found.graph, "bins")) - set(nx.isolates(told.found.graph))
 
 
+def test_the_tree_has_every_region_and_its_map_the_colours_of_few(told: Told) -> None:
+    few = replace(told, zooms=(2, 99))
+    count = len(told.regions)
+    assert few.counts == (2, count)
+    first = told.found.coarse(2).of.tolist()
+    tree, two, every = zoom_map(few, "").axes
+    assert len(tree.collections[0].get_segments()) == count - 1
+    leaves = [label.get_text().split() for label in tree.get_yticklabels()]
+    assert {name: tuple(movers) for name, *movers in leaves} == {
+        name: told.movers(k) or ("-",) for k, name in enumerate(told.regions)
+    }
+    for axes, most in ((two, 2), (every, count)):
+        of = few.coarse("", most).numpy()
+        mesh = axes.collections[0]
+        np.testing.assert_array_equal(mesh.get_array().filled(-1).T, of)
+        for k, region in enumerate(told.found.coarse(most).of.tolist()):
+            assert to_hex(mesh.cmap(mesh.norm(region))) == shade(first[k])
+    assert len({shade(one) for one in first}) == 2
+    said = few.mapping()["zoom"]
+    assert [len(each) for each in said["maps"]] == [2, count]
+    assert {name for each in said["maps"][0] for name in each["regions"]} == set(told.regions)
+    assert sum(each["bins"] for each in said["maps"][0]) == int(told.found.regions.sizes.sum())
+
+
+def test_trees_of_slices_points_and_single_regions() -> None:
+    told = told_of(slices())
+    assert len(zoom_map(told, "").axes) == 1 + len(told.counts)
+    assert len(zoom_map(told_of(points()), "").axes) == 1
+    assert len(zoom_map(replace(told, zooms=(1,)), "").axes[0].lines) == 0
+    assert zoom_map(told_of(path(), least=0.99), "") is None
+
+
 def test_the_inverse_map_is_of_the_factors(told: Told) -> None:
     without, alone = inverse_matrix(told).axes
     shown = without.images[0].get_array()
@@ -147,7 +182,7 @@ def test_words_and_tables(told: Told) -> None:
     text = page.html(told)
     assert WORDING in text
     assert "All of them passed." in text
-    assert text.count("<figure>") == 4
+    assert text.count("<figure>") == 5
     shells = Measurement(QShells(torch.linspace(0.5, 2, 4)), torch.linspace(1, 4, 4), 5.0)
     mask = torch.zeros(3, 3, dtype=torch.bool)
     mask[1, :2] = True

@@ -47,7 +47,7 @@ class Causal(Section):
     They go over the share `width` of the prior, about its middle, or about the best fit of the folder that `sqwirrel
     infer` left (`about`: that for a folder and the prior for a config); there over `times` standard deviations of the
     posterior to both sides instead, if that is given, always inside the prior. Regions of less than the share `least`
-    of all bins are absorbed.
+    of all bins are absorbed. `zoom` also gives the map with at most so many regions, joined along their tree.
 
     `paths` asks what each parameter of the model acts through, which takes several times as long. `readings` are
     numbers of the dispersion, and what moves them; by default the gap and the band top of spins, the band top and the
@@ -60,6 +60,7 @@ class Causal(Section):
     width: Annotated[float, Field(gt=0, le=1)] = 0.3
     times: PositiveFloat | None = None
     least: Annotated[float, Field(gt=0, lt=1)] = 0.005
+    zoom: PositiveInt | None = None
     seed: int = 5
     paths: bool = False
     readings: tuple[ReadingEntry, ...] | None = None

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import networkx as nx
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -17,6 +19,7 @@ from sqwirrel.explain.causal.inverse import Inverse, inverse
 from sqwirrel.explain.causal.regimes import Regime, regimes
 from sqwirrel.explain.causal.regions import LEAST, Regions, discretize
 from sqwirrel.explain.causal.system import System
+from sqwirrel.explain.causal.zoom import Coarse, coarse, linkage
 from sqwirrel.model.prior import Prior
 
 WIDTH = 0.3
@@ -25,8 +28,9 @@ PAPERS = (
     "I. M. Sobol, Math. Comput. Simul. 55, 271 (2001), doi:10.1016/S0378-4754(00)00270-6",
     "K. Chalupka, F. Eberhardt and P. Perona, Behaviormetrika 44, 137 (2017), doi:10.1007/s41237-016-0008-2",
     "D. B. Rubin, Ann. Stat. 9, 130 (1981), doi:10.1214/aos/1176345338",
+    "J. H. Ward, J. Am. Stat. Assoc. 58, 236 (1963), doi:10.1080/01621459.1963.10500845",
 )
-"""Pairs of interventions, regions, and the bootstrap of edges."""
+"""Pairs of interventions, regions, the bootstrap of edges, and the tree of regions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +53,15 @@ class CausalMap:
     def lost(self) -> dict[str, int]:
         """Interventions on each cause that were left out, as the order was unstable."""
         return dict(zip(self.names, (~self.changes.good).sum(0).tolist(), strict=True))
+
+    @cached_property
+    def linkage(self) -> Float[np.ndarray, "join 4"]:
+        """The tree of the regions, as `scipy.cluster.hierarchy` has it (see `zoom.linkage`)."""
+        return linkage(self.regions, self.edges.effect)
+
+    def coarse(self, count: int) -> Coarse:
+        """The map with at most so many regions."""
+        return coarse(self.linkage, self.regions.sizes, self.edges.effect, count)
 
     @property
     def graph(self) -> nx.DiGraph:

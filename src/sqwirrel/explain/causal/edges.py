@@ -40,6 +40,15 @@ class Edges:
         """1 - 2 mean min(P, 1 - P): 1 if every edge is decided, 0 if none says anything."""
         return float(1 - 2 * torch.minimum(self.probability, 1 - self.probability).mean())
 
+    @property
+    def relevance(self) -> float:
+        """Causal relevance index: 1 - mean p over all possible edges, p of an edge the largest that any tested set of
+        conditions gives. Interventions need no conditions, so there is one: that d' is not above `TOLD`, 1 - P.
+
+        It grows with how many edges there are: compare it between maps of the same causes alone.
+        """
+        return float(self.probability.mean())
+
 
 def energies(changes: Changes, of: Int64[Tensor, " cell"], regions: int) -> Float[Tensor, "cause pair region"]:
     """Half the squared change of every region by every intervention."""

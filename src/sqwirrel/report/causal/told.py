@@ -26,6 +26,8 @@ WORDING = (
 )
 GROWN = 1.05
 """Errors that grow less without a region are said to need it not."""
+ZOOMS = (4, 12)
+"""Numbers of regions that a map is also shown with."""
 STATES = {-1: "absent", 0: "undecided", 1: "present"}
 
 
@@ -34,7 +36,7 @@ class Told:
     """A causal map and what it is of: `spectra`, and the region of each of their bins (`of`, -1 where nothing was
     measured), by label; `singles` are peaks and bulk numbers in words, each a region; parameters of the `models`, units
     of all; `about` says in words where interventions were made, `settings` how, `tests` what is known of the tests of
-    the measured spectrum, which `passed` or not.
+    the measured spectrum, which `passed` or not; `zooms` are the numbers of regions that it is also shown with.
     """
 
     title: str
@@ -50,6 +52,7 @@ class Told:
     record: Record
     singles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     more: More = field(default_factory=More)
+    zooms: tuple[int, ...] = ZOOMS
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -67,6 +70,11 @@ class Told:
         """Names of the regions."""
         return tuple(f"R{k + 1}" for k in range(len(self.found.regions.parents)))
 
+    @cached_property
+    def counts(self) -> tuple[int, ...]:
+        """The `zooms`, as far as there are so many regions."""
+        return tuple(dict.fromkeys(min(count, len(self.regions)) for count in self.zooms))
+
     def parents(self, region: int) -> tuple[str, ...]:
         """Causes that move the bins of a region, those of the model first."""
         row = self.found.regions.parents[region]
@@ -80,6 +88,11 @@ class Told:
         """How many bins of each spectrum a region has, and from where to where they are."""
         masks = {label: of == region for label, of in self.of.items() if bool((of == region).any())}
         return {label: {"bins": int(mask.sum()), **self._where(label, mask)} for label, mask in masks.items()}
+
+    def coarse(self, label: str, count: int) -> Int64[Tensor, "*bin"]:
+        """The region of each bin, -1 where nothing was measured, of the map with at most `count` regions."""
+        of = self.of[label]
+        return torch.where(of < 0, of, self.found.coarse(count).of[of.clamp(min=0)])
 
     @property
     def graph(self) -> nx.DiGraph:
@@ -126,10 +139,12 @@ class Told:
             "settings": dict(self.settings),
             "tests": self.tests,
             "score": found.edges.score,
+            "relevance": found.edges.relevance,
             "causes": [self._cause(name, k) for name, k in zip(self.names, self.columns, strict=True)],
             "regions": [self._region(k, name) for k, name in enumerate(self.regions)],
             "edges": [self._edge(region, k) for region, k in product(range(len(self.regions)), self.columns)],
             "regimes": {name: [self._regime(each) for each in found.regimes[name]] for name in self.names},
+            "zoom": {"linkage": found.linkage.tolist(), "maps": [self._zoomed(count) for count in self.counts]},
             **self.more.mapping(),
             "seconds": found.seconds,
             "record": json.loads(self.record.to_json()),
@@ -191,6 +206,20 @@ class Told:
         probability = dict(zip(self.regions, regime.probability.tolist(), strict=True))
         return {"between": [regime.low, regime.high], "active": active, "probability": probability}
 
+    def _zoomed(self, count: int) -> list[dict[str, Any]]:
+        """The regions of a coarse map, numbered as in its picture."""
+        coarse, sizes = self.found.coarse(count), self.found.regions.sizes
+        return [
+            {
+                "name": f"Z{k + 1}",
+                "regions": [name for name, here in zip(self.regions, (coarse.of == k).tolist(), strict=True) if here],
+                "bins": int(sizes[coarse.of == k].sum()),
+                "parents": [name for name, i in zip(self.names, self.columns, strict=True) if coarse.parents[k, i]],
+                "effect": self._row(effect),
+            }
+            for k, effect in enumerate(coarse.effect)
+        ]
+
     @property
     def summary(self) -> str:
         """One sentence."""
@@ -198,7 +227,8 @@ class Told:
         present, undecided = int((state == PRESENT).sum()), int((state == 0).sum())
         return (
             f"{len(self.regions)} regions; {present} of {state.numel()} possible arrows are there, "
-            f"{undecided} undecided."
+            f"{undecided} undecided (score {self.found.edges.score:.2f}, causal relevance index "
+            f"{self.found.edges.relevance:.2f})."
         )
 
 

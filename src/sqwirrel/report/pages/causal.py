@@ -8,6 +8,7 @@ from sqwirrel.report.causal.graph import graph
 from sqwirrel.report.causal.inverse import inverse_maps, inverse_matrix
 from sqwirrel.report.causal.regions import region_map
 from sqwirrel.report.causal.told import WORDING, Told, placed
+from sqwirrel.report.causal.zoom import zoom_map
 from sqwirrel.report.content import described
 from sqwirrel.report.numbers import plain
 from sqwirrel.report.pages import asked
@@ -34,11 +35,17 @@ ABOUT_REGIONS = """Bins that touch and have the same parents are one region; sma
 the longest common border. Border: how probable it is that neighbours across it have other parents, over designs like
 this one. Colours: which parameters of the model are parents, whatever those of the instrument are;
 regions of one colour differ in these, or do not touch. The table has all parents. Grey was not measured."""
+ABOUT_ZOOM = """The tree joins, again and again, the two touching regions that causes move most alike; what touches
+nothing joins last. A join stands where it loses so many standard deviations (two regions are then moved by their joint
+root mean squares; never below an earlier join). A leaf is a region and how many smaller joins it has taken in, with the
+parents of the region. Dotted: where the maps cut the tree. Regions of one colour are one in the first map. Beside the
+maps: d′ of the parameters of the model that whole regions tell best."""
 ABOUT_GRAPH = """An arrow is there if an intervention on the parameter can be told from the region alone with more than
 three standard deviations (d′) with a probability of at least 0.975, is not where that is at most 0.025, and is
 undecided (dashed) between. Widths grow with the logarithm of d′. Parameters of the instrument are grey. Many bins that
 each move too little for a parent tell much together: arrows may lead to a region without parents, and it may fix a
-parameter."""
+parameter. Score: 1 if every arrow is decided, 0 if none is. Causal relevance index: how probable an arrow is on
+average; it grows with how many there are."""
 ABOUT_EDGES = """d′: by how many standard deviations a matched filter tells an intervention on the parameter (column)
 from the region (row) alone. In brackets: undecided; a dot: absent. Intervals and probabilities are in causal.json."""
 ABOUT_INVERSE = """How many times larger the error of a parameter is without a region, and from the region alone, all
@@ -59,6 +66,7 @@ def html(told: Told) -> str:
     """The page."""
     maps = [image(region_map(told, label), "Map of the regions") for label in told.spectra]
     inverse = [image(figure, "Maps of errors") for label in told.spectra if (figure := inverse_maps(told, label))]
+    trees = [image(figure, "Tree of regions") for label in told.spectra if (figure := zoom_map(told, label))]
     matrix = image(inverse_matrix(told), "Errors without a region, and from it alone")
     sections = (
         section(
@@ -67,6 +75,7 @@ def html(told: Told) -> str:
             f"<p>{typeset(escape(told.about))}</p>" + wide(_causes(told)) + note(ABOUT_CAUSES),
         ),
         pictures("lines", "Regions", maps, ABOUT_REGIONS),
+        pictures("lines", "Fewer regions", trees, ABOUT_ZOOM),
         section("parents", "Regions and their parents", wide(_regions(told))),
         pictures("lines", "The graph", [image(graph(told), "Graph of causes and regions")], ABOUT_GRAPH),
         section("edges", "Every arrow", wide(_edges(told)) + note(ABOUT_EDGES)),

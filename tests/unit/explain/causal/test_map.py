@@ -64,6 +64,7 @@ def test_what_moves_nothing_has_an_effect_of_exactly_0(found, block):
     assert torch.equal(found.edges.state == ABSENT, nothing)
     assert torch.equal(found.edges.state == PRESENT, ~nothing)
     assert found.edges.score == 1
+    assert found.edges.relevance == pytest.approx(5 / 16)
 
 
 def test_the_inverse_map_is_that_of_linear_regression(found, block):

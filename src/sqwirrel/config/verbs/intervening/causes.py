@@ -9,6 +9,8 @@ from typing import Any
 
 import networkx as nx
 import torch
+from jaxtyping import Int64
+from torch import Tensor
 
 from sqwirrel.config.build import Study, study
 from sqwirrel.config.questions.causal import Causal
@@ -31,7 +33,8 @@ from sqwirrel.report.causal.inverse import inverse_maps, inverse_matrix
 from sqwirrel.report.causal.more import More
 from sqwirrel.report.causal.regions import region_map
 from sqwirrel.report.causal.routes import route_matrix
-from sqwirrel.report.causal.told import Told
+from sqwirrel.report.causal.told import ZOOMS, Told
+from sqwirrel.report.causal.zoom import zoom_map
 from sqwirrel.report.content import in_check_words
 from sqwirrel.report.pages import causal as page
 from sqwirrel.spectra import Spectrum, write
@@ -39,7 +42,7 @@ from sqwirrel.whole import put, put_text
 
 INTERVENTIONS = "interventions"
 """Simulations, which an interrupted map goes on with; they are large, and go when the map is done."""
-EARLIER = ("regions*", "inverse*.png", "do*.h5", "do*.png", "paths.png", "graph.png", "causal.*")
+EARLIER = ("regions*", "zoom*", "inverse*.png", "do*.h5", "do*.png", "paths.png", "graph.png", "causal.*")
 """What an earlier map may have left in the folder."""
 MUCH = 1.02
 """Factors of errors below this are not told."""
@@ -51,9 +54,9 @@ def causal_into(
 ) -> tuple[Told, Callable[[], None]]:
     """The causal map of a config, or of a folder that `infer` left.
 
-    Leaves causal.json, causal.graphml, regions.h5 (the number of the region of every bin; regions-NAME.h5
-    of several spectra), and do.h5 if an action was asked for: the spectrum that would have been measured. Returned with
-    the map is what draws its figures and its page, causal.html.
+    Leaves causal.json, causal.graphml, regions.h5 (the number of the region of every bin; regions-NAME.h5 of several
+    spectra), zoom.h5 (the same with fewer regions) if a zoom was asked for, and do.h5 if an action was: the spectrum
+    that would have been measured. Returned with the map is what draws its figures and its page, causal.html.
     """
     if folder.resolve() == source.resolve():
         raise InputError(f"--out '{folder}' is the folder of the answer itself; choose another, like '{folder}/causes'")
@@ -75,9 +78,9 @@ def causal_into(
     put_text(folder / "causal.json", json.dumps(told.mapping(), indent=1, allow_nan=False) + "\n")
     put(folder / "causal.graphml", lambda part: nx.write_graphml(told.graph, part))
     for label, spectrum in told.spectra.items():
-        number = (told.of[label] + 1).double()
-        numbered = Spectrum.from_arrays(number, 0 * number, spectrum.measurement, valid=spectrum.valid)
-        write(folder / f"{_stem('regions', label)}.h5", numbered)
+        _write_numbers(folder / f"{_stem('regions', label)}.h5", told.of[label], spectrum)
+        if work.config.causal.zoom is not None:
+            _write_numbers(folder / f"{_stem('zoom', label)}.h5", told.coarse(label, work.config.causal.zoom), spectrum)
     for label, spectrum in (more.acted.spectra if more.acted else {}).items():
         write(folder / f"{_stem('do', label)}.h5", spectrum)
     shutil.rmtree(folder / INTERVENTIONS)
@@ -88,6 +91,12 @@ def causal_into(
         page.write(folder, told)
 
     return told, draw
+
+
+def _write_numbers(path: Path, of: Int64[Tensor, "*bin"], spectrum: Spectrum) -> None:
+    """Regions of bins, counted from 1."""
+    number = (of + 1).double()
+    write(path, Spectrum.from_arrays(number, 0 * number, spectrum.measurement, valid=spectrum.valid))
 
 
 def _opened(source: Path, changes: tuple[str, ...]) -> tuple[Study, Posterior | None]:
@@ -210,6 +219,7 @@ def _told(
         passed=posterior is not None and not failed and not left,
         record=record.with_papers(*papers, *PAPERS).with_seconds(causal=found.seconds),
         more=more,
+        zooms=ZOOMS if section.zoom is None else (section.zoom,),
     )
 
 
@@ -232,6 +242,8 @@ def _draw(folder: Path, told: Told) -> None:
     """Every figure of the page as a file."""
     for label in told.spectra:
         figures.save(region_map(told, label), folder / f"{_stem('regions', label)}.png")
+        if (zoomed := zoom_map(told, label)) is not None:
+            figures.save(zoomed, folder / f"{_stem('zoom', label)}.png")
         maps = inverse_maps(told, label)
         if maps is not None:
             figures.save(maps, folder / f"{_stem('inverse-maps', label)}.png")
