@@ -133,6 +133,7 @@ def test_the_tree_has_every_region_and_its_map_the_colours_of_few(told: Told) ->
     few = replace(told, zooms=(2, 99))
     count = len(told.regions)
     assert few.counts == (2, count)
+    assert told.counts == tuple(dict.fromkeys((min(4, count), min(12, count))))
     first = told.found.coarse(2).of.tolist()
     tree, two, every = zoom_map(few, "").axes
     assert len(tree.collections[0].get_segments()) == count - 1

@@ -15,6 +15,7 @@ from torch import Tensor
 from sqwirrel.explain.causal.causal_map import CausalMap
 from sqwirrel.explain.causal.edges import PRESENT
 from sqwirrel.explain.causal.regimes import Regime
+from sqwirrel.explain.causal.zoom import pieces
 from sqwirrel.record import Record
 from sqwirrel.report.causal.more import More, finite
 from sqwirrel.report.numbers import plain
@@ -27,7 +28,7 @@ WORDING = (
 GROWN = 1.05
 """Errors that grow less without a region are said to need it not."""
 ZOOMS = (4, 12)
-"""Numbers of regions that a map is also shown with."""
+"""Numbers of regions that a map in one piece is also shown with."""
 STATES = {-1: "absent", 0: "undecided", 1: "present"}
 
 
@@ -36,7 +37,8 @@ class Told:
     """A causal map and what it is of: `spectra`, and the region of each of their bins (`of`, -1 where nothing was
     measured), by label; `singles` are peaks and bulk numbers in words, each a region; parameters of the `models`, units
     of all; `about` says in words where interventions were made, `settings` how, `tests` what is known of the tests of
-    the measured spectrum, which `passed` or not; `zooms` are the numbers of regions that it is also shown with.
+    the measured spectrum, which `passed` or not; `zooms` are the numbers of regions that it is also shown with (by
+    default `ZOOMS`, and one more for each further piece).
     """
 
     title: str
@@ -52,7 +54,7 @@ class Told:
     record: Record
     singles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     more: More = field(default_factory=More)
-    zooms: tuple[int, ...] = ZOOMS
+    zooms: tuple[int, ...] = ()
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -73,7 +75,8 @@ class Told:
     @cached_property
     def counts(self) -> tuple[int, ...]:
         """The `zooms`, as far as there are so many regions."""
-        return tuple(dict.fromkeys(min(count, len(self.regions)) for count in self.zooms))
+        asked = self.zooms or tuple(few + pieces(self.found.regions) - 1 for few in ZOOMS)
+        return tuple(dict.fromkeys(min(count, len(self.regions)) for count in asked))
 
     def parents(self, region: int) -> tuple[str, ...]:
         """Causes that move the bins of a region, those of the model first."""

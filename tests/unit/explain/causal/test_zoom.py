@@ -9,7 +9,7 @@ from scipy.cluster.hierarchy import fcluster, is_monotonic, is_valid_linkage
 from sqwirrel.explain.causal.causal_map import CausalMap, causal_map
 from sqwirrel.explain.causal.edges import TOLD
 from sqwirrel.explain.causal.regions import Regions
-from sqwirrel.explain.causal.zoom import coarse, linkage
+from sqwirrel.explain.causal.zoom import coarse, linkage, pieces
 from tests.unit.explain.causal.linear import BLOCK, Linear
 
 WIDTH = 0.4
@@ -72,9 +72,9 @@ def test_pieces_that_touch_nothing_join_last_however_alike_they_are():
     effect = torch.tensor([[1.0], [9.0], [40.0], [2.0], [8.0], [50.0], [1.0]])
     joins = linkage(regions, effect)
     assert is_sound(joins)
-    pieces = coarse(joins, regions.sizes, effect, 3).of.tolist()
-    assert len(set(pieces[:3])) == len(set(pieces[3:6])) == 1
-    assert len(set(pieces)) == 3
+    of = coarse(joins, regions.sizes, effect, 3).of.tolist()
+    assert len(set(of[:3])) == len(set(of[3:6])) == 1
+    assert len(set(of)) == pieces(regions) == 3
     assert (joins[-2:, 2] >= joins[:-2, 2].max()).all()
 
 

@@ -33,7 +33,7 @@ from sqwirrel.report.causal.inverse import inverse_maps, inverse_matrix
 from sqwirrel.report.causal.more import More
 from sqwirrel.report.causal.regions import region_map
 from sqwirrel.report.causal.routes import route_matrix
-from sqwirrel.report.causal.told import ZOOMS, Told
+from sqwirrel.report.causal.told import Told
 from sqwirrel.report.causal.zoom import zoom_map
 from sqwirrel.report.content import in_check_words
 from sqwirrel.report.pages import causal as page
@@ -219,7 +219,7 @@ def _told(
         passed=posterior is not None and not failed and not left,
         record=record.with_papers(*papers, *PAPERS).with_seconds(causal=found.seconds),
         more=more,
-        zooms=ZOOMS if section.zoom is None else (section.zoom,),
+        zooms=() if section.zoom is None else (section.zoom,),
     )
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from sqwirrel.explain.causal.edges import TOLD
@@ -61,6 +63,13 @@ def linkage(regions: Regions, effect: Float[Tensor, "region cause"]) -> Linkage:
     return rows
 
 
+def pieces(regions: Regions) -> int:
+    """How many there are of regions that touch, directly or by others; no fewer coarse regions are contiguous."""
+    count = len(regions.parents)
+    a, b = regions.of[regions.neighbours].numpy().T
+    return int(connected_components(coo_array((np.ones(len(a)), (a, b)), shape=(count, count)), directed=False)[0])
+
+
 def _loss(
     size: Float[np.ndarray, " region"], energy: Float[np.ndarray, "region cause"], one: int
 ) -> Float[np.ndarray, " region"]:
@@ -81,7 +90,7 @@ def coarse(
 ) -> Coarse:
     """What all but the last `count` - 1 joins leave: `count` regions, all of the map if it has no more.
 
-    Each is contiguous, unless `count` is below the number of pieces that touch nothing.
+    Each is contiguous, unless `count` is below that of `pieces`.
     """
     number = torch.arange(len(sizes))
     for k, (a, b) in enumerate(joins[: max(len(sizes) - count, 0), :2].astype(int).tolist()):
