@@ -163,7 +163,7 @@ def test_a_file_is_read_and_rows_with_gaps_are_left_out(tmp_path):
         Collection.read(path, [["a"], ["d"]])
     path.write_text("\n".join(("a;b;c;note", *(line.replace(",", ";") for line in lines))), encoding="utf-8-sig")
     np.testing.assert_array_equal(Collection.read(str(path), [["a", "b"], ["c"]]).rows, found.rows)
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="there is no file"):
         Collection.read(tmp_path / "none.csv", [["a"], ["d"]])
     with pytest.raises(InputError, match="there is no edge from 'c' to 'a'"):
         adjusted(found).of("c", "a")
