@@ -200,7 +200,10 @@ def causal(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the map as one JSON object.")] = False,
 ) -> None:
-    """Which parameter moves which part of a spectrum, by interventions on the simulator, and which part fixes it."""
+    """Which parameter moves which part of a spectrum, by interventions on the simulator, and which part fixes it.
+
+    Of a table in which nobody intervened: sqwirrel collection.
+    """
     folder = out or (source / "causes" if source.is_dir() else Path(f"{source.stem}-causes"))
     with screen.complaints(folder, resumes=True):
         with screen.progress() as tell:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import networkx as nx
 
+from sqwirrel.config.verbs.answers import make
 from sqwirrel.explain.causal.collected import Collection, adjusted, searched
 from sqwirrel.explain.causal.collected.adjusted import PAPERS
 from sqwirrel.explain.causal.collected.graphs import SEARCH_PAPERS, SEARCHES, is_installed
@@ -37,7 +38,7 @@ def collection_into(
     told = CollectionTold(
         table.name, collection, found, searches, record.with_seconds(collection=time.monotonic() - started)
     )
-    folder.mkdir(parents=True, exist_ok=True)
+    make(folder)
     put_text(folder / "collection.json", json.dumps(told.mapping(), indent=1, allow_nan=False) + "\n")
     put(folder / "collection.graphml", lambda part: nx.write_graphml(told.graph, part))
     put(folder / "graph.png", lambda part: figures.save(graph(told), part))

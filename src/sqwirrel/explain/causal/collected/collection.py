@@ -116,10 +116,12 @@ def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         text = path.read_text(encoding="utf-8-sig")
         first = text.partition("\n")[0]
         table = csv.reader(text.splitlines(), delimiter=";" if first.count(";") > first.count(",") else ",")
-        heads, *lines = [(table.line_num, line) for line in table if any(map(str.strip, line))] or [(0, [])]
+        filled = [(table.line_num, line) for line in table if any(map(str.strip, line))]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot read '{path}': {error}; a CSV file in UTF-8 is expected") from None
-    return [name.strip() for name in heads[1]], lines
+    if not filled:
+        raise InputError(f"{path.name} is empty; a first line of names is expected, and a row of numbers in each other")
+    return [name.strip() for name in filled[0][1]], filled[1:]
 
 
 def _number(path: Path, k: int, name: str, line: list[str], place: int) -> float:

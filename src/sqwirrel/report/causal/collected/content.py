@@ -18,7 +18,6 @@ WORDING = (
     "there is none."
 )
 UNSEARCHED = "PC and GES were not asked: they are those of causal-learn (pip install 'sqwirrel[bench]')."
-
 DIFFERING = {True: "has no path where an arrow is told:", False: "has one where none is told:"}
 
 
