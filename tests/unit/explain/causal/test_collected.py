@@ -182,6 +182,12 @@ def test_searches_say_what_they_need(collection):
         (["a", "b"], np.ones((9, 2)), [["a"], ["b", "a"]], "'a' is named twice in the tiers"),
         (["a", "b"], np.ones((4, 2)), [["a"], ["b"]], "4 rows of 2 columns say nothing of causes; at least 5"),
         (["a", "b"], np.ones((9, 2)), [["a"], ["b"]], "'a' is the same in every row, or a sum of other columns"),
+        (
+            ["a", "b"],
+            np.stack((np.arange(300.0) ** 2, np.full(300, 0.1)), 1),
+            [["a"], ["b"]],
+            "'b' is the same in every",
+        ),
         (["a", "b"], np.full((9, 2), np.nan), [["a"], ["b"]], "a number of the collection is none"),
     ],
 )

@@ -17,6 +17,8 @@ LEFT = 3
 """Rows that a table has at least beyond its columns."""
 SAME = 1e-10
 """A column of which no more than this share of the variance is its own is a sum of others."""
+EVEN = 1e-13
+"""What varies by no more than this share of its size varies by rounding alone."""
 GAPS = ("", "-", "na", "n/a", "nan", "none", "null")
 """What is written where there is no number."""
 
@@ -105,7 +107,7 @@ class Collection:
         for k, name in enumerate(self.names):
             others = np.delete(scaled, k, axis=1) / np.where(np.delete(size, k) > 0, np.delete(size, k), 1.0)
             own = scaled[:, k] - others @ (np.linalg.pinv(others) @ scaled[:, k])
-            if own @ own <= SAME * max(size[k] ** 2, 1e-300):
+            if own @ own <= max(SAME * size[k] ** 2, (EVEN * np.linalg.norm(self.rows[:, k])) ** 2, 1e-300):
                 raise InputError(f"'{name}' is the same in every row, or a sum of other columns; leave it out")
 
 
