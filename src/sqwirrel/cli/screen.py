@@ -186,9 +186,10 @@ def print_reasons(reasons: Sequence[Reason]) -> None:
 
 def print_causes(told: Told | CollectionTold) -> None:
     """What moves what, as tables; what was not tested is said last."""
-    for heads, rows in told.tables:
+    tables, words = told.printed
+    for heads, rows in tables:
         _print_table(heads, rows)
-    say(told.words)
+    say(words)
 
 
 def print_causes_json(told: Told | CollectionTold) -> None:

@@ -192,14 +192,9 @@ class Told:
         return {"between": [regime.low, regime.high], "active": active, "probability": probability}
 
     @property
-    def tables(self) -> tuple[tuple[list[str], list[list[str]]], ...]:
-        """Heads and rows of the regions, and of the causes."""
-        return region_table(self), cause_table(self)
-
-    @property
-    def words(self) -> str:
-        """What is said last on a screen: what was found, and what was not tested."""
-        return f"{self.summary} {self.about}\n{WORDING} {self.tests}"
+    def printed(self) -> tuple[tuple[tuple[list[str], list[list[str]]], ...], str]:
+        """Heads and rows of regions and of causes, and what is said last: what was found, and what was not tested."""
+        return (region_table(self), cause_table(self)), f"{self.summary} {self.about}\n{WORDING} {self.tests}"
 
     @property
     def summary(self) -> str:

@@ -87,9 +87,9 @@ class CollectionTold:
         return "; ".join(parts) or "agrees on every arrow"
 
     @property
-    def words(self) -> str:
-        """What is said last on a screen."""
-        return "\n".join((self.summary, *self.comparison, WORDING))
+    def printed(self) -> tuple[tuple[tuple[list[str], list[list[str]]], ...], str]:
+        """Tables, and what is said last on a screen."""
+        return self.tables, "\n".join((self.summary, *self.comparison, WORDING))
 
     @property
     def tables(self) -> tuple[tuple[list[str], list[list[str]]], ...]:
