@@ -182,9 +182,8 @@ class Told:
         moves = self.more.moves
         if moves is None or name not in self.models:
             return {}
-        k = self.models.index(name)
         rows = {"shift": moves.shift, "log_intensity": moves.growth, "broadening": moves.broadening}
-        return {key: finite(float(values[region, k])) for key, values in rows.items()}
+        return {key: finite(float(values[region, self.models.index(name)])) for key, values in rows.items()}
 
     def _regime(self, regime: Regime) -> dict[str, Any]:
         active = [name for name, on in zip(self.regions, regime.active.tolist(), strict=True) if on]
