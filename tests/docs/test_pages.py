@@ -1,6 +1,7 @@
 """The pages: what they are made from is all there, links inside lead somewhere, every check and decision is explained."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from sqwirrel.cli import app
 from sqwirrel.config import kinds
+from sqwirrel.config.verbs.intervening import collecting
 from sqwirrel.spectra.readers import ASKING, READERS
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +95,19 @@ def test_bonds_of_the_page_on_models_are_what_the_command_prints() -> None:
     (command,) = re.findall(r"\$ sqwirrel (bonds .*)", page)
     shown = re.search(rf"{command}\n```\n\n```text\n(.*?)```", page, flags=re.DOTALL)[1]
     assert CliRunner().invoke(app, command.split()).stdout.startswith(shown)
+
+
+def test_tables_of_the_page_on_causes_are_what_the_command_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = text("how_to/causal.md").split("## A table that somebody else made\n")[1]
+    names: dict[str, object] = {}
+    exec(compile(re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)[0], "causal.md", "exec"), names)
+    monkeypatch.chdir(str(names["folder"]))
+    monkeypatch.setattr(collecting, "is_installed", lambda: False)
+    shown = re.findall(r"\$ sqwirrel (collection [^\n]*)\n```\n\n```text\n(.*?)```", page, flags=re.DOTALL)
+    assert len(shown) == 2
+    for command, lines in shown:
+        printed = CliRunner().invoke(app, shlex.split(command)).stdout
+        assert "\n".join(map(str.rstrip, printed.splitlines())).startswith(lines)
 
 
 def test_validation_lists_every_reference_test() -> None:

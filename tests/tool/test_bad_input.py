@@ -311,3 +311,75 @@ def test_set_refuses(refused, tmp_path, change, sentence):
 
 def test_report_of_nothing(refused):
     assert refused("report", "none") == "'none' holds no config.toml; give a folder that sqwirrel infer has left"
+
+
+ROWS = "".join(f"{k},{k * k % 7},{k % 3}\n" for k in range(9))
+TABLES = {
+    "no such column": (
+        "a,bb,c\n" + ROWS,
+        "a > b > c",
+        "t.csv has no column 'b'; its first line names a, bb, c; did you mean 'bb'?",
+    ),
+    "a column twice": ("a,b,b\n" + ROWS, "a > b", "t.csv has several columns 'b'; rename them"),
+    "text among numbers": (
+        "a,b,c\n" + ROWS + "1,warm,3\n",
+        "a > b > c",
+        "t.csv, line 11: 'warm' in column 'b' is no number; expected one like 0.5, or an empty cell where there is none",
+    ),
+    "a name in two tiers": (
+        "a,b,c\n" + ROWS,
+        "a,b > b > c",
+        "'b' is named twice in the tiers; each column is in one of them",
+    ),
+    "one tier": (
+        "a,b,c\n" + ROWS,
+        "a,b,c",
+        "tiers are two at least, none empty, causes before effects; got 'a, b, c'",
+    ),
+    "an empty tier": (
+        "a,b,c\n" + ROWS,
+        "a > > c",
+        "tiers are two at least, none empty, causes before effects; got 'a >  > c'",
+    ),
+    "few rows": (
+        "a,b,c\n1,2,3\n2,3,5\n4,4,4\n",
+        "a > b > c",
+        "3 rows of 3 columns say nothing of causes; at least 6 are needed",
+    ),
+    "no row that is full": (
+        "a,b,c\n" + "1,,3\n" * 9,
+        "a > b > c",
+        "t.csv has no row with a number in each of a, b, c; leave columns out",
+    ),
+    "the same in every row": (
+        "a,b,c\n" + "".join(f"{k},{k * k},5\n" for k in range(9)),
+        "a > b > c",
+        "'c' is the same in every row, or a sum of other columns; leave it out",
+    ),
+    "nothing": ("", "a > b", "t.csv is empty; a first line of names is expected, and a row of numbers in each other"),
+    "an effect of nothing": (
+        "a,b,c\n" + ROWS,
+        "c > a,b",
+        "'c' is in the first tier, which nothing comes before; ask for",
+    ),
+    "an effect that is not used": ("a,b,c\n" + ROWS, "a > b", "'c' is no column of this collection; it has a, b"),
+}
+
+
+@pytest.mark.parametrize(("table", "tiers", "sentence"), TABLES.values(), ids=TABLES)
+def test_collection_refuses(refused, tmp_path, table, tiers, sentence):
+    (tmp_path / "t.csv").write_text(table)
+    assert refused("collection", "t.csv", "--tiers", tiers, "--effect", "c").startswith(sentence)
+    assert not (tmp_path / "t-causes").exists()
+
+
+def test_collection_of_no_table(refused, tmp_path):
+    assert refused("collection", "no.csv", "--tiers", "a > b") == "there is no file 'no.csv'; check the path"
+    assert refused("collection", tmp_path, "--tiers", "a > b").endswith(
+        "is a folder; give the file in it that holds what is to be read"
+    )
+    assert refused("collection", "ok.h5", "--tiers", "a > b").startswith("cannot read 'ok.h5': ")
+    (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{k},{k * k % 7}\n" for k in range(9)))
+    assert refused("collection", "t.csv", "--tiers", "a > b", "--out", "ok.h5/in").startswith(
+        "cannot make the folder 'ok.h5/in'"
+    )

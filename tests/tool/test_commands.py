@@ -36,6 +36,7 @@ VERBS = (
     "match",
     "explain",
     "causal",
+    "collection",
     "order",
     "bonds",
     "doctor",

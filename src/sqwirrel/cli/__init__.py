@@ -15,6 +15,7 @@ from sqwirrel.config.verbs import (
     advise_into,
     causal_into,
     check_into,
+    collection_into,
     discriminate_into,
     explain_into,
     find_bonds,
@@ -199,7 +200,10 @@ def causal(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the map as one JSON object.")] = False,
 ) -> None:
-    """Which parameter moves which part of a spectrum, by interventions on the simulator, and which part fixes it."""
+    """Which parameter moves which part of a spectrum, by interventions on the simulator, and which part fixes it.
+
+    Of a table in which nobody intervened: sqwirrel collection.
+    """
     folder = out or (source / "causes" if source.is_dir() else Path(f"{source.stem}-causes"))
     with screen.complaints(folder, resumes=True):
         with screen.progress() as tell:
@@ -209,6 +213,33 @@ def causal(
         (screen.print_causes_json if as_json else screen.print_causes)(told)
         if not as_json:
             screen.say(f"page: {folder / 'causal.html'}")
+
+
+@app.command(epilog="Example: sqwirrel collection materials.csv --tiers 'radius > angle,J > TN' --effect TN")
+def collection(
+    table: Annotated[Path, typer.Argument(metavar="TABLE.csv", help="Numbers in columns; the first line names them.")],
+    tiers: Annotated[
+        str,
+        typer.Option(
+            "--tiers", metavar="'A,B > C > D'", help="Names of columns, those that may be causes of others first."
+        ),
+    ],
+    effects: Annotated[
+        list[str] | None, typer.Option("--effect", metavar="NAME", help="Only causes of this column; repeatable.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where results go; by default named after the table.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the edges as one JSON object.")] = False,
+) -> None:
+    """What a table that somebody else made says of causes, and what it cannot say: nobody intervened."""
+    folder = out or Path(f"{table.stem}-causes")
+    with screen.complaints(folder):
+        with screen.progress() as tell:
+            told = collection_into(folder, table, tiers, effects or (), tell)
+        (screen.print_causes_json if as_json else screen.print_causes)(told)
+        if not as_json:
+            screen.say(f"page: {folder / 'collection.html'}")
 
 
 @app.command(epilog="Example: sqwirrel order la2nio4 --set J2=15")

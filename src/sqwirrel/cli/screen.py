@@ -24,7 +24,8 @@ from sqwirrel.model.phonon.files import FORMATS
 from sqwirrel.model.phonon.files.crystal import NAME
 from sqwirrel.report import bonds, order
 from sqwirrel.report.bonds import Bonds
-from sqwirrel.report.causal.told import WORDING, Told, cause_table, region_table
+from sqwirrel.report.causal.collected.content import CollectionTold
+from sqwirrel.report.causal.told import Told
 from sqwirrel.report.content import answer, described, described_peaks, few_draws, in_words, parameter_rows
 from sqwirrel.report.numbers import plain
 from sqwirrel.report.order import Orders
@@ -183,14 +184,15 @@ def print_reasons(reasons: Sequence[Reason]) -> None:
     _print_table(heads, rows)
 
 
-def print_causes(told: Told) -> None:
-    """Regions with their parents, and what fixes each parameter; what was not tested is said last."""
-    _print_table(*region_table(told))
-    _print_table(*cause_table(told))
-    say(f"{told.summary} {told.about}\n{WORDING} {told.tests}")
+def print_causes(told: Told | CollectionTold) -> None:
+    """What moves what, as tables; what was not tested is said last."""
+    tables, words = told.printed
+    for heads, rows in tables:
+        _print_table(heads, rows)
+    say(words)
 
 
-def print_causes_json(told: Told) -> None:
+def print_causes_json(told: Told | CollectionTold) -> None:
     """The same as one object."""
     typer.echo(json.dumps(told.mapping(), indent=2, allow_nan=False))
 

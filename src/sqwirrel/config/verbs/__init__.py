@@ -4,6 +4,7 @@ from sqwirrel.config.verbs.answers import find_bonds, find_order, infer_into, si
 from sqwirrel.config.verbs.contending import jury_in
 from sqwirrel.config.verbs.deciding import discriminate_into, report_again
 from sqwirrel.config.verbs.intervening.causes import causal_into
+from sqwirrel.config.verbs.intervening.collecting import collection_into
 from sqwirrel.config.verbs.learning import check_into, train_into
 from sqwirrel.config.verbs.looking import look_into
 from sqwirrel.config.verbs.planning import advise_into
@@ -15,6 +16,7 @@ __all__ = [
     "advise_into",
     "causal_into",
     "check_into",
+    "collection_into",
     "discriminate_into",
     "explain_into",
     "find_bonds",

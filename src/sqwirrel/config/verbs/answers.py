@@ -84,7 +84,7 @@ def simulate_into(folder: Path, config: Config) -> Spectrum:
     """Simulates a spectrum and leaves spectrum.h5, and truth.json with the parameters behind it."""
     made = simulation(config)
     record = _record(config, {"simulate": config.simulate.seed}, ())
-    _make(folder)
+    make(folder)
     write(folder / SPECTRUM, made.spectrum)
     put_text(folder / TRUTH, _sealed(made.theta))
     put_text(folder / CONFIG, dumps(made.config, folder))
@@ -102,7 +102,7 @@ def infer_into(
     """
     work = study(config, data)
     truth, proposal = _truth(config), proposal_of(work)
-    _make(folder)
+    make(folder)
     keep(folder, work.data)
     put_text(folder / CONFIG, dumps(work.config, folder))
     record = _record(config, {"infer": config.infer.seed}, ())
@@ -225,7 +225,8 @@ def _record(config: Config, seeds: Mapping[str, int], papers: tuple[str, ...]) -
     return Record.start(seeds=seeds, files=config.files, papers=papers)
 
 
-def _make(folder: Path) -> None:
+def make(folder: Path) -> None:
+    """The folder of results, if it can be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

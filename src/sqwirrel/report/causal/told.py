@@ -200,9 +200,8 @@ class Told:
         moves = self.more.moves
         if moves is None or name not in self.models:
             return {}
-        k = self.models.index(name)
         rows = {"shift": moves.shift, "log_intensity": moves.growth, "broadening": moves.broadening}
-        return {key: finite(float(values[region, k])) for key, values in rows.items()}
+        return {key: finite(float(values[region, self.models.index(name)])) for key, values in rows.items()}
 
     def _regime(self, regime: Regime) -> dict[str, Any]:
         active = [name for name, on in zip(self.regions, regime.active.tolist(), strict=True) if on]
@@ -222,6 +221,11 @@ class Told:
             }
             for k, effect in enumerate(coarse.effect)
         ]
+
+    @property
+    def printed(self) -> tuple[tuple[tuple[list[str], list[list[str]]], ...], str]:
+        """Heads and rows of regions and of causes, and what is said last: what was found, and what was not tested."""
+        return (region_table(self), cause_table(self)), f"{self.summary} {self.about}\n{WORDING} {self.tests}"
 
     @property
     def summary(self) -> str:

@@ -97,6 +97,38 @@ def test_a_weak_edge_needs_a_weak_cause():
     assert weak.robustness < 0.15 < 0.7 < strong.robustness
 
 
+@pytest.mark.parametrize("slope", [0.0, 1.0])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
+def test_a_hidden_twin_of_a_recorded_cause_is_at_the_end_of_its_bound(slope, share):
+    """Two causes of the same strength, one of them hidden: the true slope is that end, 20000 rows tell it to 0.01."""
+    a, b, x, y = np.random.default_rng(5).standard_normal((4, 20000))
+    x += share * (a + b)
+    y += slope * x + 0.8 * share * (a + b)
+    names, tiers = ["a", "x", "y"], [["a"], ["x"], ["y"]]
+    edge = adjusted(Collection(names, np.stack((a, x, y), 1), tiers)).of("x", "y")
+    assert edge.told
+    assert edge.hidden.like == "a"
+    assert edge.hidden.between[0] == pytest.approx(slope, abs=0.03)
+    assert edge.slope > slope + 0.05
+    assert edge.hidden.of_cause == pytest.approx(share**2 / (1 + share**2), abs=0.01)  # of what a leaves of x
+
+
+def test_an_edge_is_fragile_if_a_cause_as_strong_as_a_recorded_one_undoes_it():
+    a, x, y = np.random.default_rng(5).standard_normal((3, 2000))
+    tiers = [["a"], ["x"], ["y"]]
+
+    def state(of_x, of_y, slope):
+        rows = np.stack((a, of_x * a + x, slope * (of_x * a + x) + of_y * a + y), 1)
+        return adjusted(Collection(["a", "x", "y"], rows, tiers)).of("x", "y").state
+
+    assert state(0.5, 0.5, 1.0) == "told"
+    assert state(0.9, 2.0, 0.3) == "fragile"
+    assert state(5.0, 2.0, 0.3) == "fragile"  # a explains more than half of x, another one cannot: taken for 99 %
+    assert state(0.5, 0.5, 0.0) == "open"
+    one = adjusted(Collection(["x", "y"], np.stack((x, 0.2 * x + y), 1), tiers[1:])).edges[0]
+    assert (one.hidden, one.state) == (None, "told")  # there is nothing to compare with
+
+
 def test_the_words_say_what_is_recorded_and_what_no_table_can_show(collection):
     words = adjusted(collection).words
     assert words.startswith("4 of 5 edges at a false discovery rate of 0.05. Nobody intervened: an edge is causal only")
@@ -141,9 +173,21 @@ def test_searches_say_what_they_need(collection):
     [
         (["a", "a"], np.ones((9, 2)), [["a"], ["a"]], "one column for each of its names"),
         (["a", "b"], np.ones((9, 2)), [["a"], ["c"]], "a tier names 'c', the table has a, b"),
-        (["a", "b"], np.ones((9, 2)), [["a", "b"]], "tiers are two at least"),
+        (
+            ["a", "b"],
+            np.ones((9, 2)),
+            [["a", "b"]],
+            "tiers are two at least, none empty, causes before effects; got 'a, b'",
+        ),
+        (["a", "b"], np.ones((9, 2)), [["a"], ["b", "a"]], "'a' is named twice in the tiers"),
         (["a", "b"], np.ones((4, 2)), [["a"], ["b"]], "4 rows of 2 columns say nothing of causes; at least 5"),
         (["a", "b"], np.ones((9, 2)), [["a"], ["b"]], "'a' is the same in every row, or a sum of other columns"),
+        (
+            ["a", "b"],
+            np.stack((np.arange(300.0) ** 2, np.full(300, 0.1)), 1),
+            [["a"], ["b"]],
+            "'b' is the same in every",
+        ),
         (["a", "b"], np.full((9, 2), np.nan), [["a"], ["b"]], "a number of the collection is none"),
     ],
 )
@@ -158,15 +202,18 @@ def test_a_file_is_read_and_rows_with_gaps_are_left_out(tmp_path):
     path.write_text("\n".join(("a,b,c,note", *lines, "3,,5,gap")))
     found = Collection.read(path, [["a", "b"], ["c"]])
     assert found.rows.shape == (12, 3)
+    assert found.left_out == 1
     assert found.tier == (0, 0, 1)
     with pytest.raises(InputError, match=r"table.csv has no column 'd'; its first line names a, b, c"):
         Collection.read(path, [["a"], ["d"]])
     path.write_text("\n".join(("a;b;c;note", *(line.replace(",", ";") for line in lines))), encoding="utf-8-sig")
     np.testing.assert_array_equal(Collection.read(str(path), [["a", "b"], ["c"]]).rows, found.rows)
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="there is no file"):
         Collection.read(tmp_path / "none.csv", [["a"], ["d"]])
     with pytest.raises(InputError, match="there is no edge from 'c' to 'a'"):
         adjusted(found).of("c", "a")
+    with pytest.raises(InputError, match="'a' is in the first tier, which nothing comes before"):
+        adjusted(found, effects=["c", "a"])
     with pytest.raises(InputError, match="'z' is no column"):
         adjusted(found, effects=["z"])
     with pytest.raises(InputError, match="shares are from 0 to 1"):

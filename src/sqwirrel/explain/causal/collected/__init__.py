@@ -4,7 +4,7 @@ What is known is the order: which columns are there before others. Edges are adj
 says how strong a common cause that is not would have to be to make it alone.
 """
 
-from sqwirrel.explain.causal.collected.adjusted import Collected, CollectedEdge, adjusted, marginal
+from sqwirrel.explain.causal.collected.adjusted import Collected, CollectedEdge, Hidden, adjusted, marginal
 from sqwirrel.explain.causal.collected.collection import Collection
 from sqwirrel.explain.causal.collected.graphs import ges_edges, pc_edges, searched
 
@@ -12,6 +12,7 @@ __all__ = [
     "Collected",
     "CollectedEdge",
     "Collection",
+    "Hidden",
     "adjusted",
     "ges_edges",
     "marginal",

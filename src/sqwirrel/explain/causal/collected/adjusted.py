@@ -23,13 +23,39 @@ from sqwirrel.explain.causal.collected.collection import Collection
 
 RATE = 0.05
 """Share of edges that may be false ones by chance."""
+MOST = 0.99
+"""Of a cause that a hidden one is taken to explain: none that is as strong as a column with half of it can be."""
+PAPERS = (
+    "J. Pearl, Biometrika 82, 669 (1995), doi:10.1093/biomet/82.4.669",
+    "J. G. MacKinnon and H. White, J. Econometrics 29, 305 (1985), doi:10.1016/0304-4076(85)90158-7",
+    "Y. Benjamini and Y. Hochberg, J. R. Stat. Soc. B 57, 289 (1995), doi:10.1111/j.2517-6161.1995.tb02031.x",
+    "C. Cinelli and C. Hazlett, J. R. Stat. Soc. B 82, 39 (2020), doi:10.1111/rssb.12348",
+)
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """What a hidden cause as strong as the recorded one `like` explains of what is left of cause and effect, and
+    `between` which slopes the edge would then be.
+    """
+
+    like: str
+    of_cause: float
+    of_effect: float
+    between: tuple[float, float]
+
+    @property
+    def undoes(self) -> bool:
+        """Whether it can make all of the edge."""
+        return self.between[0] <= 0 <= self.between[1]
 
 
 @dataclass(frozen=True)
 class CollectedEdge:
     """What a unit of the `cause` adds to the `effect`, with all `adjusted` held; `partial` is their correlation then,
     `chance` how probable a slope as large is without an edge, and `rate` that false discovery rate at which the edge
-    comes in. `plain` is the error that even noise makes, `free` the degrees of freedom.
+    comes in. `plain` is the error that even noise makes, `free` the degrees of freedom. `hidden` is the worst that a
+    hidden cause as strong as a column held could do to an edge that is told; none where nothing was held.
     """
 
     cause: str
@@ -42,11 +68,19 @@ class CollectedEdge:
     plain: float
     free: int
     rate: float = 1.0
+    hidden: Hidden | None = None
 
     @property
     def told(self) -> bool:
         """Whether the table tells it."""
         return self.rate <= RATE
+
+    @property
+    def state(self) -> str:
+        """Told; fragile, if a hidden cause as strong as a column held could make it; open, if chance could."""
+        if not self.told:
+            return "open"
+        return "fragile" if self.hidden is not None and self.hidden.undoes else "told"
 
     @property
     def robustness(self) -> float:
@@ -118,7 +152,12 @@ def _collected(collection: Collection, effects: Sequence[str], *, every: bool) -
         if tier[i] < tier[j] and (not effects or names[j] in effects):
             held = tuple(name for k, name in enumerate(names) if every and k != i and tier[k] <= tier[i])
             edges.append(_edge(collection, names[i], names[j], held))
-    return Collected(_discovered(edges), names)
+    if first := [name for name in effects if name in collection.tiers[0]]:
+        raise InputError(
+            f"'{first[0]}' is in the first tier, which nothing comes before; ask for effects of later ones"
+        )
+    found = [replace(edge, hidden=_hidden(collection, edge)) if edge.told else edge for edge in _discovered(edges)]
+    return Collected(tuple(found), names)
 
 
 def _edge(collection: Collection, cause: str, effect: str, held: tuple[str, ...]) -> CollectedEdge:
@@ -133,6 +172,26 @@ def _edge(collection: Collection, cause: str, effect: str, held: tuple[str, ...]
     partial = float(x @ y / math.sqrt((x @ x) * (y @ y)))
     plain = math.sqrt(float(rest @ rest) / free / float(x @ x))
     return CollectedEdge(cause, effect, held, slope, (slope - wide, slope + wide), partial, chance, plain, free)
+
+
+def _hidden(collection: Collection, edge: CollectedEdge) -> Hidden | None:
+    """The worst that a cause as strong as one of the columns held does (Cinelli and Hazlett, k = 1)."""
+    held = edge.adjusted
+    of_cause = _explained(collection, (*held, edge.cause))
+    of_effect = _explained(collection, (*held, edge.cause, edge.effect))
+    every = []
+    for name, d, y in zip(held, of_cause, of_effect, strict=False):
+        share = min(d / (1 - d), MOST)
+        shares = share, min((1 + share) / (1 - share) * y / (1 - y), 1.0)
+        every.append(Hidden(name, *shares, edge.under(*shares)))
+    return max(every, key=lambda each: each.between[1] - each.between[0], default=None)
+
+
+def _explained(collection: Collection, names: tuple[str, ...]) -> list[float]:
+    """The share of what is left of the last that each of the others explains, all others held."""
+    inverse = np.linalg.inv(np.corrcoef(np.stack([collection.column(name) for name in names])).reshape(len(names), -1))
+    size = np.sqrt(inverse.diagonal())
+    return [float(each) for each in (inverse[-1, :-1] / (size[-1] * size[:-1])) ** 2]
 
 
 def _design(collection: Collection, held: tuple[str, ...]) -> Float[np.ndarray, "row term"]:

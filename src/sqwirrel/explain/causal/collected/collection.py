@@ -11,24 +11,33 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from sqwirrel.errors import InputError, meant
+from sqwirrel.limits import check_file
 
 LEFT = 3
 """Rows that a table has at least beyond its columns."""
 SAME = 1e-10
 """A column of which no more than this share of the variance is its own is a sum of others."""
+EVEN = 1e-13
+"""What varies by no more than this share of its size varies by rounding alone."""
+GAPS = ("", "-", "na", "n/a", "nan", "none", "null")
+"""What is written where there is no number."""
 
 
 @dataclass(frozen=True, eq=False, init=False)
 class Collection:
     """Rows of numbers, a column for each of the `names`. Columns of a tier may be causes of those of later ones, and of
-    none in its own: chemistry and lattice first, say, then couplings, then transition temperatures.
+    none in its own: chemistry and lattice first, say, then couplings, then transition temperatures. Rows that were
+    `left_out` lacked a number.
     """
 
     names: tuple[str, ...]
     rows: Float[np.ndarray, "row column"]
     tiers: tuple[tuple[str, ...], ...]
+    left_out: int
 
-    def __init__(self, names: Sequence[str], rows: ArrayLike, tiers: Sequence[Sequence[str]]) -> None:
+    def __init__(
+        self, names: Sequence[str], rows: ArrayLike, tiers: Sequence[Sequence[str]], left_out: int = 0
+    ) -> None:
         """From a table; columns that no tier names are not used."""
         table = np.asarray(rows, dtype=float)
         if table.ndim != 2 or table.shape[1] != len(names) or len(set(names)) < len(names):
@@ -39,11 +48,14 @@ class Collection:
         used = tuple(name for tier in tiers for name in tier)
         if unknown := [name for name in used if name not in names]:
             raise InputError(f"a tier names '{unknown[0]}', the table has {', '.join(names)}{meant(unknown[0], names)}")
-        if len(set(used)) < len(used) or len(tiers) < 2 or not all(tiers):
-            raise InputError("tiers are two at least, none empty, and each column is in one; causes before effects")
+        if twice := [name for name in used if used.count(name) > 1]:
+            raise InputError(f"'{twice[0]}' is named twice in the tiers; each column is in one of them")
+        if len(tiers) < 2 or not all(tiers):
+            raise InputError(f"tiers are two at least, none empty, causes before effects; got {_said(tiers)}")
         object.__setattr__(self, "names", used)
         object.__setattr__(self, "rows", table[:, [list(names).index(name) for name in used]])
         object.__setattr__(self, "tiers", tuple(map(tuple, tiers)))
+        object.__setattr__(self, "left_out", left_out)
         self._check()
 
     @classmethod
@@ -52,17 +64,16 @@ class Collection:
         of a tier are left out, and a warning says how many.
         """
         path, names = Path(path), [name for tier in tiers for name in tier]
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"cannot read '{path}': {error}; a CSV file in UTF-8 is expected") from None
-        first = text.partition("\n")[0]
-        table = csv.DictReader(text.splitlines(), delimiter=";" if first.count(";") > first.count(",") else ",")
-        lines, known = list(table), [name.strip() for name in table.fieldnames or ()]
+        known, lines = _lines(path)
         if missing := [name for name in names if name not in known]:
-            raise InputError(f"{path.name} has no column '{missing[0]}'; its first line names {', '.join(known)}")
-        table_rows = [dict(zip(known, line.values(), strict=False)) for line in lines]
-        rows = [[_number(line.get(name) or "") for name in names] for line in table_rows]
+            raise InputError(
+                f"{path.name} has no column '{missing[0]}'; its first line names {', '.join(known)}"
+                f"{meant(missing[0], known)}"
+            )
+        if twice := [name for name in names if known.count(name) > 1]:
+            raise InputError(f"{path.name} has several columns '{twice[0]}'; rename them")
+        places = {name: known.index(name) for name in names}
+        rows = [[_number(path, k, name, line, place) for name, place in places.items()] for k, line in lines]
         kept = [row for row in rows if np.isfinite(row).all()]
         if not kept:
             raise InputError(f"{path.name} has no row with a number in each of {', '.join(names)}; leave columns out")
@@ -73,7 +84,7 @@ class Collection:
                 len(rows),
                 path.name,
             )
-        return cls(names, kept, tiers)
+        return cls(list(places), kept, tiers, len(rows) - len(kept))
 
     @property
     def tier(self) -> tuple[int, ...]:
@@ -96,12 +107,37 @@ class Collection:
         for k, name in enumerate(self.names):
             others = np.delete(scaled, k, axis=1) / np.where(np.delete(size, k) > 0, np.delete(size, k), 1.0)
             own = scaled[:, k] - others @ (np.linalg.pinv(others) @ scaled[:, k])
-            if own @ own <= SAME * max(size[k] ** 2, 1e-300):
+            if own @ own <= max(SAME * size[k] ** 2, (EVEN * np.linalg.norm(self.rows[:, k])) ** 2, 1e-300):
                 raise InputError(f"'{name}' is the same in every row, or a sum of other columns; leave it out")
 
 
-def _number(text: str | None) -> float:
+def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Names, and the cells of every line that has any, with its number."""
+    check_file(path)
     try:
-        return float(text or "nan")
+        text = path.read_text(encoding="utf-8-sig")
+        first = text.partition("\n")[0]
+        table = csv.reader(text.splitlines(), delimiter=";" if first.count(";") > first.count(",") else ",")
+        filled = [(table.line_num, line) for line in table if any(map(str.strip, line))]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read '{path}': {error}; a CSV file in UTF-8 is expected") from None
+    if not filled:
+        raise InputError(f"{path.name} is empty; a first line of names is expected, and a row of numbers in each other")
+    return [name.strip() for name in filled[0][1]], filled[1:]
+
+
+def _number(path: Path, k: int, name: str, line: list[str], place: int) -> float:
+    """What a cell says; none where it is a gap."""
+    cell = line[place].strip() if place < len(line) else ""
+    try:
+        return float("nan" if cell.lower() in GAPS else cell)
     except ValueError:
-        return float("nan")
+        raise InputError(
+            f"{path.name}, line {k}: '{cell}' in column '{name}' is no number; expected one like 0.5, or an empty cell "
+            "where there is none"
+        ) from None
+
+
+def _said(tiers: Sequence[Sequence[str]]) -> str:
+    """As they are written on the command line."""
+    return f"'{' > '.join(', '.join(tier) for tier in tiers)}'"

@@ -44,6 +44,10 @@ def ges_edges(rows: Rows, tier: Sequence[int]) -> Edges:
 
 
 SEARCHES: Mapping[str, Callable[[Rows, Sequence[int]], Edges]] = {"PC": pc_edges, "GES": ges_edges}
+SEARCH_PAPERS = {
+    "PC": "P. Spirtes and C. Glymour, Soc. Sci. Comput. Rev. 9, 62 (1991), doi:10.1177/089443939100900106",
+    "GES": "D. M. Chickering, J. Mach. Learn. Res. 3, 507 (2002)",
+}
 
 
 def searched(collection: Collection, method: str = "PC") -> tuple[tuple[str, str], ...]:
@@ -65,6 +69,11 @@ def _later(graph: np.ndarray, tier: Sequence[int]) -> Edges:
     return found
 
 
+def is_installed() -> bool:
+    """Whether causal-learn is here."""
+    return find_spec("causallearn") is not None
+
+
 def _check_installed() -> None:
-    if find_spec("causallearn") is None:
+    if not is_installed():
         raise InputError("PC and GES are those of causal-learn, which is not here: pip install 'sqwirrel[bench]'")
