@@ -46,12 +46,12 @@ def points() -> Measurement:
     return Measurement(q, np.stack([energy, energy], 1), 5.0)
 
 
-def told_of(measurement: Measurement, least: float = 0.03) -> Told:
+def told_of(measurement: Measurement, width: float = 0.3) -> Told:
     experiment = Experiment(CHAIN, measurement, Instrument(counting=Poisson()), samples=2)
     truth = experiment.pack(J=-1.1, fwhm=0.4, scale=60.0, background=2.0)
     spectrum = experiment.sample(truth, seed=3).exclude(0.5, 0.8)
     system = Spectra.of(experiment, PRIOR, spectrum)
-    found = causal_map(system, 16, least=least)
+    found = causal_map(system, 16, width=width, least=0.03)
     return Told(
         title="A chain",
         found=found,
@@ -159,7 +159,7 @@ def test_trees_of_slices_points_and_single_regions() -> None:
     assert len(zoom_map(told, "").axes) == 1 + len(told.counts)
     assert len(zoom_map(told_of(points()), "").axes) == 1
     assert len(zoom_map(replace(told, zooms=(1,)), "").axes[0].lines) == 0
-    assert zoom_map(told_of(path(), least=0.99), "") is None
+    assert zoom_map(told_of(path(), width=1e-6), "") is None
 
 
 def test_the_inverse_map_is_of_the_factors(told: Told) -> None:
