@@ -1,7 +1,6 @@
 """Bulk numbers as a term of a posterior."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,13 +8,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-from sqwirrel.infer.terms.term import TermSlope
+from sqwirrel.infer.terms.term import Exact, TermSlope
 from sqwirrel.observe.bulk import BulkExperiment
 from sqwirrel.spectra.bulk import Bulk
 
 
 @dataclass(frozen=True, eq=False)
-class BulkTerm:
+class BulkTerm(Exact):
     """Bulk numbers, each with a normal law of its error. `names` are its parameters among those of all terms."""
 
     experiment: BulkExperiment
@@ -23,7 +22,6 @@ class BulkTerm:
     names: tuple[str, ...]
     label: str = ""
 
-    average = None
     assumed = ()
 
     @classmethod
@@ -63,28 +61,3 @@ class BulkTerm:
         away, rise = (self.bulk.value - found.expected) / self.bulk.error, found.slope / self.bulk.error
         deviance = torch.where(found.stable, away.square().sum(1), torch.inf)
         return TermSlope(deviance, torch.einsum("bpn,bn->bp", rise, away), rise @ rise.mT)
-
-    def profiled(
-        self,
-        theta: Float[Tensor, "batch own"],
-        solve: Mapping[str, tuple[float, float]],  # noqa: ARG002 (no nuisance is linear)
-    ) -> tuple[Float[Tensor, "batch own"], Float[Tensor, " batch"]]:
-        """The rows as they are, and the deviance."""
-        return theta, self.deviance(theta)
-
-    def anchored(
-        self,
-        theta: Float[Tensor, "1 own"],  # noqa: ARG002 (the mesh is what it is)
-        spread: Float[Tensor, " own"],  # noqa: ARG002
-        more: int = 1,  # noqa: ARG002
-    ) -> "BulkTerm":
-        """The same."""
-        return self
-
-    def reweighed(self, theta: Float[Tensor, "1 own"]) -> "BulkTerm":  # noqa: ARG002 (errors are what they are)
-        """The same."""
-        return self
-
-    def push(self, theta: Float[Tensor, "1 own"]) -> Float[Tensor, "repeat own"]:
-        """Nothing: there are no repetitions."""
-        return theta[:0]

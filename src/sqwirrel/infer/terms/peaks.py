@@ -1,7 +1,6 @@
 """A table of peaks as a term of a posterior."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.errors import InputError
-from sqwirrel.infer.terms.term import TermSlope
+from sqwirrel.infer.terms.term import Exact, TermSlope
 from sqwirrel.observe.peaks import PeakExperiment
 from sqwirrel.observe.peaks.mixture import Lines
 from sqwirrel.spectra.peaks import Peaks
@@ -30,15 +29,13 @@ class Explained(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class PeaksTerm:
+class PeaksTerm(Exact):
     """The energies of a table of peaks. `names` are its parameters among those of all terms."""
 
     experiment: PeakExperiment
     peaks: Peaks
     names: tuple[str, ...]
     label: str = ""
-
-    average = None
 
     @classmethod
     def of(cls, experiment: PeakExperiment, peaks: Peaks, names: tuple[str, ...], label: str = "") -> "PeaksTerm":
@@ -78,34 +75,9 @@ class PeaksTerm:
         deviance = torch.where(stable, -2 * (value - self.log_normalisation), torch.inf)
         return TermSlope(deviance, gradient, information)
 
-    def profiled(
-        self,
-        theta: Float[Tensor, "batch own"],
-        solve: Mapping[str, tuple[float, float]],  # noqa: ARG002 (no nuisance is linear)
-    ) -> tuple[Float[Tensor, "batch own"], Float[Tensor, " batch"]]:
-        """The rows as they are, and the deviance."""
-        return theta, self.deviance(theta)
-
-    def anchored(
-        self,
-        theta: Float[Tensor, "1 own"],  # noqa: ARG002 (nothing is averaged)
-        spread: Float[Tensor, " own"],  # noqa: ARG002
-        more: int = 1,  # noqa: ARG002
-    ) -> "PeaksTerm":
-        """The same: modes are exact."""
-        return self
-
-    def reweighed(self, theta: Float[Tensor, "1 own"]) -> "PeaksTerm":  # noqa: ARG002 (errors are what they are)
-        """The same."""
-        return self
-
     def blurred(self) -> "PeaksTerm":
         """The same with larger errors, for a search."""
         return replace(self, experiment=self.experiment.blurred(BLUR * float(self.peaks.energy.max())))
-
-    def push(self, theta: Float[Tensor, "1 own"]) -> Float[Tensor, "repeat own"]:
-        """Nothing: there are no repetitions."""
-        return theta[:0]
 
     def explained(self, theta: Float[Tensor, "1 own"]) -> Explained:
         """Which lines the peaks belong to, and how far from them they lie."""

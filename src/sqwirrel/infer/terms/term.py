@@ -1,13 +1,16 @@
 """Term: what a posterior asks of each set of data."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
 from sqwirrel.observe.experiment import Anchored
 from sqwirrel.observe.joint import Part
+
+Same = TypeVar("Same", bound="Exact")
 
 
 class TermSlope(NamedTuple):
@@ -71,3 +74,38 @@ class Term(Protocol):
 
     def push(self, theta: Float[Tensor, "1 own"]) -> Float[Tensor, "repeat own"]:
         """How the gradient at `theta` moves in repetitions of the average and of its derivatives."""
+
+
+class Exact(ABC):
+    """A term for which nothing is averaged and no nuisance is linear, and whose errors are what they are."""
+
+    average = None
+
+    @abstractmethod
+    def deviance(self, theta: Float[Tensor, "batch own"]) -> Float[Tensor, " batch"]:
+        """-2 log L + const; inf where the order is unstable."""
+
+    def profiled(
+        self,
+        theta: Float[Tensor, "batch own"],
+        solve: Mapping[str, tuple[float, float]],  # noqa: ARG002
+    ) -> tuple[Float[Tensor, "batch own"], Float[Tensor, " batch"]]:
+        """The rows as they are, and the deviance."""
+        return theta, self.deviance(theta)
+
+    def anchored(
+        self: Same,
+        theta: Float[Tensor, "1 own"],  # noqa: ARG002
+        spread: Float[Tensor, " own"],  # noqa: ARG002
+        more: int = 1,  # noqa: ARG002
+    ) -> Same:
+        """The same."""
+        return self
+
+    def reweighed(self: Same, theta: Float[Tensor, "1 own"]) -> Same:  # noqa: ARG002
+        """The same."""
+        return self
+
+    def push(self, theta: Float[Tensor, "1 own"]) -> Float[Tensor, "repeat own"]:
+        """Nothing: there are no repetitions."""
+        return theta[:0]
