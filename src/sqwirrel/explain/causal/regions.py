@@ -65,12 +65,11 @@ def discretize(
         raise InputError(f"{len(causes)} causes are too many for one map, at most 62; fix some in the prior")
     cells = changes.change.shape[2]
     moved = torch.zeros(len(causes), cells, dtype=torch.float64)
-    code, drawn = torch.zeros(cells, dtype=torch.long), torch.zeros(RESAMPLED, cells, dtype=torch.long)
+    drawn = torch.zeros(RESAMPLED, cells, dtype=torch.long)
     seen = torch.zeros(len(causes), dtype=torch.float64)
     for k in causes:
         average = changes.average(k, changes.energy(k))
         moved[k], seen[k] = average.mean, _threshold(average.mean)
-        code += (average.mean > seen[k] ** 2) * 2**k
         drawn += (average.resampled(RESAMPLED, seed) > seen[k] ** 2) * 2**k
     of, parents = _absorbed(moved > seen[:, None] ** 2, moved, neighbours, max(1, round(least * cells)))
     order = torch.bincount(of).argsort(descending=True, stable=True)
@@ -103,10 +102,9 @@ def _absorbed(
     """Components of equal parents, and these: each small one is given to the neighbour it has the longest border with,
     of those that have all parents that it tells by itself (d' above `TOLD`). If there is none, it stays.
     """
-    of = _components((sees * 2 ** torch.arange(len(sees))[:, None]).sum(0), neighbours)
-    parents = torch.zeros(int(of.max()) + 1, len(sees), dtype=torch.bool)
-    parents[of] = sees.T
+    of, parents = torch.arange(sees.shape[1]), sees.T
     while True:
+        of, parents = _joined(of, parents, neighbours)
         size = torch.bincount(of)
         told = parents & (torch.stack([torch.bincount(of, weights=each) for each in moved], -1) > TOLD**2)
         ends = torch.cat((of[neighbours], of[neighbours].flip(1)))
@@ -116,6 +114,17 @@ def _absorbed(
             return of, parents
         left, of = torch.unique(_longest(ends, size)[of], return_inverse=True)
         parents = parents[left]
+
+
+def _joined(
+    of: Int64[Tensor, " cell"], parents: Bool[Tensor, "region cause"], neighbours: Int64[Tensor, "pair 2"]
+) -> tuple[Int64[Tensor, " cell"], Bool[Tensor, "joined cause"]]:
+    """Regions of equal parents that touch as one."""
+    code = (parents * 2 ** torch.arange(parents.shape[1])).sum(1)
+    joined = _components(code[of], neighbours)
+    found = torch.zeros(int(joined.max()) + 1, parents.shape[1], dtype=torch.bool)
+    found[joined] = parents[of]
+    return joined, found
 
 
 def _longest(ends: Int64[Tensor, "pair 2"], size: Int64[Tensor, " region"]) -> Int64[Tensor, " region"]:

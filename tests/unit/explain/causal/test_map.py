@@ -10,6 +10,7 @@ from sqwirrel.explain.causal.causal_map import CausalMap, causal_map
 from sqwirrel.explain.causal.design import Changes, intervene
 from sqwirrel.explain.causal.edges import ABSENT, PRESENT, TOLD
 from sqwirrel.explain.causal.regimes import regimes
+from sqwirrel.explain.causal.regions import _absorbed, _components, _longest
 from sqwirrel.model.laws import Uniform
 from sqwirrel.model.prior import Prior
 from tests.unit.explain.causal.linear import BLOCK, MATRIX, NAMES, Linear, Stepped
@@ -47,6 +48,29 @@ def test_a_small_region_goes_to_a_neighbour_with_all_parents_that_it_tells_and_s
     regions = causal_map(Linear(), 16, 3, width=WIDTH, least=0.5).regions
     assert torch.equal(regions.of, (torch.arange(4 * BLOCK) >= 3 * BLOCK).long())
     assert [[NAMES[k] for k in each.nonzero()[:, 0]] for each in regions.parents] == [["a", "b"], ["c"]]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_every_region_is_in_one_piece_has_its_own_parents_and_touches_none_of_the_same(seed):
+    """Noise on a square, small regions absorbed."""
+    wide, draw = 24, torch.Generator().manual_seed(seed)
+    cell = torch.arange(wide**2).reshape(wide, wide)
+    pairs = ((cell[1:], cell[:-1]), (cell[:, 1:], cell[:, :-1]))
+    neighbours = torch.cat([torch.stack((a.flatten(), b.flatten()), -1) for a, b in pairs])
+    moved = torch.rand(3, wide**2, generator=draw, dtype=torch.float64)
+    of, parents = _absorbed(moved > 0.5, moved, neighbours, 12)
+    ends = of[neighbours]
+    own = (parents[of] == (moved > 0.5).T).all(1)
+    assert torch.equal(of[own].unique(), of.unique())
+    assert len(parents) == len(of.unique()) < wide**2 / 2
+    assert len(_components(of, neighbours).unique()) == len(parents)
+    assert not (parents[ends[:, 0]] == parents[ends[:, 1]]).all(1)[ends[:, 0] != ends[:, 1]].any()
+
+
+def test_a_region_that_goes_itself_takes_none_in():
+    """Each of a chain would go to the next: the first stays, and the last takes in the one before it."""
+    ends = torch.tensor([[0, 1], [1, 2], [1, 2], [2, 3], [2, 3], [2, 3]])
+    assert _longest(ends, torch.tensor([1, 1, 1, 5])).tolist() == [0, 1, 3, 3]
 
 
 def test_effects_are_known_and_not_cancelled_by_opposite_lobes(found, block):
