@@ -3,12 +3,12 @@ what moves the dispersion, and what would have been measured.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqwirrel.explain.causal.measured import Counterfactual, Finding, Objections
-from sqwirrel.explain.causal.paths import Estimate, Moves, ReadingEdge, Shares
+from sqwirrel.explain.causal.paths import Estimate, Moves, ReadingEdge, ReadingValue, Shares
 from sqwirrel.report.numbers import interval, plain, to, with_error
 
 SHOWN = 12
@@ -21,14 +21,16 @@ SAME = 1e-5
 @dataclass(frozen=True, eq=False)
 class More:
     """What was asked beside the map: `objections` of a fitted spectrum, shares of each path by the parameter that acts
-    (`routes`), how regions move with the parameters of the model (`moves`), what moves readings of the dispersion, the
-    spectrum after an action (`acted`), and what could not be asked, why.
+    (`routes`), how regions move with the parameters of the model (`moves`), what moves readings of the dispersion
+    and their `values` at the middle of the map, the spectrum after an action (`acted`), and what could not be asked,
+    why.
     """
 
     objections: Objections | None = None
     routes: Mapping[str, Shares] = field(default_factory=dict)
     moves: Moves | None = None
     readings: tuple[ReadingEdge, ...] = ()
+    values: tuple[ReadingValue, ...] = ()
     acted: Counterfactual | None = None
     refused: tuple[str, ...] = ()
 
@@ -38,6 +40,7 @@ class More:
             "objections": None if self.objections is None else _objections(self.objections),
             "paths": {cause: _shares(shares) for cause, shares in self.routes.items()},
             "readings": [_reading(edge) for edge in self.readings],
+            "reading_values": [{**asdict(each), "error": finite(each.error)} for each in self.values],
             "counterfactual": None if self.acted is None else {"do": self.acted.action, "stable": self.acted.stable},
             "not_asked": list(self.refused),
         }
@@ -146,6 +149,20 @@ def reading_rows(edges: tuple[ReadingEdge, ...], units: Mapping[str, str]) -> li
         unit = "/".join(filter(None, (edge.unit, units[edge.cause])))
         power = "" if math.isnan(float(edge.log_slope.value)) else between(edge.log_slope)
         rows.append([head, edge.cause, f"{between(edge.effect)} {edge.unit}", f"{between(edge.slope)} {unit}", power])
+    return rows
+
+
+def value_rows(values: tuple[ReadingValue, ...], units: Mapping[str, str], seen: Sequence[float]) -> list[list[str]]:
+    """Every reading at the middle of the map, what one unit of each parameter adds to it there, and whether it is an
+    energy outside of those that were `seen`.
+    """
+    rows = []
+    for each in values:
+        value = plain(each.value) if math.isnan(each.error) else with_error(each.value, each.error)
+        slopes = [f"{name} {slope:+.3g} {each.unit}/{units[name]}" for name, slope in each.slopes.items() if slope]
+        unseen = bool(seen) and each.unit == "meV" and not min(seen) <= each.value <= max(seen)
+        where = f"not measured: bins are from {min(seen):.3g} to {max(seen):.3g} meV" if unseen else ""
+        rows.append([each.reading, f"{value} {each.unit}", "; ".join(slopes), where])
     return rows
 
 

@@ -102,12 +102,14 @@ def _differ(one: Region, other: Region) -> Bool[np.ndarray, "x y"]:
     return apart
 
 
-def number(axes: Axes, tile: Tile, widest: dict[int, float], size: float) -> None:
+def number(axes: Axes, tile: Tile, widest: dict[int, float], size: float, kind: str = "") -> None:
     """The number of every region of a picture where it is widest, if that is wide or its widest place of all."""
     for region in shown(tile):
         depth, place = deepest(tile, region)
         if depth > DEEP or depth >= widest[region]:
-            label = axes.text(*place, str(region + 1), ha="center", va="center", fontsize=size, color=INK, zorder=5)
+            label = axes.text(
+                *place, f"{kind}{region + 1}", ha="center", va="center", fontsize=size, color=INK, zorder=5
+            )
             label.set_path_effects([withStroke(linewidth=1.6, foreground="white")])
 
 

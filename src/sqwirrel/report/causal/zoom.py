@@ -112,12 +112,12 @@ def _map(axes: Axes, told: Told, label: str, count: int, first: list[int]) -> No
     shades = [shade(first[int((coarse.of == k).nonzero()[0, 0])]) for k in range(len(coarse.effect))]
     paint(axes, found, tile, (ListedColormap(shades), BoundaryNorm(np.arange(len(shades) + 1) - 0.5, len(shades))))
     outline(axes, tile)
-    number(axes, tile, depths(found._replace(tiles=[tile])), SIZE)
+    number(axes, tile, depths(found._replace(tiles=[tile])), SIZE, "Z")
     said = ", ".join(filter(None, (f"{len(shades)} regions", label, tile.name)))
     axes.set(xlabel=found.across.label, ylabel=found.along)
     axes.set_title(said, fontsize=9.5, fontweight="bold")
     here = shown(tile)
-    rows = [Patch(fc=shades[k], ec=INK, lw=0.4, label=f"{k + 1}  {_named(told, coarse, k)}") for k in here[:ROWS]]
+    rows = [Patch(fc=shades[k], ec=INK, lw=0.4, label=f"Z{k + 1}  {_named(told, coarse, k)}") for k in here[:ROWS]]
     title = f"d′ of the largest {ROWS}" if len(here) > ROWS else "d′"
     axes.legend(
         handles=rows, loc="upper left", bbox_to_anchor=(1.0, 1.02), fontsize=SIZE, title=title, alignment="left"

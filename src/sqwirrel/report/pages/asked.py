@@ -9,7 +9,7 @@ from sqwirrel.explain.causal.edges import PRESENT
 from sqwirrel.explain.causal.measured import Objections
 from sqwirrel.explain.causal.paths import Moves
 from sqwirrel.report.causal.acted import acted_map
-from sqwirrel.report.causal.more import candidate_rows, part_rows, reading_rows
+from sqwirrel.report.causal.more import candidate_rows, part_rows, reading_rows, value_rows
 from sqwirrel.report.causal.routes import route_matrix
 from sqwirrel.report.causal.told import Told
 from sqwirrel.report.numbers import plain
@@ -27,10 +27,11 @@ ABOUT_ROUTES = """Of what an intervention changes in a region (rows: those that 
 changes in standard deviations, which a line that moves by more than its width fills), the share that each path alone
 makes: energies of the modes, their intensities, thermal factors, the instrument. Together: what is left; negative where
 paths undo each other. 95 % intervals are in causal.json."""
-ABOUT_READINGS = """Numbers of the dispersion, and what the parameters do to them over the interventions of this map.
-Effect: root of half the mean squared change. Slope: mean derivative. Power: mean derivative of the logarithms, 1 where
-the reading is proportional to the parameter; none where the parameter changes its sign. All are means over the
-interventions; 95 % intervals in brackets are those of these means."""
+ABOUT_READINGS = """Numbers of the dispersion, to first order where the map was made; below, what the parameters do to
+them over the interventions of this map, all parameters anywhere in their ranges. Effect: root of half the mean squared
+change. Slope: mean derivative. Power: mean derivative of the logarithms, 1 where the reading is proportional to the
+parameter; none where the parameter changes its sign. All are means over the interventions; 95 % intervals in brackets
+are those of these means."""
 ABOUT_ACTED = """What would have been measured, had the parameters been set so, with everything else as it was: the
 noise is that which was measured. The band is what the posterior leaves open. What the model misses goes along
 unchanged."""
@@ -49,15 +50,22 @@ def sections(told: Told) -> list[str]:
     figure = route_matrix(told)
     found += [] if figure is None else [_shown("paths", "What parameters act through", [figure], ABOUT_ROUTES)]
     if told.more.readings:
-        rows = [("", [escape(cell) for cell in row]) for row in reading_rows(told.more.readings, told.units)]
-        every = wide(table(["", "parameter", "effect", "slope", "power"], rows))
-        found.append(section("readings", "What moves the dispersion", every + note(ABOUT_READINGS)))
+        found.append(_readings(told))
     if told.more.acted is not None:
         maps = [acted_map(told.spectra[label], told.more.acted, label) for label in told.more.acted.spectra]
         found.append(_shown("acted", f"What would have been measured: {told.more.acted.action}", maps, ABOUT_ACTED))
     if told.more.refused:
         found.append(section("refused", "What could not be asked", "".join(map(_paragraph, told.more.refused))))
     return found
+
+
+def _readings(told: Told) -> str:
+    seen = [float(end) for each in told.spectra.values() for end in each.measurement.energy.aminmax()]
+    where = "at the best fit" if told.settings["about"] == "posterior" else "at the middle of the prior"
+    here = _table(["", where, "one unit adds there", ""], value_rows(told.more.values, told.units, seen))
+    rows = reading_rows(told.more.readings, told.units)
+    every = _table(["", "parameter", "effect", "slope", "power"], rows)
+    return section("readings", "What moves the dispersion", here + every + note(ABOUT_READINGS))
 
 
 def _moves(told: Told, moves: Moves) -> str:

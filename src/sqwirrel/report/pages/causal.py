@@ -27,19 +27,25 @@ from sqwirrel.report.pages.markup import (
 )
 from sqwirrel.whole import put_text
 
-ABOUT_CAUSES = """Each parameter alone was moved between these values, in pairs of simulations with all others as they
-were. Parents are told from a change of so many standard deviations of a bin on (the threshold, where fewest bins are in
-doubt). Lost: interventions left out, as the magnetic order was unstable on one side. Error: what these bins leave of
-each parameter (one standard deviation) with all others free, and with all others known. Grey: not of the model."""
+ABOUT_CAUSES = """In each pair of simulations one parameter alone was moved; where from and where to, and where all
+others stood in this pair, was drawn evenly from these ranges. So d′, parents and slopes are means over the ranges, and
+not of the best fit alone. Where everything moves everything, a smaller width (causal.width, causal.times) shows what is
+special; where nothing has parents, a larger one. Parents are told from a change of so many standard deviations of a bin
+on (the threshold, where fewest bins are in doubt). Lost: interventions left out, as the magnetic order was unstable on
+one side. Error: what these bins leave of each parameter (one standard deviation) with all others free, and with all
+others known. Grey: not of the model."""
 ABOUT_REGIONS = """Bins that touch and have the same parents are one region; small regions went to the neighbour with
-the longest common border. Border: how probable it is that neighbours across it have other parents, over designs like
-this one. Colours: which parameters of the model are parents, whatever those of the instrument are;
-regions of one colour differ in these, or do not touch. The table has all parents. Grey was not measured."""
+the longest common border that has all parents which they tell by themselves (d′ above 3); where there is none they
+stay. Border: how probable it is that neighbours across it have other parents, over designs like this one. Colours:
+which parameters of the model are parents, whatever those of the instrument are; regions of one colour differ in these,
+or do not touch. The table has all parents. Grey was not measured."""
 ABOUT_ZOOM = """The tree joins, again and again, the two touching regions that causes move most alike; what touches
-nothing joins last. A join stands where it loses so many standard deviations (two regions are then moved by their joint
-root mean squares; never below an earlier join). A leaf is a region and how many smaller joins it has taken in, with the
-parents of the region. Dotted: where the maps cut the tree. Regions of one colour are one in the first map. Beside the
-maps: d′ of the parameters of the model that whole regions tell best."""
+nothing joins last. A join stands where it loses so many standard deviations, if all its bins are taken to be moved by
+their joint root mean squares (never below an earlier join). A leaf is a region and how many smaller joins it has taken
+in, with the parents of the region. Dotted: where the maps cut the tree. Regions of one colour are one in the first map;
+these colours and numbers (Z) are not those of the regions above. Beside the maps: d′ of the parameters of the model
+that whole regions tell best. Where data have gaps, pieces that touch nothing are regions, too: maps have as many
+more."""
 ABOUT_GRAPH = """An arrow is there if an intervention on the parameter can be told from the region alone with more than
 three standard deviations (d′) with a probability of at least 0.975, is not where that is at most 0.025, and is
 undecided (dashed) between. Widths grow with the logarithm of d′. Parameters of the instrument are grey. Many bins that

@@ -36,13 +36,14 @@ def test_what_one_cause_moves_is_one_before_what_nothing_else_moves_joins(found)
     """Blocks are moved by a, a and b, b, c: s is (20, 0, 0), (20, 30, 0), (0, 30, 0), (0, 0, 25)."""
     assert is_sound(found.linkage)
     assert found.linkage[:, 3].tolist() == [2, 3, 4]
-    half = 800**0.5 / 2  # root mean square of a over the second and third
+    share = np.sqrt([1 / 2, 2 / 3, 2 / 4])  # blocks that a moves, of those joined; b, of the last two
+    a, b = 20 * share, 30 * share
     losses = (
-        BLOCK / 2 * 20**2,
-        BLOCK * 2 / 3 * ((20 - half) ** 2 + 30**2),
-        BLOCK * 3 / 4 * (20**2 * 2 / 3 + 30**2 * 2 / 3 + 25**2),
+        (20 - a[0]) ** 2 + a[0] ** 2,
+        (20 - a[1]) ** 2 + 2 * (a[0] - a[1]) ** 2 + b[1] ** 2 + 2 * (30 - b[1]) ** 2,
+        3 * (a[1] - a[2]) ** 2 + a[2] ** 2 + 3 * (b[1] - b[2]) ** 2 + b[2] ** 2 + (25 - 12.5) ** 2 + 3 * 12.5**2,
     )
-    np.testing.assert_allclose(found.linkage[:, 2], UNIT * np.sqrt(losses), rtol=1e-5)
+    np.testing.assert_allclose(found.linkage[:, 2], UNIT * np.sqrt(BLOCK * np.array(losses)), rtol=1e-5)
     for count, wanted in ((2, {(0, 1, 2), (3,)}), (3, {(0,), (1, 2), (3,)})):
         blocks = found.coarse(count).of[found.regions.of].reshape(4, BLOCK)[:, 0].tolist()
         assert {tuple(k for k, each in enumerate(blocks) if each == one) for one in set(blocks)} == wanted

@@ -12,7 +12,15 @@ from sqwirrel.config.several import parts
 from sqwirrel.errors import InputError, meant
 from sqwirrel.explain.causal.causal_map import CausalMap
 from sqwirrel.explain.causal.measured import Objections, counterfactual, objections
-from sqwirrel.explain.causal.paths import ReadingEdge, Shares, edges_between, mediated, moves
+from sqwirrel.explain.causal.paths import (
+    ReadingEdge,
+    ReadingValue,
+    Shares,
+    edges_between,
+    mediated,
+    moves,
+    reading_values,
+)
 from sqwirrel.explain.causal.paths.readings import CENTRE, Vector
 from sqwirrel.explain.causal.system import Spectra
 from sqwirrel.infer import Posterior, Simulator
@@ -38,7 +46,8 @@ def asked_of(work: Study, posterior: Posterior | None, found: CausalMap, system:
         acted = counterfactual(rival, posterior, work.data, section.do) if section.do else None
     routes = _routes(work, found, refused, progress) if section.paths else {}
     moved = moves(system, found.regions.of, found.middle, names_of(work))
-    return More(against, routes, moved, _readings(work, found, refused), acted, tuple(refused))
+    edges, values = _readings(work, posterior, found, refused)
+    return More(against, routes, moved, edges, values, acted, tuple(refused))
 
 
 def check_action(work: Study, posterior: Posterior) -> None:
@@ -103,9 +112,14 @@ def _routes(work: Study, found: CausalMap, refused: list[str], progress: Progres
     return routes
 
 
-def _readings(work: Study, found: CausalMap, refused: list[str]) -> tuple[ReadingEdge, ...]:
-    """Edges to readings of each model in each field, of the interventions of the map."""
+def _readings(
+    work: Study, posterior: Posterior | None, found: CausalMap, refused: list[str]
+) -> tuple[tuple[ReadingEdge, ...], tuple[ReadingValue, ...]]:
+    """Edges to readings of each model in each field, of the interventions of the map; and what they are at its
+    middle, of an answer with errors.
+    """
     edges: dict[tuple[str, str], ReadingEdge] = {}
+    values: dict[str, ReadingValue] = {}
     for model, field in _seen(work.simulator):
         causes = [name for name in found.names if name in model.names]
         try:
@@ -114,9 +128,13 @@ def _readings(work: Study, found: CausalMap, refused: list[str]) -> tuple[Readin
             asked = work.config.causal.asked(model)
             every = edges_between(model, asked, base, other, causes, work.config.causal.seed, field=field)
             edges |= {(edge.reading, edge.cause): edge for edge in every}
+            columns = [found.names.index(name) for name in causes]
+            known = None if posterior is None else posterior.covariance[columns][:, columns]
+            (middle,) = _of_model(model, found.names, found.middle[None], work.prior)
+            values |= {each.reading: each for each in reading_values(model, asked, middle, causes, known, field=field)}
         except InputError as error:
             refused.append(f"Readings of the dispersion of {model.name}: {error}.")
-    return tuple(edges.values())
+    return tuple(edges.values()), tuple(values.values())
 
 
 def _seen(simulator: Simulator) -> list[tuple[Model, Vector]]:

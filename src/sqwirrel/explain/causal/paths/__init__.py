@@ -1,6 +1,6 @@
 """What a parameter acts through: mediation by modes and instrument, and readings of the dispersion."""
 
-from sqwirrel.explain.causal.paths.edges import ReadingEdge, edges_between, reading_edges
+from sqwirrel.explain.causal.paths.edges import ReadingEdge, ReadingValue, edges_between, reading_edges, reading_values
 from sqwirrel.explain.causal.paths.mediate import Routes, mediated, mediation, routes
 from sqwirrel.explain.causal.paths.moves import Moves, moves
 from sqwirrel.explain.causal.paths.readings import (
@@ -22,6 +22,7 @@ __all__ = [
     "Moves",
     "Reading",
     "ReadingEdge",
+    "ReadingValue",
     "Routes",
     "Shares",
     "band_top",
@@ -32,6 +33,7 @@ __all__ = [
     "mediation",
     "moves",
     "reading_edges",
+    "reading_values",
     "routes",
     "shares",
     "splitting",

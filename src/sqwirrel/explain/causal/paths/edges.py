@@ -1,6 +1,7 @@
 """reading_edges(): what each parameter does to readings of the dispersion, by randomised interventions."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +41,44 @@ class ReadingEdge:
     is_zero: bool
     kept: int
     left_out: int
+
+
+@dataclass(frozen=True)
+class ReadingValue:
+    """A reading in `unit` at one set of parameters, its `error` (NaN where no covariance is known), and its derivatives
+    there by the name of the parameter (`unit` per unit of that).
+    """
+
+    reading: str
+    unit: str
+    value: float
+    error: float
+    slopes: Mapping[str, float]
+
+
+def reading_values(
+    model: Model,
+    readings: Sequence[Reading],
+    theta: Float[Tensor, " parameter"],
+    causes: Sequence[str],
+    covariance: Float[Tensor, "cause cause"] | None = None,
+    *,
+    field: Vector = CENTRE,
+) -> tuple[ReadingValue, ...]:
+    """Readings at the parameters `theta` of the model, with errors to first order from the `covariance` of the causes.
+
+    Raises InputError where the order is unstable.
+    """
+    dispersion = Dispersion(model, readings, field=field)
+    found, rise = _read(dispersion, theta[None]), _slopes(dispersion, theta[None])[:, 0]
+    if not bool(found.stable.all()):
+        raise InputError("the order is unstable at the middle of the map")
+    slopes = rise[[model.names.index(cause) for cause in causes]].T
+    errors = [math.nan if covariance is None else float((each @ covariance @ each).sqrt()) for each in slopes]
+    return tuple(
+        ReadingValue(each.name, each.unit, float(value), error, dict(zip(causes, row.tolist(), strict=True)))
+        for each, value, error, row in zip(readings, found.values[0], errors, slopes, strict=True)
+    )
 
 
 def reading_edges(

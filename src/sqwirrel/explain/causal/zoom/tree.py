@@ -1,8 +1,8 @@
 """The tree of regions: the two that touch and differ least become one, until one is left.
 
 What causes do to a region is s = d' / sqrt(cells), the root mean square change of its cells in standard deviations; d'
-squared adds up, so that s of joined regions is exact. To take s_a and s_b for one loses
-n_a n_b / (n_a + n_b) |s_a - s_b|^2, n counting cells (J. H. Ward, J. Am. Stat. Assoc. 58, 236 (1963),
+squared adds up, so that s of joined regions is exact. To take it for s_a and s_b loses
+n_a |s_a - s|^2 + n_b |s_b - s|^2, n counting cells (J. H. Ward, J. Am. Stat. Assoc. 58, 236 (1963),
 doi:10.1080/01621459.1963.10500845, with root mean squares for means).
 """
 
@@ -74,8 +74,9 @@ def _loss(
     size: Float[np.ndarray, " region"], energy: Float[np.ndarray, "region cause"], one: int
 ) -> Float[np.ndarray, " region"]:
     """What is lost where `one` is joined to each."""
-    mean = np.sqrt(energy / size[:, None])
-    lost: Float[np.ndarray, " region"] = size * size[one] / (size + size[one]) * ((mean - mean[one]) ** 2).sum(1)
+    alone, joint = np.sqrt(energy / size[:, None]), np.sqrt((energy + energy[one]) / (size + size[one])[:, None])
+    own, other = (((each - joint) ** 2).sum(1) for each in (alone, alone[one]))
+    lost: Float[np.ndarray, " region"] = size * own + size[one] * other
     return lost
 
 
