@@ -61,7 +61,8 @@ def causal_into(
     if folder.resolve() == source.resolve():
         raise InputError(f"--out '{folder}' is the folder of the answer itself; choose another, like '{folder}/causes'")
     work, posterior = _opened(source, tuple(changes))
-    record = Record.start(seeds={"causal": work.config.causal.seed}, files=work.config.files)
+    files = work.config.files if posterior is None else (source / POSTERIOR,)  # others may be gone from an answer
+    record = Record.start(seeds={"causal": work.config.causal.seed}, files=files)
     progress("averaging", 0, 1)
     system = _system(work, posterior)
     if posterior is not None:
