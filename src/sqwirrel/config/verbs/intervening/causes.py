@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -241,21 +242,17 @@ def _failed(posterior: Posterior | None, more: More) -> list[str]:
 
 def _draw(folder: Path, told: Told) -> None:
     """Every figure of the page as a file."""
+    drawn = {"graph": graph(told), "inverse": inverse_matrix(told), "paths": route_matrix(told)}
     for label in told.spectra:
-        figures.save(region_map(told, label), folder / f"{_stem('regions', label)}.png")
-        if (zoomed := zoom_map(told, label)) is not None:
-            figures.save(zoomed, folder / f"{_stem('zoom', label)}.png")
-        maps = inverse_maps(told, label)
-        if maps is not None:
-            figures.save(maps, folder / f"{_stem('inverse-maps', label)}.png")
-    figures.save(graph(told), folder / "graph.png")
-    figures.save(inverse_matrix(told), folder / "inverse.png")
-    routes = route_matrix(told)
-    if routes is not None:
-        figures.save(routes, folder / "paths.png")
+        drawn[_stem("regions", label)] = region_map(told, label)
+        drawn[_stem("zoom", label)] = zoom_map(told, label)
+        drawn[_stem("inverse-maps", label)] = inverse_maps(told, label)
     if told.more.acted is not None:
         for label in told.more.acted.spectra:
-            figures.save(acted_map(told.spectra[label], told.more.acted, label), folder / f"{_stem('do', label)}.png")
+            drawn[_stem("do", label)] = acted_map(told.spectra[label], told.more.acted, label)
+    for name, figure in drawn.items():
+        if figure is not None:
+            put(folder / f"{name}.png", partial(figures.save, figure))
 
 
 def _stem(name: str, label: str) -> str:
