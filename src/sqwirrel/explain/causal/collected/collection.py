@@ -178,19 +178,20 @@ def _lines(path: Path) -> tuple[list[str], str, list[tuple[int, list[str]]]]:
         raise InputError(f"cannot read '{path}', line {table.line_num}: {error}; a CSV file is expected") from None
     if not filled:
         raise InputError(f"{path.name} is empty; a first line of names is expected, and a row of numbers in each other")
-    if filled[0][1][0].startswith("#"):
+    names = [name.strip() for name in filled[0][1]]
+    if names[0].startswith("#"):
         raise InputError(
-            f"{path.name} starts with '{filled[0][1][0]}'; a first line of names is expected: remove lines of comment, "
+            f"{path.name} starts with '{names[0]}'; a first line of names is expected: remove lines of comment, "
             "and a # before names"
         )
-    count = len(filled[0][1])
+    count = max(k for k, name in enumerate(names, 1) if name)
     for k, line in filled:
         if len(line) < count or any(map(str.strip, line[count:])):
             raise InputError(
                 f"{path.name}, line {k} has {len(line)} cells between {MARKS[mark]}, the first line names {count} "
                 "columns; a cell without a number stays empty, and the decimal sign is a point"
             )
-    return [name.strip() for name in filled[0][1]], MARKS[mark], filled[1:]
+    return names[:count], MARKS[mark], filled[1:]
 
 
 def _number(path: Path, k: int, name: str, cell: str) -> float:

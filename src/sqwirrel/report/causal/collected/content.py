@@ -135,5 +135,6 @@ def as_strong(edge: CollectedEdge) -> str:
     """The slopes that a hidden cause as strong as a column held leaves, in words."""
     if edge.hidden is None:
         return "-"
-    error = (edge.interval95[1] - edge.interval95[0]) / 4
-    return f"{edge.hidden.like}: {' to '.join(to(end, error) for end in edge.hidden.between)}"
+    low, high = edge.hidden.between
+    error = max((edge.interval95[1] - edge.interval95[0]) / 4, (high - low) / 20)
+    return f"{edge.hidden.like}: {' to '.join(to(end, error) for end in (low, high))}"
