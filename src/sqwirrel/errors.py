@@ -49,7 +49,8 @@ def meant(word: str, known: Iterable[str]) -> str:
     >>> meant("stiffnes", ["stiffness", "scale"])
     "; did you mean 'stiffness'?"
     """
-    near = difflib.get_close_matches(word, list(known), n=1)
+    known = list(known)
+    near = [each for each in known if each.lower() == word.lower()] or difflib.get_close_matches(word, known, n=1)
     return f"; did you mean '{near[0]}'?" if near else ""
 
 

@@ -1,7 +1,9 @@
 """The pages: what they are made from is all there, links inside lead somewhere, every check and decision is explained."""
 
+import json
 import re
 import shlex
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -97,15 +99,35 @@ def test_bonds_of_the_page_on_models_are_what_the_command_prints() -> None:
     assert CliRunner().invoke(app, command.split()).stdout.startswith(shown)
 
 
-def test_tables_of_the_page_on_causes_are_what_the_command_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def collections(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, str]]:
+    """Commands of the page and what they print; its table is where they run."""
     page = text("how_to/causal.md").split("## A table that somebody else made\n")[1]
     names: dict[str, object] = {}
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     exec(compile(re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)[0], "causal.md", "exec"), names)
     monkeypatch.chdir(str(names["folder"]))
-    monkeypatch.setattr(collecting, "is_installed", lambda: False)
     shown = re.findall(r"\$ sqwirrel (collection [^\n]*)\n```\n\n```text\n(.*?)```", page, flags=re.DOTALL)
     assert len(shown) == 2
-    for command, lines in shown:
+    return shown
+
+
+def test_what_the_page_on_causes_says_of_searches(collections: list[tuple[str, str]]) -> None:
+    pytest.importorskip("causallearn", reason="causal-learn is not installed (bench)")
+    every, without = (
+        json.loads(CliRunner().invoke(app, [*shlex.split(command), "--json"]).stdout)["searches"]
+        for command, _ in collections
+    )
+    assert all(["J", "TN"] in without[method]["edges"] for method in ("PC", "GES"))
+    assert all(["radius", "angle"] not in every[method]["edges"] for method in ("PC", "GES"))
+    assert [["J", "TN"] in every[method]["edges"] for method in ("PC", "GES")] == [False, True]
+
+
+def test_tables_of_the_page_on_causes_are_what_the_command_prints(
+    monkeypatch: pytest.MonkeyPatch, collections: list[tuple[str, str]]
+) -> None:
+    monkeypatch.setattr(collecting, "is_installed", lambda: False)
+    for command, lines in collections:
         printed = CliRunner().invoke(app, shlex.split(command)).stdout
         assert "\n".join(map(str.rstrip, printed.splitlines())).startswith(lines)
 

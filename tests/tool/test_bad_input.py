@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from sqwirrel import limits
+from sqwirrel.explain.causal.collected import Collection
 from sqwirrel.model import library
 from sqwirrel.spectra import Spectrum, write
 
@@ -318,7 +320,54 @@ TABLES = {
     "no such column": (
         "a,bb,c\n" + ROWS,
         "a > b > c",
-        "t.csv has no column 'b'; its first line names a, bb, c; did you mean 'bb'?",
+        "t.csv has no column 'b'; its first line names, between commas, a, bb, c; did you mean 'bb'?",
+    ),
+    "capital letters": (
+        "A,b,c\n" + ROWS,
+        "a > b > c",
+        "t.csv has no column 'a'; its first line names, between commas, A, b, c; did you mean 'A'?",
+    ),
+    "spaces between columns": (
+        "a b c\n" + ROWS.replace(",", " "),
+        "a > b > c",
+        "t.csv has no column 'a'; its first line names, between commas, a b c",
+    ),
+    "a line of comment": (
+        "# my magnets\na,b,c\n" + ROWS,
+        "a > b > c",
+        "t.csv starts with '# my magnets'; a first line of names is expected: remove lines of comment",
+    ),
+    "names after a #": (
+        "# a,b,c\n" + ROWS,
+        "a > b > c",
+        "t.csv starts with '# a'; a first line of names is expected: remove lines of comment, and a # before names",
+    ),
+    "a comma as decimal sign": (
+        "a,b,c\n" + "0,5,1,2,3,4\n" * 9,
+        "a > b > c",
+        "t.csv, line 2 has 6 cells between commas, the first line names 3 columns; a cell without a number stays "
+        "empty, and the decimal sign is a point",
+    ),
+    "a comma as decimal sign between tabs": (
+        "a\tb\tc\n" + "0,5\t1,2\t3,4\n" * 9,
+        "a > b > c",
+        "t.csv, line 2: '0,5' in column 'a' is no number; expected one like 0.5 (the decimal sign is a point), or an",
+    ),
+    "a short line": ("a,b,c\n" + ROWS + "1,2\n", "a > b > c", "t.csv, line 11 has 2 cells between commas"),
+    "no number that is one in Python": ("a,b,c\n" + ROWS + "1_0,2,3\n", "a > b > c", "t.csv, line 11: '1_0' in col"),
+    "infinity": ("a,b,c\n" + ROWS + "1,inf,3\n", "a > b > c", "t.csv, line 11: 'inf' in column 'b' is no number;"),
+    "more than a number holds": ("a,b,c\n" + ROWS + "1,2,1e999\n", "a > b > c", "t.csv, line 11: '1e999' in column"),
+    "a quote that is left open": ("a,b,c\n" + ROWS + '1,2,"3\n', "a > b > c", "cannot read 't.csv', line 12: unexp"),
+    "other letters": (b"a,\xfc,c\n" + ROWS.encode(), "a > c", "cannot read 't.csv': line 1 is not in UTF-8; a CSV"),
+    "tiers the other way round": (
+        "a,b,c\n" + ROWS,
+        "c < b < a",
+        "--tiers 'c < b < a': tiers are given with causes first, and '>' between",
+    ),
+    "the same in other units": (
+        "a,b,c\n" + "".join(f"{k},{k * k},{2 * k + 1}\n" for k in range(9)),
+        "a > b > c",
+        "'a' says the same as c, but for units and zeros; leave one of these 2 out",
     ),
     "a column twice": ("a,b,b\n" + ROWS, "a > b", "t.csv has several columns 'b'; rename them"),
     "text among numbers": (
@@ -354,7 +403,7 @@ TABLES = {
     "the same in every row": (
         "a,b,c\n" + "".join(f"{k},{k * k},5\n" for k in range(9)),
         "a > b > c",
-        "'c' is the same in every row, or a sum of other columns; leave it out",
+        "'c' is the same in every row; leave it out",
     ),
     "nothing": ("", "a > b", "t.csv is empty; a first line of names is expected, and a row of numbers in each other"),
     "an effect of nothing": (
@@ -368,9 +417,25 @@ TABLES = {
 
 @pytest.mark.parametrize(("table", "tiers", "sentence"), TABLES.values(), ids=TABLES)
 def test_collection_refuses(refused, tmp_path, table, tiers, sentence):
-    (tmp_path / "t.csv").write_text(table)
+    (tmp_path / "t.csv").write_bytes(table if isinstance(table, bytes) else table.encode())
     assert refused("collection", "t.csv", "--tiers", tiers, "--effect", "c").startswith(sentence)
-    assert not (tmp_path / "t-causes").exists()
+    assert not (tmp_path / "t-collection").exists()
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_collection_knows_what_is_between_columns(tmp_path, mark):
+    """Empty lines before the names, empty columns after the last, and gaps say nothing."""
+    lines = f"{mark * 2}\n\na,b,c,\n{ROWS}9,,2\n".replace(",", mark)
+    (tmp_path / "t.csv").write_text(lines.replace("\n", f"{mark}{mark}\n"), encoding="utf-8-sig")
+    found = Collection.read(tmp_path / "t.csv", [["a"], ["c", "b"]])
+    assert found.rows[:3].tolist() == [[0, 0, 0], [1, 1, 1], [2, 2, 4]]
+    assert (len(found.rows), found.left_out) == (9, 1)
+
+
+def test_collection_of_a_file_that_is_too_large(refused, tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "LONGEST", 50)
+    (tmp_path / "t.csv").write_text("a,b,c\n" + ROWS)
+    assert refused("collection", "t.csv", "--tiers", "a > b").startswith("t.csv holds more than 50 bytes of text;")
 
 
 def test_collection_of_no_table(refused, tmp_path):
@@ -378,7 +443,7 @@ def test_collection_of_no_table(refused, tmp_path):
     assert refused("collection", tmp_path, "--tiers", "a > b").endswith(
         "is a folder; give the file in it that holds what is to be read"
     )
-    assert refused("collection", "ok.h5", "--tiers", "a > b").startswith("cannot read 'ok.h5': ")
+    assert refused("collection", "ok.h5", "--tiers", "a > b").startswith("ok.h5 is binary from byte ")
     (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{k},{k * k % 7}\n" for k in range(9)))
     assert refused("collection", "t.csv", "--tiers", "a > b", "--out", "ok.h5/in").startswith(
         "cannot make the folder 'ok.h5/in'"

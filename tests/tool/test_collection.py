@@ -42,10 +42,10 @@ def edges(folder: Path) -> dict[tuple[str, str], dict]:
 def test_it_says_the_same_everywhere(run, tmp_path) -> None:
     result = run("collection", "materials.csv", *TIERS)
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines()[-2:] == [WORDING, "page: materials-causes/collection.html"]
+    assert result.stdout.splitlines()[-2:] == [WORDING, "page: materials-collection/collection.html"]
     assert "300 rows (1 more lack a number): 4 of 5 possible arrows are told, 0 of them fragile." in result.stdout
     assert UNSEARCHED in result.stdout
-    folder = tmp_path / "materials-causes"
+    folder = tmp_path / "materials-collection"
     assert sorted(path.name for path in folder.iterdir()) == LEFT
     found, graph = edges(folder), nx.read_graphml(folder / "collection.graphml")
     assert {pair for pair, each in found.items() if each["state"] == "told"} == set(graph.edges)
@@ -62,17 +62,97 @@ def test_it_says_the_same_everywhere(run, tmp_path) -> None:
     assert said["wording"] == WORDING
     assert (said["left_out"], said["searches"]) == (1, {})
     assert list(said["record"]["files"]) == ["materials.csv"]
+    assert (said["effects"], said["remarks"], said["silent"]) == ([], [], [UNSEARCHED])
     assert any("Cinelli" in paper for paper in said["record"]["papers"])
 
 
 @pytest.mark.usefixtures("table", "without")
 def test_effects_that_are_asked_for_alone(run, tmp_path) -> None:
-    result = run("collection", "materials.csv", *TIERS, "--effect", "TN", "--out", "why", "--json")
+    result = run("collection", "materials.csv", *TIERS, "--effect", " TN", "--out", "why", "--json")
     assert result.exit_code == 0, result.output
     assert [(each["cause"], each["effect"]) for each in json.loads(result.stdout)["edges"]] == [
         *edges(tmp_path / "why")
     ]
     assert {effect for _, effect in edges(tmp_path / "why")} == {"TN"}
+    assert json.loads(result.stdout)["effects"] == ["TN"]
+
+
+@pytest.mark.usefixtures("without")
+@pytest.mark.parametrize("name", ["J, meV > 0", "a$^$", "$\\nosuch$ of all, $T_N$ (K)", "<b>"])
+def test_names_are_whatever_others_wrote(run, table, tmp_path, name) -> None:
+    """Commas and > in quotes, as in the file; what is mathematics to a program that draws is shown as it is."""
+    table.write_text(table.read_text().replace("angle", f'"{name}"'))
+    result = run("collection", table, "--tiers", f'radius > "{name}", J > TN', "--effect", "TN", "--out", "why")
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in (tmp_path / "why").iterdir()) == LEFT
+    assert edges(tmp_path / "why")[name, "TN"]["state"] == "told"
+
+
+def stopped(error: BaseException):
+    """PC answers, GES ends like this."""
+
+    def searched(_, method):
+        if method == "GES":
+            raise error
+        return (("radius", "J"),)
+
+    return searched
+
+
+@pytest.mark.usefixtures("table")
+def test_a_search_that_fails_takes_nothing_down(run, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(collecting, "is_installed", lambda: True)
+    monkeypatch.setattr(collecting, "searched", stopped(ValueError("the matrix is\nsingular")))
+    result = run("collection", "materials.csv", *TIERS, "--out", "why")
+    assert result.exit_code == 0, result.output
+    assert "GES failed: the matrix is singular.\n" in result.stdout
+    said = json.loads((tmp_path / "why/collection.json").read_text())
+    assert (list(said["searches"]), said["silent"]) == (["PC"], ["GES failed: the matrix is singular."])
+
+
+@pytest.mark.usefixtures("table")
+def test_what_adjustment_says_outlives_an_interrupted_search(run, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(collecting, "is_installed", lambda: True)
+    monkeypatch.setattr(collecting, "searched", stopped(KeyboardInterrupt()))
+    result = run("collection", "materials.csv", *TIERS, "--out", "why")
+    assert result.exit_code == 130
+    assert f"finished and kept in why: {', '.join(LEFT)}" in result.stderr
+    assert len(edges(tmp_path / "why")) == 5
+    said = json.loads((tmp_path / "why/collection.json").read_text())
+    assert (list(said["searches"]), said["silent"]) == (["PC"], ["GES has not finished."])
+    assert "GES has not finished." in (tmp_path / "why/collection.html").read_text()
+
+
+@pytest.mark.usefixtures("table")
+def test_searches_are_left_out_and_an_earlier_answer_is_replaced_with_a_word(run, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(collecting, "is_installed", lambda: True)
+    monkeypatch.setattr(collecting, "searched", stopped(AssertionError("asked")))
+    for _ in range(2):
+        result = run("collection", "materials.csv", *TIERS, "--no-search")
+        assert result.exit_code == 0, result.output
+        assert "\nPC and GES were not asked (--no-search).\n" in result.stdout
+    assert caplog.messages.count("what 'materials-collection' held of a table is replaced") == 1
+
+
+@pytest.mark.usefixtures("without")
+def test_nothing_is_left_of_what_cannot_be_drawn(run, table, tmp_path, monkeypatch) -> None:
+    def draw(_):
+        raise ValueError("no such letter")
+
+    monkeypatch.setattr(collecting.page, "html", draw)
+    assert run("collection", table, *TIERS, "--out", "why").exit_code == 1
+    assert list((tmp_path / "why").iterdir()) == []
+
+
+@pytest.mark.usefixtures("without")
+def test_rows_that_repeat_are_remarked_everywhere(run, table, tmp_path) -> None:
+    head, *lines = table.read_text().splitlines()
+    table.write_text("\n".join((head, *lines, *lines)))
+    result = run("collection", table, *TIERS, "--out", "why")
+    remark = "300 of 600 rows repeat another in every column"
+    assert remark in result.stdout
+    assert remark in (tmp_path / "why/collection.html").read_text()
+    assert edges(tmp_path / "why")
 
 
 @pytest.mark.usefixtures("table")

@@ -230,13 +230,14 @@ def collection(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Where results go; by default named after the table.")
     ] = None,
+    search: Annotated[bool, typer.Option(help="Ask PC and GES, too, if causal-learn is installed.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the edges as one JSON object.")] = False,
 ) -> None:
     """What a table that somebody else made says of causes, and what it cannot say: nobody intervened."""
-    folder = out or Path(f"{table.stem}-causes")
+    folder = out or Path(f"{table.stem}-collection")
     with screen.complaints(folder):
         with screen.progress() as tell:
-            told = collection_into(folder, table, tiers, effects or (), tell)
+            told = collection_into(folder, table, tiers, effects or (), tell, search=search)
         (screen.print_causes_json if as_json else screen.print_causes)(told)
         if not as_json:
             screen.say(f"page: {folder / 'collection.html'}")

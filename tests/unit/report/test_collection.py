@@ -48,5 +48,5 @@ def test_what_a_twin_of_a_recorded_cause_leaves_is_said(found) -> None:
     edge = found.found.of("x", "y")
     low, high = edge.hidden.between
     assert low < 0 < high
-    assert as_strong(edge) == f"a: {low:.3f} to {high:.3f}"
+    assert as_strong(edge) == f"a: {low:.2f} to {high:.2f}"
     assert as_strong(found.found.of("a", "x")) == "-"

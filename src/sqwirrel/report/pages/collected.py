@@ -1,9 +1,8 @@
 """One self-contained page of a table that somebody else made, collection.html: what it says of causes, and cannot."""
 
 from html import escape
-from pathlib import Path
 
-from sqwirrel.report.causal.collected.content import WORDING, CollectionTold, as_strong
+from sqwirrel.report.causal.collected.content import WORDING, CollectionTold
 from sqwirrel.report.causal.collected.graph import graph
 from sqwirrel.report.pages.markup import (
     definitions,
@@ -17,7 +16,6 @@ from sqwirrel.report.pages.markup import (
     table,
     wide,
 )
-from sqwirrel.whole import put_text
 
 LIMITS = (
     "Hidden common causes. Whatever is not a column and moves both ends of an arrow is taken for the arrow. 'Hidden "
@@ -26,6 +24,8 @@ LIMITS = (
     "their own. The table cannot show that either.",
     "Straight lines. A slope is the mean of what a bent law does; one that goes up and down may have none.",
     "Errors in what is held. A common cause that was recorded with noise is held only in part.",
+    "Columns that few rows carry, as a dummy of one compound. The slope is then what these rows differ by, and how "
+    "much rows like them scatter is taken from the others.",
     "The choice of rows. If rows are in the table because of what they came out as, or lack a number because of it, "
     "causes that have nothing to do with each other go together in it.",
 )
@@ -45,22 +45,17 @@ tiers, GES was not. Both, too, take every common cause for recorded: that they a
 one."""
 
 
-def write(folder: Path, told: CollectionTold) -> Path:
-    """Writes collection.html into `folder`; says where it is."""
-    put_text(folder / "collection.html", html(told))
-    return folder / "collection.html"
-
-
 def html(told: CollectionTold) -> str:
     """The page."""
     limits = "".join(f"<li>{escape(each)}</li>" for each in LIMITS)
     compared = "".join(f"<p>{escape(each)}</p>" for each in told.comparison)
+    remarks = "".join(f"<p>{escape(each)}</p>" for each in told.collection.remarks)
     sections = (
         section("limits", "What a table cannot show", f"<ol>{limits}</ol>"),
         section("effects", "Each cause on each effect", wide(_effects(told)) + note(ABOUT_EFFECTS)),
         pictures("lines", "The graph", [image(graph(told), "Graph of causes and effects")], ABOUT_GRAPH),
         section("searches", "What searches say", compared + (note(ABOUT_SEARCH) if told.searches else "")),
-        section("table", "The table", _table(told)),
+        section("table", "The table", _table(told) + remarks),
         section("record", "Where this comes from", record(told.mapping()["record"])),
         section("papers", "Papers to cite", papers(told.record.papers)),
     )
@@ -70,10 +65,10 @@ def html(told: CollectionTold) -> str:
 def _effects(told: CollectionTold) -> str:
     ((heads, rows),) = told.tables
     cells = [
-        ("nuisance" if edge.state == "open" else "", [*map(escape, row), escape(as_strong(edge))])
+        ("nuisance" if edge.state == "open" else "", [*map(escape, row)])
         for edge, row in zip(told.edges, rows, strict=True)
     ]
-    return table([*heads, "as strong as"], cells)
+    return table(heads, cells)
 
 
 def _table(told: CollectionTold) -> str:

@@ -3,19 +3,20 @@
 The slope of an effect on a cause, others of the same and of earlier tiers held: the change of the effect that an
 intervention would make, if columns of one tier do not act on each other, laws are straight lines, and every common
 cause is recorded (J. Pearl, Biometrika 82, 669 (1995), doi:10.1093/biomet/82.4.669). Errors do not ask noise to be even
-(HC3, which is rather too wide where rows are few; J. G. MacKinnon, H. White, J. Econometrics 29, 305 (1985),
-doi:10.1016/0304-4076(85)90158-7). Edges are those of a false discovery rate (Y. Benjamini, Y. Hochberg, J. R. Stat.
-Soc. B 57, 289 (1995), doi:10.1111/j.2517-6161.1995.tb02031.x). How strong a hidden common cause would have to be:
-C. Cinelli, C. Hazlett, J. R. Stat. Soc. B 82, 39 (2020), doi:10.1111/rssb.12348.
+(HC3; J. G. MacKinnon, H. White, J. Econometrics 29, 305 (1985), doi:10.1016/0304-4076(85)90158-7), but are no smaller
+than those of even noise: where few rows carry a cause, as a dummy of one compound, a fit goes through these rows, and
+HC3, which takes the noise from what a fit leaves, is ten times too small. Edges are those of a false discovery rate
+(Y. Benjamini, Y. Hochberg, J. R. Stat. Soc. B 57, 289 (1995), doi:10.1111/j.2517-6161.1995.tb02031.x). How strong a
+hidden common cause would have to be: C. Cinelli, C. Hazlett, J. R. Stat. Soc. B 82, 39 (2020),
+doi:10.1111/rssb.12348.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.stats import t as student
 
 from sqwirrel.errors import InputError
@@ -145,77 +146,78 @@ def marginal(collection: Collection, effects: Sequence[str] = ()) -> Collected:
 
 
 def _collected(collection: Collection, effects: Sequence[str], *, every: bool) -> Collected:
-    tier, names, edges = collection.tier, collection.names, []
+    tier, names = np.array(collection.tier), collection.names
     if unknown := [name for name in effects if name not in names]:
         raise InputError(f"'{unknown[0]}' is no column of this collection; it has {', '.join(names)}")
-    for i, j in product(range(len(names)), repeat=2):
-        if tier[i] < tier[j] and (not effects or names[j] in effects):
-            held = tuple(name for k, name in enumerate(names) if every and k != i and tier[k] <= tier[i])
-            edges.append(_edge(collection, names[i], names[j], held))
     if first := [name for name in effects if name in collection.tiers[0]]:
         raise InputError(
             f"'{first[0]}' is in the first tier, which nothing comes before; ask for effects of later ones"
         )
-    found = [replace(edge, hidden=_hidden(collection, edge)) if edge.told else edge for edge in _discovered(edges)]
-    return Collected(tuple(found), names)
+    edges, asked = [], np.array([not effects or name in effects for name in names])
+    for i in range(len(names)):
+        held = np.flatnonzero((tier <= tier[i]) & (np.arange(len(names)) != i) & every)
+        if len(later := np.flatnonzero((tier > tier[i]) & asked)):
+            edges += _edges(collection, i, held, later)
+    return Collected(_discovered(edges), names)
 
 
-def _edge(collection: Collection, cause: str, effect: str, held: tuple[str, ...]) -> CollectedEdge:
-    x, y = (_left(collection, name, held) for name in (cause, effect))
-    free = len(x) - len(held) - 2
-    slope = float(x @ y / (x @ x))
-    rest = y - slope * x
-    lever = _levers(collection, held) + x**2 / (x @ x)
-    error = math.sqrt(float((x**2 * (rest / (1 - lever).clip(1e-9)) ** 2).sum())) / float(x @ x)
-    wide = float(student.ppf(0.975, free)) * error
-    chance = float(2 * student.sf(abs(slope) / max(error, 1e-300), free))
-    partial = float(x @ y / math.sqrt((x @ x) * (y @ y)))
-    plain = math.sqrt(float(rest @ rest) / free / float(x @ x))
-    return CollectedEdge(cause, effect, held, slope, (slope - wide, slope + wide), partial, chance, plain, free)
+def _edges(
+    collection: Collection, i: int, held: Int[np.ndarray, " held"], later: Int[np.ndarray, " effect"]
+) -> list[CollectedEdge]:
+    """Those of one cause: a regression, in which it is the last term, of all its effects at once."""
+    rows = collection.rows - collection.rows.mean(0)
+    size = np.linalg.norm(rows, axis=0)
+    X, Y = (rows / size)[:, [*held, i]], (rows / size)[:, later]
+    Q, R = np.linalg.qr(X)
+    found, inverse, units = Q.T @ Y, np.linalg.inv(R), size[later] / size[i]
+    rest, free = Y - Q @ found, len(rows) - len(held) - 2
+    lever = 1 / len(rows) + (Q**2).sum(1)
+    uneven = np.linalg.norm(Q[:, -1:] * rest / (1 - lever).clip(1e-9)[:, None], axis=0)
+    left = np.linalg.norm(rest, axis=0)
+    plain, own = left / math.sqrt(free), abs(R[-1, -1])
+    error, slope = np.maximum(uneven, plain) / own, found[-1] / R[-1, -1]
+    wide, chance = student.ppf(0.975, free) * error, 2 * student.sf(abs(slope) / error, free)
+    partial = own * slope / np.hypot(own * slope, left)
+    numbers = np.stack(
+        (slope * units, (slope - wide) * units, (slope + wide) * units, partial, chance, plain / own * units)
+    )
+    names = tuple(collection.names[k] for k in held)
+    edges = [
+        CollectedEdge(collection.names[i], collection.names[k], names, a, (low, high), r, by_chance, even, free)
+        for k, (a, low, high, r, by_chance, even) in zip(later, numbers.T.tolist(), strict=True)
+    ]
+    if not names:
+        return edges
+    strong = _strengths(inverse, inverse @ found, left)
+    return [replace(edge, hidden=_hidden(edge, *strong[:, :, k])) for k, edge in enumerate(edges)]
 
 
-def _hidden(collection: Collection, edge: CollectedEdge) -> Hidden | None:
+def _strengths(
+    inverse: Float[np.ndarray, "term term"],
+    slopes: Float[np.ndarray, "term effect"],
+    left: Float[np.ndarray, " effect"],
+) -> Float[np.ndarray, "2 held effect"]:
+    """What each column held explains of the cause, and of each effect, all others held: shares over what is left."""
+    size = (inverse**2).sum(1)  # of slopes: their squared errors over that of noise
+    share = (inverse @ inverse[-1])[:-1] ** 2 / (size[-1] * size[:-1])
+    of_cause = np.broadcast_to((share / (1 - share))[:, None], slopes[:-1].shape)
+    return np.stack((of_cause, slopes[:-1] ** 2 / size[:-1, None] / left**2))
+
+
+def _hidden(edge: CollectedEdge, of_cause: Float[np.ndarray, " held"], of_effect: Float[np.ndarray, " held"]) -> Hidden:
     """The worst that a cause as strong as one of the columns held does (Cinelli and Hazlett, k = 1)."""
-    held = edge.adjusted
-    of_cause = _explained(collection, (*held, edge.cause))
-    of_effect = _explained(collection, (*held, edge.cause, edge.effect))
-    every = []
-    for name, d, y in zip(held, of_cause, of_effect, strict=False):
-        share = min(d / (1 - d), MOST)
-        shares = share, min((1 + share) / (1 - share) * y / (1 - y), 1.0)
-        every.append(Hidden(name, *shares, edge.under(*shares)))
-    return max(every, key=lambda each: each.between[1] - each.between[0], default=None)
-
-
-def _explained(collection: Collection, names: tuple[str, ...]) -> list[float]:
-    """The share of what is left of the last that each of the others explains, all others held."""
-    inverse = np.linalg.inv(np.corrcoef(np.stack([collection.column(name) for name in names])).reshape(len(names), -1))
-    size = np.sqrt(inverse.diagonal())
-    return [float(each) for each in (inverse[-1, :-1] / (size[-1] * size[:-1])) ** 2]
-
-
-def _design(collection: Collection, held: tuple[str, ...]) -> Float[np.ndarray, "row term"]:
-    columns = [np.ones(len(collection.rows)), *(collection.column(name) for name in held)]
-    return np.linalg.qr(np.stack(columns, 1))[0]
-
-
-def _left(collection: Collection, name: str, held: tuple[str, ...]) -> Float[np.ndarray, " row"]:
-    """What of a column its regression on those held leaves."""
-    Q, values = _design(collection, held), collection.column(name)
-    found: Float[np.ndarray, " row"] = values - Q @ (Q.T @ values)
-    return found
-
-
-def _levers(collection: Collection, held: tuple[str, ...]) -> Float[np.ndarray, " row"]:
-    """How much each row pulls at the regression on those held."""
-    found: Float[np.ndarray, " row"] = (_design(collection, held) ** 2).sum(1)
-    return found
+    share = of_cause.clip(max=MOST)
+    shares = np.stack((share, ((1 + share) / (1 - share) * of_effect).clip(max=1.0)), 1)
+    worst = int((shares[:, 1] * share / (1 - share)).argmax())
+    d, y = shares[worst].tolist()
+    return Hidden(edge.adjusted[worst], d, y, edge.under(d, y))
 
 
 def _discovered(edges: list[CollectedEdge]) -> tuple[CollectedEdge, ...]:
-    """With the false discovery rate at which each comes in."""
+    """With the false discovery rate at which each comes in; what a hidden cause could do is asked of those told."""
     chance = np.array([edge.chance for edge in edges])
     order = chance.argsort()
     rate = np.empty(len(edges))
     rate[order] = np.minimum.accumulate((chance[order] * len(edges) / np.arange(1, len(edges) + 1))[::-1])[::-1]
-    return tuple(replace(edge, rate=min(1.0, float(each))) for edge, each in zip(edges, rate, strict=True))
+    found = [replace(edge, rate=min(1.0, float(each))) for edge, each in zip(edges, rate, strict=True)]
+    return tuple(edge if edge.told else replace(edge, hidden=None) for edge in found)

@@ -13,9 +13,9 @@ from sqwirrel.record import Record
 from sqwirrel.report.numbers import interval, to
 
 WORDING = (
-    "Observational: nobody intervened. An arrow is causal only if every common cause of its two ends is a column that "
-    "is held. A hidden one (a confounder) can make an arrow, hide one, or turn its sign, and no table can show that "
-    "there is none."
+    "Observational: nobody intervened. An arrow is causal only if the tiers are in the right order and every common "
+    "cause of its two ends is a column that is held. A hidden one (a confounder) can make an arrow, hide one, or turn "
+    "its sign, and no table can show that there is none."
 )
 UNSEARCHED = "PC and GES were not asked: they are those of causal-learn (pip install 'sqwirrel[bench]')."
 DIFFERING = {True: "has no path where an arrow is told:", False: "has one where none is told:"}
@@ -23,13 +23,17 @@ DIFFERING = {True: "has no path where an arrow is told:", False: "has one where 
 
 @dataclass(frozen=True, eq=False)
 class CollectionTold:
-    """Edges that were `found` in a collection, and those of each of the `searches`, if there were any."""
+    """Edges that were `found` in a collection, those of each of the `searches`, and sentences on searches that did not
+    say anything.
+    """
 
     title: str
     collection: Collection
     found: Collected
     searches: Mapping[str, tuple[tuple[str, str], ...]]
     record: Record
+    silent: tuple[str, ...] = (UNSEARCHED,)
+    effects: tuple[str, ...] = ()
 
     @cached_property
     def edges(self) -> tuple[CollectedEdge, ...]:
@@ -76,7 +80,7 @@ class CollectionTold:
     @property
     def comparison(self) -> list[str]:
         """Where the searches and adjustment say different things, a sentence for each search."""
-        return [f"{method} {self._differing(method)}." for method in self.searches] or [UNSEARCHED]
+        return [*(f"{method} {self._differing(method)}." for method in self.searches), *self.silent]
 
     def _differing(self, method: str) -> str:
         pairs = {
@@ -89,19 +93,19 @@ class CollectionTold:
     @property
     def printed(self) -> tuple[tuple[tuple[list[str], list[list[str]]], ...], str]:
         """Tables, and what is said last on a screen."""
-        return self.tables, "\n".join((self.summary, *self.comparison, WORDING))
+        return self.tables, "\n".join((self.summary, *self.collection.remarks, *self.comparison, WORDING))
 
     @property
     def tables(self) -> tuple[tuple[list[str], list[list[str]]], ...]:
         """Heads and rows: each cause, each effect, the slope, and what a hidden cause would have to be."""
-        heads = ["cause", "effect", "slope", "95 %", "hidden cause", "state", *self.searches]
+        heads = ["cause", "effect", "slope", "95 %", "hidden cause", "state", "as strong as", *self.searches]
         return ((heads, [self._row(edge) for edge in self.edges]),)
 
     def _row(self, edge: CollectedEdge) -> list[str]:
         low, high = edge.interval95
         slope, share = to(edge.slope, (high - low) / 4), f"{100 * edge.robustness:.0f} %"
         searches = (self.by(method, edge) for method in self.searches)
-        return [edge.cause, edge.effect, slope, interval(low, high), share, edge.state, *searches]
+        return [edge.cause, edge.effect, slope, interval(low, high), share, edge.state, as_strong(edge), *searches]
 
     def mapping(self) -> dict[str, Any]:
         """All of it as one object."""
@@ -117,9 +121,12 @@ class CollectionTold:
             "title": self.title,
             "rows": len(self.collection.rows),
             "left_out": self.collection.left_out,
+            "remarks": list(self.collection.remarks),
             "tiers": [list(tier) for tier in self.collection.tiers],
+            "effects": list(self.effects),
             "edges": [{**asdict(edge), "state": edge.state, "robustness": edge.robustness} for edge in self.edges],
             "searches": searches,
+            "silent": list(self.silent),
             "record": json.loads(self.record.to_json()),
         }
 
@@ -128,5 +135,6 @@ def as_strong(edge: CollectedEdge) -> str:
     """The slopes that a hidden cause as strong as a column held leaves, in words."""
     if edge.hidden is None:
         return "-"
-    error = (edge.interval95[1] - edge.interval95[0]) / 4
-    return f"{edge.hidden.like}: {' to '.join(to(end, error) for end in edge.hidden.between)}"
+    low, high = edge.hidden.between
+    error = max((edge.interval95[1] - edge.interval95[0]) / 4, (high - low) / 20)
+    return f"{edge.hidden.like}: {' to '.join(to(end, error) for end in (low, high))}"

@@ -30,7 +30,8 @@ def graph(told: CollectionTold) -> Figure:
     for edge in sorted(told.found.told, key=lambda edge: abs(edge.partial)):
         _arrow(axes, edge, places)
     for name, place in places.items():
-        axes.annotate(_short(name), place, ha="center", va="center", zorder=4, bbox={"fc": "w", "ec": INK, "lw": 0.5})
+        box = {"fc": "w", "ec": INK, "lw": 0.5}
+        axes.annotate(_short(name), place, ha="center", va="center", zorder=4, bbox=box, parse_math=False)
     axes.set(title="What goes with what, others held; nobody intervened", ylim=(0, height + BOW))
     axes.set_xlim(-STEP / 2, STEP * (len(tiers) - 0.5))
     axes.axis("off")
