@@ -71,10 +71,8 @@ def paint(axes: Axes, found: Tiled, tile: Tile, colours: Colours) -> QuadMesh:
     axes.set_facecolor(UNMEASURED)
     axes.set_title(tile.name, fontsize=7.5, fontweight="normal")
     if found.across.ticks:
-        axes.set_xticks(found.across.ticks, found.across.names)
-        first, *_, last = axes.get_xticklabels()  # which would meet those of other panels
-        first.set_horizontalalignment("left")
-        last.set_horizontalalignment("right")
+        stacked = [name.replace(" ", "\n") for name in found.across.names]  # panels are narrow
+        axes.set_xticks(found.across.ticks, stacked, linespacing=0.95)
     return mesh
 
 
