@@ -115,6 +115,7 @@ def test_the_map_of_an_answer_is_about_it(run, configs) -> None:
     assert cause["between"][1] - cause["between"][0] == pytest.approx(20 * sd["J"], rel=0.05)
     assert 1 <= found["settings"]["excess"] < 1.2
     assert found["settings"]["about"] == "posterior"
+    (configs[1].parent / "measured").rename(configs[1].parent / "gone")  # the answer holds its data
     wide = run("causal", "chain", "--set", "causal.pairs=16", "--set", "causal.about=prior", "--out", "wide")
     assert "about the middle of the prior, over 30 % of it" in wide.stdout
 
@@ -137,6 +138,11 @@ def test_what_else_is_asked_of_an_answer(run, refused, configs) -> None:
     assert readings["gap at (0, 0, 0)"]["is_zero"]
     assert readings["band top"]["slope"]["value"] == pytest.approx(-4)
     assert readings["band top"]["log_slope"]["value"] == pytest.approx(1)
+    (fitted,) = (each for each in found["reading_values"] if each["reading"] == "band top")
+    cause = next(each for each in found["causes"] if each["name"] == "J")
+    assert fitted["value"] == pytest.approx(-4 * cause["middle"])
+    assert fitted["slopes"] == pytest.approx({"J": -4})
+    assert fitted["error"] == pytest.approx(4 * cause["sigma"], rel=0.3)
     through = found["paths"]["J"]
     effect = {e["region"]: e["effect"] for e in found["edges"] if e["cause"] == "J"}
     k = max(range(len(found["regions"])), key=lambda k: effect[f"R{k + 1}"])

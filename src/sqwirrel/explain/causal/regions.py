@@ -25,15 +25,15 @@ these, where fewest cells are in doubt.
 LEVELS, DOUBT = 41, 0.1
 """Thresholds that are tried between these, and how far from one, in its logarithm, cells are in doubt."""
 LEAST = 0.005
-"""Regions of less than this share of all cells go to a neighbour, if it says of them what they tell by themselves."""
+"""Regions of less than this share of all cells go to a neighbour that has all parents which they tell by themselves."""
 RESAMPLED = 100
 
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """`of` is the region of each cell; `parents` says which causes move its cells by more than `seen` standard
-    deviations (those of a region that was too small to be shown may be fewer); `border` is how probable it is, of each
-    of the `neighbours`, that they have different parents (over designs like this one).
+    """`of` is the region of each cell; `parents` says which causes move each of its own cells by more than `seen`
+    standard deviations (cells of small regions that it took in may have others); `border` is how probable it is, of
+    each of the `neighbours`, that they have different parents (over designs like this one).
     """
 
     of: Int64[Tensor, " cell"]
