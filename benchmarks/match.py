@@ -5,7 +5,7 @@
 
 The maps are those of `benchmarks.match_maps`, simulated here; their background is the same in all maps with artefacts,
 and no translator is told, or one of its own in each (`--varied`). Translators of all kinds learn from maps that have
-nothing to do with each other, each for so many minutes of one thread at most. Held-out pairs (same constants) say how
+nothing to do with each other, each for about so many minutes of work of one thread. Held-out pairs (same constants) say how
 far each direction is from its truth, beside the map as it came (identity), the best linear guess from principal
 components of the other domain (`linear`), and a denoising autoencoder that, unlike all others, learnt from pairs: root
 mean square distance over that of the truth (nrmse), structural similarity, integrated intensity over the true one, and
@@ -132,13 +132,13 @@ def trained(
 
 
 def pace(one: Translator, domains: Unpaired) -> float:
-    """Seconds of a step of training, looks and optimisers about included."""
+    """Seconds of work of a step of training, looks and optimisers about included."""
     batch, times, other = domains.batch(BATCH, 0, "pace"), [], deepcopy(one)
     for _ in range(8):
-        start = time.perf_counter()
+        start = time.process_time()
         for player in other.players:
             other.loss(player, batch).backward()
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return 1.2 * sorted(times)[4]
 
 
