@@ -135,6 +135,15 @@ def test_wrong_input_is_refused(matcher, measured, matched):
         match(matcher, bare, to="simulated")
 
 
+def test_conditions_of_nothing_that_was_learnt_are_refused(learnt, measured):
+    under = torch.full((512, 1), 70.0)
+    both = Unpaired(Domain.expected(learnt, under), Domain.noisy(learnt, under))
+    one = Matcher.of(Translator.sized_for(both, channels=4, blocks=1), both)
+    with pytest.raises(InputError, match="measured under 35, maps that the translator learnt from under 70 to 70"):
+        match(one, measured, to="simulated", condition=[35.0])
+    assert len(match(one, measured, to="simulated", condition=[70.0]).distance) == 3
+
+
 def test_the_other_direction_needs_no_errors(matcher):
     theta = experiment().pack(J=-1.1, fwhm=0.5, scale=55.0, background=0.5)
     with torch.no_grad():

@@ -29,16 +29,16 @@ ROWS = {"integral": "integral, mean over q", "moment": "first moment", "balance"
 
 @dataclass(frozen=True, eq=False)
 class Matched:
-    """The `source` and what was made of it, how far the source is from its own domain in shape and in size (energy
-    distances) and the share of `held` images of that domain, held out, that are as far; what training says against the
-    translator.
+    """The `source` and what was made of it, how far the source is from its own domain in shape, in size (energy
+    distances) and by what components of the domain leave of it, and the share of `held` images of that domain, held
+    out, that are as far; what training says against the translator.
 
     `fwhm` (meV) is that of the energy resolution, if it is known.
     """
 
     source: Spectrum
     spectrum: Spectrum
-    distance: tuple[float, float]
+    distance: tuple[float, ...]
     share: float
     held: int
     doubts: tuple[str, ...]
@@ -120,22 +120,21 @@ def match(
     """A map as the translator would have it in the domain `to`, in the bins that were measured.
 
     `condition` are the numbers it was measured under, those of the training's domains; `fwhm` (meV) is that of the
-    energy resolution. A map that is outside its own domain is refused, with its distance from it; conditions are not
-    looked at.
+    energy resolution. A map that is outside its own domain is refused, with its distance from it, and so are conditions.
     """
     translator = matcher.translator
     source = 1 - translator.plan.towards(to)
     images = _images(matcher, spectrum, source, condition)
     name, inside = translator.plan.names[source], matcher.inside[source]
     far, each = matcher.share(images, source)
-    distance, share = (float(far[0, 0]), float(far[0, 1])), float(each)
+    distance, share = tuple(far[0].tolist()), float(each)
     if share < inside.least:
-        usual = inside.held.median(0).values.tolist()
+        looks = zip(("shape", "size", "what components leave of it"), distance, inside.held.median(0)[0], strict=True)
+        words = ", ".join(f"{far:.3g} in {look} (usually {usual:.3g})" for look, far, usual in looks)
         raise InputError(
-            f"this map is not like the {name} ones that the translator learnt from: its distance from them is "
-            f"{distance[0]:.3g} in shape (usually {usual[0]:.3g}) and {distance[1]:.3g} in size (usually "
-            f"{usual[1]:.3g}), and a share of {share:.2g} of {len(inside.held)} held-out ones is as far; train a "
-            "translator on maps like it"
+            f"this map is not like the {name} ones that the translator learnt from: its distance from them is {words}, "
+            f"and a share of {share:.2g} of {len(inside.held)} held-out ones is as far; train a translator on maps "
+            "like it"
         )
     level = translator.translate(images, to).level[0].double().reshape(spectrum.measurement.shape)
     valid = images.x[0, 2].reshape(level.shape) > 0
@@ -160,7 +159,14 @@ def _images(matcher: Matcher, spectrum: Spectrum, source: int, condition: Sequen
             "no bin of this map was measured and has a positive error; give it errors, like those of "
             "Spectrum.with_errors_from_scatter"
         )
-    return Images(x, torch.tensor([list(condition)], dtype=torch.float32).reshape(1, -1))
+    under, inside = torch.tensor([list(condition)], dtype=torch.float32).reshape(1, -1), matcher.inside[source]
+    if not bool(inside.knows(under).all()):
+        low, high = (", ".join(f"{x:g}" for x in each) for each in inside.conditions.tolist())
+        raise InputError(
+            f"the map was measured under {', '.join(f'{x:g}' for x in condition)}, maps that the translator learnt "
+            f"from under {low} to {high}; train one on maps measured alike"
+        )
+    return Images(x, under)
 
 
 def _line(words: str, before: float | None, after: float | None) -> str:

@@ -1,21 +1,23 @@
 """Whether an image is like those of the domain that it is said to come from: outside it, a translator says nothing.
 
-It is looked at twice: at its shape, by the features (`judge.Look`) of the image over its own root mean square, turned
-so that those of the domain scatter alike in all directions; and at the logarithm of that root mean square. Each is the
-energy distance of the image alone to half of the rows of the domain. The other half, held out, says how far images of
-the domain are: if the image and the held-out ones come alike, the share of these that are as far is below s with a
-probability of s at most (V. Vovk, A. Gammerman, G. Shafer, Algorithmic Learning in a Random World (2005),
-doi:10.1007/b106715); of two looks, twice the smaller share is taken.
+It is looked at three times: at its shape, by the features (`judge.Look`) of the image over its own root mean square,
+turned so that those of the domain scatter alike in all directions; at the logarithm of that root mean square; and at
+what principal components of the domain leave of it (`rest.Rest`). The first two are energy distances of the image alone
+to half of the rows of the domain. The other half, held out, says how far images of the domain are: if the image and the
+held-out ones come alike, the share of these that are as far is below s with a probability of s at most (V. Vovk, A.
+Gammerman, G. Shafer, Algorithmic Learning in a Random World (2005), doi:10.1007/b106715); of three looks, thrice the
+smallest share is taken.
 """
 
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Float32, Int
 from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.learn.translate.domain import Domain, Images, Unpaired
+from sqwirrel.learn.translate.rest import Rest
 from sqwirrel.learn.translate.translator import Translator
 from sqwirrel.seeds import stream
 
@@ -25,23 +27,30 @@ FLOOR = 1e-2
 """Variances below this share of the mean one count as so much: what is next to nothing tells nothing."""
 RARE = 0.005
 """Images are outside of which fewer held-out ones are as far."""
-LOOKS = 2
+LOOKS = 3
+SLACK = 0.05
+"""Conditions may be outside those of the domain by this share of their span, or of their size."""
 Features = Float[Tensor, "row feature"]
 Sizes = Float[Tensor, "row 1"]
+Even = Float32[Tensor, "row 3 *axis"]
+"""Levels over the root mean square of their image, variances of their noise, validity."""
 Far = Float[Tensor, "row look"]
 
 
 @dataclass(frozen=True, eq=False)
 class Inside:
-    """What is usual in a domain: bins of its images, how features are turned, features and sizes of one half of its
-    rows, and distances of the other half, in ascending order.
+    """What is usual in a domain: bins of its images, the least and the largest of every condition, how features are
+    turned, features and sizes of one half of its rows, what components leave, and distances of the other half, in
+    ascending order.
     """
 
     shape: Int[Tensor, " axis"]
+    conditions: Float32[Tensor, "2 number"]
     middle: Float[Tensor, " feature"]
     turn: Float[Tensor, "feature direction"]
     features: Float[Tensor, "row direction"]
     sizes: Sizes
+    rest: Rest
     held: Float[Tensor, "other look"]
 
     @classmethod
@@ -54,16 +63,21 @@ class Inside:
         even = (one[0] - middle) / spread
         variance, axes = torch.linalg.eigh(even.mT @ even / len(even))
         turn = axes / spread[:, None] / variance.clamp(min=FLOOR * float(variance.mean())).sqrt()
-        shape = torch.tensor(domain.shape)
-        found = cls(shape, middle, turn, (one[0] - middle) @ turn, one[1], torch.zeros(0, LOOKS).double())
+        rest = Rest(domain.shape)
+        rest.fit(one[2])
+        known = torch.stack(torch.aminmax(domain.condition[domain.rows], dim=0))
+        found = cls(
+            torch.tensor(domain.shape), known, middle, turn, (one[0] - middle) @ turn, one[1], rest,
+            torch.zeros(0, LOOKS).double(),
+        )  # fmt: skip
         return replace(found, held=found._far(*other).sort(0).values)
 
     def distance(self, translator: Translator, k: int, images: Images) -> Far:
-        """Of each image, in shape and in size."""
+        """Of each image, in shape, in size, and by what components leave of it."""
         return self._far(*_seen(translator, k, images))
 
     def share(self, distance: Far) -> Float[Tensor, " row"]:
-        """Of held-out images those that are as far, the image itself counted too; twice the smaller of the two."""
+        """Of held-out images those that are as far, the image itself counted too; thrice the smallest of the three."""
         n = len(self.held)
         nearer = torch.searchsorted(self.held.mT.contiguous(), distance.mT.contiguous())
         return (LOOKS * (1 + n - nearer).double() / (1 + n)).amin(0).clamp(max=1)
@@ -73,9 +87,15 @@ class Inside:
         """The share below which an image is outside; of few held-out ones, one that is further than all."""
         return max(RARE, 1.5 * LOOKS / (1 + len(self.held)))
 
-    def _far(self, features: Features, sizes: Sizes) -> Far:
+    def knows(self, condition: Float32[Tensor, "row number"]) -> Bool[Tensor, "row number"]:
+        """Whether images of the domain were measured under conditions like these."""
+        low, high = self.conditions
+        slack = SLACK * torch.maximum(high - low, torch.maximum(low.abs(), high.abs()))
+        return (condition >= low - slack) & (condition <= high + slack)
+
+    def _far(self, features: Features, sizes: Sizes, even: Even) -> Far:
         turned = (features - self.middle) @ self.turn
-        return torch.stack((_alone(turned, self.features), _alone(sizes, self.sizes)), dim=1)
+        return torch.stack((_alone(turned, self.features), _alone(sizes, self.sizes), self.rest(even)), dim=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,20 +123,21 @@ def _alone(x: Float[Tensor, "row direction"], others: Float[Tensor, "other direc
     return 2 * torch.cdist(x, others).mean(1) - torch.cdist(others, others).mean()
 
 
-def _some(translator: Translator, k: int, domain: Domain, seed: int) -> tuple[Features, Sizes]:
+def _some(translator: Translator, k: int, domain: Domain, seed: int) -> tuple[Features, Sizes, Even]:
     """Of some rows of a domain."""
     generator = stream(seed, f"inside {k} {int(domain.rows[0])}")
     rows = torch.randperm(len(domain), generator=generator)[:ROWS]
     return _seen(translator, k, domain.part(rows).every(generator))
 
 
-def _seen(translator: Translator, k: int, images: Images) -> tuple[Features, Sizes]:
-    """Features of images over their root mean square, and its logarithm, in units of the translator."""
+def _seen(translator: Translator, k: int, images: Images) -> tuple[Features, Sizes, Even]:
+    """Features of images over their root mean square; its logarithm, in units of the translator; those images."""
     x = translator.seen(k, images).x
     level, axes = torch.sinh(x[:, 0]), tuple(range(1, x.ndim - 1))
     square = (level**2 * x[:, 2]).sum(axes) / x[:, 2].sum(axes).clamp(min=1)
     size = square.sqrt().clamp(min=1e-9)
-    even = torch.asinh(level / size.reshape(-1, *[1] * len(axes)))
+    each = size.reshape(-1, *[1] * len(axes))
+    noise = (torch.exp(x[:, 1]) / each) ** 2 * x[:, 2] * translator.plan.errors[k]
     with torch.no_grad():
-        features = translator.look(torch.cat((even[:, None], x[:, 1:]), dim=1))
-    return features, size.log().double()[:, None]
+        features = translator.look(torch.cat((torch.asinh(level / each)[:, None], x[:, 1:]), dim=1))
+    return features, size.log().double()[:, None], torch.stack((level / each, noise, x[:, 2]), dim=1)

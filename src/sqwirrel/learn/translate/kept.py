@@ -8,18 +8,21 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from sqwirrel.errors import InputError
 from sqwirrel.learn.checkpoint import fill, json_in, put_weights, weights_in
 from sqwirrel.learn.translate.inside import Inside, Matcher
 from sqwirrel.learn.translate.networks import Shape
 from sqwirrel.learn.translate.plan import Plan
+from sqwirrel.learn.translate.rest import Rest
 from sqwirrel.learn.translate.translator import Translator
 from sqwirrel.record import Record
 from sqwirrel.whole import put_text
 
 KNOWN, USUAL = "translator.json", "inside.safetensors"
-TENSORS = ("shape", "middle", "turn", "features", "sizes", "held")
+TENSORS = ("shape", "conditions", "middle", "turn", "features", "sizes", "held")
+REST = "rest."
 
 
 def save_translator(folder: Path, translator: Translator, record: Record) -> None:
@@ -51,7 +54,7 @@ def save_matcher(folder: Path, matcher: Matcher, record: Record) -> None:
     """Writes inside.safetensors, then what `save_translator` writes."""
     folder.mkdir(parents=True, exist_ok=True)
     part, both = folder / "inside.part", enumerate(matcher.inside)
-    save_file({f"{k}/{name}": getattr(each, name).contiguous() for k, each in both for name in TENSORS}, part)
+    save_file({f"{k}/{name}": x.contiguous() for k, each in both for name, x in _tensors(each).items()}, part)
     part.replace(folder / USUAL)
     save_translator(folder, matcher.translator, record)
 
@@ -61,9 +64,20 @@ def load_matcher(folder: Path) -> Matcher:
     translator = load_translator(folder)
     try:
         held = load_file(folder / USUAL)
-        first, second = (Inside(**{name: held[f"{k}/{name}"] for name in TENSORS}) for k in range(2))
-    except (OSError, SafetensorError, KeyError) as error:
+        first, second = (_inside({n[2:]: x for n, x in held.items() if n.startswith(f"{k}/")}) for k in range(2))
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
         raise InputError(
             f"what is usual for the translator in {folder} is missing or damaged ({error}); train it again"
         ) from None
     return Matcher(translator, (first, second))
+
+
+def _tensors(inside: Inside) -> dict[str, Tensor]:
+    more = {REST + name: x for name, x in inside.rest.state_dict().items()}
+    return {name: getattr(inside, name) for name in TENSORS} | more
+
+
+def _inside(held: dict[str, Tensor]) -> Inside:
+    rest = Rest(tuple(held["shape"].tolist()))
+    rest.load_state_dict({name.removeprefix(REST): x for name, x in held.items() if name.startswith(REST)})
+    return Inside(**{name: held[name] for name in TENSORS}, rest=rest)
