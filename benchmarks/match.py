@@ -5,8 +5,8 @@
 
 The maps are those of `benchmarks.match_maps`, simulated here; their background is the same in all maps with artefacts,
 and no translator is told, or one of its own in each (`--varied`). Translators of all kinds learn from maps that have
-nothing to do with each other, each for about so many minutes of work of one thread. Held-out pairs (same constants) say how
-far each direction is from its truth, beside the map as it came (identity), the best linear guess from principal
+nothing to do with each other, each for about so many minutes of work of one thread. Held-out pairs (same constants) say
+how far each direction is from its truth, beside the map as it came (identity), the best linear guess from principal
 components of the other domain (`linear`), and a denoising autoencoder that, unlike all others, learnt from pairs: root
 mean square distance over that of the truth (nrmse), structural similarity, integrated intensity over the true one, and
 how far the maximum along energy moved, in units of the resolution (0.9 meV). Towards the clean maps the truth is a map

@@ -6,7 +6,9 @@ Held-out maps with artefacts of `benchmarks.match_maps` (background the same in 
 J2 = 0. Asked are J1, J2, D, and whether J2 is there, of two networks: a flow (`NPE`), and a `Classifier`. Both learnt
 from clean maps alone, counted as long as those with artefacts are; they see maps as they came with empty gaps (`raw`),
 after the best linear guess, after the denoising autoencoder (which learnt from pairs), after the translator (which had
-none), and, as the best that they can do, the true clean map, counted. The other route has no network: `discriminate`
+none), and, as the best that they can do, the true clean map, counted. Networks of the same kind that learnt from
+simulations behind the whole instrument, with the coverage of such maps, see maps as they came (`networks that learnt
+artefacts`); they know as much as the next route, which has no network: `discriminate`
 with the instrument that made the artefacts, on the first `--likelihood` maps of each half; it knows the resolution, the
 coverage and both shapes of the background, not how large these are. On half as many it knows neither the width of the
 resolution nor these shapes, and fits the one, and a polynomial for the other (`instrument model, fitted`).
@@ -32,13 +34,10 @@ from torch import Tensor
 from benchmarks import match, match_maps
 from benchmarks.match_autoencoder import autoencoder
 from benchmarks.match_maps import COUNTS, PRIOR, SHARP, WIDE, Artefacts, artefacts, drawn, experiment, signals
+from benchmarks.match_networks import LEARNT, Networks, learnt, told
 from benchmarks.pcsmo_discrimination import scores
 from sqwirrel.infer import Settings
 from sqwirrel.infer.verdict import Hypothesis, discriminate
-from sqwirrel.learn.npe import NPE
-from sqwirrel.learn.pairs import Pairs, simulations
-from sqwirrel.learn.rivals import Classifier, Contest
-from sqwirrel.learn.train import Effort, train
 from sqwirrel.learn.translate.domain import Domain, Unpaired
 from sqwirrel.model.prior import Prior
 from sqwirrel.observe import Experiment, Instrument, Poisson, SmoothBackground, TemplateBackground
@@ -53,8 +52,6 @@ HELD_OUT = 20261157
 20261155 and 20261156 were looked at, with networks that had seen no stray count (`STRAY`): after every route they were
 worse than for maps as they came, J1 off by 24 % of the prior's width after the translator.
 """
-LEARNT = 4
-"""Likewise, of the simulations that the networks learn from."""
 DRAWS = 1000
 SETTINGS = Settings(screen=64, starts=4, draws=600, rounds=2)
 SCALE = {"uniform": [COUNTS * each for each in (0.7, 1.4)]}
@@ -79,15 +76,6 @@ class Held(NamedTuple):
 Made = Callable[[Held], Tensor]
 
 
-class Networks(NamedTuple):
-    """What learnt from clean maps, and how images for it are made."""
-
-    pairs: Pairs
-    posterior: NPE
-    verdict: Classifier
-    minutes: dict[str, float]
-
-
 def main() -> None:
     """Runs the benchmark, prints the result, and writes the JSON if asked for."""
     parser = argparse.ArgumentParser(description="Posterior and verdict from maps with artefacts, route by route.")
@@ -110,11 +98,13 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """All that is reported."""
     sizes = QUICK if options.quick else FULL
     record = Record.start(seeds={"clean": 1, "artefacts": 2, "networks": LEARNT, "held out": HELD_OUT})
-    networks = learnt(folder, sizes)
+    networks = learnt({name: clean(each) for name, each in HYPOTHESES.items()}, folder, sizes)
+    seen = learnt(rivals(*known()), folder / "with artefacts", sizes, covered=True)
     ways, minutes = routes(options, folder, sizes, record)
     held = [held_out(sizes["held"], HELD_OUT + k, **each) for k, each in enumerate(HYPOTHESES.values())]
     found = {name: by_networks(networks, held, way) for name, way in ways.items()}
     found["true clean map"] = by_networks(networks, held, lambda each: counted(each.clean))
+    found["networks that learnt artefacts"] = by_networks(seen, held, level)
     few = 2 if options.quick else options.likelihood
     found["instrument model"] = by_likelihood(held, few, *known())
     found["instrument model, fitted"] = by_likelihood(held, few // 2, *fitted())
@@ -123,38 +113,21 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "quick": options.quick,
         "hypotheses": list(HYPOTHESES),
         "sizes": sizes,
-        "minutes": {**networks.minutes, **minutes},
+        "minutes": {
+            **networks.minutes,
+            **{f"{name}, with artefacts": each for name, each in seen.minutes.items()},
+            **minutes,
+        },
         "routes": found,
         "record": json.loads(record.to_json()),
     }
 
 
-def learnt(folder: Path, sizes: dict[str, int]) -> Networks:
-    """Networks that learn from clean maps: simulations with sharp lines and no background, counted."""
-    pairs = {}
-    for k, (name, each) in enumerate(HYPOTHESES.items()):
-        bare, _ = experiment(SHARP, **each)
-        made = Experiment(bare.model, bare.measurement, Instrument(counting=Poisson()), samples=1)
-        prior = Prior.from_mapping({**PRIOR, **each, "scale": SCALE, "background": STRAY, "fwhm": SHARP})
-        pairs[name] = Pairs(simulations(made, prior, sizes["rows"], LEARNT + k, folder / f"simulations-{k}"))
-    free, contest = pairs["J2 free"], Contest.of(pairs)
-    posterior, verdict = NPE.sized_for(free), Classifier.sized_for(contest)
-    effort = effort_of(sizes["steps"])
-    minutes = {"posterior network": train(posterior, free, effort, folder / "posterior", told).seconds / 60}
-    effort = effort_of(sizes["verdict_steps"])
-    minutes["verdict network"] = train(verdict, contest, effort, folder / "verdict", told).seconds / 60
-    verdict.fit_temperature(contest, 0)
-    return Networks(free, posterior, verdict, minutes)
-
-
-def effort_of(steps: int) -> Effort:
-    """The length of a training."""
-    return Effort(steps=steps, batch=64, every=max(1, steps // 12), patience=100)
-
-
-def told(step: int, steps: int, loss: float) -> None:
-    """To the log."""
-    print(time.strftime("%H:%M:%S"), step, steps, f"{loss:.4g}", file=sys.stderr, flush=True)
+def clean(laws: Laws) -> Hypothesis:
+    """Simulations with sharp lines and no background, counted."""
+    bare, _ = experiment(SHARP)
+    made = Experiment(bare.model, bare.measurement, Instrument(counting=Poisson()), samples=1)
+    return Hypothesis(made, Prior.from_mapping({**PRIOR, "scale": SCALE, "background": STRAY, "fwhm": SHARP, **laws}))
 
 
 def routes(
@@ -200,7 +173,7 @@ def counted(made: Tensor) -> Tensor:
 def by_networks(networks: Networks, held: list[Held], way: Made) -> dict[str, Any]:
     """Posterior and verdict after a route."""
     clock = time.process_time()
-    images = [networks.pairs.see(COUNTS * way(each).double()) for each in held]
+    images = [networks.see(COUNTS * way(each), each.seen.valid) for each in held]
     z = networks.posterior.sample(images[0], DRAWS, seed=1)
     with torch.no_grad():
         p = torch.cat([networks.verdict(x).double().softmax(1) for x in images])
@@ -212,16 +185,15 @@ def by_networks(networks: Networks, held: list[Held], way: Made) -> dict[str, An
 def by_likelihood(held: list[Held], rows: int, instrument: Instrument, nuisances: Laws) -> dict[str, Any]:
     """The same from the likelihood of the maps themselves, the first ones of each hypothesis."""
     some = [Held(each.truth[:rows], each.clean[:rows], each.seen) for each in held]
-    rivals = {name: hypothesis(instrument, {**nuisances, **each}) for name, each in HYPOTHESES.items()}
-    clock, draws, p = time.process_time(), [], []
+    asked, clock, draws, p = rivals(instrument, nuisances), time.process_time(), [], []
     for each in some:
         for k in range(rows):
-            verdict = discriminate(rivals, spectrum(each.seen, k), SETTINGS)
-            p.append([verdict.probability[name] for name in rivals])
+            verdict = discriminate(asked, spectrum(each.seen, k), SETTINGS)
+            p.append([verdict.probability[name] for name in asked])
             draws.append(verdict.posteriors["J2 free"].sample(DRAWS, seed=1))
         told(len(p), len(held) * rows, time.process_time() - clock)
     seconds = (time.process_time() - clock) / len(p)
-    names = rivals["J2 free"].prior.names
+    names = asked["J2 free"].prior.names
     return report(torch.stack(draws[:rows]), names, some, torch.tensor(p, dtype=torch.float64), seconds)
 
 
@@ -242,6 +214,11 @@ def fitted() -> tuple[Instrument, Laws]:
     laws = {name: {"uniform": [-COUNTS / 5, COUNTS / 5]} for name in background.names}
     more = {background.names[0]: {"uniform": [0.0, COUNTS]}, "fwhm": {"uniform": [0.5, 1.5]}}
     return Instrument(background=background, counting=Poisson()), {**laws, **more}
+
+
+def rivals(instrument: Instrument, nuisances: Laws) -> dict[str, Hypothesis]:
+    """Both hypotheses behind an instrument."""
+    return {name: hypothesis(instrument, {**nuisances, **each}) for name, each in HYPOTHESES.items()}
 
 
 def hypothesis(instrument: Instrument, laws: Laws) -> Hypothesis:

@@ -120,7 +120,7 @@ def match(
     """A map as the translator would have it in the domain `to`, in the bins that were measured.
 
     `condition` are the numbers it was measured under, those of the training's domains; `fwhm` (meV) is that of the
-    energy resolution. A map that is outside its own domain is refused, with its distance from it, and so are conditions.
+    energy resolution. A map that is outside its own domain is refused, with its distance from it; so are conditions.
     """
     translator = matcher.translator
     source = 1 - translator.plan.towards(to)

@@ -91,7 +91,8 @@ class Inside:
         """Whether images of the domain were measured under conditions like these."""
         low, high = self.conditions
         slack = SLACK * torch.maximum(high - low, torch.maximum(low.abs(), high.abs()))
-        return (condition >= low - slack) & (condition <= high + slack)
+        found: Tensor = (condition >= low - slack) & (condition <= high + slack)
+        return found
 
     def _far(self, features: Features, sizes: Sizes, even: Even) -> Far:
         turned = (features - self.middle) @ self.turn
