@@ -1,14 +1,17 @@
-"""What cleaning an image does to the answer: frames of the PCSMO models raw, after principal components, autoencoded.
+"""What cleaning an image does to the answer: frames of the PCSMO models raw, autoencoded, translated.
 
-    python -m benchmarks.pcsmo_cleaned --json FILE [--quick] [--folder DIR] [--frames 1000] [--posterior]
+    python -m benchmarks.pcsmo_cleaned --json FILE [--quick] [--folder DIR] [--frames 1000] [--minutes 10]
+                                       [--posterior raw autoencoder translator]
 
 DIR is the folder of `benchmarks.pcsmo_discrimination`, whose simulations and networks are used (made if they are not
 there). The linear guess (principal components, each as far as noise lets it be told) and a denoising autoencoder, which
 begins as that guess, learn from the frames that were simulated as the measured one was measured; `restored` frames are
-between a frame and what the autoencoder makes of it, as the errors of both say. Reported: mean squared
+between a frame and what the autoencoder makes of it, as the errors of both say. The translator
+(`benchmarks.pcsmo_translated`, so many minutes of work of one thread) learns without pairs. Reported: mean squared
 error on held-out frames, in units of the noise; what the committee that was trained on raw frames says of cleaned ones
-(accuracy, calibration); its answer for the measured frame, raw and cleaned, and how strange each is; with `--posterior`
-the constants of the Goodenough model from each. Nothing else in the project infers from cleaned data.
+(accuracy, calibration), and what one that was trained on frames without noise says; their answers for the measured
+frame, raw and cleaned, and how strange each is; whether the translator would refuse it; with `--posterior` the
+constants of the Goodenough model from each. Nothing else in the project infers from cleaned data.
 """
 
 import argparse
@@ -25,19 +28,21 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
-from benchmarks import pcsmo_discrimination, pcsmo_evidence, pcsmo_rivals
+from benchmarks import pcsmo_discrimination, pcsmo_evidence, pcsmo_rivals, pcsmo_translated
 from benchmarks.pcsmo_discrimination import BATCH, HELD_OUT, TRAINED, asked_for, kept_in, scores
 from benchmarks.pcsmo_rivals import told
 from sqwirrel.infer import infer, store
 from sqwirrel.learn.embed import Image
-from sqwirrel.learn.rivals import Contest
+from sqwirrel.learn.rivals import Committee, Contest
 from sqwirrel.learn.strange import Denoiser, Gaps, Jury
 from sqwirrel.learn.train import Effort, train
+from sqwirrel.learn.translate.inside import Matcher
 from sqwirrel.record import Record
 from sqwirrel.spectra import Spectrum
 
 GAPS = Gaps(pixels=0.02, blocks=0.05)
 VALID = 2
+KINDS = ("raw", "linear", "autoencoder", "restored", "translator")
 Cleaner = Callable[[Image], Tensor]
 
 
@@ -45,34 +50,48 @@ def main() -> None:
     """Runs the benchmark, prints the result, and writes the JSON if asked for."""
     parser = argparse.ArgumentParser(description="What cleaning does to the answer.")
     parser.add_argument("--frames", type=int, default=1000, help="held-out ones")
-    parser.add_argument("--posterior", action="store_true", help="infer from cleaned frames, too")
+    parser.add_argument("--minutes", type=float, default=10.0, help="training of the translator, at most")
+    parser.add_argument("--posterior", nargs="*", default=[], choices=KINDS, help="infer from such frames, too")
     options, sizes = asked_for(parser)
     with tempfile.TemporaryDirectory() as scratch:
         kept = kept_in(options, scratch)
         frames = 16 if options.quick else options.frames
-        result = run(kept, sizes, frames, quick=options.quick, infers=options.posterior)
+        result = run(kept, sizes, frames, options)
     print(json.dumps({key: value for key, value in result.items() if key != "record"}, indent=1))
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def run(folder: Path, sizes: dict[str, int], frames: int, *, quick: bool, infers: bool) -> dict[str, Any]:
+def run(folder: Path, sizes: dict[str, int], frames: int, options: argparse.Namespace) -> dict[str, Any]:
     """All that is reported."""
+    quick: bool = options.quick
     record = Record.start(seeds={"train": TRAINED, "held out": HELD_OUT})
     made, held = pcsmo_discrimination.simulations_of(folder, sizes, quick=quick)
     data, level = pcsmo_rivals.measured(), pcsmo_rivals.levels(made["goodenough"])
     jury = pcsmo_discrimination.measured_jury(made, data, level, folder / "measured", sizes)
     contest = pcsmo_rivals.contest(held, lambda kind, label: pcsmo_rivals.as_measured(kind, label, level, data), data)
     cleaners, seconds = cleaners_of(jury.contest, folder / "denoiser", max(1, sizes["steps"] // 2))
+    both = pcsmo_translated.domains(jury.contest)
+    minutes = None if quick else options.minutes
+    translator, cost = pcsmo_translated.trained(both, folder / "translator", minutes)
+    cleaners["translator"] = partial(pcsmo_translated.translated, translator)
+    still, judges = pcsmo_translated.Still(jury.contest.pairs), {"raw": jury.committee}
+    judges["without noise"] = pcsmo_discrimination.trained(still, folder / "still", {**sizes, "members": 1})[0]
+    image = next(iter(jury.contest.pairs.values())).image(data)
     shown = {"raw": data, **{name: cleaned_data(each, jury, data) for name, each in cleaners.items()}}
     return {
         "benchmark": "pcsmo_cleaned",
         "quick": quick,
         "sizes": {**sizes, "frames": frames},
         "training_minutes": seconds / 60,
-        "held_out": on_held_out(jury, contest, cleaners, frames),
+        "translator": {**cost, "measured": pcsmo_translated.inside(Matcher.of(translator, both), image)},
+        "held_out": {name: on_held_out(each, contest, cleaners, frames) for name, each in judges.items()},
+        "measured_by_network_without_noise": {
+            name: judges["without noise"].probability(x)[0].tolist()
+            for name, x in {"raw": image, **{name: cleaned(each, image) for name, each in cleaners.items()}}.items()
+        },
         "measured": {name: jury.opinion(each).mapping() for name, each in shown.items()},
-        "posterior": {name: constants(folder, name, each) for name, each in shown.items()} if infers else None,
+        "posterior": {name: constants(folder, name, shown[name]) for name in options.posterior},
         "record": json.loads(record.to_json()),
     }
 
@@ -94,7 +113,7 @@ def cleaned(cleaner: Cleaner, x: Image) -> Image:
     return found
 
 
-def on_held_out(jury: Jury, contest: Contest, cleaners: dict[str, Cleaner], frames: int) -> dict[str, Any]:
+def on_held_out(judge: Committee, contest: Contest, cleaners: dict[str, Cleaner], frames: int) -> dict[str, Any]:
     """Errors of images and of answers."""
     kinds = ("raw", *cleaners)
     p: dict[str, list[Tensor]] = {name: [] for name in kinds}
@@ -105,7 +124,7 @@ def on_held_out(jury: Jury, contest: Contest, cleaners: dict[str, Cleaner], fram
         images = {"raw": batch.x, **{name: cleaned(each, batch.x) for name, each in cleaners.items()}}
         truth.append(batch.rival)
         for name, x in images.items():
-            p[name].append(jury.committee.probability(x))
+            p[name].append(judge.probability(x))
             error[name].append(_away(x, batch.clean))
     return {
         name: {**scores(torch.cat(p[name]), torch.cat(truth)), "squared_error": float(torch.cat(error[name]).mean())}

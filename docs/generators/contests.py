@@ -138,12 +138,17 @@ def _physical(result: Result) -> str:
 
 def cleaned(result: Result) -> str:
     """What cleaning does to held-out frames and to the measured one."""
+    raw, still = (result["held_out"][name] for name in ("raw", "without noise"))
     said = (
-        f"Networks that learnt from raw frames are asked about {result['held_out']['raw']['n']} held-out frames like "
-        "the measured one, and about the measured one itself: as they are, as a few numbers (linear, autoencoder) make "
-        "them, and between the two as the errors of both say (restored). Squared errors are in units of the noise."
+        f"Networks are asked about {raw['raw']['n']} held-out frames like the measured one, and about the measured one "
+        "itself: as they are, as a few numbers (linear, autoencoder) make them, between the two as the errors of both "
+        "say (restored), and after a translator that had no pairs. One set of networks learnt from raw frames, the "
+        "other from frames without noise. Squared errors are in units of the noise."
     )
-    heads = ("frames", "squared error", "right", "calibration error", "measured frame", "odds of the next (nats)")
+    heads = (
+        "frames", "squared error", "right", "calibration error", "measured frame", "odds of the next (nats)",
+        "learnt without noise: right", "calibration error", "Goodenough for the measured frame",
+    )  # fmt: skip
     rows = [
         (
             name,
@@ -152,8 +157,11 @@ def cleaned(result: Result) -> str:
             f"{each['ece']:.3f}",
             (seen := result["measured"][name])["best"],
             f"{min(seen['log_odds_of_best'].values()):.1f}",
+            f"{100 * still[name]['accuracy']:.1f} %",
+            f"{still[name]['ece']:.3f}",
+            f"{result['measured_by_network_without_noise'][name][0]:.2g}",
         )
-        for name, each in result["held_out"].items()
+        for name, each in raw.items()
     ]
     found = f"{said}\n\n{table(heads, rows)}"
     if not result["posterior"]:
