@@ -87,7 +87,7 @@ def run(folder: Path, sizes: dict[str, int], frames: int, options: argparse.Name
         "translator": {**cost, "measured": pcsmo_translated.inside(Matcher.of(translator, both), image)},
         "held_out": {name: on_held_out(each, contest, cleaners, frames) for name, each in judges.items()},
         "measured_by_network_without_noise": {
-            name: judges["without noise"].probability(x)[0].tolist()
+            name: dict(zip(contest.names, judges["without noise"].probability(x)[0].tolist(), strict=True))
             for name, x in {"raw": image, **{name: cleaned(each, image) for name, each in cleaners.items()}}.items()
         },
         "measured": {name: jury.opinion(each).mapping() for name, each in shown.items()},
