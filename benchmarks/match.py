@@ -1,7 +1,7 @@
 """A translator between clean maps and maps with artefacts, against a truth that is known.
 
     python -m benchmarks.match --json FILE [--quick] [--folder DIR] [--minutes 5] [--varied]
-                               [--kinds instrument cycle contrast] [--channels 32] [--blocks 4] [--figure PNG]
+                               [--kinds instrument cycle contrast] [--channels 32] [--blocks 4] [--batch 4] [--figure PNG]
 
 The maps are those of `benchmarks.match_maps`, simulated here; their background is the same in all maps with artefacts,
 and no translator is told, or one of its own in each (`--varied`). Translators of all kinds learn from maps that have
@@ -66,6 +66,7 @@ def main() -> None:
     parser.add_argument("--varied", action="store_true", help="a background of its own in every map")
     parser.add_argument("--channels", type=int, default=32)
     parser.add_argument("--blocks", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=BATCH, help="maps of a step")
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
@@ -120,20 +121,26 @@ def trained(
     if known.exists():
         steps = int(json.loads(known.read_text()))
     else:
-        steps = 20 if options.quick else int(60 * options.minutes / pace(one, domains))
+        steps = 20 if options.quick else int(60 * options.minutes / pace(one, domains, options.batch))
         folder.mkdir(parents=True, exist_ok=True)
         known.write_text(json.dumps(steps))
     every = max(1, steps // 20)
-    effort = Effort(steps=steps, batch=BATCH, every=every, patience=10**6)
+    effort = Effort(steps=steps, batch=options.batch, every=every, patience=10**6)
     history = train(one, domains, effort, folder / "training", lambda *each: print(kind, *each, file=sys.stderr))
     save_translator(folder, one, record)
     looks = dict(zip(history.steps, history.losses, strict=True))
-    return one, {"steps": steps, "best": history.best, "minutes": history.seconds / 60, "held": looks}
+    return one, {
+        "steps": steps,
+        "batch": options.batch,
+        "best": history.best,
+        "minutes": history.seconds / 60,
+        "held": looks,
+    }
 
 
-def pace(one: Translator, domains: Unpaired) -> float:
+def pace(one: Translator, domains: Unpaired, rows: int = BATCH) -> float:
     """Seconds of work of a step of training, looks and optimisers about included."""
-    batch, times, other = domains.batch(BATCH, 0, "pace"), [], deepcopy(one)
+    batch, times, other = domains.batch(rows, 0, "pace"), [], deepcopy(one)
     for _ in range(8):
         start = time.process_time()
         for player in other.players:

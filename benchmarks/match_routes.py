@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where translator and networks are kept")
     parser.add_argument("--minutes", type=float, default=5.0, help="training of the translator, at most")
     parser.add_argument("--likelihood", type=int, default=40, help="maps of each hypothesis for the slow route")
-    parser.set_defaults(channels=32, blocks=4)
+    parser.set_defaults(channels=32, blocks=4, batch=match.BATCH)
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
