@@ -1,7 +1,8 @@
 """A translator between clean maps and maps with artefacts, against a truth that is known.
 
     python -m benchmarks.match --json FILE [--quick] [--folder DIR] [--minutes 5] [--varied]
-                               [--kinds instrument cycle contrast] [--channels 32] [--blocks 4] [--batch 4] [--figure PNG]
+                               [--kinds instrument cycle contrast] [--channels 32] [--blocks 4] [--batch 4]
+                               [--figure PNG]
 
 The maps are those of `benchmarks.match_maps`, simulated here; their background is the same in all maps with artefacts,
 and no translator is told, or one of its own in each (`--varied`). Translators of all kinds learn from maps that have
@@ -12,7 +13,7 @@ mean square distance over that of the truth (nrmse), structural similarity, inte
 how far the maximum along energy moved, in units of the resolution (0.9 meV). Towards the clean maps the truth is a map
 without anything; towards artefacts it is what was expected there before noise; a clean map does not tell a background
 of its own, so that nothing can be better than the true lines with the mean background (`best`). Bins that were not
-measured do not count.
+measured do not count. How well modes could be told at all is the Cramer-Rao bound with the whole instrument (`limit`).
 
 DIR keeps translators, and a training that was interrupted is gone on with. `--quick` only shows that it runs.
 """
@@ -32,7 +33,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.match_autoencoder import autoencoder
-from benchmarks.match_maps import SHARP, WIDE, Artefacts, artefacts, signals
+from benchmarks.match_limit import limit
+from benchmarks.match_maps import SHARP, WIDE, Artefacts, artefacts, drawn, signals
 from benchmarks.match_scores import scores
 from sqwirrel.learn.strange.linear import LinearGuess
 from sqwirrel.learn.train import Effort, train
@@ -81,7 +83,7 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     record = Record.start(seeds={"clean": 1, "artefacts": 2, "held out": 3})
     rows, held = (64, 16) if options.quick else (1024, 256)
     domains = Unpaired(Domain.of(signals(SHARP, rows, 1)), artefacts(rows, 2, varied=options.varied).domain())
-    clean, seen = signals(SHARP, held, 3), artefacts(held, 3, varied=options.varied)
+    (theta, clean), seen = drawn(SHARP, held, 3), artefacts(held, 3, varied=options.varied)
     paired = autoencoder(
         artefacts(rows, 2, varied=options.varied), signals(SHARP, rows, 2), 20 if options.quick else PAIRED
     )
@@ -108,6 +110,7 @@ def run(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "resolution_meV": WIDE,
         "translators": found,
         "against_truth": pairs,
+        "limit": limit(theta, clean, seen),
         "record": json.loads(record.to_json()),
     }
 

@@ -28,13 +28,16 @@ def scores(made: Tensor, truth: Tensor, valid: Tensor) -> dict[str, float]:
 
 def shifts(made: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
     """Distances of the maxima along energy, meV, at points that have a mode and were measured about it."""
-    at = truth.argmax(2, keepdim=True)
-    near = torch.stack([valid.gather(2, (at + k).clamp(0, truth.shape[2] - 1))[..., 0] for k in range(-4, 5)])
-    usual = truth.amax(2).median()
-    bright = (truth.amax(2) > BRIGHT * usual) & near.all(0)
     masked = [torch.where(valid, each, -torch.inf) for each in (made, truth)]
     one, other = (peak(each) for each in masked)
-    return (one - other).abs()[bright]
+    return (one - other).abs()[modes(truth, valid)]
+
+
+def modes(truth: Tensor, valid: Tensor) -> Tensor:
+    """Points of maps that have a mode and were measured about it."""
+    at = truth.argmax(2, keepdim=True)
+    near = torch.stack([valid.gather(2, (at + k).clamp(0, truth.shape[2] - 1))[..., 0] for k in range(-4, 5)])
+    return (truth.amax(2) > BRIGHT * truth.amax(2).median()) & near.all(0)
 
 
 def peak(y: Tensor) -> Tensor:
