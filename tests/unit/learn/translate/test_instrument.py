@@ -8,7 +8,15 @@ from sqwirrel.learn.train import Effort, train
 from sqwirrel.learn.translate import losses
 from sqwirrel.learn.translate.domain import Domain, Unpaired
 from sqwirrel.learn.translate.networks import Shape, seen
-from sqwirrel.learn.translate.networks.instrument import Instrument, counts, exposure, hats, spread
+from sqwirrel.learn.translate.networks.instrument import (
+    BROADEST,
+    WIDTHS,
+    Instrument,
+    counts,
+    exposure,
+    hats,
+    spread,
+)
 from sqwirrel.learn.translate.translator import Translator
 from sqwirrel.seeds import stream
 
@@ -41,6 +49,15 @@ def test_whatever_the_weights_what_is_spread_keeps_its_sum(axes):
     assert torch.allclose(made.flatten(1).sum(1), level.flatten(1).sum(1), rtol=1e-3)
     assert bool((made > -1e-5).all())
     assert not torch.allclose(made, level, atol=0.1)
+
+
+def test_no_gaussian_is_so_wide_that_it_throws_intensity_away():
+    network = Instrument(Shape(2, 0, 8, 1), makes_error=False)
+    network.begin(0)
+    assert torch.allclose(network.widths, torch.tensor([WIDTHS] * 2))
+    with torch.no_grad():
+        network.width.fill_(100.0)
+    assert torch.allclose(network.widths, torch.full((2, 3), BROADEST))
 
 
 def test_what_is_spread_beyond_the_window_is_lost():
