@@ -7,16 +7,18 @@ from matplotlib.axes import Axes
 from generators.tables import number, table
 
 Result = dict[str, Any]
-WHICH = """**Which route when** (numbers of the saved run). The full instrument model wins: errors in J1 and J2 are 1.6
-and 4.0 % of the prior's width, 92 % of J1 and J2 lie in their 90 % intervals, 84 % of verdicts are right and none is
-wrong above 99 %, at some 2 s a map. Where the width and the background were not known but fitted, errors were 1.6 and
-4.3 %. So constants and verdicts come from the raw map and its instrument model, wherever there is one. The translator
-brings networks that know nothing of the instrument from 10 to 3.5 % in J1 and from 24 to 8.3 % in J2, in 0.04 s and
-without any pair: of use for a first guess or a look. But the networks do not know that they see a translation: their
-90 % intervals hold 27 % of the truths or fewer, and verdicts on J2 are no better than chance (53 % right, 42 %
-wrong above 99 %). No error and no verdict may be taken from there, and the same holds after the autoencoder, whose
-errors were larger, and the linear guess. Networks that learn from simulations with the artefacts in them were not
-compared here. Of 80 and 40 maps, ECE is in part chance."""
+WHICH = """**Which route when** (numbers of this run). The full instrument model {wins}: errors in J1 and J2 are
+{full} % of the prior's width, {held} % of them lie in their 90 % intervals, {right} % of verdicts are right and
+{wrong} % are wrong above 99 %, at {seconds} s a map. Where the width and the background were not known but fitted,
+errors were {fitted} %. Networks that learnt from simulations behind the whole instrument come next: {learnt} %,
+{learnt_held} % in their 90 % intervals, {learnt_right} % of verdicts right, in {learnt_seconds} s a map after
+{learnt_minutes} minutes of simulation and training. So constants and verdicts come from the raw map and its instrument
+model, by the likelihood or by networks that learnt behind it. Networks that know nothing of the instrument have errors
+of {raw} % on the raw map and of {translated} % after the translator, which had no pair: of use for a first guess or a
+look. But they do not know that they see a translation: their 90 % intervals hold {translated_held} % of the truths,
+{translated_right} % of verdicts are right and {translated_wrong} % wrong above 99 %. No error and no verdict may be
+taken from there; the same holds after the autoencoder ({autoencoder} %) and the linear guess ({linear} %). Of few maps,
+ECE is in part chance."""
 COLUMNS = ("nrmse", "ssim", "intensity_mean", "intensity_off_median", "mode_shift_90", "mode_shift_below_a_tenth")
 
 
@@ -55,7 +57,14 @@ def tables(result: Result) -> str:
     also = "Weights, minutes of training, seconds for a frame of 240 x 400 (one thread), energy distances of features."
     distances = [f"{way}, {when}" for way in ways for when in ("before", "after")]
     heads_too = ("kind", "weights", "minutes", "seconds", *distances, "p after")
-    return f"{said}\n\n{table(heads, rows)}\n\n{also}\n\n{table(heads_too, took)}"
+    found = f"{said}\n\n{table(heads, rows)}\n\n{also}\n\n{table(heads_too, took)}"
+    if "limit" not in result:
+        return found
+    share, error = (number(result["limit"][key]) for key in ("mode_shift_below_a_tenth", "mode_error_median"))
+    return (
+        f"{found}\n\nWho knows the whole instrument could tell positions of modes to {error} of the resolution (median "
+        f"Cramer-Rao bound of the same maps), a share of {share} of them within a tenth."
+    )
 
 
 def techniques(result: Result) -> str:
@@ -98,6 +107,33 @@ def measured(result: Result) -> str:
     return f"{said}\n\n{table(heads, rows)}"
 
 
+def domain(result: Result) -> str:
+    """What is refused of each domain and of what is outside, in %."""
+    known = [name for name in ("rb2mnf4", "pcsmo", "frame") if name in result]
+    kinds = dict.fromkeys(kind for name in known for kind in result[name]["outside_refused"])
+    rows = [("fresh maps of the domain itself", *(number(100 * result[name]["inside_refused"]) for name in known))]
+    for kind in kinds:
+        each = [
+            [result[name][key].get(kind) for key in ("outside_refused", "outside_refused_with_noise")] for name in known
+        ]
+        rows.append(
+            (kind.replace("_", " "), *("" if one is None else f"{100 * one:g}, {100 * two:g}" for one, two in each))
+        )
+    said = (
+        f"Shares of maps that are refused, %. Each domain is known by {result[known[0]]['maps']} maps or more; all "
+        "from outside has the grid, the size, the errors and the gaps of the domain, as it is and with noise on top."
+    )
+    measured = result["frame"]["measured"]
+    frame = (
+        f"The measured frame of PCSMO at 70 meV beside those simulated: {100 * measured['share_as_far']:.0f} % of "
+        f"held-out ones are as far; {'refused' if measured['refused'] else 'not refused'}."
+    )
+    nearly = ", ".join(
+        f"{k.replace('_', ' ')} {100 * x:g}" for k, x in result["rb2mnf4"]["nearly_inside_refused"].items()
+    )
+    return f"{said}\n\n{table(('maps', *known), rows)}\n\n{frame} Nearly maps of rb2mnf4, refused in %: {nearly}."
+
+
 def routes(result: Result) -> str:
     """Verdict and constants after each route, and what to do."""
     verdicts = [
@@ -128,12 +164,54 @@ def routes(result: Result) -> str:
         f"likelihood. Networks learnt from {sizes['rows']} clean maps of each, with one stray count a bin at most, "
         "and nothing else; *true clean map* is the best that they can do, *counted* has noise drawn as they know it. "
         "*instrument model*: likelihood of the raw map with the resolution, the gaps and the shapes of the background "
-        f"known; *fitted*: a width and a polynomial instead. Minutes of training: {took}."
+        "known; *fitted*: a width and a polynomial instead. *networks that learnt artefacts* learnt from simulations "
+        f"behind that instrument, with gaps. Minutes of training: {took}."
     )
     heads = ("route", "maps", "right", "ECE", "Brier", "wrong above 99 %", "seconds of one thread")
     also = "Constants where J2 is free. Bias and root mean square error in % of the width of the prior."
     more = ("route", "constant", "truths in 68 %", "truths in 90 %", "bias", "rms error", "rms error / stated")
-    return f"{said}\n\n{table(heads, verdicts)}\n\n{also}\n\n{table(more, constants)}\n\n{WHICH}"
+    return f"{said}\n\n{table(heads, verdicts)}\n\n{also}\n\n{table(more, constants)}\n\n{which(result)}"
+
+
+def which(result: Result) -> str:
+    """What follows from the routes."""
+    known = {
+        "full": "instrument model",
+        "fitted": "instrument model, fitted",
+        "learnt": "networks that learnt artefacts",
+        "raw": "raw",
+        "translated": "translator",
+        "autoencoder": "autoencoder of pairs",
+        "linear": "linear guess",
+    }
+    routes = {short: result["routes"][name] for short, name in known.items()}
+    told = {short: " and ".join(_two(each, "rms")) for short, each in routes.items()}
+    told |= {
+        f"{short}_{key}": value
+        for short, each in routes.items()
+        for key, value in (
+            ("held", " and ".join(_two(each, "coverage_90"))),
+            ("right", f"{100 * each['verdict']['accuracy']:.0f}"),
+            ("wrong", f"{100 * each['verdict']['false_decisive']:.2g}"),
+            ("seconds", number(each["seconds"])),
+        )
+    }
+    best = min(result["routes"], key=lambda name: _rms(result["routes"][name]) + 9 * (name == "true clean map"))
+    minutes = sum(each for name, each in result["minutes"].items() if name.endswith("with artefacts"))
+    return WHICH.format(
+        **told,
+        **{key: told[f"full_{key}"] for key in ("held", "right", "wrong", "seconds")},
+        learnt_minutes=f"{minutes:.0f}",
+        wins="wins" if best.startswith("instrument model") else f"does not win ({best} does)",
+    )
+
+
+def _two(route: Result, key: str) -> list[str]:
+    return [f"{100 * route['posterior'][name][key]:.2g}" for name in ("J1", "J2")]
+
+
+def _rms(route: Result) -> float:
+    return float(sum(route["posterior"][name]["rms"] for name in ("J1", "J2")))
 
 
 def draw_routes(result: Result, axes: Axes) -> None:

@@ -351,6 +351,7 @@ DRAWINGS = {
         matches.draw_routes,
         (6.0, 3.0),
     ),
+    "match_domain": Drawing("What a translator refuses", matches.domain, _nothing),
     "match_techniques": Drawing("Translators of other kinds of images", matches.techniques, _nothing),
     "match_measured": Drawing("Translators of maps that were left out", matches.measured, _nothing),
     "quadrature": Drawing("Noise of the powder average on MnF2", _quadrature, _nothing),

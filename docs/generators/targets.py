@@ -169,6 +169,14 @@ def _match(d: Result) -> Iterable[Row]:
     yield _most("Translator: minutes of training", 60, one["training"]["minutes"])
 
 
+def _match_domain(d: Result) -> Iterable[Row]:
+    for name, one in ((name, d[name]) for name in ("rb2mnf4", "pcsmo", "frame")):
+        outside = {**one["outside_refused"], **{f"{k}, noise": x for k, x in one["outside_refused_with_noise"].items()}}
+        worst = min(outside, key=lambda kind: outside[kind])
+        yield _most(f"Domain of {name}: % of its own maps refused", 1, 100 * one["inside_refused"])
+        yield _least(f"Domain of {name}: % of others refused, the least ({worst})", 99, 100 * outside[worst])
+
+
 def _causal(d: Result) -> Iterable[Row]:
     for pairs, one in d["maps"].items():
         false = one["impossible_edges"] + one["dummy_edges"]
@@ -217,6 +225,7 @@ ROWS = {
     "la2nio4": _la2nio4,
     "hostile_files": _hostile,
     "match": _match,
+    "match_domain": _match_domain,
     "causal": _causal,
     "causal_measured": _causal_measured,
 }
