@@ -13,7 +13,8 @@ mean square distance over that of the truth (nrmse), structural similarity, inte
 how far the maximum along energy moved, in units of the resolution (0.9 meV). Towards the clean maps the truth is a map
 without anything; towards artefacts it is what was expected there before noise; a clean map does not tell a background
 of its own, so that nothing can be better than the true lines with the mean background (`best`). Bins that were not
-measured do not count. How well modes could be told at all is the Cramer-Rao bound with the whole instrument (`limit`).
+measured do not count. How well modes could be told at all is the Cramer-Rao bound of who knows the model and the
+instrument (`limit`).
 
 DIR keeps translators, and a training that was interrupted is gone on with. `--quick` only shows that it runs.
 """
@@ -141,7 +142,7 @@ def trained(
     }
 
 
-def pace(one: Translator, domains: Unpaired, rows: int = BATCH) -> float:
+def pace(one: Translator, domains: Unpaired, rows: int) -> float:
     """Seconds of work of a step of training, looks and optimisers about included."""
     batch, times, other = domains.batch(rows, 0, "pace"), [], deepcopy(one)
     for _ in range(8):

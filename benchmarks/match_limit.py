@@ -1,4 +1,4 @@
-"""How far modes could be told from maps with artefacts at best: the Cramer-Rao bound of who knows the whole instrument.
+"""How well modes could be told from maps with artefacts: the Cramer-Rao bound of who knows model and instrument.
 
 Unknown are J1, J2, D, the scale, and the sizes of two backgrounds of known shapes; counts are Poisson's.
 """

@@ -92,7 +92,7 @@ def trained(simulated: Tensor, temperature: int, minutes: float | None) -> tuple
     others = [measured(each) for each in al.CELLS if each != temperature]
     domains = Unpaired(Domain.of(simulated), Domain.measured(others, Augment(thin=THIN), copies=COPIES))
     one = Translator.sized_for(domains, kind="instrument")
-    steps = 20 if minutes is None else int(60 * minutes / pace(one, domains))
+    steps = 20 if minutes is None else int(60 * minutes / pace(one, domains, BATCH))
     history = train(one, domains, Effort(steps=steps, batch=BATCH, every=max(1, steps // 10), patience=10**6))
     return one, {"steps": steps, "minutes": history.seconds / 60}
 

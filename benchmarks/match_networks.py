@@ -68,15 +68,16 @@ def learnt(
     rivals: Mapping[str, Hypothesis], folder: Path, sizes: Mapping[str, int], *, covered: bool = False
 ) -> Networks:
     """Networks that learn from counted simulations of hypotheses; the constants are those of the first."""
+    clock = time.perf_counter()
     pairs = {
         name: Pairs(simulations(each.simulator, each.prior, sizes["rows"], LEARNT + k, folder / f"simulations-{k}"))
         for k, (name, each) in enumerate(rivals.items())
     }
-    free, contest = next(iter(pairs.values())), Contest.of(pairs)
+    simulated, free, contest = time.perf_counter() - clock, next(iter(pairs.values())), Contest.of(pairs)
     posterior, verdict = NPE.sized_for(free), Classifier.sized_for(contest)
     one, other = (Covered(free), Covered(contest)) if covered else (free, contest)
     seconds = train(posterior, one, effort_of(sizes["steps"]), folder / "posterior", told).seconds
-    minutes = {"posterior network": seconds / 60}
+    minutes = {"simulations": simulated / 60, "posterior network": seconds / 60}
     minutes["verdict network"] = (
         train(verdict, other, effort_of(sizes["verdict_steps"]), folder / "verdict", told).seconds / 60
     )

@@ -84,7 +84,7 @@ def judged(
     with tempfile.TemporaryDirectory() as scratch:
         domains = Unpaired(*folders(name, technique, rows, Path(scratch)))
     one = Translator.sized_for(domains, NAMES, "instrument")
-    steps = 20 if minutes is None else int(60 * minutes / pace(one, domains))
+    steps = 20 if minutes is None else int(60 * minutes / pace(one, domains, BATCH))
     history = train(one, domains, Effort(steps=steps, batch=BATCH, every=max(1, steps // 10), patience=10**6))
     case = technique.made(held, stream(2, name))
     images = domain(case.seen, technique.exposure).every(stream(0, ""))

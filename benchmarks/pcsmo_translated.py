@@ -4,6 +4,7 @@ One for all six incident energies, which are its condition; an image has the axe
 of the usual error there. Frames of either domain have nothing to do with those of the other.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +74,14 @@ def planes(x: Image) -> Tensor:
 def trained(both: Unpaired, folder: Path, minutes: float | None) -> tuple[Translator, dict[str, Any]]:
     """The translator, and what it cost; without minutes a few steps."""
     one = Translator.sized_for(both, NAMES, channels=CHANNELS, blocks=BLOCKS)
-    steps = 4 if minutes is None else int(60 * minutes / pace(one, both))
+    known = folder / "steps.json"
+    if not known.exists():
+        steps = 4 if minutes is None else int(60 * minutes / pace(one, both, BATCH))
+        folder.mkdir(parents=True, exist_ok=True)
+        known.write_text(json.dumps(steps))
+    steps = int(json.loads(known.read_text()))
     effort = Effort(steps=steps, batch=BATCH, every=max(1, steps // 10), patience=10**6)
-    history = train(one, both, effort, folder / str(steps), lambda *step: told(f"translator {step}"))
+    history = train(one, both, effort, folder / "training", lambda *step: told(f"translator {step}"))
     return one, {"steps": steps, "minutes": history.seconds / 60, "best": history.best, "doubts": one.doubts}
 
 

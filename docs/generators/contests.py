@@ -142,8 +142,8 @@ def cleaned(result: Result) -> str:
     said = (
         f"Networks are asked about {raw['raw']['n']} held-out frames like the measured one, and about the measured one "
         "itself: as they are, as a few numbers (linear, autoencoder) make them, between the two as the errors of both "
-        "say (restored), and after a translator that had no pairs. One set of networks learnt from raw frames, the "
-        "other from frames without noise. Squared errors are in units of the noise."
+        "say (restored), and after a translator that had no pairs. A committee of networks learnt from raw frames, one "
+        "network from frames without noise. Squared errors are in units of the noise."
     )
     heads = (
         "frames", "squared error", "right", "calibration error", "measured frame", "odds of the next (nats)",
@@ -159,7 +159,7 @@ def cleaned(result: Result) -> str:
             f"{min(seen['log_odds_of_best'].values()):.1f}",
             f"{100 * still[name]['accuracy']:.1f} %",
             f"{still[name]['ece']:.3f}",
-            f"{result['measured_by_network_without_noise'][name][0]:.2g}",
+            f"{result['measured_by_network_without_noise'][name]['goodenough']:.2g}",
         )
         for name, each in raw.items()
     ]

@@ -17,7 +17,7 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.infer.matching.numbers import Numbers
 from sqwirrel.learn.translate.domain import Images, frame_of
-from sqwirrel.learn.translate.inside import Matcher
+from sqwirrel.learn.translate.inside import LOOKS, Matcher
 from sqwirrel.spectra import Spectrum
 
 TINY = 1e-6
@@ -94,7 +94,8 @@ class Matched:
         lines = [f"translated to {told['translated_to']}: no measurement, and for no likelihood"]
         lines += [f"DOUBT {each}" for each in self.doubts]
         lines.append(
-            f"{'like its domain':24}{100 * self.share:.3g} % of {self.held} held-out images are as far or further"
+            f"{'like its domain':24}{100 * self.share / len(LOOKS):.3g} % of {self.held} held-out images or more are "
+            "as far, whichever way it is looked at"
         )
         lines.append(f"{'':24}{'before':>12}{'after':>12}{'change':>10}")
         lines += [_line(words, *told[name]) for name, words in ROWS.items()]
@@ -129,12 +130,12 @@ def match(
     far, each = matcher.share(images, source)
     distance, share = tuple(far[0].tolist()), float(each)
     if share < inside.least:
-        looks = zip(("shape", "size", "what components leave of it"), distance, inside.held.median(0)[0], strict=True)
-        words = ", ".join(f"{far:.3g} in {look} (usually {usual:.3g})" for look, far, usual in looks)
+        looks = zip(LOOKS, distance, inside.held.median(0)[0], strict=True)
+        words = ", ".join(f"{one:.3g} in {look} (usually {usual:.3g})" for look, one, usual in looks)
         raise InputError(
             f"this map is not like the {name} ones that the translator learnt from: its distance from them is {words}, "
-            f"and a share of {share:.2g} of {len(inside.held)} held-out ones is as far; train a translator on maps "
-            "like it"
+            f"and thrice a share of {share / len(LOOKS):.2g} of {len(inside.held)} held-out ones is as far; train a "
+            "translator on maps like it"
         )
     level = translator.translate(images, to).level[0].double().reshape(spectrum.measurement.shape)
     valid = images.x[0, 2].reshape(level.shape) > 0
@@ -161,10 +162,13 @@ def _images(matcher: Matcher, spectrum: Spectrum, source: int, condition: Sequen
         )
     under, inside = torch.tensor([list(condition)], dtype=torch.float32).reshape(1, -1), matcher.inside[source]
     if not bool(inside.knows(under).all()):
-        low, high = (", ".join(f"{x:g}" for x in each) for each in inside.conditions.tolist())
+        low, high = (
+            ", ".join(f"{x:g}" for x in each.tolist())
+            for each in (inside.conditions.amin(0), inside.conditions.amax(0))
+        )
         raise InputError(
-            f"the map was measured under {', '.join(f'{x:g}' for x in condition)}, maps that the translator learnt "
-            f"from under {low} to {high}; train one on maps measured alike"
+            f"no map that the translator learnt from was measured under {', '.join(f'{x:g}' for x in condition)} "
+            f"(conditions from {low} to {high}); train one on maps measured alike"
         )
     return Images(x, under)
 

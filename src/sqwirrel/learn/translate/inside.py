@@ -9,6 +9,7 @@ Gammerman, G. Shafer, Algorithmic Learning in a Random World (2005), doi:10.1007
 smallest share is taken.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -21,15 +22,19 @@ from sqwirrel.learn.translate.rest import Rest
 from sqwirrel.learn.translate.translator import Translator
 from sqwirrel.seeds import stream
 
+TOGETHER = 64
+"""Images that are looked at at once."""
 ROWS = 1024
 """Rows of each half, at most."""
 FLOOR = 1e-2
 """Variances below this share of the mean one count as so much: what is next to nothing tells nothing."""
 RARE = 0.005
 """Images are outside of which fewer held-out ones are as far."""
-LOOKS = 3
-SLACK = 0.05
-"""Conditions may be outside those of the domain by this share of their span, or of their size."""
+LOOKS = ("shape", "size", "what components leave of it")
+FEWEST = 50
+"""Images that a domain needs; with n held out, 3 of n + 1 maps of the domain are refused if n is below 900."""
+SLACK, SPAN = 0.05, 0.02
+"""Conditions may be away from one of the domain by this share of its size, or by this share of the span of all."""
 Features = Float[Tensor, "row feature"]
 Sizes = Float[Tensor, "row 1"]
 Even = Float32[Tensor, "row 3 *axis"]
@@ -39,13 +44,12 @@ Far = Float[Tensor, "row look"]
 
 @dataclass(frozen=True, eq=False)
 class Inside:
-    """What is usual in a domain: bins of its images, the least and the largest of every condition, how features are
-    turned, features and sizes of one half of its rows, what components leave, and distances of the other half, in
-    ascending order.
+    """What is usual in a domain: bins of its images, what they were measured under, how features are turned, features
+    and sizes of one half of its rows, what components leave, and distances of the other half, in ascending order.
     """
 
     shape: Int[Tensor, " axis"]
-    conditions: Float32[Tensor, "2 number"]
+    conditions: Float32[Tensor, "any number"]
     middle: Float[Tensor, " feature"]
     turn: Float[Tensor, "feature direction"]
     features: Float[Tensor, "row direction"]
@@ -56,21 +60,22 @@ class Inside:
     @classmethod
     def of(cls, translator: Translator, k: int, domain: Domain, seed: int = 0) -> "Inside":
         """Of the domain with the number `k`; the halves are the first and the last rows."""
-        if len(domain) < 2 * LOOKS:
+        if len(domain) < FEWEST:
             raise InputError(f"{len(domain)} images do not say what is usual in a domain; give some hundreds")
-        one, other = (_some(translator, k, half, seed) for half in domain.split(len(domain) // 2))
-        middle, spread = one[0].mean(0), one[0].std(0).clamp(min=1e-6)
-        even = (one[0] - middle) / spread
-        variance, axes = torch.linalg.eigh(even.mT @ even / len(even))
+        first, second = (_some(k, half, seed) for half in domain.split(len(domain) // 2))
+        features, sizes, even = _seen(translator, k, _together(_drawn(first, seed)))
+        middle, spread = features.mean(0), features.std(0).clamp(min=1e-6)
+        one = (features - middle) / spread
+        variance, axes = torch.linalg.eigh(one.mT @ one / len(one))
         turn = axes / spread[:, None] / variance.clamp(min=FLOOR * float(variance.mean())).sqrt()
         rest = Rest(domain.shape)
-        rest.fit(one[2])
-        known = torch.stack(torch.aminmax(domain.condition[domain.rows], dim=0))
+        rest.fit(even)
         found = cls(
-            torch.tensor(domain.shape), known, middle, turn, (one[0] - middle) @ turn, one[1], rest,
-            torch.zeros(0, LOOKS).double(),
+            torch.tensor(domain.shape), domain.condition[first.rows], middle, turn, (features - middle) @ turn, sizes,
+            rest, torch.zeros(0, len(LOOKS)).double(),
         )  # fmt: skip
-        return replace(found, held=found._far(*other).sort(0).values)
+        held = [found._far(*_seen(translator, k, part)) for part in _drawn(second, seed)]
+        return replace(found, held=torch.cat(held).sort(0).values)
 
     def distance(self, translator: Translator, k: int, images: Images) -> Far:
         """Of each image, in shape, in size, and by what components leave of it."""
@@ -80,19 +85,18 @@ class Inside:
         """Of held-out images those that are as far, the image itself counted too; thrice the smallest of the three."""
         n = len(self.held)
         nearer = torch.searchsorted(self.held.mT.contiguous(), distance.mT.contiguous())
-        return (LOOKS * (1 + n - nearer).double() / (1 + n)).amin(0).clamp(max=1)
+        return (len(LOOKS) * (1 + n - nearer).double() / (1 + n)).amin(0).clamp(max=1)
 
     @property
     def least(self) -> float:
         """The share below which an image is outside; of few held-out ones, one that is further than all."""
-        return max(RARE, 1.5 * LOOKS / (1 + len(self.held)))
+        return max(RARE, 1.5 * len(LOOKS) / (1 + len(self.held)))
 
     def knows(self, condition: Float32[Tensor, "row number"]) -> Bool[Tensor, "row number"]:
-        """Whether images of the domain were measured under conditions like these."""
-        low, high = self.conditions
-        slack = SLACK * torch.maximum(high - low, torch.maximum(low.abs(), high.abs()))
-        found: Tensor = (condition >= low - slack) & (condition <= high + slack)
-        return found
+        """Whether images of the domain were measured under conditions like these, number by number."""
+        span = self.conditions.amax(0) - self.conditions.amin(0)
+        away = (condition[:, None] - self.conditions).abs()
+        return (away <= torch.maximum(SLACK * self.conditions.abs(), SPAN * span) + 1e-6).any(1)
 
     def _far(self, features: Features, sizes: Sizes, even: Even) -> Far:
         turned = (features - self.middle) @ self.turn
@@ -124,11 +128,20 @@ def _alone(x: Float[Tensor, "row direction"], others: Float[Tensor, "other direc
     return 2 * torch.cdist(x, others).mean(1) - torch.cdist(others, others).mean()
 
 
-def _some(translator: Translator, k: int, domain: Domain, seed: int) -> tuple[Features, Sizes, Even]:
-    """Of some rows of a domain."""
+def _some(k: int, domain: Domain, seed: int) -> Domain:
+    """Some rows of a domain."""
     generator = stream(seed, f"inside {k} {int(domain.rows[0])}")
-    rows = torch.randperm(len(domain), generator=generator)[:ROWS]
-    return _seen(translator, k, domain.part(rows).every(generator))
+    return domain.part(torch.randperm(len(domain), generator=generator)[:ROWS])
+
+
+def _drawn(domain: Domain, seed: int) -> Iterator[Images]:
+    """Its images, a few at a time."""
+    for n, rows in enumerate(torch.split(torch.arange(len(domain)), TOGETHER)):
+        yield domain.part(rows).every(stream(seed, f"inside {int(domain.rows[0])} {n}"))
+
+
+def _together(parts: Iterable[Images]) -> Images:
+    return Images(*(torch.cat(each) for each in zip(*parts, strict=True)))
 
 
 def _seen(translator: Translator, k: int, images: Images) -> tuple[Features, Sizes, Even]:

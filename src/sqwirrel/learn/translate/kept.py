@@ -65,9 +65,10 @@ def load_matcher(folder: Path) -> Matcher:
     try:
         held = load_file(folder / USUAL)
         first, second = (_inside({n[2:]: x for n, x in held.items() if n.startswith(f"{k}/")}) for k in range(2))
-    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+    except (OSError, SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(
-            f"what is usual for the translator in {folder} is missing or damaged ({error}); train it again"
+            f"what is usual for the translator in {folder} is missing, damaged or of another version ({error}); train "
+            "one into another folder"
         ) from None
     return Matcher(translator, (first, second))
 

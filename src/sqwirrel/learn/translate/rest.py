@@ -20,6 +20,8 @@ SMOOTH = 2.0
 """Standard deviation of what smooths the rest, bins."""
 SLIGHT = 1e-4
 """Variances below this, in units of the mean square of an image, are none."""
+UNKNOWN = 1e6
+"""Variance of bins that no image of the domain has: they tell nothing."""
 TOGETHER = 64
 """Images that are looked at at once."""
 Flat = Float32[Tensor, "row bin"]
@@ -39,10 +41,12 @@ class Rest(nn.Module):
     def fit(self, x: Seen) -> None:
         """Components, and the mean square that they leave beside the noise."""
         level, noise, valid = _flat(x)
-        cover = valid.sum(0).clamp(min=1)
+        seen = valid.sum(0)
+        cover = seen.clamp(min=1)
         self.guess.fit(torch.where(valid > 0, level, level.sum(0) / cover))
         parts = [self._away(*each) ** 2 - each[1] for each in _parts(level, noise, valid)]
-        self.left.copy_((torch.cat(parts) * valid).sum(0).clamp(min=0) / cover)
+        left = (torch.cat(parts) * valid).sum(0).clamp(min=0) / cover
+        self.left.copy_(torch.where(seen > 0, left, UNKNOWN))
 
     def forward(self, x: Seen) -> Float[Tensor, " row"]:
         """Mean square of what is left of each image."""

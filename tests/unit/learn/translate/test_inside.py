@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from sqwirrel.errors import InputError
 from sqwirrel.learn.translate.domain import Domain, Images, Unpaired
@@ -104,14 +105,32 @@ def test_what_components_leave_of_noise_alone_is_near_that_of_smoothed_noise():
     assert float(rest(x[n:]).mean()) == pytest.approx(usual, rel=0.2)
 
 
-def test_conditions_are_known_within_their_span():
-    level, under = lines(40, 1), torch.tensor([[35.0], [70.0]]).repeat(20, 1)
+def test_conditions_are_known_near_those_of_the_domain():
+    level = lines(60, 1)
+    under = torch.tensor([[35.0, 0.0], [70.0, 0.0]]).repeat(30, 1)
     both = Unpaired(Domain.of(level, condition=under), Domain.of(level, condition=under))
     inside = Matcher.of(Translator.sized_for(both, kind="cycle", channels=4, blocks=1), both).inside[0]
-    assert inside.conditions.tolist() == [[35.0], [70.0]]
-    assert inside.knows(torch.tensor([[35.0], [72.0], [50.0], [25.0], [100.0]]))[:, 0].tolist() == [
-        True, True, True, False, False
-    ]  # fmt: skip
+    asked = torch.tensor([[35.0, 0.0], [72.0, 0.0], [50.0, 0.0], [25.0, 1.0], [-4.0, 0.0]])
+    assert inside.knows(asked).tolist() == [[True, True], [True, True], [False, True], [False, False], [False, True]]
+
+
+def test_bins_that_no_image_of_the_domain_has_tell_nothing():
+    from sqwirrel.learn.translate.rest import Rest
+
+    rest, level = Rest(SIDES), lines(300, 1)
+    x = torch.stack((level, torch.full_like(level, 0.01), torch.ones_like(level)), dim=1)
+    fewer = x.clone()
+    fewer[:, :, 3:5] = 0
+    rest.fit(fewer[:200])
+    assert torch.allclose(rest(x[200:]), rest(fewer[200:]), rtol=0.3)
+
+
+def test_images_of_three_axes_have_a_domain_too():
+    level = lines(120, 1)[:, :, :12].reshape(120, 16, 3, 4) + 2.0
+    both = Unpaired(Domain.of(level), Domain.of(level, torch.full_like(level, 0.1)))
+    inside = Matcher.of(Translator.sized_for(both, kind="cycle", channels=4, blocks=1), both).inside[1]
+    assert inside.held.shape == (60, 3)
+    assert bool(torch.isfinite(inside.held).all())
 
 
 def test_distances_are_energy_distances(matcher):
@@ -129,11 +148,15 @@ def test_a_matcher_is_kept_whole(matcher, tmp_path):
     again, source = load_matcher(tmp_path), images(domain(5, 7))
     for one, other in zip(matcher.share(source, 1), again.share(source, 1), strict=True):
         assert torch.allclose(one, other)
+    kept = load_file(tmp_path / USUAL)
+    save_file({name: x for name, x in kept.items() if "rest" not in name}, tmp_path / USUAL)  # as before the third look
+    with pytest.raises(InputError, match=r"of another version .*into another folder"):
+        load_matcher(tmp_path)
     (tmp_path / USUAL).write_bytes(b"nothing")
-    with pytest.raises(InputError, match="missing or damaged"):
+    with pytest.raises(InputError, match="missing, damaged"):
         load_matcher(tmp_path)
 
 
 def test_too_few_images_say_nothing(matcher):
     with pytest.raises(InputError, match="give some hundreds"):
-        Inside.of(matcher.translator, 1, domain(3, 1))
+        Inside.of(matcher.translator, 1, domain(40, 1))

@@ -9,8 +9,6 @@ from sqwirrel.learn.translate import losses
 from sqwirrel.learn.translate.domain import Domain, Unpaired
 from sqwirrel.learn.translate.networks import Shape, seen
 from sqwirrel.learn.translate.networks.instrument import (
-    BROADEST,
-    WIDTHS,
     Instrument,
     counts,
     exposure,
@@ -44,20 +42,23 @@ def test_whatever_the_weights_what_is_spread_keeps_its_sum(axes):
     with torch.no_grad():
         for each in network.last.parameters():
             each.mul_(30)
-        network.width.copy_(torch.tensor([[0.7, 1.2, 1.8]] * axes).log() / 5)
+        network.breadth.copy_(torch.tensor([[0.7, 1.2, 1.8]] * axes).log() / 5)
     made = torch.sinh(network(as_seen(level), torch.zeros(2, 0))[:, 0])
     assert torch.allclose(made.flatten(1).sum(1), level.flatten(1).sum(1), rtol=1e-3)
     assert bool((made > -1e-5).all())
     assert not torch.allclose(made, level, atol=0.1)
 
 
-def test_no_gaussian_is_so_wide_that_it_throws_intensity_away():
-    network = Instrument(Shape(2, 0, 8, 1), makes_error=False)
+@pytest.mark.parametrize(("sides", "least"), [((10, 12), 0.35), ((48, 64), 0.8), ((40, 40, 40), 0.7)])
+def test_no_gaussian_is_so_wide_that_it_throws_most_intensity_away(sides, least):
+    network, even = Instrument(Shape(len(sides), 0, 8, 1), makes_error=False), torch.ones(1, *sides)
     network.begin(0)
-    assert torch.allclose(network.widths, torch.tensor([WIDTHS] * 2))
     with torch.no_grad():
-        network.width.fill_(100.0)
-    assert torch.allclose(network.widths, torch.full((2, 3), BROADEST))
+        network.breadth.fill_(100.0)
+        network.share.fill_(1.0)
+        network.share[:, 0] = -1.0
+        made = torch.sinh(network(as_seen(even), torch.zeros(1, 0))[:, 0])
+    assert least < float(made.sum() / even.sum()) < 1
 
 
 def test_what_is_spread_beyond_the_window_is_lost():

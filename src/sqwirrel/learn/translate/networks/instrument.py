@@ -23,9 +23,11 @@ from sqwirrel.learn.translate.networks import Body, Cells, Condition, Conv, Gene
 from sqwirrel.learn.translate.plan import Plan
 
 WIDTHS = (1.0, 2.0, 4.0)
-"""Standard deviations of the Gaussians before training, pixels."""
-BROADEST = 10.0
-"""Largest standard deviation, pixels: one without an end would throw intensity out of the image."""
+"""Standard deviations of the Gaussians before training, pixels, of images without an end."""
+BROADEST, LEAST_BROAD = 8, 5.0
+"""Standard deviations are less than the side of an image over this, or than so many pixels of short sides: one without
+an end threw a third of the intensity out of the image.
+"""
 STAYS = 3.0
 """Logarithm of the weight of what is not spread over that of a Gaussian, before training."""
 REACH = 5.0
@@ -63,7 +65,7 @@ class Instrument(nn.Module):
         self.register_buffer("field", torch.zeros([KNOTS] * shape.axes))
         self.body, outputs = Body(shape), (1 + len(WIDTHS)) * shape.axes + makes_error
         self.last = Conv(shape.axes, shape.channels, outputs, shape.speed)
-        self.width = nn.Parameter(_untrained(shape.axes))
+        self.breadth = nn.Parameter(torch.tensor([WIDTHS] * shape.axes).log() / FAST)
         self.share = nn.Parameter(torch.zeros(shape.axes, 1 + len(WIDTHS)))
 
     def begin(self, seed: int) -> None:
@@ -72,7 +74,7 @@ class Instrument(nn.Module):
         for each in (*self.last.parameters(), self.share):
             nn.init.zeros_(each)
         with torch.no_grad():
-            self.width.copy_(_untrained(self.axes))
+            self.breadth.copy_(torch.tensor([WIDTHS] * self.axes).log() / FAST)
             self.share[:, 0] = STAYS / FAST
 
     def forward(self, x: Seen, condition: Condition) -> Seen:
@@ -85,10 +87,9 @@ class Instrument(nn.Module):
             error = torch.where(self.exposure > 0, self.counted(level), error)
         return torch.stack((torch.asinh(level), error, torch.ones_like(level)), dim=1)
 
-    @property
-    def widths(self) -> Float32[Tensor, "axis gaussian"]:
-        """Standard deviations of the Gaussians, pixels."""
-        return 1 / ((-FAST * self.width).exp() + 1 / BROADEST)
+    def widths(self, axis: int, side: int) -> Float32[Tensor, " gaussian"]:
+        """Standard deviations of the Gaussians along an axis of so many pixels."""
+        return 1 / ((-FAST * self.breadth[axis]).exp() + 1 / max(side / BROADEST, LEAST_BROAD))
 
     def spread(self, level: Level, told: Float32[Tensor, "batch weight *axis"]) -> Level:
         """Along one axis after the other; a level's weights sum to one, whatever the network says."""
@@ -98,7 +99,7 @@ class Instrument(nn.Module):
             weight = torch.softmax(REACH * torch.tanh(logit / REACH), dim=1)
             parts = [level * each for each in weight.unbind(1)]
             level = parts[0]
-            for part, width in zip(parts[1:], self.widths[axis].unbind(), strict=True):
+            for part, width in zip(parts[1:], self.widths(axis, level.shape[1 + axis]).unbind(), strict=True):
                 level = level + spread(part, 1 + axis, width)
         return level
 
@@ -129,11 +130,6 @@ class Instrument(nn.Module):
     def counted(self, level: Level) -> Level:
         """Logarithm of the error of a level, by Poisson's law; that of one count at least."""
         return 0.5 * (self.exposure * level).clamp(min=1).log() - self.exposure.clamp(min=1e-6).log()
-
-
-def _untrained(axes: int) -> Float32[Tensor, "axis gaussian"]:
-    """Parameters with which `widths` are those before training."""
-    return -(1 / torch.tensor([WIDTHS] * axes) - 1 / BROADEST).log() / FAST
 
 
 def generator_of(plan: Plan, k: int) -> Generator | Instrument:
