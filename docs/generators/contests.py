@@ -138,6 +138,8 @@ def _physical(result: Result) -> str:
 
 def cleaned(result: Result) -> str:
     """What cleaning does to held-out frames and to the measured one."""
+    if "without noise" not in result["held_out"]:
+        return "Of an earlier version: run it again."
     raw, still = (result["held_out"][name] for name in ("raw", "without noise"))
     said = (
         f"Networks are asked about {raw['raw']['n']} held-out frames like the measured one, and about the measured one "

@@ -174,6 +174,8 @@ def routes(result: Result) -> str:
 def which(result: Result) -> str:
     """What follows from the routes; refuses results that do not say it."""
     routes, truth = result["routes"], "true clean map"
+    if "networks that learnt artefacts" not in routes:
+        return "Of an earlier version: run it again."
     known = {"": "instrument model", "learnt_": "networks that learnt artefacts", "translated_": "translator"}
     told = {
         f"{short}{key}": value

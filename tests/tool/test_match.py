@@ -83,14 +83,22 @@ def test_an_interrupted_training_goes_on(run, chain, monkeypatch, caplog) -> Non
 
 
 def test_a_translator_learns_from_measured_frames(run, refused, chain) -> None:
-    write(chain / "frame.h5", read(chain / "chain.h5"))
+    known = read(chain / "chain.h5")
+    another = known.intensity.clone()
+    another[0, 0] += 1
+    counts = Spectrum.from_arrays(another, another.sqrt(), known.measurement, is_counts=True)
+    write(chain / "frame.h5", counts)
     (chain / "d.toml").write_text(CONFIG + 'clean = "signals"\nframes = ["frame.h5"]\nthin = 0.5\n')
     trained = run("train", "d.toml", "--out", "network")
     assert trained.exit_code == 0, trained.output
     assert "frame.h5" in json.loads((chain / "network/record.json").read_text())["files"]
     assert run("match", "d.toml", "--set", "match.estimator=network").exit_code in {0, 1}
     own = ("match", "d.toml", "--set", "match.estimator=network", "--set", "measurement.file=frame.h5")
-    assert "one of [match] frames, so that it says nothing of how it translates it" in refused(*own)
+    said = refused(*own)
+    assert said.startswith("the translator learnt from the map that is to be matched")
+    (chain / "copy.h5").write_bytes((chain / "frame.h5").read_bytes())
+    own = ("match", "c.toml", "--set", "match.estimator=network", "--set", "measurement.file=copy.h5")
+    assert refused(*own) == said  # whatever it is called, and whatever the config says of frames
 
 
 def test_what_a_translator_is_not_for_is_refused(run, refused, chain) -> None:

@@ -1,9 +1,12 @@
 """[match]: a translator between simulated and measured maps."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
 
 from sqwirrel.config.quantity import Energy
 from sqwirrel.config.table import Section
+from sqwirrel.errors import InputError
 
 
 class Match(Section):
@@ -22,5 +25,11 @@ class Match(Section):
     fwhm: Energy | None = None
     clean: Literal["expected", "signals"] = "expected"
     frames: tuple[str, ...] = ()
-    thin: float = 1.0
+    thin: Annotated[float, Field(gt=0, le=1)] = 1.0
     mirrors: tuple[int, ...] = ()
+
+    @model_validator(mode="after")
+    def _of_frames(self) -> "Match":
+        if not self.frames and (self.thin != 1 or self.mirrors):
+            raise InputError("thin and mirrors are of copies of measured frames; give frames, or leave them out")
+        return self

@@ -22,8 +22,12 @@ from sqwirrel.spectra import Spectrum
 
 TINY = 1e-6
 """Shares below this are none."""
+ENOUGH = 900
+"""Held-out maps with which 0.5 % of the domain's own are refused, and not more."""
 NOTABLE = 0.1
 """A mode that moved by more of the resolution than this has moved."""
+TIMES = 10.0
+"""Changes by more than this are told as a factor."""
 ROWS = {"integral": "integral, mean over q", "moment": "first moment", "balance": "detailed balance (1)"}
 
 
@@ -97,7 +101,7 @@ class Matched:
             f"{'like its domain':24}{100 * self.share / len(LOOKS):.3g} % of {self.held} held-out images or more are "
             "as far, whichever way it is looked at"
         )
-        lines.append(f"{'':24}{'before':>12}{'after':>12}{'change':>10}")
+        lines.append(f"{'':24}{'before':>12}{'after':>12}{'change':>12}")
         lines += [_line(words, *told[name]) for name, words in ROWS.items()]
         median, most = (_percent(each) for each in told["integral_of_q_change"].values())
         lines.append(f"{'integral of each q':24}off by {median} (median), {most} at most, of their mean")
@@ -126,22 +130,33 @@ def match(
     translator = matcher.translator
     source = 1 - translator.plan.towards(to)
     images = _images(matcher, spectrum, source, condition)
-    name, inside = translator.plan.names[source], matcher.inside[source]
+    inside = matcher.inside[source]
     far, each = matcher.share(images, source)
     distance, share = tuple(far[0].tolist()), float(each)
     if share < inside.least:
-        looks = zip(LOOKS, distance, inside.held.median(0)[0], strict=True)
-        words = ", ".join(f"{one:.3g} in {look} (usually {usual:.3g})" for look, one, usual in looks)
-        raise InputError(
-            f"this map is not like the {name} ones that the translator learnt from: its distance from them is {words}, "
-            f"and thrice a share of {share / len(LOOKS):.2g} of {len(inside.held)} held-out ones is as far; train a "
-            "translator on maps like it"
-        )
+        raise InputError(_outside(matcher, images, source, distance, share))
     level = translator.translate(images, to).level[0].double().reshape(spectrum.measurement.shape)
     valid = images.x[0, 2].reshape(level.shape) > 0
     level = torch.where(valid, level, 0.0)
     made = Spectrum.from_arrays(level, 0 * level, spectrum.measurement, valid=valid, translated=to)
     return Matched(spectrum, made, distance, share, len(inside.held), translator.doubts, fwhm)
+
+
+def _outside(matcher: Matcher, images: Images, source: int, distance: tuple[float, ...], share: float) -> str:
+    """Why a map is refused: its distances beside usual ones, and its size beside theirs."""
+    inside, translator = matcher.inside[source], matcher.translator
+    looks = zip(LOOKS, distance, inside.held.median(0)[0].tolist(), strict=True)
+    words = ", ".join(f"{one:.3g} in {look} (usually {usual:.3g})" for look, one, usual in looks)
+    x, held = images.x[0], len(inside.held)
+    size = float((x[0].square() * x[2]).sum() / x[2].sum()) ** 0.5
+    low, high = (inside.sizes.exp() * translator.size).quantile(torch.tensor([0.05, 0.95]).double()).tolist()
+    as_far = round(share / len(LOOKS) * (1 + held)) - 1
+    few = f"; {held} are few: of as many maps of the domain {len(LOOKS)} are refused, too" if held < ENOUGH else ""
+    return (
+        f"this map is not like the {translator.plan.names[source]} ones that the translator learnt from: its distance "
+        f"from them is {words}, and {as_far or 'none'} of {held} held-out ones as far in one of these; its root mean "
+        f"square is {size:.3g}, theirs {low:.3g} to {high:.3g}; train a translator on maps like it{few}"
+    )
 
 
 def _images(matcher: Matcher, spectrum: Spectrum, source: int, condition: Sequence[float]) -> Images:
@@ -176,7 +191,9 @@ def _images(matcher: Matcher, spectrum: Spectrum, source: int, condition: Sequen
 def _line(words: str, before: float | None, after: float | None) -> str:
     if before is None or after is None:
         return f"{words:24}{'cannot be told here':>24}"
-    return f"{words:24}{before:>12.4g}{after:>12.4g}{_percent(after / before - 1 if before else 0.0, '+'):>10}"
+    ratio = after / before if before else 1.0
+    change = _percent(ratio - 1, "+") if abs(ratio) < TIMES else f"x {ratio:.3g}"
+    return f"{words:24}{before:>12.4g}{after:>12.4g}{change:>12}"
 
 
 def _percent(share: float, sign: str = "") -> str:

@@ -1,6 +1,7 @@
 """The verb that translates: a map as if it came from the other domain, and what that changed."""
 
 import json
+import tomllib
 from pathlib import Path
 
 from sqwirrel.config.build import study
@@ -11,7 +12,7 @@ from sqwirrel.infer.matching import Matched, match
 from sqwirrel.learn.checkpoint import BEGUN, json_in
 from sqwirrel.learn.kept.purpose import Purpose, bins_of
 from sqwirrel.learn.translate.kept import KNOWN, load_matcher
-from sqwirrel.record import Record
+from sqwirrel.record import Record, sha256
 from sqwirrel.report import figures
 from sqwirrel.report.figures.rivals import matched_maps
 from sqwirrel.spectra import Measurement, write
@@ -32,12 +33,8 @@ def match_into(folder: Path, config: Config) -> Matched:
             f"[match] estimator = '{home}' holds no {KNOWN}; make one with sqwirrel train on a config with a table "
             "[match] (the path is relative to the folder of the config)"
         )
-    for name in wanted.frames if wanted.to == "simulated" else ():
-        if Path(name).resolve() in [file.resolve() for file in config.files]:
-            raise InputError(
-                f"the translator learns from '{name}', one of [match] frames, so that it says nothing of how it "
-                "translates it; train one without it"
-            )
+    if wanted.to == "simulated":
+        _check_new(home, config)
     record, work = Record.start(files=[*config.files, home / KNOWN]), study(config)
     spectrum = work.spectrum
     _check_bins(home, spectrum.measurement)
@@ -49,6 +46,18 @@ def match_into(folder: Path, config: Config) -> Matched:
     put_text(folder / "record.json", record.to_json())
     figures.save(matched_maps(found), folder / "matched.png")
     return found
+
+
+def _check_new(home: Path, config: Config) -> None:
+    """Refuses a map that the translator learnt from, by its content."""
+    learnt = tomllib.loads((home / "config.toml").read_text()).get("match", {}).get("frames", [])
+    frames = {sha256(each): each for each in (home / name for name in learnt) if each.is_file()}
+    for file in config.files:
+        if frame := frames.get(sha256(file)):
+            raise InputError(
+                f"the translator learnt from the map that is to be matched, '{frame.resolve()}', so that it says "
+                "nothing of how it translates it; train one without it"
+            )
 
 
 def _check_bins(home: Path, measurement: Measurement) -> None:

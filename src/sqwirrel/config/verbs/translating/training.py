@@ -5,11 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sqwirrel.config.build import Study, study
+from sqwirrel.config.prior import of_the_data
 from sqwirrel.config.questions.match import Match
 from sqwirrel.config.sections import Config
 from sqwirrel.config.several import spectrum_of
 from sqwirrel.config.toml import dumps
-from sqwirrel.config.verbs.studies import SIMULATIONS, simulated, to_simulate
+from sqwirrel.config.verbs.studies import SIMULATIONS, learnt, simulated, to_simulate
 from sqwirrel.errors import InputError
 from sqwirrel.learn import checkpoint
 from sqwirrel.learn.pairs import Pairs
@@ -47,6 +48,12 @@ def train_translator_into(folder: Path, config: Config, progress: Callable[[str,
         checkpoint.begin(folder, planned, settings)
         put_text(folder / "config.toml", dumps(work.config, folder))
         put_text(folder / "record.json", record.to_json())
+    if read_off := of_the_data(config.prior, learnt(work)):
+        log.warning(
+            "the priors of %s are read off this measurement and wide: the translator learns from maps of any such "
+            "size; write them out in [prior], as wide as maps differ",
+            ", ".join(read_off),
+        )
     domains = domains_of(work, simulated(work, folder / SIMULATIONS, progress), wanted)
     one = Translator.sized_for(domains, kind="instrument" if wanted.clean == "expected" else "cycle", seed=section.seed)
     every = max(1, section.steps // LOOKS)
