@@ -25,9 +25,14 @@ LEARNT = 4
 
 @dataclass(frozen=True, eq=False)
 class Covered:
-    """Pairs, or a contest, where only some bins of each map were measured (a source for `train`)."""
+    """Pairs, or a contest, where only some bins of each map were measured (a source for `train`); for the rest it is
+    the `source`.
+    """
 
     source: Any
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.source, name)
 
     def __len__(self) -> int:
         return len(self.source)
@@ -74,8 +79,8 @@ def learnt(
         for k, (name, each) in enumerate(rivals.items())
     }
     simulated, free, contest = time.perf_counter() - clock, next(iter(pairs.values())), Contest.of(pairs)
-    posterior, verdict = NPE.sized_for(free), Classifier.sized_for(contest)
     one, other = (Covered(free), Covered(contest)) if covered else (free, contest)
+    posterior, verdict = NPE.sized_for(one), Classifier.sized_for(other)
     seconds = train(posterior, one, effort_of(sizes["steps"]), folder / "posterior", told).seconds
     minutes = {"simulations": simulated / 60, "posterior network": seconds / 60}
     minutes["verdict network"] = (
