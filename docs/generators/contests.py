@@ -138,8 +138,6 @@ def _physical(result: Result) -> str:
 
 def cleaned(result: Result) -> str:
     """What cleaning does to held-out frames and to the measured one."""
-    if "without noise" not in result["held_out"]:
-        return "Of an earlier version: run it again."
     raw, still = (result["held_out"][name] for name in ("raw", "without noise"))
     said = (
         f"Networks are asked about {raw['raw']['n']} held-out frames like the measured one, and about the measured one "
@@ -173,4 +171,7 @@ def cleaned(result: Result) -> str:
         (kind, *("{:.2f} [{:.2f}, {:.2f}]".format(*posterior[name]) for name in names))
         for kind, posterior in result["posterior"].items()
     ]
-    return f"{found}\n\nGoodenough's constants (meV, 95 %) from each of them.\n\n{table(('from', *names), answers)}"
+    earlier = result.get("posterior_earlier")
+    of = f" {', '.join(earlier['kinds'])}: of a run of {earlier['created'][:10]}." if earlier else ""
+    said = f"Goodenough's constants (meV, 95 %) from each of them.{of}"
+    return f"{found}\n\n{said}\n\n{table(('from', *names), answers)}"
