@@ -7,16 +7,18 @@ from matplotlib.axes import Axes
 from generators.tables import number, table
 
 Result = dict[str, Any]
-WHICH = """**Which route when** (numbers of this run). Errors in J1 and J2 of the {first} maps that all routes saw, in %
-of the prior's width, from the best to the worst route: {order}. The full instrument model had {right} % of verdicts
+WHICH = """**Which route when** (numbers of this run). Errors in J1 and J2 of the first {first} maps, in % of
+the prior's width, from the best to the worst route: {order}. The full instrument model had {right} % of verdicts
 right and {wrong} % wrong above 99 %, {held} % of J1 and J2 in their 90 % intervals, at {seconds} s a map; networks that
 learnt from simulations behind the whole instrument {learnt_right} %, {learnt_wrong} %, {learnt_held} % and
-{learnt_seconds} s, after {learnt_minutes} minutes of simulation and training. So constants and verdicts come from the
+{learnt_seconds} s, after {learnt_minutes} minutes of training. So constants and verdicts come from the
 raw map and its instrument model, by the likelihood or, of many maps, by networks that learnt behind it. Networks that
 know nothing of the instrument do not know that they see a translation: after the translator, which had no pair, their
 90 % intervals hold {translated_held} % of the truths, {translated_right} % of verdicts are right and
 {translated_wrong} % wrong above 99 %. It is of use for a first guess or a look; no error and no verdict may be taken
 from there, nor after the autoencoder or the linear guess. Of few maps, ECE is in part chance."""
+FIRST = 20
+"""Maps that routes are compared on."""
 COLUMNS = ("nrmse", "ssim", "intensity_mean", "intensity_off_median", "mode_shift_90", "mode_shift_below_a_tenth")
 
 
@@ -174,8 +176,6 @@ def routes(result: Result) -> str:
 def which(result: Result) -> str:
     """What follows from the routes; refuses results that do not say it."""
     routes, truth = result["routes"], "true clean map"
-    if "networks that learnt artefacts" not in routes:
-        return "Of an earlier version: run it again."
     known = {"": "instrument model", "learnt_": "networks that learnt artefacts", "translated_": "translator"}
     told = {
         f"{short}{key}": value
@@ -191,9 +191,10 @@ def which(result: Result) -> str:
     if not set(order[:3]) >= {"instrument model", "networks that learnt artefacts"}:
         raise ValueError(f"the text on routes is wrong for this result: the best are {order[:3]}")
     each = "; ".join(f"{name} {' and '.join(_two(routes[name], 'rms_of_first'))}" for name in order)
-    minutes = sum(took for name, took in result["minutes"].items() if name.endswith("with artefacts"))
-    first = min(20, min(route["posterior"]["J1"]["maps"] for route in routes.values()))
-    return WHICH.format(**told, order=each, first=first, learnt_minutes=f"{minutes:.0f}")
+    minutes = sum(took for name, took in result["minutes"].items() if name.endswith("network, with artefacts"))
+    fewest = min(routes, key=lambda name: routes[name]["posterior"]["J1"]["maps"])
+    fewer = f" ({fewest}: {n})" if (n := routes[fewest]["posterior"]["J1"]["maps"]) < FIRST else ""
+    return WHICH.format(**told, order=each, first=f"{FIRST}{fewer}", learnt_minutes=f"{minutes:.0f}")
 
 
 def _two(route: Result, key: str) -> list[str]:

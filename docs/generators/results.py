@@ -339,6 +339,12 @@ DRAWINGS = {
     "steering": Drawing("A triple-axis spectrometer steered in silico", steering.tables, steering.draw, (6.4, 4.0)),
     "phonon_latents": Drawing("Latents of powder phonon maps", latents.tables, latents.draw, (5.6, 3.6)),
     "match": Drawing("Translators of maps against a known truth", matches.tables, matches.draw, (6.0, 3.0)),
+    "match_kinds": Drawing(
+        "The same for all kinds of translators, with as little training for each",
+        matches.tables,
+        _nothing,
+        made="python -m benchmarks.match --minutes 4",
+    ),
     "match_varied": Drawing(
         "The same, with a background of its own in every map",
         matches.tables,
