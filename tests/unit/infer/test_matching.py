@@ -1,6 +1,7 @@
 """match(): what comes out, what it says of itself, and who refuses it."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -85,6 +86,8 @@ def test_it_says_that_it_is_translated_wherever_it_goes(matched, tmp_path):
     assert [each.translated for each in (*parts, kept.with_errors_from_scatter())] == ["simulated"] * 6
     assert "translated to simulated" in picture(kept, "a.h5").axes[0].get_title(loc="left")
     assert "Translated to simulated" in matched_maps(matched).get_suptitle()
+    assert "DOUBTS" not in matched_maps(matched).get_suptitle()
+    assert "DOUBTS" in matched_maps(replace(matched, doubts=("collapsed",))).get_suptitle()
 
 
 def test_no_likelihood_takes_it(matched, learnt):

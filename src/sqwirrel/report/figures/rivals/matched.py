@@ -26,6 +26,6 @@ def matched_maps(found: Matched) -> Figure:
             [Layer("change", change, (mpl.colormaps["RdBu_r"], Normalize(-top, top)), f"change of {unit}")],
         ],
     )
-    doubts = "; its training left DOUBTS" if found.doubts else ""
+    doubts = "\nDOUBTS of its training: see the numbers" if found.doubts else ""
     figure.suptitle(f"Translated to {to}, no measurement{doubts}", fontsize=9.5, fontweight="bold", x=0.01, ha="left")
     return figure
