@@ -340,7 +340,7 @@ DRAWINGS = {
     "phonon_latents": Drawing("Latents of powder phonon maps", latents.tables, latents.draw, (5.6, 3.6)),
     "match": Drawing("Translators of maps against a known truth", matches.tables, matches.draw, (6.0, 3.0)),
     "match_kinds": Drawing(
-        "The same for all kinds of translators, with as little training for each",
+        "The same for all kinds of translators, four minutes of training each",
         matches.tables,
         _nothing,
         made="python -m benchmarks.match --minutes 4",
