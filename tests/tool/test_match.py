@@ -99,6 +99,8 @@ def test_a_translator_learns_from_measured_frames(run, refused, chain) -> None:
     (chain / "copy.h5").write_bytes((chain / "frame.h5").read_bytes())
     own = ("match", "c.toml", "--set", "match.estimator=network", "--set", "measurement.file=copy.h5")
     assert refused(*own) == said  # whatever it is called, and whatever the config says of frames
+    (chain / "network/config.toml").unlink()
+    assert "is missing, so that nobody knows what the translator learnt from" in refused(*own)
 
 
 def test_what_a_translator_is_not_for_is_refused(run, refused, chain) -> None:

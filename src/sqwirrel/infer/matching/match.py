@@ -17,13 +17,11 @@ from torch import Tensor
 from sqwirrel.errors import InputError
 from sqwirrel.infer.matching.numbers import Numbers
 from sqwirrel.learn.translate.domain import Images, frame_of
-from sqwirrel.learn.translate.inside import LOOKS, Matcher
+from sqwirrel.learn.translate.inside import LOOKS, RARE, Matcher
 from sqwirrel.spectra import Spectrum
 
 TINY = 1e-6
 """Shares below this are none."""
-ENOUGH = 900
-"""Held-out maps with which 0.5 % of the domain's own are refused, and not more."""
 NOTABLE = 0.1
 """A mode that moved by more of the resolution than this has moved."""
 TIMES = 10.0
@@ -151,7 +149,9 @@ def _outside(matcher: Matcher, images: Images, source: int, distance: tuple[floa
     size = float((x[0].square() * x[2]).sum() / x[2].sum()) ** 0.5
     low, high = (inside.sizes.exp() * translator.size).quantile(torch.tensor([0.05, 0.95]).double()).tolist()
     as_far = round(share / len(LOOKS) * (1 + held)) - 1
-    few = f"; {held} are few: of as many maps of the domain {len(LOOKS)} are refused, too" if held < ENOUGH else ""
+    few = (
+        f"; {held} are few: of as many maps of the domain {len(LOOKS)} are refused, too" if inside.least > RARE else ""
+    )
     return (
         f"this map is not like the {translator.plan.names[source]} ones that the translator learnt from: its distance "
         f"from them is {words}, and {as_far or 'none'} of {held} held-out ones as far in one of these; its root mean "

@@ -50,7 +50,10 @@ def match_into(folder: Path, config: Config) -> Matched:
 
 def _check_new(home: Path, config: Config) -> None:
     """Refuses a map that the translator learnt from, by its content."""
-    learnt = tomllib.loads((home / "config.toml").read_text()).get("match", {}).get("frames", [])
+    known = home / "config.toml"
+    if not known.is_file():
+        raise InputError(f"{known} is missing, so that nobody knows what the translator learnt from; train it again")
+    learnt = tomllib.loads(known.read_text()).get("match", {}).get("frames", [])
     frames = {sha256(each): each for each in (home / name for name in learnt) if each.is_file()}
     for file in config.files:
         if frame := frames.get(sha256(file)):
