@@ -46,6 +46,8 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 EI = "ei70"
 LEVEL = 0.0077
 """Usual mean signal of the frame, at unit scale: it says what scales are drawn."""
+KNOWN, FRESH, CROPS = 51, 52, 53
+"""Seeds of what is known, of what is asked about, and of windows."""
 ACROSS = 5
 """Windows of the frame beside each other; the other five stand below."""
 
@@ -67,9 +69,9 @@ def main() -> None:
 
 def run(quick: bool) -> dict[str, Any]:
     """All three domains."""
-    record = Record.start(seeds={"domains": 1, "inside": 2, "windows": 3})
-    rows, n = (60, 8) if quick else (2048, 200)
-    known, fresh = domains(rows, 1), domains(rows, 2)
+    record = Record.start(seeds={"domains": KNOWN, "inside": FRESH, "windows": CROPS})
+    rows, held, n = (60, 60, 8) if quick else (8192, 2048, 200)
+    known, fresh = domains(rows, KNOWN), domains(held, FRESH)
     foreign = pictures(fresh, n)
     found: dict[str, Any] = {}
     for name, (clean, seen) in known.items():
@@ -155,7 +157,7 @@ def pictures(fresh: Mapping[str, tuple[Domain, Domain]], n: int) -> dict[str, Te
 
 def windows(picture: Tensor, n: int) -> Tensor:
     """Random parts of a picture, all brought to one size."""
-    generator, found = stream(3, "windows"), []
+    generator, found = stream(CROPS, "windows"), []
     for _ in range(n):
         part = picture
         for axis in range(2):
@@ -188,7 +190,7 @@ def disguised(x: Tensor, domain: Images, *, noisy: bool) -> Images:
 
 def nearly(n: int) -> dict[str, Images]:
     """Maps of "rb2mnf4" that are a little different."""
-    seen, generator = artefacts(n, 2), stream(8, "nearly")
+    seen, generator = artefacts(n, FRESH), stream(8, "nearly")
 
     def counted(expected: Tensor, counts: float = COUNTS) -> Images:
         y = torch.poisson(counts * expected, generator=generator)

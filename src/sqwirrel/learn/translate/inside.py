@@ -9,6 +9,7 @@ Gammerman, G. Shafer, Algorithmic Learning in a Random World (2005), doi:10.1007
 smallest share is taken.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -24,8 +25,10 @@ from sqwirrel.seeds import stream
 
 TOGETHER = 64
 """Images that are looked at at once."""
-ROWS = 1024
-"""Rows of each half, at most."""
+ROWS, HELD = 2048, 4096
+"""Rows of the half that says what is usual, and of the half that is held out, at most."""
+BINS = 10**8
+"""Bins of the rows that say what is usual, at most, but for `FEWEST`: they are all in memory."""
 FLOOR = 1e-2
 """Variances below this share of the mean one count as so much: what is next to nothing tells nothing."""
 RARE = 0.005
@@ -61,8 +64,10 @@ class Inside:
     def of(cls, translator: Translator, k: int, domain: Domain, seed: int = 0) -> "Inside":
         """Of the domain with the number `k`; the halves are the first and the last rows."""
         if len(domain) < FEWEST:
-            raise InputError(f"{len(domain)} images do not say what is usual in a domain; give some hundreds")
-        first, second = (_some(k, half, seed) for half in domain.split(len(domain) // 2))
+            raise InputError(f"{len(domain)} images do not say what is usual in a domain; give some thousands")
+        usual = min(ROWS, max(BINS // math.prod(domain.shape), FEWEST))
+        halves = zip(domain.split(len(domain) // 2), (usual, HELD), strict=True)
+        first, second = (_some(k, half, most, seed) for half, most in halves)
         features, sizes, even = _seen(translator, k, _together(_drawn(first, seed)))
         middle, spread = features.mean(0), features.std(0).clamp(min=1e-6)
         one = (features - middle) / spread
@@ -128,10 +133,10 @@ def _alone(x: Float[Tensor, "row direction"], others: Float[Tensor, "other direc
     return 2 * torch.cdist(x, others).mean(1) - torch.cdist(others, others).mean()
 
 
-def _some(k: int, domain: Domain, seed: int) -> Domain:
-    """Some rows of a domain."""
+def _some(k: int, domain: Domain, most: int, seed: int) -> Domain:
+    """So many rows of a domain at most."""
     generator = stream(seed, f"inside {k} {int(domain.rows[0])}")
-    return domain.part(torch.randperm(len(domain), generator=generator)[:ROWS])
+    return domain.part(torch.randperm(len(domain), generator=generator)[:most])
 
 
 def _drawn(domain: Domain, seed: int) -> Iterator[Images]:

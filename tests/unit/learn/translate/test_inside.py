@@ -133,6 +133,23 @@ def test_images_of_three_axes_have_a_domain_too():
     assert bool(torch.isfinite(inside.held).all())
 
 
+def test_no_more_rows_are_kept_or_held_out_than_asked_for(matcher, monkeypatch):
+    from sqwirrel.learn.translate import inside
+
+    def sizes():
+        found = inside.Inside.of(matcher.translator, 1, domain(800, 2))
+        return len(found.features), len(found.held)
+
+    monkeypatch.setattr(inside, "HELD", 300)
+    assert sizes() == (400, 300)
+    monkeypatch.setattr(inside, "ROWS", 200)
+    assert sizes() == (200, 300)
+    monkeypatch.setattr(inside, "BINS", 70 * SIDES[0] * SIDES[1])
+    assert sizes() == (70, 300)
+    monkeypatch.setattr(inside, "BINS", 1)
+    assert sizes() == (inside.FEWEST, 300)
+
+
 def test_distances_are_energy_distances(matcher):
     from sqwirrel.learn.translate.judge import energy_distance
 
@@ -158,5 +175,5 @@ def test_a_matcher_is_kept_whole(matcher, tmp_path):
 
 
 def test_too_few_images_say_nothing(matcher):
-    with pytest.raises(InputError, match="give some hundreds"):
+    with pytest.raises(InputError, match="give some thousands"):
         Inside.of(matcher.translator, 1, domain(40, 1))
