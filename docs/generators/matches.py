@@ -119,9 +119,11 @@ def domain(result: Result) -> str:
         rows.append(
             (kind.replace("_", " "), *("" if one is None else f"{100 * one:g}, {100 * two:g}" for one, two in each))
         )
+    first = result[known[0]]
     said = (
-        f"Shares of maps that are refused, %. Each domain is known by {result[known[0]]['maps']} maps or more; all "
-        "from outside has the grid, the size, the errors and the gaps of the domain, as it is and with noise on top."
+        f"Shares of maps that are refused, %. Each domain is known by {first['maps']} maps or more, of which "
+        f"{first['held_out']} are held out; all from outside has the grid, the size, the errors and the gaps of the "
+        "domain, as it is and with noise on top."
     )
     measured = result["frame"]["measured"]
     frame = (

@@ -348,7 +348,7 @@ DRAWINGS = {
         matches.tables,
         matches.draw,
         (6.0, 3.0),
-        made="python -m benchmarks.match --minutes 15 --kinds instrument",
+        made="python -m benchmarks.match --minutes 50 --kinds instrument",
     ),
     "match_kinds": Drawing(
         "The same for all kinds of translators, four minutes of training each",
