@@ -172,7 +172,7 @@ def features(one: Translator, clean: Tensor, seen: Artefacts) -> dict[str, Any]:
     first, second, n = images(clean), of(seen), len(clean) // 2
     found = {}
     for k, (source, domain) in enumerate(((second, first), (first, second))):
-        valid = domain.x[n:, 2]
+        valid = domain.x[:n, 2]  # gaps of others than those compared with
         some = Images(source.x[:n], source.condition[:n])
         own = one.look(one.seen(k, Images(domain.x[n:], domain.condition[n:])).x)
         made = Images(one.drawn(some, NAMES[k], valid, seed=4), some.condition)

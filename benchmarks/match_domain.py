@@ -47,7 +47,7 @@ EI = "ei70"
 LEVEL = 0.0077
 """Usual mean signal of the frame, at unit scale: it says what scales are drawn."""
 KNOWN, FRESH, CROPS = 51, 52, 53
-"""Seeds of what is known, of what is asked about, and of windows."""
+"""Seeds of what is known, of what is asked about (clean maps of rb2mnf4: ten more), and of windows."""
 ACROSS = 5
 """Windows of the frame beside each other; the other five stand below."""
 

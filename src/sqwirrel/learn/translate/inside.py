@@ -3,7 +3,7 @@
 It is looked at three times: at its shape, by the features (`judge.Look`) of the image over its own root mean square,
 turned so that those of the domain scatter alike in all directions; at the logarithm of that root mean square; and at
 what principal components of the domain leave of it (`rest.Rest`). The first two are energy distances of the image alone
-to half of the rows of the domain. The other half, held out, says how far images of the domain are: if the image and the
+to rows of one half of the domain. Those of the other half, held out, say how far its images are: if the image and the
 held-out ones come alike, the share of these that are as far is below s with a probability of s at most (V. Vovk, A.
 Gammerman, G. Shafer, Algorithmic Learning in a Random World (2005), doi:10.1007/b106715); of three looks, thrice the
 smallest share is taken.
@@ -12,6 +12,7 @@ smallest share is taken.
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Float32, Int
@@ -35,7 +36,7 @@ RARE = 0.005
 """Images are outside of which fewer held-out ones are as far."""
 LOOKS = ("shape", "size", "what components leave of it")
 FEWEST = 50
-"""Images that a domain needs; with n held out, 3 of n + 1 maps of the domain are refused if n is below 900."""
+"""Images that a domain needs; with n held out, 3 of n + 1 maps of the domain are refused if n is below 1200."""
 SLACK, SPAN = 0.05, 0.02
 """Conditions may be away from one of the domain by this share of its size, or by this share of the span of all."""
 Features = Float[Tensor, "row feature"]
@@ -48,7 +49,7 @@ Far = Float[Tensor, "row look"]
 @dataclass(frozen=True, eq=False)
 class Inside:
     """What is usual in a domain: bins of its images, what they were measured under, how features are turned, features
-    and sizes of one half of its rows, what components leave, and distances of the other half, in ascending order.
+    and sizes of rows of one half, what components leave, and distances of rows of the other, in ascending order.
     """
 
     shape: Int[Tensor, " axis"]
@@ -76,7 +77,7 @@ class Inside:
         rest = Rest(domain.shape)
         rest.fit(even)
         found = cls(
-            torch.tensor(domain.shape), domain.condition[first.rows], middle, turn, (features - middle) @ turn, sizes,
+            torch.tensor(domain.shape), domain.condition[domain.rows], middle, turn, (features - middle) @ turn, sizes,
             rest, torch.zeros(0, len(LOOKS)).double(),
         )  # fmt: skip
         held = [found._far(*_seen(translator, k, part)) for part in _drawn(second, seed)]
@@ -104,8 +105,12 @@ class Inside:
         return (away <= torch.maximum(SLACK * self.conditions.abs(), SPAN * span) + 1e-6).any(1)
 
     def _far(self, features: Features, sizes: Sizes, even: Even) -> Far:
-        turned = (features - self.middle) @ self.turn
-        return torch.stack((_alone(turned, self.features), _alone(sizes, self.sizes), self.rest(even)), dim=1)
+        both = ((features - self.middle) @ self.turn, sizes), (self.features, self.sizes), self._apart
+        return torch.stack((*(_alone(*each) for each in zip(*both, strict=True)), self.rest(even)), dim=1)
+
+    @cached_property
+    def _apart(self) -> list[Tensor]:
+        return [torch.cdist(each, each).mean() for each in (self.features, self.sizes)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +133,11 @@ class Matcher:
         return distance, self.inside[k].share(distance)
 
 
-def _alone(x: Float[Tensor, "row direction"], others: Float[Tensor, "other direction"]) -> Float[Tensor, " row"]:
-    """2 E|x - y| - E|y - y'|: the energy distance (`judge.energy_distance`) of each row alone."""
-    return 2 * torch.cdist(x, others).mean(1) - torch.cdist(others, others).mean()
+def _alone(
+    x: Float[Tensor, "row direction"], others: Float[Tensor, "other direction"], apart: Float[Tensor, ""]
+) -> Float[Tensor, " row"]:
+    """2 E|x - y| - E|y - y'|: the energy distance (`judge.energy_distance`) of each row alone; others are `apart`."""
+    return 2 * torch.cdist(x, others).mean(1) - apart
 
 
 def _some(k: int, domain: Domain, most: int, seed: int) -> Domain:

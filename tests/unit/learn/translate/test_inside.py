@@ -1,5 +1,7 @@
 """The domain of application: what is like the images of a domain, and what is not."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -105,11 +107,21 @@ def test_what_components_leave_of_noise_alone_is_near_that_of_smoothed_noise():
     assert float(rest(x[n:]).mean()) == pytest.approx(usual, rel=0.2)
 
 
+@pytest.mark.parametrize(("held", "outside"), [(1199, [False, True]), (1200, [True, True]), (3999, [True, True])])
+def test_the_second_furthest_of_many_is_outside_too(matcher, held, outside):
+    inside = replace(matcher.inside[1], held=torch.arange(held).double()[:, None].expand(-1, 3))
+    far = torch.tensor([[held - 1.5], [held - 0.5]]).double().expand(-1, 3)
+    assert (inside.share(far) < inside.least).tolist() == outside
+
+
 def test_conditions_are_known_near_those_of_the_domain():
     level = lines(60, 1)
     under = torch.tensor([[35.0, 0.0], [70.0, 0.0]]).repeat(30, 1)
     both = Unpaired(Domain.of(level, condition=under), Domain.of(level, condition=under))
-    inside = Matcher.of(Translator.sized_for(both, kind="cycle", channels=4, blocks=1), both).inside[0]
+    translator = Translator.sized_for(both, kind="cycle", channels=4, blocks=1)
+    inside = Matcher.of(translator, both).inside[0]
+    in_turn = Unpaired(*(replace(each, condition=under.sort(0).values) for each in (both.first, both.second)))
+    assert bool(Matcher.of(translator, in_turn).inside[1].knows(under).all())
     asked = torch.tensor([[35.0, 0.0], [72.0, 0.0], [50.0, 0.0], [25.0, 1.0], [-4.0, 0.0]])
     assert inside.knows(asked).tolist() == [[True, True], [True, True], [False, True], [False, False], [False, True]]
 
