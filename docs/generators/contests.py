@@ -171,7 +171,5 @@ def cleaned(result: Result) -> str:
         (kind, *("{:.2f} [{:.2f}, {:.2f}]".format(*posterior[name]) for name in names))
         for kind, posterior in result["posterior"].items()
     ]
-    earlier = result.get("posterior_earlier")
-    of = f" {', '.join(earlier['kinds'])}: of a run of {earlier['created'][:10]}." if earlier else ""
-    said = f"Goodenough's constants (meV, 95 %) from each of them.{of}"
+    said = "Goodenough's constants (meV, 95 %) from each of them."
     return f"{found}\n\n{said}\n\n{table(('from', *names), answers)}"

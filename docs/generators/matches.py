@@ -130,8 +130,8 @@ def domain(result: Result) -> str:
     measured = result["frame"]["measured"]
     far = 100 * measured["share_as_far"] / LOOKS
     frame = (
-        f"The measured frame of PCSMO at 70 meV beside those simulated: {far:.0f} % of held-out ones or more are as far, "
-        f"whichever of {LOOKS} ways it is looked at; {'refused' if measured['refused'] else 'not refused'}."
+        f"The measured frame of PCSMO at 70 meV beside those simulated: {far:.0f} % of held-out ones or more "
+        f"are as far, whichever of {LOOKS} ways it is looked at; {'refused' if measured['refused'] else 'not refused'}."
     )
     nearly = ", ".join(
         f"{k.replace('_', ' ')} {100 * x:g}" for k, x in result["rb2mnf4"]["nearly_inside_refused"].items()

@@ -300,6 +300,7 @@ CHANGES = {
     "model.x=3": "--set model.x=3: 'model' is not a table of the config",
     "infer.guess=3": "c.toml: [infer] guess: expected a table, like { J1 = 0.66 }, or a list of tables",
     "match.too=3": "c.toml: [match] has the unknown key 'too'; known are estimator, to, fwhm, clean, frames, thin, mirrors; did you mean 'to'?",
+    "match.fwhm=0": "c.toml: [match] fwhm = 0: input should be greater than 0",
     "match.thin=1.5": "c.toml: [match] thin = 1.5: input should be less than or equal to 1",
     "match.thin=0.5": "c.toml: the config match: thin and mirrors are of copies of measured frames; give frames, or leave them out",
     "match.to=clean": "c.toml: [match] to = 'clean': input should be 'simulated' or 'measured'",

@@ -99,6 +99,8 @@ def test_a_translator_learns_from_measured_frames(run, refused, chain) -> None:
     (chain / "copy.h5").write_bytes((chain / "frame.h5").read_bytes())
     own = ("match", "c.toml", "--set", "match.estimator=network", "--set", "measurement.file=copy.h5")
     assert refused(*own) == said  # whatever it is called, and whatever the config says of frames
+    (chain / "frame.h5").rename(chain / "moved.h5")
+    assert refused(*own) == said
     (chain / "network/config.toml").unlink()
     assert "is missing, so that nobody knows what the translator learnt from" in refused(*own)
 
@@ -109,7 +111,7 @@ def test_what_a_translator_is_not_for_is_refused(run, refused, chain) -> None:
     upside = Spectrum.from_arrays(measured.intensity.flip(1), measured.error, measured.measurement, is_counts=True)
     write(chain / "upside.h5", upside)
     said = refused(*USE, "--set", "measurement.file=upside.h5")
-    assert said.startswith("this map is not like the measured ones that the translator learnt from: its distance")
+    assert said.startswith("this map is not like the measured ones that the translator learnt from: it is ")
     assert refused(*USE, "--set", "measurement.energy=[0, 8]") == (
         f"the translator in {chain / 'network'} was trained for other energies than those of this map; cut and rebin "
         "the map as in the config of the training, or train one for it"
@@ -119,10 +121,11 @@ def test_what_a_translator_is_not_for_is_refused(run, refused, chain) -> None:
     assert "trained with clean = expected, now signals" in refused(*again)
 
 
-@pytest.mark.usefixtures("chain")
-def test_wrong_configs_are_refused(refused) -> None:
+def test_wrong_configs_are_refused(refused, chain) -> None:
     assert refused("match", "c.toml").startswith("[match] names no translator: train one with sqwirrel train")
     assert "holds no translator.json; make one with sqwirrel train" in refused(*USE)
     assert refused("train", "c.toml", "--set", "train.members=2").startswith("[train] members are of networks that")
     assert refused("train", "c.toml", "--set", "rivals.other.model=fm_chain").startswith("[match] trains a translator")
+    (chain / "d.toml").write_text(CONFIG + 'frames = ["chain.h5"]\n')
+    assert refused("train", "d.toml").startswith("all copies of one measured frame are the same")
     assert "[match] to = 'clean'" in refused(*USE, "--set", "match.to=clean")

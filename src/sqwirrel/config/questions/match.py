@@ -22,7 +22,7 @@ class Match(Section):
 
     estimator: str | None = None
     to: Literal["simulated", "measured"] = "simulated"
-    fwhm: Energy | None = None
+    fwhm: Annotated[Energy, Field(gt=0)] | None = None
     clean: Literal["expected", "signals"] = "expected"
     frames: tuple[str, ...] = ()
     thin: Annotated[float, Field(gt=0, le=1)] = 1.0

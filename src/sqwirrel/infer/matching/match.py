@@ -76,6 +76,7 @@ class Matched:
             "translated_to": self.spectrum.translated,
             "distance": list(self.distance),
             "share_as_far": self.share,
+            "share_as_far_in_one_look": self.share / len(LOOKS),
             "held_out": self.held,
             **rows,
             "integral_of_q_change": {"median": float(apart.median()), "most": float(apart.max())},
@@ -141,10 +142,10 @@ def match(
 
 
 def _outside(matcher: Matcher, images: Images, source: int, distance: tuple[float, ...], share: float) -> str:
-    """Why a map is refused: its distances beside usual ones, and its size beside theirs."""
+    """Why a map is refused: its distance where it is rarest beside the usual one, and its size beside theirs."""
     inside, translator = matcher.inside[source], matcher.translator
-    looks = zip(LOOKS, distance, inside.held.median(0)[0].tolist(), strict=True)
-    words = ", ".join(f"{one:.3g} in {look} (usually {usual:.3g})" for look, one, usual in looks)
+    worst = int((inside.held < torch.tensor(distance)).sum(0).argmax())
+    usual = float(inside.held[:, worst].median())
     x, held = images.x[0], len(inside.held)
     size = float((x[0].square() * x[2]).sum() / x[2].sum()) ** 0.5
     low, high = (inside.sizes.exp() * translator.size).quantile(torch.tensor([0.05, 0.95]).double()).tolist()
@@ -153,9 +154,10 @@ def _outside(matcher: Matcher, images: Images, source: int, distance: tuple[floa
         f"; {held} are few: of as many maps of the domain {len(LOOKS)} are refused, too" if inside.least > RARE else ""
     )
     return (
-        f"this map is not like the {translator.plan.names[source]} ones that the translator learnt from: its distance "
-        f"from them is {words}, and {as_far or 'none'} of {held} held-out ones as far in one of these; its root mean "
-        f"square is {size:.3g}, theirs {low:.3g} to {high:.3g}; train a translator on maps like it{few}"
+        f"this map is not like the {translator.plan.names[source]} ones that the translator learnt from: it is "
+        f"{distance[worst]:.3g} away in {LOOKS[worst]} (usually {usual:.3g}), {as_far or 'none'} of {held} held-out "
+        f"ones as far; its root mean square is {size:.3g}, theirs {low:.3g} to {high:.3g}; train a translator on maps "
+        f"like it{few}"
     )
 
 

@@ -108,13 +108,14 @@ class Domain:
 
     @classmethod
     def expected(cls, pairs: Pairs, condition: Condition | None = None) -> "Domain":
-        """Simulations with fresh scale and background, without noise."""
+        """Simulations with fresh scale and background, without noise, with the gaps of what `pairs` are like."""
         part = _only(pairs)
         shape = sides_of(part.experiment.measurement)
+        valid = torch.ones(shape, dtype=torch.bool) if part.like is None else part.like.valid.reshape(shape)
 
         def draw(rows: Tensor, generator: torch.Generator) -> Tensor:
             level = pairs.redrawn(rows, generator)[1].reshape(-1, *shape)
-            return channels(level, None, torch.ones_like(level, dtype=torch.bool))
+            return channels(level, None, valid.expand_as(level))
 
         return cls(torch.arange(len(pairs)), shape, draw, _known(condition, len(pairs)), has_errors=False)
 

@@ -82,9 +82,10 @@ def missed(made: Seen, x: Seen, *, has_errors: bool) -> Loss:
 
 def away(made: Seen, x: Seen) -> Loss:
     """Mean distance of levels, of their means over small windows, and of the sums of whole images, in units of the
-    mean level of each image: what is uncertain may not get lost, as it does where only single bins are compared.
+    mean level of each image: what is uncertain may not get lost, as it does where only single bins are compared. Bins
+    that `x` does not have do not count.
     """
-    one, two = (torch.sinh(each[:, :1]) for each in (made, x))
+    one, two = (torch.sinh(each[:, :1]) * x[:, 2:3] for each in (made, x))
     usual = two.abs().flatten(1).mean(1).clamp(min=1e-3)
     miss, found = one - two, torch.zeros_like(usual)
     for size in (1, *WINDOWS):

@@ -239,3 +239,13 @@ def test_folders_that_are_no_domain_are_refused(tmp_path):
     (tmp_path / "b.npy").write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"b.npy cannot be read as an image"):
         Domain.from_folder(tmp_path)
+
+
+def test_expected_maps_have_the_gaps_of_what_they_are_like(pairs):
+    where = pairs.simulations.experiment.measurement
+    valid = torch.rand(where.shape, generator=stream(0, "valid")) > 0.3
+    like = Spectrum.from_arrays(valid.double(), valid.double(), where, valid=valid, is_counts=True)
+    for make in (Domain.expected, Domain.noisy):
+        x = make(Pairs(pairs.simulations, like)).every(stream(0, "all")).x
+        assert bool(((x[:, 2] > 0) == valid.reshape(x.shape[2:])).all())
+    assert bool((Domain.expected(pairs).every(stream(0, "all")).x[:, 2] == 1).all())

@@ -35,6 +35,16 @@ def noise(shape, label="x"):
     return torch.rand(shape, generator=stream(0, label))
 
 
+def test_bins_that_an_image_does_not_have_are_not_learnt_from():
+    x = torch.stack(
+        (torch.rand(3, 8, 12, generator=stream(3, "x")), torch.zeros(3, 8, 12), torch.ones(3, 8, 12)), dim=1
+    )
+    x[:, :, 2:4] = 0
+    made = x + torch.tensor([0.5, 0, 0])[:, None, None] * (x[:, 2:3] == 0)
+    assert float(losses.away(made, x)) == 0
+    assert float(losses.away(made + 0.1, x)) > 0
+
+
 @pytest.mark.parametrize("axes", [2, 3])
 def test_whatever_the_weights_what_is_spread_keeps_its_sum(axes):
     network, level = instrument(axes), torch.zeros(2, *SIDES[axes])

@@ -49,16 +49,18 @@ def match_into(folder: Path, config: Config) -> Matched:
 
 
 def _check_new(home: Path, config: Config) -> None:
-    """Refuses a map that the translator learnt from, by its content."""
+    """Refuses a map that the translator learnt from, by its bytes when that was trained, wherever they are now."""
     known = home / "config.toml"
     if not known.is_file():
         raise InputError(f"{known} is missing, so that nobody knows what the translator learnt from; train it again")
     learnt = tomllib.loads(known.read_text()).get("match", {}).get("frames", [])
-    frames = {sha256(each): each for each in (home / name for name in learnt) if each.is_file()}
+    files = Record.from_json((home / "record.json").read_text()).files
+    paths = [str((home / name).resolve()) for name in learnt]
+    frames = {digest: each for name, digest in files.items() for each in paths if each.endswith(f"/{name}")}
     for file in config.files:
         if frame := frames.get(sha256(file)):
             raise InputError(
-                f"the translator learnt from the map that is to be matched, '{frame.resolve()}', so that it says "
+                f"the translator learnt from the map that is to be matched, '{frame}', so that it says "
                 "nothing of how it translates it; train one without it"
             )
 

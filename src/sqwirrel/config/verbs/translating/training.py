@@ -72,6 +72,11 @@ def domains_of(work: Study, pairs: Pairs, wanted: Match) -> Unpaired:
     clean = Domain.expected(pairs) if wanted.clean == "expected" else Domain.signals(pairs.simulations)
     if not wanted.frames:
         return Unpaired(clean, Domain.noisy(pairs))
+    if len(wanted.frames) == 1 and wanted.thin == 1 and not wanted.mirrors:
+        raise InputError(
+            "all copies of one measured frame are the same, and nothing can be learnt from them; give [match] more "
+            "frames, thin below 1, or mirrors"
+        )
     section, copies = work.config.one, max(1, len(pairs) // len(wanted.frames))
     frames = [spectrum_of(section.model_copy(update={"file": each}), work.config.instrument) for each in wanted.frames]
     return Unpaired(clean, Domain.measured(frames, Augment(wanted.thin, wanted.mirrors), copies=copies))
