@@ -367,7 +367,7 @@ DRAWINGS = {
         matches.routes,
         matches.draw_routes,
         (6.0, 3.0),
-        made="python -m benchmarks.match_routes --minutes 15 --likelihood 30",
+        made="python -m benchmarks.match_routes --minutes 50 --likelihood 30",
     ),
     "match_domain": Drawing("What a translator refuses", matches.domain, _nothing),
     "match_techniques": Drawing(
