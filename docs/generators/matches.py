@@ -5,6 +5,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from generators.tables import number, table
+from sqwirrel.learn.translate.inside import LOOKS
 
 Result = dict[str, Any]
 WHICH = """**Which route when** (numbers of this run). Errors in J1 and J2 of the first {first} maps, in % of
@@ -19,8 +20,6 @@ know nothing of the instrument do not know that they see a translation: after th
 from there, nor after the autoencoder or the linear guess. Of few maps, ECE is in part chance."""
 FIRST = 20
 """Maps that routes are compared on."""
-LOOKS = 3
-"""Ways that a translator looks at a map: its share is thrice the smallest of theirs."""
 COLUMNS = ("nrmse", "ssim", "intensity_mean", "intensity_off_median", "mode_shift_90", "mode_shift_below_a_tenth")
 
 
@@ -128,10 +127,11 @@ def domain(result: Result) -> str:
         "domain, as it is and with noise on top."
     )
     measured = result["frame"]["measured"]
-    far = 100 * measured["share_as_far"] / LOOKS
+    far = 100 * measured["share_as_far"] / len(LOOKS)
     frame = (
         f"The measured frame of PCSMO at 70 meV beside those simulated: {far:.0f} % of held-out ones or more "
-        f"are as far, whichever of {LOOKS} ways it is looked at; {'refused' if measured['refused'] else 'not refused'}."
+        f"are as far, whichever of {len(LOOKS)} ways it is looked at; "
+        f"{'refused' if measured['refused'] else 'not refused'}."
     )
     nearly = ", ".join(
         f"{k.replace('_', ' ')} {100 * x:g}" for k, x in result["rb2mnf4"]["nearly_inside_refused"].items()

@@ -101,8 +101,9 @@ def test_a_translator_learns_from_measured_frames(run, refused, chain) -> None:
     assert refused(*own) == said  # whatever it is called, and whatever the config says of frames
     (chain / "frame.h5").rename(chain / "moved.h5")
     assert refused(*own) == said
-    (chain / "network/config.toml").unlink()
-    assert "is missing, so that nobody knows what the translator learnt from" in refused(*own)
+    for name in ("record.json", "config.toml"):
+        (chain / "network" / name).unlink()
+        assert f"{name} is missing, so that nobody knows what the translator learnt from" in refused(*own)
 
 
 def test_what_a_translator_is_not_for_is_refused(run, refused, chain) -> None:

@@ -50,11 +50,12 @@ def match_into(folder: Path, config: Config) -> Matched:
 
 def _check_new(home: Path, config: Config) -> None:
     """Refuses a map that the translator learnt from, by its bytes when that was trained, wherever they are now."""
-    known = home / "config.toml"
-    if not known.is_file():
-        raise InputError(f"{known} is missing, so that nobody knows what the translator learnt from; train it again")
+    known, record = home / "config.toml", home / "record.json"
+    for each in (known, record):
+        if not each.is_file():
+            raise InputError(f"{each} is missing, so that nobody knows what the translator learnt from; train it again")
     learnt = tomllib.loads(known.read_text()).get("match", {}).get("frames", [])
-    files = Record.from_json((home / "record.json").read_text()).files
+    files = Record.from_json(record.read_text()).files
     paths = [str((home / name).resolve()) for name in learnt]
     frames = {digest: each for name, digest in files.items() for each in paths if each.endswith(f"/{name}")}
     for file in config.files:
